@@ -1,1 +1,6 @@
-//! aicos.
+//! aicos: a multi-tenant GraphQL API server for AI content teams.
+
+pub mod access;
+pub mod error;
+pub mod id;
+pub mod usage;

@@ -1,4 +1,4 @@
-import "./workers";
+import "./editor/workers";
 import "@graphiql/react/style.css";
 import { GraphiQL } from "graphiql";
 import "graphiql/graphiql.css";
