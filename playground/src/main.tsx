@@ -1,6 +1,12 @@
-import "./editor/workers";
-import "@graphiql/react/style.css";
-import { GraphiQL } from "graphiql";
-import "graphiql/graphiql.css";
+import "./styles.css";
+import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-createRoot(document.getElementById("root")!).render(<GraphiQL fetcher={async () => ({ data: null })} />);
+import { App } from "./app";
+
+const root = document.getElementById("root");
+if (!root) throw new Error("index.html has no element with the id root");
+createRoot(root).render(
+  <StrictMode>
+    <App />
+  </StrictMode>,
+);

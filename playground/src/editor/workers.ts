@@ -3,7 +3,7 @@ import JsonWorker from "monaco-editor/esm/vs/language/json/json.worker.js?worker
 import GraphQLWorker from "monaco-graphql/esm/graphql.worker.js?worker";
 
 /** The editor's language services run in workers that are files of this page, so that no other host is needed. */
-globalThis.MonacoEnvironment = {
+window.MonacoEnvironment = {
   getWorker(_id: string, label: string): Worker {
     if (label === "graphql") return new GraphQLWorker();
     if (label === "json") return new JsonWorker();

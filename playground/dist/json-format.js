@@ -1,0 +1,1 @@
+import{n as e,r as t}from"./explorer.js";var n={astFormat:`formatted-text`,parse:n=>({text:e(n,t(n,void 0,{insertSpaces:!0,tabSize:2}))}),locStart:()=>0,locEnd:({text:e})=>e.length},r={print:e=>e.node.text},i={jsonc:n},a={"formatted-text":r};export{i as parsers,a as printers};

@@ -1,0 +1,57 @@
+import "./editor/workers";
+import "@graphiql/react/font/fira-code.css";
+import "@graphiql/react/style.css";
+import "@graphiql/plugin-doc-explorer/style.css";
+import "@graphiql/plugin-history/style.css";
+import "graphiql/graphiql.css";
+import "./explorer.css";
+import { useGraphiQL } from "@graphiql/react";
+import { GraphiQL } from "graphiql";
+import { useEffect } from "react";
+import { isFirstVisit, storage } from "./editor/storage";
+import { editorTheme } from "./editor/theme";
+import { examples, withOrganization } from "./examples";
+import { fetcher } from "./fetcher";
+import { useSession } from "./store";
+
+const defaultTabs = examples.map((example) => ({ ...example, headers: null }));
+// GraphiQL fills the editors from its storage, which is empty at first: the first tab's variables are given to it.
+const firstVariables = isFirstVisit() && examples[0] ? { initialVariables: examples[0].variables } : {};
+
+export default function Explorer() {
+  return (
+    <GraphiQL
+      fetcher={fetcher}
+      storage={storage}
+      defaultTabs={defaultTabs}
+      {...firstVariables}
+      defaultEditorToolsVisibility="variables"
+      shouldPersistHeaders={false}
+      schemaDescription
+      editorTheme={editorTheme}
+    >
+      <GraphiQL.Logo>
+        <span />
+      </GraphiQL.Logo>
+      <OrganizationInVariables />
+    </GraphiQL>
+  );
+}
+
+/** Keeps the organization that is chosen above in the variables of the example that is open. */
+function OrganizationInVariables() {
+  const organizationId = useSession().context?.organization?.id;
+  const { tab, variableEditor } = useGraphiQL(({ tabs, activeTabIndex, variableEditor }) => ({
+    tab: tabs[activeTabIndex]?.id,
+    variableEditor,
+  }));
+  const query = useGraphiQL(({ tabs, activeTabIndex }) => tabs[activeTabIndex]?.query ?? "");
+
+  useEffect(() => {
+    if (!organizationId || !variableEditor) return;
+    const variables = withOrganization(query, variableEditor.getValue(), organizationId);
+    if (variables !== null) variableEditor.setValue(variables);
+    // Not on every keystroke: only when another tab or another organization is chosen.
+  }, [organizationId, tab, variableEditor]);
+  return null;
+}

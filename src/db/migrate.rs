@@ -1,0 +1,158 @@
+//! Roles, migrations and hot functions: what makes a database this binary's, and what refuses one that is unsafe.
+
+use anyhow::{Context as _, bail, ensure};
+use sqlx::migrate::Migrator;
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
+
+use super::hot::Hot;
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// The roles, for a superuser or for somebody who may create roles to run once. Idempotent. Passwords are set apart.
+pub const ROLES_SQL: &str = "\
+do $$ begin
+    if not exists (select from pg_roles where rolname = 'aicos_owner') then
+        create role aicos_owner login nosuperuser nobypassrls nocreatedb nocreaterole;
+    end if;
+    if not exists (select from pg_roles where rolname = 'aicos_app') then
+        create role aicos_app login nosuperuser nobypassrls nocreatedb nocreaterole noinherit;
+    end if;
+    if not exists (select from pg_roles where rolname = 'aicos_gate') then
+        create role aicos_gate nologin nosuperuser nobypassrls nocreatedb nocreaterole;
+    end if;
+    grant aicos_gate to aicos_owner;
+end $$;";
+
+/// Brings the database to this binary's schema. `connection` is the owner's.
+///
+/// # Errors
+/// A sentence that names the fix; the database is then as it was before the failing migration.
+pub async fn run(connection: &mut PgConnection, hot: &[&Hot], progress: &(dyn Fn(&str) + Sync)) -> anyhow::Result<()> {
+    let (version,): (i32,) =
+        sqlx::query_as("select current_setting('server_version_num')::int").fetch_one(&mut *connection).await?;
+    ensure!(version >= 150_000, "PostgreSQL 15 or newer is needed; this one reports {version}. Upgrade it first.");
+    ensure_roles(connection).await?;
+
+    let before = applied(connection).await.unwrap_or_default();
+    let missing = MIGRATIONS.iter().filter(|m| !before.contains(&m.version)).count();
+    if missing > 0 {
+        progress(&format!("Applying {missing} migration{} …", if missing == 1 { "" } else { "s" }));
+    }
+    MIGRATIONS.run(&mut *connection).await.context("a migration did not apply; nothing of it was kept")?;
+    create_hot_functions(connection, hot).await
+}
+
+async fn ensure_roles(connection: &mut PgConnection) -> anyhow::Result<()> {
+    let (present,): (i64,) =
+        sqlx::query_as("select count(*) from pg_roles where rolname in ('aicos_owner', 'aicos_app', 'aicos_gate')")
+            .fetch_one(&mut *connection)
+            .await?;
+    if present == 3 {
+        return Ok(());
+    }
+    let (may,): (bool,) =
+        sqlx::query_as("select rolcreaterole or rolsuper from pg_roles where rolname = current_user")
+            .fetch_one(&mut *connection)
+            .await?;
+    if may {
+        connection.execute(ROLES_SQL).await.context("the roles could not be created")?;
+        return Ok(());
+    }
+    bail!(
+        "The roles aicos_owner, aicos_app and aicos_gate do not all exist, and DATABASE_OWNER_URL may not create \
+         roles. Run this once as an administrator, give the two LOGIN roles passwords, then start again:\n\n{ROLES_SQL}"
+    )
+}
+
+async fn applied(connection: &mut PgConnection) -> sqlx::Result<Vec<i64>> {
+    sqlx::query_scalar("select version from _sqlx_migrations where success order by version").fetch_all(connection).await
+}
+
+/// Creates the hot functions that are missing or differ, and drops those that this binary does not know.
+async fn create_hot_functions(connection: &mut PgConnection, hot: &[&Hot]) -> anyhow::Result<()> {
+    let mut transaction = connection.begin().await?;
+    let existing: Vec<(String, String, String)> = sqlx::query_as(
+        "select proname::text, oid::regprocedure::text, prosrc from pg_proc \
+         where pronamespace = 'app'::regnamespace and proname like 'hot\\_%'",
+    )
+    .fetch_all(&mut *transaction)
+    .await?;
+    let mut current = Vec::new();
+    for (name, signature, source) in existing {
+        let known = hot.iter().find(|hot| name == format!("hot_{}", hot.name));
+        if known.is_some_and(|hot| hot.definition().source == source) {
+            current.push(name);
+        } else {
+            transaction.execute(AssertSqlSafe(format!("drop function {signature}"))).await?;
+        }
+    }
+    for hot in hot.iter().filter(|hot| !current.contains(&format!("hot_{}", hot.name))) {
+        let name = hot.name;
+        transaction
+            .execute(AssertSqlSafe(hot.definition().create(name)))
+            .await
+            .with_context(|| format!("app.hot_{name} could not be created"))?;
+        for right in
+            [format!("revoke execute on function app.hot_{name} from public"), format!("grant execute on function app.hot_{name} to aicos_app")]
+        {
+            transaction.execute(AssertSqlSafe(right)).await?;
+        }
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Refuses to serve as a role that row-level security does not hold.
+///
+/// # Errors
+/// A sentence that names the fix.
+pub(super) async fn refuse_unsafe_role(connection: &mut PgConnection) -> anyhow::Result<()> {
+    let (role, superuser, bypass, owns, member): (String, bool, bool, bool, bool) = sqlx::query_as(
+        "select r.rolname::text, r.rolsuper, r.rolbypassrls,
+            exists (select from pg_class c where c.relowner = r.oid and c.relnamespace = 'public'::regnamespace),
+            exists (select from pg_roles o where o.rolname <> r.rolname
+                and (o.rolsuper or o.rolbypassrls or o.rolname in ('aicos_owner', 'aicos_gate'))
+                and pg_has_role(r.oid, o.oid, 'member'))
+         from pg_roles r where r.rolname = current_user",
+    )
+    .fetch_one(connection)
+    .await?;
+    let why = match (superuser, bypass, owns, member) {
+        (true, ..) => "is a superuser, which row-level security does not hold",
+        (_, true, ..) => "has BYPASSRLS, which row-level security does not hold",
+        (_, _, true, _) => "owns tables, so it could switch row-level security off",
+        (_, _, _, true) => "is a member of a role that owns tables or bypasses row-level security",
+        _ => return Ok(()),
+    };
+    bail!(
+        "The role `{role}` of DATABASE_URL {why}. Serve as `aicos_app` instead: \
+         `alter role aicos_app with login password '…'`, then put that role into DATABASE_URL and this one, if it owns \
+         the tables, into DATABASE_OWNER_URL."
+    )
+}
+
+/// Refuses a database whose schema is not this binary's.
+///
+/// # Errors
+/// A sentence that names the fix.
+pub(super) async fn refuse_other_schema(connection: &mut PgConnection) -> anyhow::Result<()> {
+    let applied = match applied(connection).await {
+        Ok(applied) => applied,
+        Err(error) if error.as_database_error().is_some() => {
+            bail!("The database has no aicos schema that this role can read. Run `aicos migrate` with DATABASE_OWNER_URL.")
+        }
+        Err(error) => return Err(error).context("the database does not answer"),
+    };
+    if let Some(missing) = MIGRATIONS.iter().find(|m| !applied.contains(&m.version)) {
+        bail!(
+            "The database lacks the migration {} ({}). Run `aicos migrate` with DATABASE_OWNER_URL.",
+            missing.version,
+            missing.description
+        );
+    }
+    if let Some(unknown) = applied.iter().find(|version| !MIGRATIONS.version_exists(**version)) {
+        bail!("The database has the migration {unknown}, which this binary does not know. Use a newer aicos.");
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! The only room that knows there is a pool of connections.
+//!
+//! Nothing here hands one out. What leaves this room is a [`Lease`], which a request holds, and the transactions that
+//! it opens: each scoped to one organization or one person, authorised, and, when it writes, unable to commit without
+//! its audit row.
+
+mod connection;
+pub mod hot;
+mod lease;
+pub mod migrate;
+pub mod page;
+mod tx;
+
+use std::time::Duration;
+
+use deadpool::Runtime;
+use deadpool::managed::{Pool, Timeouts};
+use sqlx::postgres::PgConnectOptions;
+
+use connection::Connections;
+pub use hot::{Call, Hot};
+pub use lease::{Entry, Facts, Lease};
+pub use tx::{AnonymousTx, Change, Changes, PersonTx, ReadTx, Record, Redacted, SecurityEventKind, Target, WriteTx};
+
+use crate::error::{Error, Result};
+
+/// How the pool behaves; every figure is a limit on how long somebody may wait.
+#[derive(Debug, Clone)]
+pub struct PoolSettings {
+    /// Connections at the most.
+    pub size: usize,
+    /// How long a request waits for a connection before it is answered 503.
+    pub wait: Duration,
+    /// `statement_timeout` of every connection.
+    pub statement_timeout: Duration,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self { size: 16, wait: Duration::from_secs(2), statement_timeout: Duration::from_secs(10) }
+    }
+}
+
+/// The database, as the serving role sees it.
+#[derive(Clone)]
+pub struct Db {
+    pool: Pool<Connections>,
+}
+
+impl Db {
+    /// Makes the pool; the first connection is opened by [`Db::check`] or by the first request.
+    ///
+    /// # Errors
+    /// When the pool cannot be made.
+    pub fn open(options: PgConnectOptions, settings: &PoolSettings) -> anyhow::Result<Self> {
+        let manager = Connections::new(options, settings.statement_timeout);
+        let timeouts =
+            Timeouts { wait: Some(settings.wait), create: Some(Duration::from_secs(3)), recycle: None };
+        let pool = Pool::builder(manager)
+            .max_size(settings.size)
+            .timeouts(timeouts)
+            .runtime(Runtime::Tokio1)
+            .build()?;
+        Ok(Self { pool })
+    }
+
+    /// A lease for one request or one piece of work: takes a connection when it is first needed.
+    pub fn lease(&self, facts: Facts) -> Lease {
+        Lease::new(self.pool.clone(), facts)
+    }
+
+    /// Refuses a role that could see more than one tenant, and a schema that is not this binary's.
+    ///
+    /// # Errors
+    /// A sentence that names the fix.
+    pub async fn check(&self) -> anyhow::Result<()> {
+        let mut connection = connection::take(&self.pool).await.map_err(anyhow::Error::from)?;
+        migrate::refuse_unsafe_role(connection.raw()).await?;
+        migrate::refuse_other_schema(connection.raw()).await
+    }
+
+    /// Whether the database answers and has this binary's schema.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when not.
+    pub async fn ready(&self) -> Result<()> {
+        let mut connection = connection::take(&self.pool).await?;
+        migrate::refuse_other_schema(connection.raw()).await.map_err(Error::unavailable)
+    }
+
+    /// Connections open and in use, for health and metrics.
+    pub fn status(&self) -> (usize, usize) {
+        let status = self.pool.status();
+        (status.size, status.size.saturating_sub(status.available))
+    }
+
+    /// Closes every connection.
+    pub fn close(&self) {
+        self.pool.close();
+    }
+}

@@ -1,0 +1,430 @@
+//! The transactions that leave the doorway: values that say what they may do and must be consumed to take effect.
+
+use std::ops::{Deref, DerefMut};
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Executor as _};
+use tokio::sync::MutexGuard;
+
+use super::lease::{Facts, State};
+use crate::access::{Action, Credential, Role};
+use crate::error::Result;
+use crate::id::{
+    ApiKeyId, AuditEntryId, InvitationId, MembershipId, OrganizationId, ProjectId, ProjectMemberId, SecurityEventId,
+    UserId,
+};
+
+/// Looks at one organization, or at what is one person's own. The database itself refuses a write in it.
+#[must_use]
+pub struct ReadTx<'a> {
+    state: MutexGuard<'a, State>,
+}
+
+impl<'a> ReadTx<'a> {
+    pub(super) const fn new(state: MutexGuard<'a, State>) -> Self {
+        Self { state }
+    }
+
+    /// Where a store runs its statements.
+    pub fn conn(&mut self) -> &mut PgConnection {
+        self.state.connection().raw()
+    }
+}
+
+/// Where the gate's functions are called, before anybody is known.
+#[must_use]
+pub struct AnonymousTx<'a> {
+    tx: ReadTx<'a>,
+}
+
+impl<'a> AnonymousTx<'a> {
+    pub(super) const fn new(state: MutexGuard<'a, State>) -> Self {
+        Self { tx: ReadTx::new(state) }
+    }
+}
+
+impl<'a> Deref for AnonymousTx<'a> {
+    type Target = ReadTx<'a>;
+    fn deref(&self) -> &ReadTx<'a> {
+        &self.tx
+    }
+}
+
+impl DerefMut for AnonymousTx<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.tx
+    }
+}
+
+/// Changes one organization. Dropped, everything is rolled back; [`WriteTx::commit`] is the only way to keep it, and
+/// writes the audit row in the same transaction.
+#[must_use]
+pub struct WriteTx<'a> {
+    tx: ReadTx<'a>,
+    facts: &'a Facts,
+    action: Action,
+    credential: Credential,
+    role: Option<Role>,
+}
+
+impl<'a> Deref for WriteTx<'a> {
+    type Target = ReadTx<'a>;
+    fn deref(&self) -> &ReadTx<'a> {
+        &self.tx
+    }
+}
+
+impl DerefMut for WriteTx<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.tx
+    }
+}
+
+impl<'a> WriteTx<'a> {
+    pub(super) const fn new(
+        state: MutexGuard<'a, State>, facts: &'a Facts, action: Action, credential: Credential, role: Option<Role>,
+    ) -> Self {
+        Self { tx: ReadTx::new(state), facts, action, credential, role }
+    }
+
+    /// Who acts.
+    pub const fn credential(&self) -> Credential {
+        self.credential
+    }
+
+    /// What is being done.
+    pub const fn action(&self) -> Action {
+        self.action
+    }
+
+    /// Keeps everything, with its audit row.
+    ///
+    /// # Errors
+    /// When the database refuses; then nothing is kept.
+    pub async fn commit(self, record: Record) -> Result<()> {
+        self.finish(record, "DONE").await
+    }
+
+    /// Writes the row of a refusal.
+    pub(super) async fn refuse(self, record: Record) -> Result<()> {
+        self.finish(record, "REFUSED").await
+    }
+
+    async fn finish(mut self, record: Record, outcome: &str) -> Result<()> {
+        let Record { target, changes } = record;
+        sqlx::query("select app.record_audit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+            .bind(AuditEntryId::generate().uuid())
+            .bind(self.action.as_str())
+            .bind(outcome)
+            .bind(self.credential.key().map(ApiKeyId::uuid))
+            .bind(self.role.map(Role::as_str))
+            .bind(target.kind)
+            .bind(target.id)
+            .bind(target.project.map(ProjectId::uuid))
+            .bind(changes.into_json())
+            .bind(self.facts.ip.as_deref())
+            .bind(self.facts.user_agent.as_deref())
+            .bind(&self.facts.request_id)
+            .execute(self.tx.conn())
+            .await?;
+        end(&mut self.tx.state, "COMMIT").await
+    }
+}
+
+/// Changes what is one person's own. [`PersonTx::commit`] is the only way to keep it, and writes a security event.
+#[must_use]
+pub struct PersonTx<'a> {
+    tx: ReadTx<'a>,
+    facts: &'a Facts,
+    user: UserId,
+    credential: Credential,
+}
+
+impl<'a> Deref for PersonTx<'a> {
+    type Target = ReadTx<'a>;
+    fn deref(&self) -> &ReadTx<'a> {
+        &self.tx
+    }
+}
+
+impl DerefMut for PersonTx<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.tx
+    }
+}
+
+impl<'a> PersonTx<'a> {
+    pub(super) const fn new(
+        state: MutexGuard<'a, State>, facts: &'a Facts, user: UserId, credential: Credential,
+    ) -> Self {
+        Self { tx: ReadTx::new(state), facts, user, credential }
+    }
+
+    /// The person.
+    pub const fn user(&self) -> UserId {
+        self.user
+    }
+
+    /// Where the request came from.
+    pub const fn facts(&self) -> &Facts {
+        self.facts
+    }
+
+    /// Notes a security event of this person's in the transaction.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn note(&mut self, kind: SecurityEventKind) -> Result<()> {
+        let user = self.user.uuid();
+        sqlx::query("insert into security_events (id, user_id, kind, ip, user_agent) values ($1, $2, $3, $4, $5)")
+            .bind(SecurityEventId::generate().uuid())
+            .bind(user)
+            .bind(kind.as_str())
+            .bind(self.facts.ip.as_deref())
+            .bind(self.facts.user_agent.as_deref())
+            .execute(self.tx.conn())
+            .await?;
+        Ok(())
+    }
+
+    /// Keeps everything, with its security event.
+    ///
+    /// # Errors
+    /// When the database refuses; then nothing is kept.
+    pub async fn commit(mut self, kind: SecurityEventKind) -> Result<()> {
+        self.note(kind).await?;
+        end(&mut self.tx.state, "COMMIT").await
+    }
+
+    /// Steps into an organization that the person founds or is let into, in the same transaction: what was changed so
+    /// far is kept only together with the organization's audit row. `role` is the one that they are about to have.
+    /// For `identity` and `organizations` alone (held by `tests/tidy.rs`).
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn step_into(mut self, organization: OrganizationId, action: Action, role: Role) -> Result<WriteTx<'a>> {
+        let sql = format!("SELECT set_config('app.organization', '{}', true)", organization.uuid());
+        self.tx.conn().execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
+        let Self { tx, facts, credential, .. } = self;
+        Ok(WriteTx { tx, facts, action, credential, role: Some(role) })
+    }
+}
+
+async fn end(state: &mut State, sql: &'static str) -> Result<()> {
+    state.open = None;
+    state.connection().raw().execute(sql).await?;
+    state.connection().dirty = false;
+    Ok(())
+}
+
+/// What happened to somebody's own account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecurityEventKind {
+    /// The account was made.
+    SignedUp,
+    /// A sign-in succeeded.
+    SignedIn,
+    /// A sign-in was refused: the password was wrong.
+    SignInFailed,
+    /// One or all sessions were ended.
+    SignedOut,
+    /// A session was ended from another one.
+    SessionRevoked,
+    /// A token for another organization was issued.
+    OrganizationSwitched,
+    /// An old refresh token was used again: the session was ended.
+    RefreshReused,
+    /// The password was changed.
+    PasswordChanged,
+    /// A link to reset the password was asked for.
+    PasswordResetRequested,
+    /// The password was reset by a link.
+    PasswordReset,
+    /// A link to verify the address was asked for.
+    EmailVerificationRequested,
+    /// The address was verified.
+    EmailVerified,
+    /// The profile was changed.
+    ProfileChanged,
+    /// An invitation was declined.
+    InvitationDeclined,
+}
+
+impl SecurityEventKind {
+    /// The spelling on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignedUp => "account.created",
+            Self::SignedIn => "login.succeeded",
+            Self::SignInFailed => "login.failed",
+            Self::SignedOut => "logout",
+            Self::SessionRevoked => "session.revoked",
+            Self::OrganizationSwitched => "organization.switched",
+            Self::RefreshReused => "refresh.reused",
+            Self::PasswordChanged => "password.changed",
+            Self::PasswordResetRequested => "password.reset_requested",
+            Self::PasswordReset => "password.reset",
+            Self::EmailVerificationRequested => "email.verification_requested",
+            Self::EmailVerified => "email.verified",
+            Self::ProfileChanged => "profile.changed",
+            Self::InvitationDeclined => "invitation.declined",
+        }
+    }
+}
+
+/// What an audit row speaks of.
+#[derive(Debug, Clone)]
+pub struct Target {
+    kind: &'static str,
+    id: Option<String>,
+    project: Option<ProjectId>,
+}
+
+macro_rules! targets {
+    ($($name:ident($id:ty) $kind:literal;)*) => {$(
+        #[doc = concat!("The target of an action on one `", $kind, "`.")]
+        pub fn $name(id: $id) -> Self {
+            Self { kind: $kind, id: Some(id.to_string()), project: None }
+        }
+    )*};
+}
+
+impl Target {
+    targets! {
+        organization(OrganizationId) "Organization";
+        membership(MembershipId) "Membership";
+        invitation(InvitationId) "Invitation";
+        api_key(ApiKeyId) "ApiKey";
+    }
+
+    /// The target of an action on a project.
+    pub fn project(id: ProjectId) -> Self {
+        Self { kind: "Project", id: Some(id.to_string()), project: Some(id) }
+    }
+
+    /// The target of an action on somebody's role in a project.
+    pub fn project_member(id: ProjectMemberId) -> Self {
+        Self { kind: "ProjectMember", id: Some(id.to_string()), project: Some(id.project) }
+    }
+
+    /// A refused action on something that the caller named, or tried to make.
+    pub fn refused(kind: &'static str, id: Option<String>) -> Self {
+        Self { kind, id, project: None }
+    }
+
+    /// The same, inside a project.
+    #[must_use]
+    pub const fn within(mut self, project: Option<ProjectId>) -> Self {
+        self.project = project;
+        self
+    }
+}
+
+/// What an audit row says: what was changed, and how.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// What it speaks of.
+    pub target: Target,
+    /// Before and after, per field.
+    pub changes: Changes,
+}
+
+impl Record {
+    /// A record without field changes.
+    pub const fn of(target: Target) -> Self {
+        Self { target, changes: Changes::none() }
+    }
+
+    /// A record with field changes.
+    pub const fn with(target: Target, changes: Changes) -> Self {
+        Self { target, changes }
+    }
+}
+
+/// One field's change.
+#[derive(Debug, Clone, Serialize, serde::Deserialize, PartialEq)]
+pub struct Change {
+    /// The field, in its wire spelling.
+    pub field: String,
+    /// Before; null when it was made.
+    pub before: Value,
+    /// After; null when it was removed.
+    pub after: Value,
+}
+
+/// Before and after, per field. What must not be logged is of a type that serialises redacted.
+#[derive(Debug, Clone, Default)]
+pub struct Changes(Vec<Change>);
+
+impl Changes {
+    /// None.
+    pub const fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Every field of something that was made.
+    pub fn made(after: &impl Serialize) -> Self {
+        Self::between(&json!({}), after)
+    }
+
+    /// Every field of something that was removed.
+    pub fn removed(before: &impl Serialize) -> Self {
+        Self::between(before, &json!({}))
+    }
+
+    /// The fields that differ.
+    pub fn between(before: &impl Serialize, after: &impl Serialize) -> Self {
+        let (before, mut after) = (fields(before), fields(after));
+        let mut list = Vec::new();
+        for (field, before) in before {
+            let after = after.remove(&field).unwrap_or(Value::Null);
+            if before != after {
+                list.push(Change { field, before, after });
+            }
+        }
+        let made = after.into_iter().filter(|(_, after)| !after.is_null());
+        list.extend(made.map(|(field, after)| Change { field, before: Value::Null, after }));
+        Self(list)
+    }
+
+    /// Whether nothing changed.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn into_json(self) -> Value {
+        json!(self.0)
+    }
+}
+
+fn fields(value: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}
+
+/// A value that the audit log may know of but not see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Redacted;
+
+impl Serialize for Redacted {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str("[redacted]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_fields_that_differ_are_kept() {
+        let changes = Changes::between(&json!({"name": "A", "slug": "a"}), &json!({"name": "B", "slug": "a"}));
+        assert_eq!(changes.0, vec![Change { field: "name".into(), before: json!("A"), after: json!("B") }]);
+        assert_eq!(Changes::made(&json!({"name": "A", "description": null})).0.len(), 1);
+        assert_eq!(Changes::removed(&json!({"name": "A"})).0[0].after, Value::Null);
+    }
+}
