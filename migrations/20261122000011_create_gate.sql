@@ -91,40 +91,48 @@ begin
             set_config('app.project', '', true);
 end $$;
 
--- What a scope is made from: the caller's membership in one organization, chosen by id or slug. No row: not a member.
--- For an API key the creator's membership; p_organization and p_slug are then ignored.
-create function app.find_scope(p_user uuid, p_credential uuid, p_key boolean, p_organization uuid, p_slug text)
+-- What a scope is made from: a person's membership in one organization, chosen by id or slug. No row: not a member.
+create function app.find_scope(p_user uuid, p_organization uuid, p_slug text)
 returns table (organization_id uuid, role text, limited boolean, version bigint, deleted boolean,
-    project_ids uuid[], project_roles text[], key_project uuid, key_permissions text[], points_per_minute integer)
-language plpgsql stable security definer set search_path = pg_catalog as $$
-begin
-    return query
-    select m.organization_id, m.role, m.limited, greatest(m.version, k.version), o.deleted_at is not null,
+    project_ids uuid[], project_roles text[], points_per_minute integer)
+language sql stable security definer set search_path = pg_catalog
+begin atomic
+    select m.organization_id, m.role, m.limited, m.version, o.deleted_at is not null,
         coalesce((select array_agg(p.project_id order by p.project_id) from public.project_members p
             where p.organization_id = m.organization_id and p.user_id = m.user_id), '{}'),
         coalesce((select array_agg(p.role order by p.project_id) from public.project_members p
             where p.organization_id = m.organization_id and p.user_id = m.user_id), '{}'),
-        k.project_id, k.permissions, t.points_per_minute
+        t.points_per_minute
     from public.memberships m
     join public.organizations o on o.id = m.organization_id
     join public.tiers t on t.key = o.tier
-    left join public.api_keys k on p_key and k.id = p_credential and k.organization_id = m.organization_id
     where m.user_id = p_user
       and (p_organization is null or m.organization_id = p_organization)
       and (p_slug is null or o.slug = p_slug)
-      and (k.id is not null) = p_key
-      and (o.deleted_at is null or m.role = 'OWNER' and o.deleted_at > now() - interval '30 days' and not p_key);
-end $$;
+      -- A deleted organization is there for its owners, for 30 days.
+      and (o.deleted_at is null or m.role = 'OWNER' and o.deleted_at > now() - interval '30 days');
+end;
 
--- An API key by its id: what is needed to check a presented secret.
-create function app.find_api_key(p_id uuid)
-returns table (organization_id uuid, created_by uuid, hash bytea, previous_hash bytea, previous_expires_at timestamptz,
-    expires_at timestamptz, revoked_at timestamptz, requests_per_minute integer)
+-- What an API key's scope is made from: its hashes, and what its creator may do now, as one snapshot, so that a secret is
+-- never judged by one version of the key and the scope made from another.
+create function app.find_key_scope(p_key uuid)
+returns table (organization_id uuid, creator_id uuid, hash bytea, previous_hash bytea, previous_expires_at timestamptz,
+    expires_at timestamptz, revoked_at timestamptz, requests_per_minute integer, project_id uuid, permissions text[],
+    role text, limited boolean, version bigint, project_ids uuid[], project_roles text[], points_per_minute integer)
 language sql stable security definer set search_path = pg_catalog
 begin atomic
     select k.organization_id, k.created_by, k.hash, k.previous_hash, k.previous_expires_at, k.expires_at, k.revoked_at,
-        k.requests_per_minute
-    from public.api_keys k where k.id = p_id;
+        k.requests_per_minute, k.project_id, k.permissions, m.role, m.limited, greatest(m.version, k.version),
+        coalesce((select array_agg(p.project_id order by p.project_id) from public.project_members p
+            where p.organization_id = m.organization_id and p.user_id = m.user_id), '{}'),
+        coalesce((select array_agg(p.role order by p.project_id) from public.project_members p
+            where p.organization_id = m.organization_id and p.user_id = m.user_id), '{}'),
+        t.points_per_minute
+    from public.api_keys k
+    join public.memberships m on m.organization_id = k.organization_id and m.user_id = k.created_by
+    join public.organizations o on o.id = k.organization_id and o.deleted_at is null
+    join public.tiers t on t.key = o.tier
+    where k.id = p_key;
 end;
 
 -- A person by their address, for signing in.

@@ -143,6 +143,15 @@ pub enum Detail {
         /// What is used now.
         used: f64,
     },
+    /// What an outside provider said.
+    Provider {
+        /// The provider.
+        provider: String,
+        /// Its own code, when it gave one.
+        provider_code: Option<String>,
+        /// Whether trying again later may work.
+        retryable: bool,
+    },
 }
 
 /// One thing that the caller can put right.

@@ -1,7 +1,21 @@
 //! aicos: a multi-tenant GraphQL API server for AI content teams.
 
-pub mod access;
+#[macro_use]
 pub mod db;
+
+pub mod access;
+pub mod api_keys;
+pub mod audit;
 pub mod error;
+pub mod graphql;
 pub mod id;
+pub mod idempotency;
+pub mod identity;
+pub mod input;
+pub mod invitations;
+pub mod mail;
+pub mod memberships;
+pub mod organizations;
+pub mod postgres;
+pub mod projects;
 pub mod usage;

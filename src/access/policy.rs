@@ -218,6 +218,18 @@ impl Permissions {
     }
 }
 
+impl serde::Serialize for Role {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl serde::Serialize for Permission {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 impl FromIterator<Permission> for Permissions {
     fn from_iter<I: IntoIterator<Item = Permission>>(list: I) -> Self {
         Self(list.into_iter().fold(0, |bits, permission| bits | 1 << permission as u32))
@@ -294,6 +306,8 @@ actions! {
     InvitationRevoke, "invitation.revoke", MemberManage;
     /// Send an invitation again.
     InvitationResend, "invitation.resend", MemberManage;
+    /// Note whether an invitation's mail went out.
+    InvitationDeliver, "invitation.deliver", MemberManage;
     /// See projects.
     ProjectRead, "project.read", ProjectRead;
     /// Create a project.
@@ -319,7 +333,8 @@ actions! {
 }
 
 impl Action {
-    /// Whether a refusal leaves its own row in the audit log: what touches members, keys, audit, deletion or settings.
+    /// Whether a refusal leaves its own row in the audit log: what changes members, keys or settings, or deletes.
+    /// (The audit log itself is null without its permission, by design, and refuses nothing.)
     pub const fn audits_refusal(self) -> bool {
         matches!(
             self,
@@ -338,8 +353,19 @@ impl Action {
                 | Self::ApiKeyCreate
                 | Self::ApiKeyRotate
                 | Self::ApiKeyRevoke
-                | Self::AuditRead
         )
+    }
+
+    /// The type of what it is done to.
+    pub fn target_kind(self) -> &'static str {
+        match self.as_str().split('.').next() {
+            Some("membership") => "Membership",
+            Some("invitation") => "Invitation",
+            Some("project") if self == Self::ProjectMemberSet => "ProjectMember",
+            Some("project") => "Project",
+            Some("api_key") => "ApiKey",
+            _ => "Organization",
+        }
     }
 }
 

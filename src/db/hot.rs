@@ -31,15 +31,15 @@ pub enum Door {
     Tenant,
     /// Reads what is a person's own.
     Person,
-    /// Changes one organization. The function writes its audit row after the query, which must return the columns
-    /// `audit_target text` and `audit_project uuid`; there is no way to leave it out.
+    /// Changes one organization. The function writes its audit row after the query, which must return the column
+    /// `audit_project uuid` (`p_target` is the target's wire id); there is no way to leave it out.
     Write,
 }
 
 const ENTER_TENANT: &str =
     "p_organization uuid, p_user uuid, p_credential uuid, p_key boolean, p_version bigint, p_project uuid";
 const ENTER_PERSON: &str = "p_user uuid, p_session uuid";
-const AUDIT: &str = "p_audit uuid, p_action text, p_actor_key uuid, p_role text, p_target_type text, p_changes jsonb, p_ip text, p_user_agent text, p_request text";
+const AUDIT: &str = "p_audit uuid, p_target text, p_action text, p_actor_key uuid, p_role text, p_target_type text, p_changes jsonb, p_ip text, p_user_agent text, p_request text";
 
 impl Hot {
     fn own_params(&self) -> usize {
@@ -86,7 +86,7 @@ impl Hot {
                     "perform app.enter(p_organization, p_user, p_credential, p_key, p_version, p_project);\n    \
                      for r in {body} loop\n        \
                      perform app.record_audit(p_audit, p_action, 'DONE', p_actor_key, p_role, p_target_type, \
-                     r.audit_target, r.audit_project, p_changes, p_ip, p_user_agent, p_request);\n        \
+                     p_target, r.audit_project, p_changes, p_ip, p_user_agent, p_request);\n        \
                      {}\n        return next;\n    end loop;",
                     columns.join(" ")
                 )

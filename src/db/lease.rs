@@ -232,7 +232,7 @@ impl Lease {
         }
         let mut state = self.hold().await?;
         Self::open(&mut state, &enter_sql(scope), "BEGIN", Context::Exclusive).await?;
-        Ok(WriteTx::new(state, &self.facts, action, scope.credential(), scope.role()))
+        Ok(WriteTx::new(state, &self.facts, scope.organization(), action, scope.credential(), scope.role()))
     }
 
     /// Leaves the row of a refusal: its own unit of work, after what was refused has been rolled back.
@@ -242,7 +242,7 @@ impl Lease {
     pub async fn record_refusal(&self, scope: &Scope, action: Action, target: Target) -> Result<()> {
         let mut state = self.hold().await?;
         Self::open(&mut state, &enter_sql(scope), "BEGIN", Context::Exclusive).await?;
-        WriteTx::new(state, &self.facts, action, scope.credential(), scope.role())
+        WriteTx::new(state, &self.facts, scope.organization(), action, scope.credential(), scope.role())
             .refuse(Record { target, changes: Changes::none() })
             .await
     }
@@ -269,7 +269,7 @@ impl Lease {
     /// # Errors
     /// As [`Lease::write`].
     pub async fn call_write<R>(
-        &self, scope: &Scope, action: Action, target: &'static str, changes: Changes, call: &Call<R>,
+        &self, scope: &Scope, action: Action, record: &Record, call: &Call<R>,
     ) -> Result<Vec<R>, Entry>
     where
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
@@ -283,12 +283,14 @@ impl Lease {
         Self::close(&mut state).await?;
         let credential = scope.credential();
         let arguments = enter_arguments(call.arguments.clone(), scope)?;
+        let Record { target, changes } = record;
         let arguments = add(arguments, AuditEntryId::generate().uuid())?;
+        let arguments = add(arguments, target.id())?;
         let arguments = add(arguments, action.as_str())?;
         let arguments = add(arguments, credential.key().map(crate::id::ApiKeyId::uuid))?;
         let arguments = add(arguments, scope.role().map(crate::access::Role::as_str))?;
-        let arguments = add(arguments, target)?;
-        let arguments = add(arguments, changes.into_json())?;
+        let arguments = add(arguments, target.kind())?;
+        let arguments = add(arguments, changes.to_json())?;
         let arguments = add(arguments, self.facts.ip.as_deref())?;
         let arguments = add(arguments, self.facts.user_agent.as_deref())?;
         let arguments = add(arguments, self.facts.request_id.as_str())?;
@@ -356,7 +358,7 @@ impl Lease {
         let mut state = self.hold().await?;
         let enter = format!("SELECT app.enter_user('{}', '{}')", user.uuid(), session.uuid());
         Self::open(&mut state, &enter, "BEGIN", Context::Exclusive).await?;
-        Ok(PersonTx::new(state, &self.facts, user, credential))
+        Ok(PersonTx::new(state, &self.facts, user, session))
     }
 
     /// The narrow door before anybody is known: only the gate's functions answer here, every table is empty.
@@ -378,7 +380,7 @@ impl Lease {
     pub async fn identify(&self, user: UserId, session: SessionId) -> Result<PersonTx<'_>> {
         let mut state = self.hold().await?;
         Self::open(&mut state, &person_sql(user), "BEGIN", Context::Exclusive).await?;
-        Ok(PersonTx::new(state, &self.facts, user, Credential::Session { user, session }))
+        Ok(PersonTx::new(state, &self.facts, user, session))
     }
 
     /// Gives the connection back early, for work that now waits for something else.

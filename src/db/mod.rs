@@ -4,6 +4,8 @@
 //! it opens: each scoped to one organization or one person, authorised, and, when it writes, unable to commit without
 //! its audit row.
 
+#[macro_use]
+mod keyset;
 mod connection;
 pub mod hot;
 mod lease;

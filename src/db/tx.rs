@@ -13,7 +13,7 @@ use crate::access::{Action, Credential, Role};
 use crate::error::Result;
 use crate::id::{
     ApiKeyId, AuditEntryId, InvitationId, MembershipId, OrganizationId, ProjectId, ProjectMemberId, SecurityEventId,
-    UserId,
+    SessionId, UserId,
 };
 
 /// Looks at one organization, or at what is one person's own. The database itself refuses a write in it.
@@ -64,6 +64,7 @@ impl DerefMut for AnonymousTx<'_> {
 pub struct WriteTx<'a> {
     tx: ReadTx<'a>,
     facts: &'a Facts,
+    organization: OrganizationId,
     action: Action,
     credential: Credential,
     role: Option<Role>,
@@ -84,9 +85,15 @@ impl DerefMut for WriteTx<'_> {
 
 impl<'a> WriteTx<'a> {
     pub(super) const fn new(
-        state: MutexGuard<'a, State>, facts: &'a Facts, action: Action, credential: Credential, role: Option<Role>,
+        state: MutexGuard<'a, State>, facts: &'a Facts, organization: OrganizationId, action: Action,
+        credential: Credential, role: Option<Role>,
     ) -> Self {
-        Self { tx: ReadTx::new(state), facts, action, credential, role }
+        Self { tx: ReadTx::new(state), facts, organization, action, credential, role }
+    }
+
+    /// Where it is done.
+    pub const fn organization(&self) -> OrganizationId {
+        self.organization
     }
 
     /// Who acts.
@@ -123,7 +130,7 @@ impl<'a> WriteTx<'a> {
             .bind(target.kind)
             .bind(target.id)
             .bind(target.project.map(ProjectId::uuid))
-            .bind(changes.into_json())
+            .bind(changes.to_json())
             .bind(self.facts.ip.as_deref())
             .bind(self.facts.user_agent.as_deref())
             .bind(&self.facts.request_id)
@@ -139,7 +146,7 @@ pub struct PersonTx<'a> {
     tx: ReadTx<'a>,
     facts: &'a Facts,
     user: UserId,
-    credential: Credential,
+    session: SessionId,
 }
 
 impl<'a> Deref for PersonTx<'a> {
@@ -157,9 +164,9 @@ impl DerefMut for PersonTx<'_> {
 
 impl<'a> PersonTx<'a> {
     pub(super) const fn new(
-        state: MutexGuard<'a, State>, facts: &'a Facts, user: UserId, credential: Credential,
+        state: MutexGuard<'a, State>, facts: &'a Facts, user: UserId, session: SessionId,
     ) -> Self {
-        Self { tx: ReadTx::new(state), facts, user, credential }
+        Self { tx: ReadTx::new(state), facts, user, session }
     }
 
     /// The person.
@@ -167,8 +174,19 @@ impl<'a> PersonTx<'a> {
         self.user
     }
 
+    /// The session that acts, or that is being opened.
+    pub const fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// The same transaction, opening another session of the person's.
+    pub const fn as_session(mut self, session: SessionId) -> Self {
+        self.session = session;
+        self
+    }
+
     /// Where the request came from.
-    pub const fn facts(&self) -> &Facts {
+    pub const fn facts(&self) -> &'a Facts {
         self.facts
     }
 
@@ -207,8 +225,9 @@ impl<'a> PersonTx<'a> {
     pub async fn step_into(mut self, organization: OrganizationId, action: Action, role: Role) -> Result<WriteTx<'a>> {
         let sql = format!("SELECT set_config('app.organization', '{}', true)", organization.uuid());
         self.tx.conn().execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
-        let Self { tx, facts, credential, .. } = self;
-        Ok(WriteTx { tx, facts, action, credential, role: Some(role) })
+        let Self { tx, facts, user, session } = self;
+        let credential = Credential::Session { user, session };
+        Ok(WriteTx { tx, facts, organization, action, credential, role: Some(role) })
     }
 }
 
@@ -234,6 +253,8 @@ pub enum SecurityEventKind {
     SessionRevoked,
     /// A token for another organization was issued.
     OrganizationSwitched,
+    /// A refresh token was exchanged for its successor.
+    Refreshed,
     /// An old refresh token was used again: the session was ended.
     RefreshReused,
     /// The password was changed.
@@ -262,6 +283,7 @@ impl SecurityEventKind {
             Self::SignedOut => "logout",
             Self::SessionRevoked => "session.revoked",
             Self::OrganizationSwitched => "organization.switched",
+            Self::Refreshed => "session.refreshed",
             Self::RefreshReused => "refresh.reused",
             Self::PasswordChanged => "password.changed",
             Self::PasswordResetRequested => "password.reset_requested",
@@ -312,6 +334,14 @@ impl Target {
     /// A refused action on something that the caller named, or tried to make.
     pub fn refused(kind: &'static str, id: Option<String>) -> Self {
         Self { kind, id, project: None }
+    }
+
+    pub(super) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    pub(super) const fn kind(&self) -> &'static str {
+        self.kind
     }
 
     /// The same, inside a project.
@@ -394,7 +424,7 @@ impl Changes {
         self.0.is_empty()
     }
 
-    pub(super) fn into_json(self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         json!(self.0)
     }
 }

@@ -1,0 +1,243 @@
+//! The audit log, as the schema shows it.
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject, Union};
+
+use super::{Filter, Outcome};
+use crate::access::{Action, Role};
+use crate::api_keys::graphql::ApiKey;
+use crate::db::page::PageArgs;
+use crate::error::{Error, Fault, FaultCode, Result};
+use crate::graphql::connection::{Connection, Counter, connect};
+use crate::graphql::context::{ContextExt as _, read_id, visible};
+use crate::graphql::loader;
+use crate::graphql::scalars::{DateTime, Json};
+use crate::id::{ApiKeyId, AuditEntryId, OrganizationId, ProjectId, UserId};
+use crate::identity::graphql::User;
+use crate::projects::graphql::Project;
+
+/// Who did something.
+#[derive(Union)]
+pub enum Actor {
+    /// A person.
+    User(User),
+    /// A program.
+    ApiKey(ApiKey),
+}
+
+/// One thing that was done in an organization, or refused.
+pub struct AuditEntry {
+    row: super::AuditEntry,
+}
+
+impl AuditEntry {
+    /// The entry of a row.
+    pub const fn new(row: super::AuditEntry) -> Self {
+        Self { row }
+    }
+}
+
+/// One field's change.
+#[derive(SimpleObject)]
+pub struct AuditChange {
+    /// The field.
+    field: String,
+    /// Before; null when it was made. What is secret reads `[redacted]`.
+    before: Option<Json>,
+    /// After; null when it was removed. What is secret reads `[redacted]`.
+    after: Option<Json>,
+}
+
+#[Object]
+impl AuditEntry {
+    /// The entry's id.
+    pub async fn id(&self) -> ID {
+        ID(self.row.id.to_string())
+    }
+
+    /// Its number, gap-free per organization.
+    async fn sequence(&self) -> i32 {
+        i32::try_from(self.row.sequence).unwrap_or(i32::MAX)
+    }
+
+    /// What was done, for example `project.create`.
+    async fn action(&self) -> &str {
+        &self.row.action
+    }
+
+    /// What came of it.
+    async fn outcome(&self) -> Outcome {
+        self.row.outcome
+    }
+
+    /// Who did it; null when they have left or are not visible to the caller.
+    async fn actor(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Actor>> {
+        let organization = self.row.organization;
+        if let Some(id) = self.row.actor_user {
+            let row = loader::user(ctx, organization, id).await?;
+            return Ok(row.map(|row| Actor::User(User::in_organization(row, organization))));
+        }
+        let Some(id) = self.row.actor_key else { return Ok(None) };
+        Ok(loader::api_key(ctx, organization, id).await?.map(|row| Actor::ApiKey(ApiKey::new(row))))
+    }
+
+    /// What the actor was called then.
+    async fn actor_label(&self) -> &str {
+        &self.row.actor_label
+    }
+
+    /// The actor's role then; null for an API key.
+    async fn actor_role(&self) -> Option<Role> {
+        self.row.actor_role
+    }
+
+    /// The type of what it was done to.
+    async fn target_type(&self) -> &str {
+        &self.row.target_type
+    }
+
+    /// What it was done to.
+    async fn target_id(&self) -> Option<ID> {
+        self.row.target_id.clone().map(ID)
+    }
+
+    /// The project that it was done in; null when it was none, or is no more.
+    async fn project(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Project>> {
+        let Some(project) = self.row.project else { return Ok(None) };
+        Ok(loader::project(ctx, self.row.organization, project).await?.map(Project::new))
+    }
+
+    /// Before and after, per field.
+    async fn changes(&self) -> Vec<AuditChange> {
+        let shown = |value: &serde_json::Value| (!value.is_null()).then(|| Json(value.clone()));
+        let change = |change: &crate::db::Change| AuditChange {
+            field: change.field.clone(),
+            before: shown(&change.before),
+            after: shown(&change.after),
+        };
+        self.row.changes.iter().map(change).collect()
+    }
+
+    /// The address that it came from.
+    async fn ip(&self) -> Option<&str> {
+        self.row.ip.as_deref()
+    }
+
+    /// What the caller's program said of itself.
+    async fn user_agent(&self) -> Option<&str> {
+        self.row.user_agent.as_deref()
+    }
+
+    /// The request that did it, as in the logs.
+    async fn request_id(&self) -> &str {
+        &self.row.request_id
+    }
+
+    /// The chain's hash up to here, as hexadecimal digits: SHA-256 over the hash before and this entry.
+    async fn hash(&self) -> String {
+        use std::fmt::Write as _;
+        self.row.hash.iter().fold(String::with_capacity(64), |mut out, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "{byte:02x}");
+            out
+        })
+    }
+
+    /// When.
+    async fn occurred_at(&self) -> DateTime {
+        self.row.occurred_at.into()
+    }
+}
+
+/// Which entries; what is absent does not matter.
+#[derive(InputObject)]
+pub struct AuditLogFilter {
+    /// Only these actions, at most 100.
+    actions: Option<Vec<String>>,
+    /// Only by this person or API key.
+    actor_id: Option<ID>,
+    /// Only on this object.
+    target_id: Option<ID>,
+    /// Only in this project.
+    project_id: Option<ID>,
+    /// Only with this outcome.
+    outcome: Option<Outcome>,
+    /// From this moment on.
+    since: Option<DateTime>,
+    /// Before this moment.
+    until: Option<DateTime>,
+}
+
+impl AuditLogFilter {
+    /// Checks what a caller wrote.
+    ///
+    /// # Errors
+    /// A fault at the field.
+    pub fn read(self) -> Result<Filter> {
+        if self.actions.as_ref().is_some_and(|actions| actions.len() > 100) {
+            return Err(Error::fault(Fault {
+                field: Some(vec!["filter".into(), "actions".into()]),
+                ..Fault::new(FaultCode::TooLong, "`actions` has at most 100 items.")
+            }));
+        }
+        let actor = match &self.actor_id {
+            None => None,
+            Some(id) if id.starts_with("key_") => Some(read_id::<ApiKeyId>("actorId", id)?.uuid()),
+            Some(id) => Some(read_id::<UserId>("actorId", id)?.uuid()),
+        };
+        let project = self.project_id.as_ref().map(|id| read_id::<ProjectId>("projectId", id)).transpose()?;
+        Ok(Filter {
+            actions: self.actions,
+            actor,
+            target: self.target_id.map(|id| id.0),
+            project: project.map(ProjectId::uuid),
+            outcome: self.outcome,
+            since: self.since.map(|time| time.0),
+            until: self.until.map(|time| time.0),
+        })
+    }
+}
+
+/// A page of an organization's audit log.
+///
+/// # Errors
+/// A fault of the arguments, or what the database says.
+pub async fn connection(
+    ctx: &Context<'_>, organization: OrganizationId, args: &PageArgs, filter: Filter,
+) -> Result<Connection<AuditEntry>> {
+    let door = ctx.door();
+    let word = serde_json::to_string(&filter).map_err(Error::internal)?;
+    let seal = door.seal(&["auditLog", &organization.to_string(), &word]);
+    let page = args.read(&seal)?;
+    let slice = match super::newest(&page, &filter)? {
+        Some(call) => {
+            let rows = door.call(organization, Action::AuditRead, call).await?;
+            page.slice(rows.into_iter().map(|row| row.read(organization)).collect::<Result<Vec<_>>>()?)
+        }
+        None => {
+            let mut tx = door.read(organization, Action::AuditRead).await?;
+            super::list(&mut tx, organization, &page, &filter).await?
+        }
+    };
+    let count: Counter = Box::new(move |ctx| {
+        let filter = filter.clone();
+        Box::pin(async move {
+            let mut tx = ctx.door().read(organization, Action::AuditRead).await?;
+            super::count(&mut tx, &filter).await.map(Some)
+        })
+    });
+    Ok(connect(slice, &seal, count, |row| row.sequence, AuditEntry::new))
+}
+
+/// An entry of the request's organization.
+///
+/// # Errors
+/// What the database says.
+pub async fn node(ctx: &Context<'_>, id: AuditEntryId) -> Result<Option<AuditEntry>> {
+    let door = ctx.door();
+    let Some(organization) = visible(door.tenant().await)? else { return Ok(None) };
+    if !visible(door.may_somewhere(organization, Action::AuditRead.permission()).await)?.unwrap_or(false) {
+        return Ok(None);
+    }
+    let mut tx = door.read(organization, Action::AuditRead).await?;
+    Ok(super::find(&mut tx, organization, id).await?.map(AuditEntry::new))
+}

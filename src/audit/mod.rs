@@ -1,0 +1,159 @@
+//! The audit log: what was done in an organization, by whom; append-only and chained.
+//!
+//! It is written by the doorway (`db::WriteTx::commit`) and only read here.
+
+pub mod graphql;
+pub(crate) mod store;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::access::Role;
+use crate::db::page::{Page, Slice};
+use crate::db::{Call, Change, ReadTx};
+use crate::error::Result;
+use crate::id::{ApiKeyId, AuditEntryId, OrganizationId, ProjectId, UserId};
+
+/// What came of an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, async_graphql::Enum)]
+#[graphql(name = "AuditOutcome")]
+pub enum Outcome {
+    /// It was done.
+    Done,
+    /// It was refused: the permission was missing.
+    Refused,
+}
+
+impl Outcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "DONE",
+            Self::Refused => "REFUSED",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Done, Self::Refused].into_iter().find(|outcome| outcome.as_str() == text)
+    }
+}
+
+/// One entry.
+#[derive(Debug, Clone)]
+pub struct AuditEntry {
+    /// Whose log.
+    pub organization: OrganizationId,
+    /// Its id.
+    pub id: AuditEntryId,
+    /// Its number, without gaps.
+    pub sequence: i64,
+    /// What was done.
+    pub action: String,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Who did it, when it was a person.
+    pub actor_user: Option<UserId>,
+    /// Who did it, when it was a key.
+    pub actor_key: Option<ApiKeyId>,
+    /// What the actor was called then.
+    pub actor_label: String,
+    /// The actor's role then.
+    pub actor_role: Option<Role>,
+    /// The type of what it was done to.
+    pub target_type: String,
+    /// What it was done to.
+    pub target_id: Option<String>,
+    /// The project that it was done in.
+    pub project: Option<ProjectId>,
+    /// Before and after, per field.
+    pub changes: Vec<Change>,
+    /// From where.
+    pub ip: Option<String>,
+    /// With what.
+    pub user_agent: Option<String>,
+    /// By which request.
+    pub request_id: String,
+    /// The chain's hash up to here.
+    pub hash: Vec<u8>,
+    /// When.
+    pub occurred_at: DateTime<Utc>,
+}
+
+/// Which entries.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Filter {
+    /// Only these actions.
+    pub actions: Option<Vec<String>>,
+    /// Only by this person or key.
+    pub actor: Option<Uuid>,
+    /// Only on this object.
+    pub target: Option<String>,
+    /// Only in this project.
+    pub project: Option<Uuid>,
+    /// Only with this outcome.
+    pub outcome: Option<Outcome>,
+    /// From this moment on.
+    pub since: Option<DateTime<Utc>>,
+    /// Before this moment.
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl Filter {
+    /// The one action that the filter asks for, when it asks for nothing else.
+    fn only_action(&self) -> Option<&str> {
+        match self {
+            Self {
+                actions: Some(actions),
+                actor: None,
+                target: None,
+                project: None,
+                outcome: None,
+                since: None,
+                until: None,
+            } => match actions.as_slice() {
+                [action] => Some(action),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// The page through the one-statement door, when it is one that has one.
+///
+/// # Errors
+/// When a value cannot be encoded.
+pub(crate) fn newest(page: &Page<i64>, filter: &Filter) -> Result<Option<Call<store::Row>>> {
+    match filter.only_action() {
+        Some(action) if !page.from_end => store::newest(action, page).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// One page, newest first.
+///
+/// # Errors
+/// What the database says.
+pub async fn list(
+    tx: &mut ReadTx<'_>, organization: OrganizationId, page: &Page<i64>, filter: &Filter,
+) -> Result<Slice<AuditEntry>> {
+    store::list(tx, organization, page, filter).await
+}
+
+/// How many there are.
+///
+/// # Errors
+/// What the database says.
+pub async fn count(tx: &mut ReadTx<'_>, filter: &Filter) -> Result<i64> {
+    store::count(tx, filter).await
+}
+
+/// One entry.
+///
+/// # Errors
+/// What the database says.
+pub async fn find(
+    tx: &mut ReadTx<'_>, organization: OrganizationId, id: AuditEntryId,
+) -> Result<Option<AuditEntry>> {
+    store::find(tx, organization, id).await
+}

@@ -1,0 +1,591 @@
+//! What a request may do and what it holds: the one way from a resolver to the database.
+//!
+//! A [`Door`] is made before any resolver runs. It knows the caller, the organization that the request is for, and the
+//! request's hold on the database; it makes scopes when they are first needed, opens transactions with them, and makes a
+//! scope again, once, when the database says that the caller's rights have changed since.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use async_graphql::{Context, Guard, ID};
+use sqlx::FromRow;
+use sqlx::postgres::PgRow;
+use tokio::sync::Mutex;
+
+use crate::access::{Action, Caller, Credential, Permission, Scope};
+use crate::db::page::{PageArgs, Seal};
+use crate::db::{Call, Entry, Lease, PersonTx, ReadTx, Record, Target, WriteTx};
+use crate::error::{Error, Fault, FaultCode, Refusal, Result};
+use crate::id::{OrganizationId, ProjectId, SessionId, UserId, WireId};
+use crate::identity::{Identity, SignedIn};
+use crate::identity::credentials::SecretHash;
+
+/// The organization that a request names in a header.
+#[derive(Debug, Clone)]
+pub enum OrganizationSelector {
+    /// By id.
+    Id(OrganizationId),
+    /// By slug, among the caller's own.
+    Slug(String),
+}
+
+/// The project that a request narrows itself to.
+#[derive(Debug, Clone)]
+pub enum ProjectSelector {
+    /// By id.
+    Id(ProjectId),
+    /// By slug, in the request's organization.
+    Slug(String),
+}
+
+/// What the headers of a request say.
+#[derive(Debug, Clone)]
+pub struct Intent {
+    /// Who is asking, or why nobody is.
+    pub caller: Result<Caller, Refusal>,
+    /// The secret of an API key as it was presented, hashed.
+    pub presented: Option<SecretHash>,
+    /// `X-Organization`.
+    pub organization: Option<OrganizationSelector>,
+    /// `X-Project`.
+    pub project: Option<ProjectSelector>,
+}
+
+#[derive(Debug, Clone)]
+struct Held {
+    scope: Arc<Scope>,
+    /// Whether the database said so in this request.
+    fresh: bool,
+}
+
+#[derive(Debug, Default)]
+struct Scopes {
+    held: HashMap<OrganizationId, Held>,
+    /// The request's own organization, once it is known; none when there is none.
+    default: Option<Option<OrganizationId>>,
+}
+
+/// One request's way to the database.
+pub struct Door {
+    identity: Arc<Identity>,
+    intent: Intent,
+    /// Who has signed in by this very request: from then on they are the caller.
+    newcomer: OnceLock<Caller>,
+    lease: Lease,
+    scopes: Mutex<Scopes>,
+}
+
+/// Shortcuts for resolvers.
+pub trait ContextExt<'a> {
+    /// The request's door.
+    fn door(&self) -> &'a Arc<Door>;
+}
+
+impl<'a> ContextExt<'a> for Context<'a> {
+    fn door(&self) -> &'a Arc<Door> {
+        self.data_unchecked::<Arc<Door>>()
+    }
+}
+
+impl Door {
+    /// The door of one request.
+    pub fn new(identity: Arc<Identity>, intent: Intent, lease: Lease) -> Self {
+        Self { identity, intent, newcomer: OnceLock::new(), lease, scopes: Mutex::default() }
+    }
+
+    /// Signing in, tokens and mail.
+    pub const fn identity(&self) -> &Arc<Identity> {
+        &self.identity
+    }
+
+    /// The request's hold on the database, for `identity`.
+    pub const fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// Who is asking.
+    ///
+    /// # Errors
+    /// `Unauthenticated`, with the reason.
+    pub fn caller(&self) -> Result<&Caller> {
+        if let Some(newcomer) = self.newcomer.get() {
+            return Ok(newcomer);
+        }
+        self.intent.caller.as_ref().map_err(|refusal| Error::Unauthenticated(*refusal))
+    }
+
+    /// Whether no credential was sent.
+    pub fn is_anonymous(&self) -> bool {
+        matches!(self.caller(), Err(Error::Unauthenticated(Refusal::Missing)))
+    }
+
+    /// Takes the person who has just signed in for the caller, so that the rest of the answer is read as them.
+    pub async fn become_session(&self, signed_in: &SignedIn) {
+        let credential = Credential::Session { user: signed_in.user, session: signed_in.session };
+        let caller = Caller {
+            credential,
+            expires_at: Some(signed_in.expires_at),
+            organization: signed_in.organization,
+            requests_per_minute: None,
+        };
+        // A second sign-in in the same request stays the first person's.
+        if self.newcomer.set(caller).is_ok() {
+            *self.scopes.lock().await = Scopes { default: Some(signed_in.organization), ..Scopes::default() };
+        }
+    }
+
+    /// The signed-in person and session.
+    ///
+    /// # Errors
+    /// `Unauthenticated`, also for an API key: it is nobody's sign-in.
+    pub fn person(&self) -> Result<(UserId, SessionId)> {
+        match self.caller()?.credential {
+            Credential::Session { user, session } => Ok((user, session)),
+            Credential::ApiKey { .. } => Err(Error::Unauthenticated(Refusal::NotAccepted)),
+        }
+    }
+
+    /// The signed-in person; none for an API key.
+    pub fn user(&self) -> Option<UserId> {
+        self.person().ok().map(|(user, _)| user)
+    }
+
+    /// The organization that the request is for.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none that the caller belongs to.
+    pub async fn tenant(&self) -> Result<OrganizationId> {
+        let mut scopes = self.scopes.lock().await;
+        if let Some(known) = scopes.default {
+            return known.ok_or(Error::NotFound);
+        }
+        let caller = self.caller()?;
+        let found = match &self.intent.organization {
+            None => caller.organization,
+            Some(OrganizationSelector::Id(id)) => Some(*id),
+            Some(OrganizationSelector::Slug(slug)) => {
+                let scope = self.identity.scope_by_slug(&self.lease, caller, slug).await?;
+                let id = scope.organization();
+                let scope = self.narrow(scope).await?;
+                scopes.held.insert(id, Held { scope, fresh: true });
+                Some(id)
+            }
+        };
+        scopes.default = Some(found);
+        found.ok_or(Error::NotFound)
+    }
+
+    /// The one organization of the caller's that has this slug.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none.
+    pub async fn by_slug(&self, slug: &str) -> Result<OrganizationId> {
+        let caller = self.caller()?;
+        Ok(self.identity.scope_by_slug(&self.lease, caller, slug).await?.organization())
+    }
+
+    /// The organization that an argument names. It must not contradict `X-Organization`.
+    ///
+    /// # Errors
+    /// A fault at `field`.
+    pub async fn named(&self, field: &str, id: OrganizationId) -> Result<OrganizationId> {
+        if self.intent.organization.is_some() && self.tenant().await.ok() != Some(id) {
+            return Err(Error::fault(Fault::at(
+                FaultCode::Invalid,
+                field,
+                format!("`{field}` names another organization than the header X-Organization. Send one of them."),
+            )));
+        }
+        Ok(id)
+    }
+
+    /// The scope in an organization, from the request, the cache or the database.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the caller is not a member.
+    pub async fn scope(&self, organization: OrganizationId) -> Result<Arc<Scope>> {
+        Ok(self.held(organization, false).await?.scope)
+    }
+
+    async fn held(&self, organization: OrganizationId, renew: bool) -> Result<Held> {
+        let mut scopes = self.scopes.lock().await;
+        if let Some(held) = scopes.held.get(&organization)
+            && (!renew || held.fresh)
+        {
+            return Ok(held.clone());
+        }
+        let caller = self.caller()?;
+        let (scope, fresh) =
+            self.identity.scope(&self.lease, caller, self.intent.presented, organization, renew).await?;
+        let held = Held { scope: self.narrow(scope).await?, fresh };
+        scopes.held.insert(organization, held.clone());
+        Ok(held)
+    }
+
+    /// Narrows a scope to the project of `X-Project`. A project that is not there narrows to nothing.
+    async fn narrow(&self, scope: Arc<Scope>) -> Result<Arc<Scope>> {
+        let project = match &self.intent.project {
+            None => return Ok(scope),
+            Some(ProjectSelector::Id(id)) => *id,
+            Some(ProjectSelector::Slug(slug)) => {
+                let mut tx = self.lease.read(&scope, Action::OrganizationRead).await?;
+                crate::projects::id_of_slug(&mut tx, slug).await?.unwrap_or_else(ProjectId::generate)
+            }
+        };
+        Ok(Arc::new(scope.narrow(project)))
+    }
+
+    /// Runs a check on the scope; before a refusal the database is asked whether the rights have grown since.
+    async fn check(
+        &self, organization: OrganizationId, check: impl Fn(&Scope) -> Result<()>,
+    ) -> Result<Arc<Scope>> {
+        let held = self.held(organization, false).await?;
+        match check(&held.scope) {
+            Ok(()) => Ok(held.scope),
+            Err(refused) if held.fresh => Err(refused),
+            Err(_) => {
+                let held = self.held(organization, true).await?;
+                check(&held.scope).map(|()| held.scope)
+            }
+        }
+    }
+
+    /// Whether the caller may, in the organization as a whole. For fields that are null by design.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn may(&self, organization: OrganizationId, permission: Permission) -> Result<bool> {
+        self.ask(organization, |scope| scope.may(permission)).await
+    }
+
+    /// Whether the caller may, in one project.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn may_in(
+        &self, organization: OrganizationId, project: ProjectId, permission: Permission,
+    ) -> Result<bool> {
+        self.ask(organization, |scope| scope.permissions_in(project).contains(permission)).await
+    }
+
+    /// Whether the caller may, in the organization or in one of its projects.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn may_somewhere(&self, organization: OrganizationId, permission: Permission) -> Result<bool> {
+        self.ask(organization, |scope| scope.may_somewhere(permission)).await
+    }
+
+    /// Whether the caller may see projects at all; which ones is the database's to say.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn may_see_projects(&self, organization: OrganizationId) -> Result<bool> {
+        self.may_somewhere(organization, Action::ProjectRead.permission()).await
+    }
+
+    async fn ask(&self, organization: OrganizationId, question: impl Fn(&Scope) -> bool) -> Result<bool> {
+        let verdict =
+            self.check(organization, |scope| if question(scope) { Ok(()) } else { Err(Error::NotFound) }).await;
+        match verdict {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens or joins the read-only transaction of an organization.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, or what the database says.
+    pub async fn read(&self, organization: OrganizationId, action: Action) -> Result<ReadTx<'_>> {
+        let scope = self.check(organization, |scope| scope.require_somewhere(action)).await?;
+        match self.lease.read(&scope, action).await {
+            Err(Entry::Stale) => {
+                let scope = self.renew(organization).await?;
+                Ok(self.lease.read(&scope, action).await?)
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Opens a transaction that changes an organization.
+    ///
+    /// # Errors
+    /// `Forbidden` (which leaves its own audit row), `NotFound`, or what the database says.
+    pub async fn write(&self, organization: OrganizationId, action: Action) -> Result<WriteTx<'_>> {
+        let scope = self.allow(organization, action, None, |scope| scope.require(action)).await?;
+        match self.lease.write(&scope, action).await {
+            Err(Entry::Stale) => {
+                let scope = self.renew(organization).await?;
+                Ok(self.lease.write(&scope, action).await?)
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Opens a transaction that changes an organization's own object, which the refusal's audit row names.
+    ///
+    /// # Errors
+    /// As [`Door::write`].
+    pub async fn write_on(
+        &self, organization: OrganizationId, action: Action, target: String,
+    ) -> Result<WriteTx<'_>> {
+        self.allow(organization, action, Some(target), |scope| scope.require(action)).await?;
+        self.write(organization, action).await
+    }
+
+    /// Opens a transaction that changes what belongs to one project, or to the organization as a whole.
+    ///
+    /// # Errors
+    /// As [`Door::write`].
+    pub async fn write_within(
+        &self, organization: OrganizationId, project: Option<ProjectId>, action: Action,
+    ) -> Result<WriteTx<'_>> {
+        match project {
+            None => self.write(organization, action).await,
+            Some(project) => self.write_in(organization, project, action).await,
+        }
+    }
+
+    /// Opens a transaction that changes one project. A project that the caller does not reach is not found.
+    ///
+    /// # Errors
+    /// As [`Door::write`].
+    pub async fn write_in(
+        &self, organization: OrganizationId, project: ProjectId, action: Action,
+    ) -> Result<WriteTx<'_>> {
+        if !self.may_in(organization, project, Permission::ProjectRead).await? {
+            return Err(Error::NotFound);
+        }
+        let id = Some(project.to_string());
+        let scope = self.allow(organization, action, id, |scope| scope.require_in(project, action)).await?;
+        match self.lease.write_in(&scope, project, action).await {
+            Err(Entry::Stale) => {
+                let scope = self.renew(organization).await?;
+                Ok(self.lease.write_in(&scope, project, action).await?)
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Runs a hot query.
+    ///
+    /// # Errors
+    /// As [`Door::read`].
+    pub async fn call<R>(&self, organization: OrganizationId, action: Action, call: Call<R>) -> Result<Vec<R>>
+    where
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let scope = self.check(organization, |scope| scope.require_somewhere(action)).await?;
+        match self.lease.call(&scope, action, &call).await {
+            Err(Entry::Stale) => {
+                let scope = self.renew(organization).await?;
+                Ok(self.lease.call(&scope, action, &call).await?)
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Runs a hot change of an organization, with its audit row.
+    ///
+    /// # Errors
+    /// As [`Door::write`].
+    pub async fn call_write<R>(
+        &self, organization: OrganizationId, action: Action, record: Record, call: Call<R>,
+    ) -> Result<Vec<R>>
+    where
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let scope = self.allow(organization, action, None, |scope| scope.require(action)).await?;
+        match self.lease.call_write(&scope, action, &record, &call).await {
+            Err(Entry::Stale) => {
+                let scope = self.renew(organization).await?;
+                Ok(self.lease.call_write(&scope, action, &record, &call).await?)
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Runs a hot query of what is the caller's own.
+    ///
+    /// # Errors
+    /// `Unauthenticated`, or what the database says.
+    pub async fn call_person<R>(&self, call: Call<R>) -> Result<Vec<R>>
+    where
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let (user, session) = self.person()?;
+        Ok(self.lease.call_person(user, session, &call).await?)
+    }
+
+    /// Opens or joins the read-only transaction of what is the caller's own.
+    ///
+    /// # Errors
+    /// `Unauthenticated`, or what the database says.
+    pub async fn read_person(&self) -> Result<ReadTx<'_>> {
+        let (user, session) = self.person()?;
+        Ok(self.lease.read_person(user, session).await?)
+    }
+
+    /// Opens a transaction that changes what is the caller's own.
+    ///
+    /// # Errors
+    /// `Unauthenticated`, or what the database says.
+    pub async fn write_person(&self) -> Result<PersonTx<'_>> {
+        Ok(self.lease.write_person(self.caller()?.credential).await?)
+    }
+
+    /// Forgets the scope of an organization whose rights this request has changed.
+    pub async fn forget(&self, organization: OrganizationId) {
+        self.scopes.lock().await.held.remove(&organization);
+    }
+
+    /// The project that an argument names. It must not contradict `X-Project`.
+    ///
+    /// # Errors
+    /// A fault at `field`.
+    pub fn named_project(&self, field: &str, id: ProjectId) -> Result<ProjectId> {
+        match &self.intent.project {
+            Some(ProjectSelector::Id(own)) if *own != id => Err(Error::fault(Fault::at(
+                FaultCode::Invalid,
+                field,
+                format!("`{field}` names another project than the header X-Project. Send one of them."),
+            ))),
+            _ => Ok(id),
+        }
+    }
+
+    /// The scope made again from the database.
+    async fn renew(&self, organization: OrganizationId) -> Result<Arc<Scope>> {
+        self.scopes.lock().await.held.remove(&organization);
+        Ok(self.held(organization, true).await?.scope)
+    }
+
+    /// Checks an action; a refusal that matters leaves its own audit row.
+    async fn allow(
+        &self, organization: OrganizationId, action: Action, target: Option<String>,
+        check: impl Fn(&Scope) -> Result<()>,
+    ) -> Result<Arc<Scope>> {
+        match self.check(organization, check).await {
+            Err(refused @ Error::Forbidden { .. }) => {
+                self.record_refusal(organization, action, target).await?;
+                Err(refused)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Leaves the audit row of a refusal, for the actions that call for one.
+    ///
+    /// # Errors
+    /// When the row cannot be written.
+    pub async fn record_refusal(
+        &self, organization: OrganizationId, action: Action, target: Option<String>,
+    ) -> Result<()> {
+        if !action.audits_refusal() {
+            return Ok(());
+        }
+        let scope = self.scope(organization).await?;
+        self.lease.record_refusal(&scope, action, Target::refused(action.target_kind(), target)).await
+    }
+
+    /// The seal of a list's cursors.
+    pub fn seal(&self, parts: &[&str]) -> Seal {
+        Seal::new(self.identity.cursor_key(), parts)
+    }
+}
+
+/// The arguments of a list, as a value.
+pub fn page_args(
+    first: Option<i32>, after: Option<String>, last: Option<i32>, before: Option<String>,
+) -> PageArgs {
+    PageArgs { first, last, after, before }
+}
+
+/// Reads an id of a query; a malformed one is an input error that names the argument.
+///
+/// # Errors
+/// A fault at `field`.
+pub fn read_id<T: WireId>(field: &str, id: &ID) -> Result<T> {
+    id.parse().map_err(|error: crate::id::ParseIdError| {
+        Error::fault(Fault {
+            field: Some(vec![field.to_owned()]),
+            ..Fault::new(FaultCode::Invalid, format!("`{field}` is not an id of this kind: {error}."))
+        })
+    })
+}
+
+/// Reads an id of a mutation's input.
+///
+/// # Errors
+/// A fault at the input's `field`.
+pub fn input_id<T: WireId>(field: &str, id: &ID) -> Result<T> {
+    id.parse().map_err(|error: crate::id::ParseIdError| {
+        Error::fault(Fault::at(FaultCode::Invalid, field, format!("`{field}` is not an id of this kind: {error}.")))
+    })
+}
+
+/// `NOT_FOUND` at the field that named the object.
+pub fn not_found_at(field: &str) -> impl Fn(Error) -> Error {
+    move |error| match error {
+        Error::NotFound => Error::fault(Fault::at(FaultCode::NotFound, field, Error::NotFound.message())),
+        other => other,
+    }
+}
+
+/// Null where the object is missing or invisible.
+///
+/// # Errors
+/// Everything but [`Error::NotFound`].
+pub fn visible<T>(outcome: Result<T>) -> Result<Option<T>> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Stands on every field and mutation that refuses. It enforces what the tenant alone decides; the doorway enforces all
+/// of it again, and what depends on an argument.
+pub enum Requires<'a> {
+    /// A credential of any kind.
+    Caller,
+    /// A signed-in person.
+    Person,
+    /// An action in the request's organization, on the object that the id names.
+    Here(Action, &'a ID),
+    /// An action in the organization that the id names.
+    In(Action, &'a ID),
+}
+
+impl Guard for Requires<'_> {
+    async fn check(&self, ctx: &Context<'_>) -> async_graphql::Result<()> {
+        let door = ctx.door();
+        let (action, organization, target) = match self {
+            Self::Caller => {
+                door.caller()?;
+                return Ok(());
+            }
+            Self::Person => {
+                door.person()?;
+                return Ok(());
+            }
+            Self::Here(action, id) => {
+                door.caller()?;
+                (*action, door.tenant().await.ok(), Some(*id))
+            }
+            Self::In(action, id) => {
+                door.caller()?;
+                (*action, id.parse::<OrganizationId>().ok(), None)
+            }
+        };
+        // Without an organization there is nothing to refuse: the resolver says what is missing or malformed.
+        let Some(organization) = organization else { return Ok(()) };
+        let target = target.map(|id| id.to_string()).filter(|id| id.len() <= 80 && id.is_ascii());
+        match door.allow(organization, action, target, |scope| scope.require_somewhere(action)).await {
+            Ok(_) | Err(Error::NotFound) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The request's loader: what many fields ask for one by one is fetched together.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_graphql::Context;
+use async_graphql::dataloader::{DataLoader, Loader};
+
+use crate::access::Action;
+use crate::api_keys::{self, ApiKey};
+use crate::error::{Error, Result};
+use crate::graphql::context::{ContextExt as _, Door, visible};
+use crate::id::{ApiKeyId, OrganizationId, ProjectId, UserId};
+use crate::identity::{self, User};
+use crate::organizations::{self, Organization};
+use crate::projects::{self, Project};
+
+/// Fetches through the request's own door, so that nothing is shared between callers.
+pub struct Rows(Arc<Door>);
+
+/// A person, as one organization sees them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UserKey(OrganizationId, UserId);
+
+/// A project of one organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProjectKey(OrganizationId, ProjectId);
+
+/// An API key of one organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ApiKeyKey(OrganizationId, ApiKeyId);
+
+/// Makes the loader of a request.
+pub fn new(door: Arc<Door>) -> DataLoader<Rows> {
+    // What a level of the answer asks for is asked in one go; waiting longer gains nothing.
+    DataLoader::new(Rows(door), tokio::spawn).delay(std::time::Duration::ZERO)
+}
+
+fn by_organization<K: Copy, I>(keys: &[K], split: impl Fn(K) -> (OrganizationId, I)) -> HashMap<OrganizationId, Vec<I>> {
+    let mut groups: HashMap<OrganizationId, Vec<I>> = HashMap::new();
+    for key in keys {
+        let (organization, id) = split(*key);
+        groups.entry(organization).or_default().push(id);
+    }
+    groups
+}
+
+impl Loader<UserKey> for Rows {
+    type Value = User;
+    type Error = Error;
+
+    async fn load(&self, keys: &[UserKey]) -> Result<HashMap<UserKey, User>> {
+        let mut found = HashMap::new();
+        for (organization, ids) in by_organization(keys, |key| (key.0, key.1)) {
+            if let Some(mut tx) = visible(self.0.read(organization, Action::OrganizationRead).await)? {
+                let rows = identity::find_many(&mut tx, &ids).await?;
+                found.extend(rows.into_iter().map(|row| (UserKey(organization, row.id()), row)));
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Loader<ProjectKey> for Rows {
+    type Value = Project;
+    type Error = Error;
+
+    async fn load(&self, keys: &[ProjectKey]) -> Result<HashMap<ProjectKey, Project>> {
+        let mut found = HashMap::new();
+        for (organization, ids) in by_organization(keys, |key| (key.0, key.1)) {
+            if let Some(mut tx) = visible(self.0.read(organization, Action::ProjectRead).await)? {
+                let rows = projects::find_many(&mut tx, &ids).await?;
+                found.extend(rows.into_iter().map(|row| (ProjectKey(organization, row.id), row)));
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Loader<ApiKeyKey> for Rows {
+    type Value = ApiKey;
+    type Error = Error;
+
+    async fn load(&self, keys: &[ApiKeyKey]) -> Result<HashMap<ApiKeyKey, ApiKey>> {
+        let mut found = HashMap::new();
+        for (organization, ids) in by_organization(keys, |key| (key.0, key.1)) {
+            if let Some(mut tx) = visible(self.0.read(organization, Action::ApiKeyList).await)? {
+                let rows = api_keys::find_many(&mut tx, &ids).await?;
+                found.extend(rows.into_iter().map(|row| (ApiKeyKey(organization, row.id), row)));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Organizations: one of the caller's own is read under the caller, any other way under its own tenant.
+impl Loader<OrganizationId> for Rows {
+    type Value = Organization;
+    type Error = Error;
+
+    async fn load(&self, keys: &[OrganizationId]) -> Result<HashMap<OrganizationId, Organization>> {
+        let rows = if keys.len() > 1 && self.0.person().is_ok() {
+            let mut tx = self.0.read_person().await?;
+            organizations::find_many(&mut tx, keys).await?
+        } else {
+            let mut rows = Vec::new();
+            for id in keys {
+                let found = self.0.call(*id, Action::OrganizationRead, organizations::current()).await;
+                for row in visible(found)?.into_iter().flatten() {
+                    rows.push(row.try_into()?);
+                }
+            }
+            rows
+        };
+        Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+    }
+}
+
+fn rows<'a>(ctx: &Context<'a>) -> &'a DataLoader<Rows> {
+    ctx.data_unchecked::<DataLoader<Rows>>()
+}
+
+/// An organization that the caller belongs to.
+///
+/// # Errors
+/// What the database says.
+pub async fn organization(ctx: &Context<'_>, id: OrganizationId) -> Result<Option<Organization>> {
+    rows(ctx).load_one(id).await
+}
+
+/// A person, as the organization sees them.
+///
+/// # Errors
+/// What the database says.
+pub async fn user(ctx: &Context<'_>, organization: OrganizationId, id: UserId) -> Result<Option<User>> {
+    rows(ctx).load_one(UserKey(organization, id)).await
+}
+
+/// A project of the organization, as far as the caller sees it.
+///
+/// # Errors
+/// What the database says.
+pub async fn project(ctx: &Context<'_>, organization: OrganizationId, id: ProjectId) -> Result<Option<Project>> {
+    if !ctx.door().may_see_projects(organization).await? {
+        return Ok(None);
+    }
+    rows(ctx).load_one(ProjectKey(organization, id)).await
+}
+
+/// An API key of the organization; none for those who may not see keys.
+///
+/// # Errors
+/// What the database says.
+pub async fn api_key(ctx: &Context<'_>, organization: OrganizationId, id: ApiKeyId) -> Result<Option<ApiKey>> {
+    if !ctx.door().may_somewhere(organization, Action::ApiKeyList.permission()).await? {
+        return Ok(None);
+    }
+    rows(ctx).load_one(ApiKeyKey(organization, id)).await
+}

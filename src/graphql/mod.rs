@@ -1,0 +1,49 @@
+//! The schema: assembly only.
+
+pub mod connection;
+pub mod context;
+pub mod errors;
+pub mod loader;
+pub mod node;
+pub mod scalars;
+
+use async_graphql::{EmptySubscription, MergedObject, Schema, SchemaBuilder};
+
+use crate::api_keys::graphql::ApiKeyMutation;
+use crate::identity::graphql::{IdentityMutation, IdentityQuery};
+use crate::invitations::graphql::{InvitationMutation, InvitationQuery};
+use crate::memberships::graphql::MembershipMutation;
+use crate::organizations::graphql::{OrganizationMutation, OrganizationQuery};
+use crate::projects::graphql::{ProjectMutation, ProjectQuery};
+use node::NodeQuery;
+
+/// What can be asked.
+#[derive(Default, MergedObject)]
+pub struct Query(NodeQuery, IdentityQuery, OrganizationQuery, ProjectQuery, InvitationQuery);
+
+/// What can be changed. Each root field is one unit of work; its selection is resolved after it has been kept.
+#[derive(Default, MergedObject)]
+pub struct Mutation(
+    IdentityMutation,
+    OrganizationMutation,
+    MembershipMutation,
+    InvitationMutation,
+    ProjectMutation,
+    ApiKeyMutation,
+);
+
+/// The schema, without limits: the document check has them.
+pub fn schema() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
+    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+        .register_output_type::<errors::UserError>()
+}
+
+/// The schema as text, sorted: what `schema.graphql` holds.
+pub fn sdl() -> String {
+    let options = async_graphql::SDLExportOptions::new()
+        .sorted_fields()
+        .sorted_arguments()
+        .sorted_enum_items()
+        .include_specified_by();
+    schema().finish().sdl_with_options(options)
+}

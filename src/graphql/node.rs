@@ -1,0 +1,150 @@
+//! Any entity by its id, and what a credential may still spend.
+
+use async_graphql::{Context, ID, Interface, Object, SimpleObject};
+use chrono::{DateTime as Time, Utc};
+
+use crate::api_keys::graphql::{self as api_keys, ApiKey};
+use crate::audit::graphql::{self as audit, AuditEntry};
+use crate::error::{Error, Fault, FaultCode, Result};
+use crate::graphql::context::{ContextExt as _, Requires, read_id, visible};
+use crate::graphql::scalars::DateTime;
+use crate::id::{
+    ApiKeyId, AuditEntryId, InvitationId, MembershipId, OrganizationId, OrganizationUsageId, ProjectId,
+    ProjectMemberId, SecurityEventId, SessionId, UserId, WireId,
+};
+use crate::identity::graphql::{self as identity, SecurityEvent, Session, User};
+use crate::invitations::graphql::{self as invitations, Invitation};
+use crate::memberships::graphql::{self as memberships, Membership};
+use crate::organizations::graphql::Organization;
+use crate::projects::graphql::{self as projects, Project, ProjectMember};
+use crate::usage::graphql::{self as usage, OrganizationUsage};
+
+/// Anything with an id that can be read again by it.
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "ID", desc = "The object's id."))]
+pub enum Node {
+    /// A person.
+    User(User),
+    /// A signed-in device.
+    Session(Session),
+    /// An event of a person's security log.
+    SecurityEvent(SecurityEvent),
+    /// An organization.
+    Organization(Organization),
+    /// A membership.
+    Membership(Membership),
+    /// An invitation.
+    Invitation(Invitation),
+    /// A project.
+    Project(Project),
+    /// A role in a project.
+    ProjectMember(ProjectMember),
+    /// An API key.
+    ApiKey(ApiKey),
+    /// An audit entry.
+    AuditEntry(AuditEntry),
+    /// An organization's usage.
+    OrganizationUsage(OrganizationUsage),
+}
+
+/// What a credential may spend in a minute, and what is left.
+#[derive(Debug, Clone, Copy, SimpleObject)]
+pub struct RateLimit {
+    /// What this request costs.
+    cost: i32,
+    /// Points in a minute.
+    limit: i32,
+    /// Points left in this minute, after this request.
+    remaining: i32,
+    /// When the next minute begins.
+    reset_at: DateTime,
+}
+
+async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
+    let node = match id.split('_').next().unwrap_or_default() {
+        UserId::PREFIX => identity::user_node(ctx, read_id(field, id)?).await?.map(Node::User),
+        SessionId::PREFIX => identity::session_node(ctx, read_id(field, id)?).await?.map(Node::Session),
+        SecurityEventId::PREFIX => {
+            identity::security_event_node(ctx, read_id(field, id)?).await?.map(Node::SecurityEvent)
+        }
+        OrganizationId::PREFIX => {
+            let id: OrganizationId = read_id(field, id)?;
+            if ctx.door().person().is_err() && visible(ctx.door().tenant().await)? != Some(id) {
+                return Ok(None);
+            }
+            let row = super::loader::organization(ctx, id).await?;
+            row.map(|row| Node::Organization(Organization::loaded(row)))
+        }
+        MembershipId::PREFIX => memberships::node(ctx, read_id(field, id)?).await?.map(Node::Membership),
+        InvitationId::PREFIX => invitations::node(ctx, read_id(field, id)?).await?.map(Node::Invitation),
+        ProjectId::PREFIX => projects::node(ctx, read_id(field, id)?).await?.map(Node::Project),
+        ProjectMemberId::PREFIX => projects::member_node(ctx, read_id(field, id)?).await?.map(Node::ProjectMember),
+        ApiKeyId::PREFIX => api_keys::node(ctx, read_id(field, id)?).await?.map(Node::ApiKey),
+        AuditEntryId::PREFIX => audit::node(ctx, read_id(field, id)?).await?.map(Node::AuditEntry),
+        OrganizationUsageId::PREFIX => usage::node(ctx, read_id(field, id)?).await?.map(Node::OrganizationUsage),
+        _ => {
+            return Err(Error::fault(Fault {
+                field: Some(vec![field.to_owned()]),
+                ..Fault::new(FaultCode::Invalid, format!("`{field}` is not an id: it has no known prefix."))
+            }));
+        }
+    };
+    Ok(node)
+}
+
+/// What every client asks.
+#[derive(Default)]
+pub struct NodeQuery;
+
+#[Object]
+impl NodeQuery {
+    /// Any entity of the request's organization, or of the caller's own (themselves, sessions, security events,
+    /// organizations). Null when missing or invisible. Requires: a credential.
+    #[graphql(guard = "Requires::Caller")]
+    async fn node(
+        &self, ctx: &Context<'_>, #[graphql(desc = "The object's id.")] id: ID,
+    ) -> async_graphql::Result<Option<Node>> {
+        Ok(find(ctx, "id", &id).await?)
+    }
+
+    /// At most 100 entities in the order asked, null where missing or invisible. Requires: a credential.
+    #[graphql(guard = "Requires::Caller")]
+    async fn nodes(
+        &self, ctx: &Context<'_>, #[graphql(desc = "The objects' ids.")] ids: Vec<ID>,
+    ) -> async_graphql::Result<Vec<Option<Node>>> {
+        if ids.len() > 100 {
+            return Err(Error::fault(Fault {
+                field: Some(vec!["ids".to_owned()]),
+                ..Fault::new(FaultCode::TooLong, "`ids` has at most 100 items.")
+            })
+            .into());
+        }
+        let found = futures_util::future::join_all(ids.iter().map(|id| find(ctx, "ids", id))).await;
+        Ok(found.into_iter().collect::<Result<_>>()?)
+    }
+
+    /// The budget of this credential.
+    async fn rate_limit(&self, ctx: &Context<'_>) -> RateLimit {
+        let budget = ctx.data_unchecked::<Budget>();
+        let whole = |points: u64| i32::try_from(points).unwrap_or(i32::MAX);
+        RateLimit {
+            cost: whole(budget.cost),
+            limit: whole(budget.limit),
+            remaining: whole(budget.remaining),
+            reset_at: budget.resets_at.into(),
+        }
+    }
+}
+
+/// What the request was charged, for `rateLimit`.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    /// What it costs.
+    pub cost: u64,
+    /// Points in a minute.
+    pub limit: u64,
+    /// Points left.
+    pub remaining: u64,
+    /// When the next minute begins.
+    pub resets_at: Time<Utc>,
+}

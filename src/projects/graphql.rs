@@ -1,0 +1,599 @@
+//! Projects, as the schema shows them.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
+use serde::Serialize;
+use tokio::sync::Mutex;
+
+use super::{NewProject, ProjectUpdate};
+use crate::access::{Action, Permission, Role};
+use crate::audit::graphql::AuditEntry;
+use crate::db::page::PageArgs;
+use crate::db::{Changes, Record, Target};
+use crate::error::{Error, Result};
+use crate::graphql::connection::{Connection, Counter, Cursor, Edge, connect};
+use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at, page_args, read_id, visible};
+use crate::graphql::errors::{UserError, payloads, settle};
+use crate::graphql::loader;
+use crate::graphql::scalars::DateTime;
+use crate::id::{OrganizationId, ProjectId, ProjectMemberId, UserId};
+use crate::identity::User as UserRow;
+use crate::identity::graphql::{User, cleared, kept};
+use crate::organizations::graphql::{Organization, Settings, SettingsInput};
+use crate::{idempotency, input};
+
+/// The people of a page of projects, fetched for all of them when the first one asks.
+#[derive(Debug, Default)]
+struct Siblings {
+    projects: Vec<ProjectId>,
+    fetched: Mutex<Option<(String, Arc<Fetched>)>>,
+}
+
+#[derive(Debug)]
+struct Fetched {
+    members: Vec<super::ProjectMember>,
+    users: std::collections::HashMap<UserId, UserRow>,
+}
+
+/// A project: where content is made.
+pub struct Project {
+    row: super::Project,
+    siblings: Arc<Siblings>,
+}
+
+impl Project {
+    /// The project of a row.
+    pub fn new(row: super::Project) -> Self {
+        let siblings = Siblings { projects: vec![row.id], ..Siblings::default() };
+        Self { row, siblings: Arc::new(siblings) }
+    }
+
+    async fn may(&self, ctx: &Context<'_>, permission: Permission) -> Result<bool> {
+        ctx.door().may_in(self.row.organization, self.row.id, permission).await
+    }
+
+    /// The members of every project of the page, in one statement, with their people in a second one.
+    async fn fetch_members(
+        &self, ctx: &Context<'_>, args: &PageArgs, page: &crate::db::page::Page<uuid::Uuid>, with_users: bool,
+    ) -> Result<Arc<Fetched>> {
+        // A cursor belongs to one project; without one the page is the same for all.
+        let alone = args.after.is_some() || args.before.is_some();
+        let key = format!("{:?} {:?} {with_users}", args.first, args.last);
+        let mut fetched = self.siblings.fetched.lock().await;
+        if !alone
+            && let Some((known, rows)) = fetched.as_ref()
+            && *known == key
+        {
+            return Ok(Arc::clone(rows));
+        }
+        let own = [self.row.id];
+        let projects = if alone { &own[..] } else { &self.siblings.projects };
+        let mut tx = ctx.door().read(self.row.organization, Action::ProjectRead).await?;
+        let members = super::members(&mut tx, self.row.organization, projects, page).await?;
+        let mut users = std::collections::HashMap::new();
+        if with_users {
+            let mut ids: Vec<UserId> = members.iter().map(|member| member.user).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            let rows = crate::identity::find_many(&mut tx, &ids).await?;
+            users.extend(rows.into_iter().map(|row| (row.id(), row)));
+        }
+        let rows = Arc::new(Fetched { members, users });
+        if !alone {
+            *fetched = Some((key, Arc::clone(&rows)));
+        }
+        Ok(rows)
+    }
+}
+
+#[Object]
+impl Project {
+    /// The project's id.
+    pub async fn id(&self) -> ID {
+        ID(self.row.id.to_string())
+    }
+
+    /// Whose.
+    async fn organization(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Organization>> {
+        Ok(loader::organization(ctx, self.row.organization).await?.map(Organization::loaded))
+    }
+
+    /// Its name.
+    async fn name(&self) -> &str {
+        &self.row.name
+    }
+
+    /// Its slug, unique in the organization.
+    async fn slug(&self) -> &str {
+        &self.row.slug
+    }
+
+    /// What it is about.
+    async fn description(&self) -> Option<&str> {
+        self.row.description.as_deref()
+    }
+
+    /// What it has set, and what it inherits.
+    async fn settings(&self, ctx: &Context<'_>) -> async_graphql::Result<Settings> {
+        let organization = loader::organization(ctx, self.row.organization).await?.ok_or(Error::NotFound)?;
+        Ok(Settings::of_project(self.row.settings.clone(), organization.settings))
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime {
+        self.row.created_at.into()
+    }
+
+    /// When it was last changed.
+    async fn updated_at(&self) -> DateTime {
+        self.row.updated_at.into()
+    }
+
+    /// When it was archived.
+    async fn archived_at(&self) -> Option<DateTime> {
+        self.row.archived_at.map(Into::into)
+    }
+
+    /// What the caller may do in this project. Drive buttons from this, not from role names.
+    async fn viewer_permissions(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Permission>> {
+        let scope = ctx.door().scope(self.row.organization).await?;
+        Ok(scope.permissions_in(self.row.id).iter().collect())
+    }
+
+    /// The caller's role in this project; null for an API key.
+    async fn viewer_role(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Role>> {
+        Ok(ctx.door().scope(self.row.organization).await?.role_in(self.row.id))
+    }
+
+    /// Everybody who has a role in it, their own or the organization's. Null without `PROJECT_READ`.
+    async fn members(
+        &self, ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+    ) -> async_graphql::Result<Option<Connection<ProjectMember>>> {
+        if !self.may(ctx, Permission::ProjectRead).await? {
+            return Ok(None);
+        }
+        let seal = ctx.door().seal(&["projectMembers", &self.row.id.to_string()]);
+        let args = page_args(first, after, last, before);
+        let page = args.read(&seal)?;
+        let look = ctx.look_ahead();
+        let with_users = look.field("nodes").field("user").exists()
+            || look.field("edges").field("node").field("user").exists();
+        let fetched = self.fetch_members(ctx, &args, &page, with_users).await?;
+        let own = fetched.members.iter().filter(|member| member.project == self.row.id).copied().collect();
+        let (organization, project) = (self.row.organization, self.row.id);
+        let count: Counter = Box::new(move |ctx| {
+            Box::pin(async move {
+                let mut tx = ctx.door().read(organization, Action::ProjectRead).await?;
+                super::count_members(&mut tx, project).await.map(Some)
+            })
+        });
+        let node = |row: super::ProjectMember| ProjectMember {
+            user: with_users.then(|| fetched.users.get(&row.user).cloned()),
+            row,
+        };
+        Ok(Some(connect(page.slice(own), &seal, count, |row| row.user.uuid(), node)))
+    }
+
+    /// What was done in it, newest first. Null without `AUDIT_READ`.
+    async fn activity(
+        &self, ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+    ) -> async_graphql::Result<Option<Connection<AuditEntry>>> {
+        if !self.may(ctx, Permission::AuditRead).await? {
+            return Ok(None);
+        }
+        let args = page_args(first, after, last, before);
+        let filter =
+            crate::audit::Filter { project: Some(self.row.id.uuid()), ..crate::audit::Filter::default() };
+        Ok(Some(crate::audit::graphql::connection(ctx, self.row.organization, &args, filter).await?))
+    }
+}
+
+/// One person's effective role in one project; the id is of this pair, never the membership's.
+pub struct ProjectMember {
+    row: super::ProjectMember,
+    /// The person, when they were fetched with the page.
+    user: Option<Option<UserRow>>,
+}
+
+#[Object]
+impl ProjectMember {
+    /// The pair's id.
+    pub async fn id(&self) -> ID {
+        ID(self.row.id().to_string())
+    }
+
+    /// Who.
+    async fn user(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<User>> {
+        let organization = self.row.organization;
+        let row = match &self.user {
+            Some(row) => row.clone(),
+            None => loader::user(ctx, organization, self.row.user).await?,
+        };
+        Ok(row.map(|row| User::in_organization(row, organization)))
+    }
+
+    /// Where.
+    async fn project(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Project>> {
+        Ok(loader::project(ctx, self.row.organization, self.row.project).await?.map(Project::new))
+    }
+
+    /// As what.
+    async fn role(&self) -> Role {
+        self.row.role
+    }
+
+    /// The organization that the role comes from; null when it was set for this project.
+    async fn inherited_from(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Organization>> {
+        if !self.row.inherited {
+            return Ok(None);
+        }
+        Ok(loader::organization(ctx, self.row.organization).await?.map(Organization::loaded))
+    }
+}
+
+/// Which projects.
+#[derive(InputObject)]
+pub struct ProjectFilter {
+    /// Part of the name or slug, at most 100 characters.
+    search: Option<String>,
+    /// Only archived ones, or only others.
+    archived: Option<bool>,
+}
+
+/// A page of an organization's projects.
+///
+/// # Errors
+/// A fault of the arguments, or what the database says.
+pub async fn connection(
+    ctx: &Context<'_>, organization: OrganizationId, args: &PageArgs, filter: Option<ProjectFilter>,
+) -> Result<Connection<Project>> {
+    let filter = match filter {
+        Some(filter) => super::ProjectFilter::parse(filter.search.as_deref(), filter.archived)?,
+        None => super::ProjectFilter::default(),
+    };
+    let word = serde_json::to_string(&filter).map_err(Error::internal)?;
+    let seal = ctx.door().seal(&["projects", &organization.to_string(), &word]);
+    let page = args.read(&seal)?;
+    let slice = {
+        let mut tx = ctx.door().read(organization, Action::ProjectRead).await?;
+        super::list(&mut tx, &page, &filter).await?
+    };
+    let siblings = Siblings { projects: slice.items.iter().map(|row| row.id).collect(), ..Siblings::default() };
+    let siblings = Arc::new(siblings);
+    let count: Counter = Box::new(move |ctx| {
+        let filter = filter.clone();
+        Box::pin(async move {
+            let mut tx = ctx.door().read(organization, Action::ProjectRead).await?;
+            super::count(&mut tx, &filter).await.map(Some)
+        })
+    });
+    let node = |row| Project { row, siblings: Arc::clone(&siblings) };
+    Ok(connect(slice, &seal, count, |row| row.id.uuid(), node))
+}
+
+/// A new project.
+#[derive(InputObject, Serialize)]
+struct ProjectCreateInput {
+    /// Where.
+    organization_id: ID,
+    /// 1 to 100 characters.
+    name: String,
+    /// 1 to 63 lower-case letters, digits and hyphens, unique in the organization; made from the name when absent.
+    slug: Option<String>,
+    /// At most 2,000 characters.
+    description: Option<String>,
+    /// Makes the call safe to repeat for 24 hours.
+    idempotency_key: Option<String>,
+}
+
+/// A change of a project: absent leaves unchanged, null clears.
+#[derive(InputObject)]
+struct ProjectUpdateInput {
+    /// The project.
+    id: ID,
+    /// 1 to 100 characters; cannot be cleared.
+    name: MaybeUndefined<String>,
+    /// 1 to 63 lower-case letters, digits and hyphens; cannot be cleared.
+    slug: MaybeUndefined<String>,
+    /// At most 2,000 characters.
+    description: MaybeUndefined<String>,
+    /// The settings to change.
+    settings: Option<SettingsInput>,
+}
+
+/// Which project, and whether it is to be archived.
+#[derive(InputObject)]
+struct ProjectArchiveInput {
+    /// The project.
+    id: ID,
+    /// False brings it back.
+    #[graphql(default = true)]
+    archived: bool,
+}
+
+/// Which project.
+#[derive(InputObject)]
+struct ProjectDeleteInput {
+    /// The project.
+    id: ID,
+}
+
+/// Somebody's role in a project.
+#[derive(InputObject)]
+struct ProjectMemberSetInput {
+    /// The project.
+    project_id: ID,
+    /// Somebody who belongs to the organization.
+    user_id: ID,
+    /// Null: back to the inherited role; shows a guest out.
+    role: Option<Role>,
+}
+
+/// What creating a project is answered with.
+#[derive(Default, SimpleObject)]
+pub struct ProjectCreatePayload {
+    /// The project.
+    project: Option<Project>,
+    /// The project as an edge of the organization's unfiltered list.
+    project_edge: Option<Edge<Project>>,
+    /// The organization, whose list of projects has changed.
+    organization: Option<Organization>,
+    /// What the caller can put right; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+/// What changing a project is answered with.
+#[derive(Default, SimpleObject)]
+pub struct ProjectUpdatePayload {
+    /// The project.
+    project: Option<Project>,
+    /// What the caller can put right; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+/// What archiving a project is answered with.
+#[derive(Default, SimpleObject)]
+pub struct ProjectArchivePayload {
+    /// The project.
+    project: Option<Project>,
+    /// The organization, whose lists of projects have changed.
+    organization: Option<Organization>,
+    /// What the caller can put right; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+/// What deleting a project is answered with.
+#[derive(Default, SimpleObject)]
+pub struct ProjectDeletePayload {
+    /// The project that is no more.
+    deleted_project_id: Option<ID>,
+    /// The organization, whose list of projects has changed.
+    organization: Option<Organization>,
+    /// What the caller can put right; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+/// What setting a role is answered with.
+#[derive(Default, SimpleObject)]
+pub struct ProjectMemberSetPayload {
+    /// The person's role now; null when they have none any more.
+    project_member: Option<ProjectMember>,
+    /// The project.
+    project: Option<Project>,
+    /// What the caller can put right; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+payloads!(
+    ProjectCreatePayload,
+    ProjectUpdatePayload,
+    ProjectArchivePayload,
+    ProjectDeletePayload,
+    ProjectMemberSetPayload,
+);
+
+/// Looking at projects.
+#[derive(Default)]
+pub struct ProjectQuery;
+
+#[Object]
+impl ProjectQuery {
+    /// A project of the request's organization; null when it is missing or invisible. Requires: a credential.
+    #[graphql(guard = "Requires::Caller")]
+    async fn project(
+        &self, ctx: &Context<'_>, #[graphql(desc = "The project.")] id: ID,
+    ) -> async_graphql::Result<Option<Project>> {
+        Ok(node(ctx, read_id("id", &id)?).await?)
+    }
+}
+
+/// Creating, changing and deleting projects.
+#[derive(Default)]
+pub struct ProjectMutation;
+
+/// Makes the project: in one statement when nothing is unusual, else through the general door, which says what is.
+async fn create(
+    ctx: &Context<'_>, organization: OrganizationId, new: &NewProject, key: Option<&idempotency::Key>,
+) -> Result<super::Project> {
+    let door = ctx.door();
+    let missing = not_found_at("organizationId");
+    let record = Record::with(Target::project(new.id), Changes::made(&new.logged()));
+    if key.is_none() {
+        let call = super::create_at_once(new)?;
+        let rows = door.call_write(organization, Action::ProjectCreate, record.clone(), call).await;
+        if let Some(row) = rows.map_err(&missing)?.into_iter().next() {
+            return row.try_into();
+        }
+    }
+    let mut tx = door.write(organization, Action::ProjectCreate).await.map_err(&missing)?;
+    let (project, is_new) = super::create(&mut tx, new, key).await?;
+    if is_new {
+        let changes = Changes::made(&project.logged());
+        tx.commit(Record::with(Target::project(project.id), changes)).await?;
+    }
+    Ok(project)
+}
+
+#[Object]
+impl ProjectMutation {
+    /// Creates a project. Requires: `PROJECT_CREATE`.
+    /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `ALREADY_EXISTS`, `QUOTA_EXCEEDED`,
+    /// `IDEMPOTENCY_KEY_REUSED`.
+    #[graphql(guard = "Requires::In(Action::ProjectCreate, &input.organization_id)")]
+    async fn project_create(
+        &self, ctx: &Context<'_>, #[graphql(desc = "The project.")] input: ProjectCreateInput,
+    ) -> async_graphql::Result<Option<ProjectCreatePayload>> {
+        let outcome = async {
+            let door = ctx.door();
+            let organization =
+                door.named("organizationId", input_id("organizationId", &input.organization_id)?).await?;
+            let new = NewProject::parse(&input.name, input.slug.as_deref(), input.description.as_deref())?;
+            let key = idempotency::Key::parse(input.idempotency_key.as_deref(), &input)?;
+            let row = create(ctx, organization, &new, key.as_ref()).await?;
+            let everything =
+                serde_json::to_string(&super::ProjectFilter::default()).map_err(Error::internal)?;
+            let seal = door.seal(&["projects", &organization.to_string(), &everything]);
+            let cursor = Cursor::new(&seal, row.id.uuid());
+            Ok(ProjectCreatePayload {
+                project_edge: Some(Edge::new(cursor, Project::new(row.clone()))),
+                project: Some(Project::new(row)),
+                organization: Some(Organization::lazy(organization)),
+                user_errors: Vec::new(),
+            })
+        };
+        Ok(settle(outcome.await)?)
+    }
+
+    /// Changes a project of the request's organization. Requires: `PROJECT_UPDATE`.
+    /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `ALREADY_EXISTS`.
+    #[graphql(guard = "Requires::Here(Action::ProjectUpdate, &input.id)")]
+    async fn project_update(
+        &self, ctx: &Context<'_>, #[graphql(desc = "The change.")] input: ProjectUpdateInput,
+    ) -> async_graphql::Result<Option<ProjectUpdatePayload>> {
+        let outcome = async {
+            let door = ctx.door();
+            let id = door.named_project("id", input_id("id", &input.id)?)?;
+            let change = ProjectUpdate {
+                name: kept("name", input.name)?.map(|name| input::line("name", &name, 100)).transpose()?,
+                slug: kept("slug", input.slug)?.map(|slug| input::slug("slug", &slug)).transpose()?,
+                description: match cleared(input.description) {
+                    None => None,
+                    Some(text) => Some(input::paragraph("description", text.as_deref(), 2000)?),
+                },
+                settings: None,
+            };
+            let organization = door.tenant().await.map_err(not_found_at("id"))?;
+            let mut tx =
+                door.write_in(organization, id, Action::ProjectUpdate).await.map_err(not_found_at("id"))?;
+            let (row, changes) = super::update(&mut tx, id, change, input.settings.map(Into::into)).await?;
+            tx.commit(Record::with(Target::project(id), changes)).await?;
+            Ok(ProjectUpdatePayload { project: Some(Project::new(row)), user_errors: Vec::new() })
+        };
+        Ok(settle(outcome.await)?)
+    }
+
+    /// Archives a project, or brings it back. Requires: `PROJECT_UPDATE`.
+    /// Codes: `NOT_FOUND`, `INVALID`, `QUOTA_EXCEEDED`.
+    #[graphql(guard = "Requires::Here(Action::ProjectArchive, &input.id)")]
+    async fn project_archive(
+        &self, ctx: &Context<'_>, #[graphql(desc = "Which project.")] input: ProjectArchiveInput,
+    ) -> async_graphql::Result<Option<ProjectArchivePayload>> {
+        let outcome = async {
+            let door = ctx.door();
+            let id = door.named_project("id", input_id("id", &input.id)?)?;
+            let organization = door.tenant().await.map_err(not_found_at("id"))?;
+            let mut tx =
+                door.write_in(organization, id, Action::ProjectArchive).await.map_err(not_found_at("id"))?;
+            let (row, changes) = super::archive(&mut tx, id, input.archived).await?;
+            tx.commit(Record::with(Target::project(id), changes)).await?;
+            Ok(ProjectArchivePayload {
+                project: Some(Project::new(row)),
+                organization: Some(Organization::lazy(organization)),
+                user_errors: Vec::new(),
+            })
+        };
+        Ok(settle(outcome.await)?)
+    }
+
+    /// Deletes a project with everything in it; there is no way back. Requires: `PROJECT_DELETE`.
+    /// Codes: `NOT_FOUND`, `INVALID`.
+    #[graphql(guard = "Requires::Here(Action::ProjectDelete, &input.id)")]
+    async fn project_delete(
+        &self, ctx: &Context<'_>, #[graphql(desc = "Which project.")] input: ProjectDeleteInput,
+    ) -> async_graphql::Result<Option<ProjectDeletePayload>> {
+        let outcome = async {
+            let door = ctx.door();
+            let id = door.named_project("id", input_id("id", &input.id)?)?;
+            let organization = door.tenant().await.map_err(not_found_at("id"))?;
+            let mut tx =
+                door.write_in(organization, id, Action::ProjectDelete).await.map_err(not_found_at("id"))?;
+            let changes = super::delete(&mut tx, id).await?;
+            tx.commit(Record::with(Target::project(id), changes)).await?;
+            Ok(ProjectDeletePayload {
+                deleted_project_id: Some(input.id),
+                organization: Some(Organization::lazy(organization)),
+                user_errors: Vec::new(),
+            })
+        };
+        Ok(settle(outcome.await)?)
+    }
+
+    /// Sets somebody's role in a project; it replaces the one that they inherit. Requires: `MEMBER_MANAGE`.
+    /// Codes: `NOT_FOUND`, `INVALID`, `SELF_ACTION`.
+    #[graphql(guard = "Requires::Here(Action::ProjectMemberSet, &input.project_id)")]
+    async fn project_member_set(
+        &self, ctx: &Context<'_>, #[graphql(desc = "Whose role, and where.")] input: ProjectMemberSetInput,
+    ) -> async_graphql::Result<Option<ProjectMemberSetPayload>> {
+        let outcome = async {
+            let door = ctx.door();
+            let project = door.named_project("projectId", input_id("projectId", &input.project_id)?)?;
+            let user = input_id("userId", &input.user_id)?;
+            let missing = not_found_at("projectId");
+            let organization = door.tenant().await.map_err(&missing)?;
+            let mut tx =
+                door.write_in(organization, project, Action::ProjectMemberSet).await.map_err(&missing)?;
+            let scope = door.scope(organization).await?;
+            let (row, changes) = super::change_member(&mut tx, &scope, project, user, input.role).await?;
+            let target = Target::project_member(ProjectMemberId { project, user });
+            tx.commit(Record::with(target, changes)).await?;
+            Ok(ProjectMemberSetPayload {
+                project_member: row.map(|row| ProjectMember { row, user: None }),
+                project: node(ctx, project).await?,
+                user_errors: Vec::new(),
+            })
+        };
+        Ok(settle(outcome.await)?)
+    }
+}
+
+/// A project of the request's organization.
+///
+/// # Errors
+/// What the database says.
+pub async fn node(ctx: &Context<'_>, id: ProjectId) -> Result<Option<Project>> {
+    let Some(organization) = visible(ctx.door().tenant().await)? else { return Ok(None) };
+    Ok(visible(loader::project(ctx, organization, id).await)?.flatten().map(Project::new))
+}
+
+/// One person's role in a project of the request's organization.
+///
+/// # Errors
+/// What the database says.
+pub async fn member_node(ctx: &Context<'_>, id: ProjectMemberId) -> Result<Option<ProjectMember>> {
+    let door = ctx.door();
+    let Some(organization) = visible(door.tenant().await)? else { return Ok(None) };
+    if !visible(door.may_in(organization, id.project, Permission::ProjectRead).await)?.unwrap_or(false) {
+        return Ok(None);
+    }
+    let mut tx = door.read(organization, Action::ProjectRead).await?;
+    Ok(super::member(&mut tx, organization, id).await?.map(|row| ProjectMember { row, user: None }))
+}
