@@ -2,5 +2,7 @@
 
 pub mod access;
 pub mod error;
+pub mod graphql;
+pub mod http;
 pub mod id;
 pub mod usage;

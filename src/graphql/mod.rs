@@ -1,0 +1,4 @@
+//! Assembly of the GraphQL API.
+
+pub mod document;
+pub mod execute;
