@@ -2,3 +2,5 @@
 
 pub mod document;
 pub mod execute;
+#[cfg(test)]
+pub(crate) mod toy;

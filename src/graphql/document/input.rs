@@ -1,20 +1,16 @@
-//! Values against the types that the schema declares: variables on every request, literals once per document.
+//! Variables against the types that an operation declares for them, on every request.
 //!
-//! The execution engine leaves both open. Its fast mode does not look at variables at all; its strict mode accepts
-//! integers beyond 32 bits, text for enums and, where a variable stands somewhere inside a literal, anything.
+//! The execution engine's fast mode does not look at them at all.
 
 use std::fmt;
 
 use async_graphql::indexmap::IndexMap;
-use async_graphql::parser::types::{
-    BaseType, Directive, ExecutableDocument, OperationDefinition, Selection, SelectionSet, Type,
-};
-use async_graphql::{Name, Number, Pos, Positioned, Value, Variables};
-use async_graphql_value::Value as Literal;
+use async_graphql::parser::types::{BaseType, Type};
+use async_graphql::{Name, Number, Value, Variables};
 
+use super::Limits;
 use super::schema::{Definition, Inputs, Scalar, SchemaIndex};
-use super::{Limits, Rejection};
-use crate::error::{Code, Error, Fault, FaultCode};
+use crate::error::{Error, Fault, FaultCode};
 
 /// Variables as they were sent, before they are compared with what the operation declares.
 pub type RawVariables = IndexMap<Name, Value>;
@@ -29,7 +25,7 @@ pub(super) struct Declared {
 
 /// The place of a value: a variable or an argument, and the way down into it.
 #[derive(Clone, Copy)]
-enum Place<'a> {
+pub(super) enum Place<'a> {
     Variable(&'a str),
     Argument(&'a str),
     Field(&'a Place<'a>, &'a str),
@@ -61,38 +57,38 @@ impl fmt::Display for Place<'_> {
 }
 
 impl Place<'_> {
-    fn fault(&self, code: FaultCode, problem: impl fmt::Display) -> Fault {
+    pub fn fault(&self, code: FaultCode, problem: impl fmt::Display) -> Fault {
         Fault { field: Some(self.path()), ..Fault::new(code, format!("`{self}` {problem}.")) }
     }
 
-    fn expected(&self, what: impl fmt::Display) -> Fault {
+    pub fn expected(&self, what: impl fmt::Display) -> Fault {
         self.fault(FaultCode::Invalid, format_args!("has to be {what}"))
     }
 
-    fn null(&self, ty: &Type) -> Fault {
+    pub fn null(&self, ty: &Type) -> Fault {
         self.fault(FaultCode::Required, format_args!("is of type `{ty}` and must not be null"))
     }
 
-    fn missing(&self, ty: &Type) -> Fault {
+    pub fn missing(&self, ty: &Type) -> Fault {
         self.fault(FaultCode::Required, format_args!("of type `{ty}` is required"))
     }
 
-    fn unknown(&self, input: &str) -> Fault {
+    pub fn unknown(&self, input: &str) -> Fault {
         self.fault(FaultCode::Invalid, format_args!("does not exist: `{input}` has no such field"))
     }
 
-    fn one_of(&self, input: &str) -> Fault {
+    pub fn one_of(&self, input: &str) -> Fault {
         self.fault(
             FaultCode::Invalid,
             format_args!("has to give exactly one field of `{input}`, and not null"),
         )
     }
 
-    fn too_many(&self, limit: usize) -> Fault {
+    pub fn too_many(&self, limit: usize) -> Fault {
         self.fault(FaultCode::TooLong, format_args!("has more than {limit} items"))
     }
 
-    fn zero_byte(&self) -> Fault {
+    pub fn zero_byte(&self) -> Fault {
         self.fault(FaultCode::Invalid, "contains the character U+0000, which cannot be stored")
     }
 }
@@ -190,63 +186,6 @@ impl Checker<'_> {
         }
         Ok(Value::Object(coerced))
     }
-
-    /// The same for a literal, which needs no new form. Whether its variables fit is another rule's question.
-    fn literal(self, value: &Literal, ty: &Type, place: Place<'_>) -> Result<(), Fault> {
-        match (&ty.base, value) {
-            (_, Literal::Variable(_)) => Ok(()),
-            (_, Literal::Null) => {
-                if ty.nullable {
-                    Ok(())
-                } else {
-                    Err(place.null(ty))
-                }
-            }
-            (BaseType::List(inner), Literal::List(items)) => {
-                if items.len() > self.limits.list_items {
-                    return Err(place.too_many(self.limits.list_items));
-                }
-                let item = |(at, item)| self.literal(item, inner, Place::Item(&place, at));
-                items.iter().enumerate().try_for_each(item)
-            }
-            (BaseType::List(inner), value) => self.literal(value, inner, place),
-            (BaseType::Named(name), value) => match self.index.definition(name) {
-                Some(Definition::Scalar(scalar)) => scalar_literal(*scalar, value, place),
-                Some(Definition::Enum(values)) => match value {
-                    Literal::Enum(value) if values.contains(value) => Ok(()),
-                    _ => Err(place.expected(format_args!("one of the values of `{name}`, without quotes"))),
-                },
-                Some(Definition::InputObject { fields, one_of }) => match value {
-                    Literal::Object(object) => self.literal_object(object, name, fields, *one_of, place),
-                    _ => Err(place.expected(format_args!("an object of type `{name}`"))),
-                },
-                _ => Ok(()),
-            },
-        }
-    }
-
-    fn literal_object(
-        self,
-        object: &IndexMap<Name, Literal>,
-        name: &Name,
-        fields: &Inputs,
-        one_of: bool,
-        place: Place<'_>,
-    ) -> Result<(), Fault> {
-        if one_of && (object.len() != 1 || object.values().any(|value| *value == Literal::Null)) {
-            return Err(place.one_of(name));
-        }
-        for (key, input) in fields {
-            if !input.optional && !object.contains_key(key) {
-                return Err(Place::Field(&place, key).missing(&input.ty));
-            }
-        }
-        object.iter().try_for_each(|(key, value)| {
-            let field = Place::Field(&place, key);
-            let input = fields.get(key).ok_or_else(|| field.unknown(name))?;
-            self.literal(value, &input.ty, field)
-        })
-    }
 }
 
 fn scalar_value(scalar: Scalar, value: Value, place: Place<'_>) -> Result<Value, Fault> {
@@ -270,27 +209,10 @@ fn scalar_value(scalar: Scalar, value: Value, place: Place<'_>) -> Result<Value,
     }
 }
 
-fn scalar_literal(scalar: Scalar, value: &Literal, place: Place<'_>) -> Result<(), Fault> {
-    match (scalar, value) {
-        (Scalar::Int, Literal::Number(number)) if small(number).is_some() => Ok(()),
-        (Scalar::Int, _) => Err(place.expected(INT)),
-        (Scalar::Float, Literal::Number(_)) | (Scalar::Boolean, Literal::Boolean(_)) => Ok(()),
-        (Scalar::Float, _) => Err(place.expected("a number")),
-        (Scalar::Boolean, _) => Err(place.expected("true or false")),
-        (Scalar::Id, Literal::Number(number)) if !number.is_f64() => Ok(()),
-        (Scalar::String | Scalar::Id, Literal::String(text)) if text.contains('\0') => Err(place.zero_byte()),
-        (Scalar::String | Scalar::Id, Literal::String(_)) => Ok(()),
-        (Scalar::String, _) => Err(place.expected("text")),
-        (Scalar::Id, _) => Err(place.expected("an id, which is text")),
-        (Scalar::Custom, Literal::String(text)) if text.contains('\0') => Err(place.zero_byte()),
-        (Scalar::Custom, _) => Ok(()),
-    }
-}
-
-const INT: &str = "a whole number from -2147483648 to 2147483647";
+pub(super) const INT: &str = "a whole number from -2147483648 to 2147483647";
 
 /// A whole number of 32 bits.
-fn small(number: &Number) -> Option<i32> {
+pub(super) fn small(number: &Number) -> Option<i32> {
     number.as_i64().and_then(|number| i32::try_from(number).ok())
 }
 
@@ -308,148 +230,6 @@ fn has_zero_byte(value: &Value) -> bool {
         Value::String(text) => text.contains('\0'),
         Value::List(items) => items.iter().any(has_zero_byte),
         Value::Object(fields) => fields.iter().any(|(key, value)| key.contains('\0') || has_zero_byte(value)),
-        _ => false,
-    }
-}
-
-/// Checks every literal of a valid document: arguments of fields and directives, and defaults of variables.
-pub(super) fn check_literals(
-    index: &SchemaIndex,
-    limits: &Limits,
-    document: &ExecutableDocument,
-) -> Result<(), Rejection> {
-    let mut literals = Literals { checker: Checker { index, limits }, errors: Vec::new() };
-    for fragment in document.fragments.values() {
-        literals.directives(&fragment.node.directives);
-        literals.selections(&fragment.node.selection_set.node, &fragment.node.type_condition.node.on.node);
-    }
-    for (_, operation) in document.operations.iter() {
-        literals.operation(&operation.node);
-    }
-    Rejection::from_all(Code::GraphqlValidationFailed, literals.errors, limits)
-}
-
-struct Literals<'a> {
-    checker: Checker<'a>,
-    errors: Vec<async_graphql::ServerError>,
-}
-
-impl Literals<'_> {
-    fn operation(&mut self, operation: &OperationDefinition) {
-        self.directives(&operation.directives);
-        for variable in &operation.variable_definitions {
-            let variable = &variable.node;
-            self.directives(&variable.directives);
-            if let Some(default) = &variable.default_value {
-                let literal = default.node.clone().into_value();
-                let place = Place::Variable(&variable.name.node);
-                let checked = self.checker.literal(&literal, &variable.var_type.node, place);
-                self.note(checked, default.pos);
-            }
-        }
-        if let Some(root) = self.checker.index.root(operation.ty).cloned() {
-            self.selections(&operation.selection_set.node, &root);
-        }
-    }
-
-    fn selections(&mut self, set: &SelectionSet, parent: &str) {
-        let index = self.checker.index;
-        for selection in &set.items {
-            self.directives(selection.node.directives());
-            match &selection.node {
-                Selection::Field(field) => {
-                    let known = index.fields(parent).and_then(|fields| fields.get(&field.node.name.node));
-                    if let Some(known) = known {
-                        self.arguments(&field.node.arguments, &known.arguments);
-                        self.selections(&field.node.selection_set.node, &known.target);
-                    }
-                }
-                Selection::InlineFragment(fragment) => {
-                    let condition = fragment.node.type_condition.as_ref();
-                    let on = condition.map_or(parent, |condition| condition.node.on.node.as_str());
-                    self.selections(&fragment.node.selection_set.node, on);
-                }
-                Selection::FragmentSpread(_) => {}
-            }
-        }
-    }
-
-    fn directives(&mut self, directives: &[Positioned<Directive>]) {
-        for directive in directives {
-            if let Some(known) = self.checker.index.directive(&directive.node.name.node) {
-                self.arguments(&directive.node.arguments, known);
-            }
-        }
-    }
-
-    fn arguments(&mut self, arguments: &[(Positioned<Name>, Positioned<Literal>)], known: &Inputs) {
-        for (name, value) in arguments {
-            if let Some(input) = known.get(&name.node) {
-                let checked = self.checker.literal(&value.node, &input.ty, Place::Argument(&name.node));
-                self.note(checked, value.pos);
-            }
-        }
-    }
-
-    fn note(&mut self, checked: Result<(), Fault>, at: Pos) {
-        if let Err(fault) = checked {
-            self.errors.push(async_graphql::ServerError::new(fault.message, Some(at)));
-        }
-    }
-}
-
-/// Takes out of a document what is given by variables that were not sent.
-///
-/// To the execution engine such a variable is null, and null in an input means "clear it", while an input that is
-/// left out means "leave it as it is".
-pub(super) fn prune(document: &mut ExecutableDocument, absent: &[Name]) {
-    match &mut document.operations {
-        async_graphql::parser::types::DocumentOperations::Single(operation) => {
-            prune_selections(&mut operation.node.selection_set.node, absent);
-        }
-        async_graphql::parser::types::DocumentOperations::Multiple(operations) => {
-            for operation in operations.values_mut() {
-                prune_selections(&mut operation.node.selection_set.node, absent);
-            }
-        }
-    }
-    for fragment in document.fragments.values_mut() {
-        prune_selections(&mut fragment.node.selection_set.node, absent);
-    }
-}
-
-fn prune_selections(set: &mut SelectionSet, absent: &[Name]) {
-    for selection in &mut set.items {
-        match &mut selection.node {
-            Selection::Field(field) => {
-                let field = &mut field.node;
-                field.arguments.retain_mut(|(_, value)| !prune_value(&mut value.node, absent));
-                prune_selections(&mut field.selection_set.node, absent);
-            }
-            Selection::InlineFragment(fragment) => {
-                prune_selections(&mut fragment.node.selection_set.node, absent);
-            }
-            Selection::FragmentSpread(_) => {}
-        }
-    }
-}
-
-/// Whether the value itself is an absent variable.
-fn prune_value(value: &mut Literal, absent: &[Name]) -> bool {
-    match value {
-        Literal::Variable(name) => absent.contains(name),
-        Literal::List(items) => {
-            for item in items {
-                if prune_value(item, absent) {
-                    *item = Literal::Null;
-                }
-            }
-            false
-        }
-        Literal::Object(fields) => {
-            fields.retain(|_, value| !prune_value(value, absent));
-            false
-        }
         _ => false,
     }
 }

@@ -7,8 +7,10 @@
 
 mod input;
 mod limits;
+mod literals;
 mod measure;
 mod price;
+mod prune;
 mod scan;
 mod schema;
 
@@ -22,11 +24,13 @@ use async_graphql::{Name, Pos, Positioned, ServerError, Variables, parser};
 use moka::sync::Cache;
 
 pub use self::input::RawVariables;
-use self::input::{Declared, check_literals, coerce, prune};
+use self::input::{Declared, coerce};
 pub use self::limits::Limits;
+use self::literals::check_literals;
 use self::measure::measure;
 use self::price::Plan;
 pub use self::price::Quote;
+use self::prune::prune;
 use self::scan::scan;
 pub use self::schema::SchemaIndex;
 use crate::error::{Code, Error};
@@ -101,8 +105,21 @@ impl Parsed {
     }
 
     /// A copy for validation, which consumes what it is given.
+    ///
+    /// It has no defaults of variables: the execution engine panics on those whose type it does not know, and they
+    /// are checked with the other literals in [`Document::new`].
     pub fn to_executable(&self) -> ExecutableDocument {
-        self.0.clone()
+        let mut document = self.0.clone();
+        let forget = |operation: &mut Positioned<OperationDefinition>| {
+            for variable in &mut operation.node.variable_definitions {
+                variable.node.default_value = None;
+            }
+        };
+        match &mut document.operations {
+            DocumentOperations::Single(operation) => forget(operation),
+            DocumentOperations::Multiple(operations) => operations.values_mut().for_each(forget),
+        }
+        document
     }
 
     /// Whether an operation asks for the schema.

@@ -230,8 +230,7 @@ where
         }
         let limits = self.executor.limits();
         let limit = if admitted.authenticated { limits.trusted_body_bytes } else { limits.body_bytes };
-        let bytes =
-            timeout_at(deadline, read(stream, limit)).await.map_err(|_| Failure::slow_body())??;
+        let bytes = timeout_at(deadline, read(stream, limit)).await.map_err(|_| Failure::slow_body())??;
         let text = std::str::from_utf8(&bytes).map_err(|_| bad_request("The body is not UTF-8."))?;
         match from_json(text).map_err(bad_request)? {
             Body::One(parameters) => self.one(parameters, &call).await,

@@ -209,3 +209,6 @@ impl Extension for StopAfterValidation {
         Err(Vec::new())
     }
 }
+
+#[cfg(test)]
+mod tests;
