@@ -33,7 +33,7 @@ pub use self::price::Quote;
 use self::prune::prune;
 use self::scan::scan;
 pub use self::schema::SchemaIndex;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, finish};
 
 /// Why a request was refused before anything ran.
 #[derive(Debug, Clone)]
@@ -48,6 +48,14 @@ impl Rejection {
     /// A refusal with one error.
     pub fn new(code: Code, message: impl Into<String>, at: Option<Pos>) -> Self {
         Self { code, errors: vec![ServerError::new(message, at)] }
+    }
+
+    /// The errors in their final form.
+    pub fn finish(mut self, request_id: &str) -> Vec<ServerError> {
+        for error in &mut self.errors {
+            finish(error, self.code, request_id);
+        }
+        self.errors
     }
 
     /// A refusal when there are errors, of which no more are named than the limits allow.

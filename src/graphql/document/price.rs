@@ -83,12 +83,15 @@ impl Quote {
         if self.points <= limits.points {
             return Ok(());
         }
-        let mut message =
-            format!("This operation costs {} points; one request may cost {}.", self.points, limits.points);
-        if let Some((field, points)) = &self.dearest {
-            message +=
-                &format!(" The field `{field}` costs {points}: ask for smaller pages or fewer levels.");
-        }
+        let dearest = self.dearest.as_ref().map(|(field, points)| {
+            format!(" The field `{field}` costs {points}: ask for smaller pages or fewer levels.")
+        });
+        let message = format!(
+            "This operation costs {} points; one request may cost {}.{}",
+            self.points,
+            limits.points,
+            dearest.unwrap_or_default()
+        );
         Err(Rejection::new(Code::QueryTooComplex, message, None))
     }
 }

@@ -113,9 +113,8 @@ fn open_string(text: &str, at: usize) -> Rejection {
 fn position(text: &str, at: usize) -> Pos {
     let before = &text.as_bytes()[..at];
     let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |found| found + 1);
-    let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-    // Continuation bytes of UTF-8 do not begin a character.
-    let column = 1 + before[line_start..].iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+    let line = before.split(|byte| *byte == b'\n').count();
+    let column = 1 + String::from_utf8_lossy(&before[line_start..]).chars().count();
     Pos { line, column }
 }
 

@@ -121,14 +121,11 @@ where
         text: &str,
         operation_name: Option<&str>,
     ) -> Result<Arc<Operation>, Rejection> {
-        let document = match self.documents.get(text) {
-            Some(document) => document,
-            None => {
-                let document = Arc::new(self.validate(text).await?);
-                self.documents.insert(text, Arc::clone(&document));
-                document
-            }
-        };
+        if let Some(document) = self.documents.get(text) {
+            return document.operation(operation_name);
+        }
+        let document = Arc::new(self.validate(text).await?);
+        self.documents.insert(text, Arc::clone(&document));
         document.operation(operation_name)
     }
 

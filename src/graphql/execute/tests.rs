@@ -146,7 +146,12 @@ async fn hostile_documents_are_refused_quickly() {
     ] {
         refuse(&executor, &text, code).await;
     }
+    // As deep as the scan lets through, on a test's small stack.
+    let lists = format!("{{ echo(json: {}{}) }}", "[".repeat(48), "]".repeat(48));
+    let fragments = format!("{{ thing {{ {} id {} }} }}", "... { ".repeat(30), "} ".repeat(30));
     for text in [
+        lists,
+        fragments,
         format!("{{ {} }}", aliases(30)),
         format!("{{ {} }}", "hello ".repeat(30)),
         format!("{{ thing {{ {} }} }}", "id ".repeat(1_999)),

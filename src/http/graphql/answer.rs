@@ -51,11 +51,7 @@ impl Answer {
 
     /// The answer to what did not begin to run.
     pub fn refused(rejection: Rejection, id: &RequestId) -> Self {
-        let Rejection { code, mut errors } = rejection;
-        for error in &mut errors {
-            finish(error, code, id.as_str());
-        }
-        Self { errors, ..Self::default() }
+        Self { errors: rejection.finish(id.as_str()), ..Self::default() }
     }
 
     /// Adds what it cost.
@@ -71,7 +67,7 @@ impl Answer {
 ///
 /// Resolvers' errors carry their source. Without one an error is the execution engine's: either an argument that a
 /// scalar could not read, which the caller can put right, or something that is nobody's business outside.
-fn finish_execution(error: &mut ServerError, id: &RequestId) {
+pub fn finish_execution(error: &mut ServerError, id: &RequestId) {
     if error.source.is_none() {
         let unreadable = error.message.strip_prefix("Failed to parse ");
         if let Some(reason) = unreadable.and_then(|reason| reason.split_once(": ")) {
@@ -128,9 +124,14 @@ impl Failure {
         Self { kind: Kind::Http(status), rejection, allow: None, retry_after: None }
     }
 
-    /// A body or document that is too large.
-    pub fn too_large(what: &str, limit: usize) -> Self {
-        let message = format!("The {what} is larger than {limit} bytes.");
+    /// A body that is larger than allowed.
+    pub fn large_body(limit: usize) -> Self {
+        Self::http(StatusCode::PAYLOAD_TOO_LARGE, format!("The body is larger than {limit} bytes."))
+    }
+
+    /// A document whose text is longer than allowed.
+    pub fn long_document(limit: usize) -> Self {
+        let message = format!("The document is longer than {limit} bytes.");
         Self::coded(StatusCode::PAYLOAD_TOO_LARGE, Code::QueryTooComplex, message)
     }
 

@@ -21,7 +21,7 @@ use async_graphql::{Data, ObjectType, SubscriptionType};
 use axum::body::Body as BodyStream;
 use axum::body::HttpBody as _;
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use axum::routing::{MethodRouter, any};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -29,6 +29,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::{Instant, timeout_at};
 
 use self::accept::{Media, is_json};
+pub use self::answer::finish_execution;
 use self::answer::{Answer, Failure, Reply, panicked};
 pub use self::body::Parameters;
 use self::body::{Body, from_json, from_query};
@@ -290,9 +291,11 @@ where
         let text = query.ok_or_else(|| bad_request("`query` is missing: it holds the GraphQL document."))?;
         let limit = self.executor.limits().text_bytes;
         if text.len() > limit {
-            return Err(Failure::too_large("document", limit));
+            return Err(Failure::long_document(limit));
         }
-        let selected = self.executor.select(&text, operation_name.as_deref()).await;
+        // Some clients send an empty name for none.
+        let name = operation_name.as_deref().filter(|name| !name.is_empty());
+        let selected = self.executor.select(&text, name).await;
         let operation = selected.map_err(Failure::document)?;
         match operation.kind() {
             OperationType::Mutation if call.read_only => {
@@ -391,7 +394,7 @@ fn check_credentials(headers: &HeaderMap) -> Result<(), Failure> {
 }
 
 fn cost_report(headers: &HeaderMap) -> CostReport {
-    match headers.get("x-cost").map(|value| value.as_bytes()) {
+    match headers.get("x-cost").map(HeaderValue::as_bytes) {
         Some(b"1") => CostReport::Beside,
         Some(b"dry-run") => CostReport::DryRun,
         _ => CostReport::None,
@@ -400,7 +403,7 @@ fn cost_report(headers: &HeaderMap) -> CostReport {
 
 /// Reads a body that is not larger than the limit, and stops at once when it is.
 async fn read(body: BodyStream, limit: usize) -> Result<Bytes, Failure> {
-    let too_large = || Failure::too_large("body", limit);
+    let too_large = || Failure::large_body(limit);
     // The declared length is known before the first byte.
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());

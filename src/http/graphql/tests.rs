@@ -210,6 +210,7 @@ async fn the_status_follows_the_media_type() {
     let server = Server::new();
     for (body, modern, legacy, code) in [
         (json!({ "query": "{ hello }" }), 200, 200, ""),
+        (json!({ "query": "{ hello }", "operationName": "" }), 200, 200, ""),
         (json!({ "query": "{ broken }" }), 200, 200, "INTERNAL"),
         (json!({ "query": "{ hello" }), 400, 200, "GRAPHQL_PARSE_FAILED"),
         (json!({ "query": "{ nope }" }), 400, 200, "GRAPHQL_VALIDATION_FAILED"),
@@ -233,7 +234,7 @@ async fn the_status_follows_the_media_type() {
         }
     }
     let refused = server.post(&[("accept", "text/html")], mutation()).await;
-    assert_eq!((refused.status, server.runs()), (406, 2));
+    assert_eq!((refused.status, server.runs()), (406, 4));
 }
 
 #[tokio::test]
@@ -278,9 +279,10 @@ async fn bodies_are_read_up_to_the_limit_that_the_credential_earns() {
     assert_eq!(server.post(&good, padded(small + 1)).await.status, 200);
     assert_eq!(server.post(&good, padded(large)).await.status, 200);
     let refused = server.post(&good, padded(large + 1)).await;
-    assert_eq!((refused.status, refused.code().as_str()), (413, "QUERY_TOO_COMPLEX"));
+    assert_eq!((refused.status, refused.code().as_str()), (413, "BAD_USER_INPUT"));
     let document = json!({ "query": format!("{{ hello }} #{}", "x".repeat(small)) }).to_string();
-    assert_eq!(server.post(&good, document).await.status, 413);
+    let refused = server.post(&good, document).await;
+    assert_eq!((refused.status, refused.code().as_str()), (413, "QUERY_TOO_COMPLEX"));
 
     // Without a declared length reading stops at the limit.
     let sent = Arc::new(AtomicUsize::new(0));
@@ -419,7 +421,7 @@ async fn faults_show_one_sentence_and_the_server_lives() {
         assert_eq!(error["message"], Error::internal(anyhow::anyhow!("")).message());
         assert_eq!(error["extensions"]["requestId"], reply.header("x-request-id"));
         assert_eq!(reply.json()["data"], Value::Null);
-        for secret in ["secret", "bool", "panic", "unwrap"] {
+        for secret in ["secret", "bool", "panic", "index"] {
             assert!(!reply.text.contains(secret), "{}", reply.text);
         }
     }
