@@ -343,7 +343,10 @@ pub fn finish(error: &mut async_graphql::ServerError, fallback: Code, request_id
     match error.source.take() {
         Some(source) => {
             let fault = source.downcast_ref::<Error>().cloned().unwrap_or_else(|| {
-                Error::internal(anyhow::anyhow!("an error of another type reached the boundary: {}", error.message))
+                Error::internal(anyhow::anyhow!(
+                    "an error of another type reached the boundary: {}",
+                    error.message
+                ))
             });
             fault.log(request_id);
             fault.extend(&mut extensions);
@@ -378,9 +381,10 @@ impl From<sqlx::Error> for Error {
                 Some(state) if UNAVAILABLE_STATES.contains(&state) => Self::unavailable(error),
                 _ => Self::internal(error),
             },
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => {
-                Self::unavailable(error)
-            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Tls(_) => Self::unavailable(error),
             _ => Self::internal(error),
         }
     }

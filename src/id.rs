@@ -55,7 +55,9 @@ pub fn decode(text: &str) -> Option<Uuid> {
 }
 
 fn body<'a>(text: &'a str, expected: &'static str) -> Result<&'a str, ParseIdError> {
-    text.strip_prefix(expected).and_then(|rest| rest.strip_prefix('_')).ok_or(ParseIdError::Prefix { expected })
+    text.strip_prefix(expected)
+        .and_then(|rest| rest.strip_prefix('_'))
+        .ok_or(ParseIdError::Prefix { expected })
 }
 
 /// What every id can do.
@@ -248,7 +250,8 @@ mod tests {
     fn pairs_round_trip() {
         let pair = ProjectMemberId { project: ProjectId::generate(), user: UserId::generate() };
         assert_eq!(pair.to_string().parse(), Ok(pair));
-        let usage = OrganizationUsageId { organization: OrganizationId::generate(), period_start: 1_790_000_000 };
+        let usage =
+            OrganizationUsageId { organization: OrganizationId::generate(), period_start: 1_790_000_000 };
         assert_eq!(usage.to_string().parse(), Ok(usage));
         assert!("pmb_short_short".parse::<ProjectMemberId>().is_err());
     }

@@ -12,12 +12,16 @@ const fn is_deceptive(c: char) -> bool {
 
 fn clean(field: &str, text: &str, lines: bool) -> Result<String> {
     let text: String = text.trim().nfc().collect();
-    let bad = text.chars().find(|c| (c.is_control() && !(lines && matches!(c, '\n' | '\t'))) || is_deceptive(*c));
+    let bad =
+        text.chars().find(|c| (c.is_control() && !(lines && matches!(c, '\n' | '\t'))) || is_deceptive(*c));
     match bad {
         Some(c) => Err(Error::fault(Fault::at(
             FaultCode::Invalid,
             field,
-            format!("`{field}` holds the character U+{:04X}, which is not allowed here. Remove it.", u32::from(c)),
+            format!(
+                "`{field}` holds the character U+{:04X}, which is not allowed here. Remove it.",
+                u32::from(c)
+            ),
         ))),
         None => Ok(text),
     }
@@ -41,7 +45,11 @@ fn within(field: &str, text: String, max: usize) -> Result<String> {
 pub fn line(field: &str, text: &str, max: usize) -> Result<String> {
     let text = within(field, clean(field, text, false)?, max)?;
     if text.is_empty() {
-        return Err(Error::fault(Fault::at(FaultCode::Required, field, format!("`{field}` must not be empty."))));
+        return Err(Error::fault(Fault::at(
+            FaultCode::Required,
+            field,
+            format!("`{field}` must not be empty."),
+        )));
     }
     Ok(text)
 }
@@ -74,7 +82,9 @@ pub fn slug(field: &str, text: &str) -> Result<String> {
     Err(Error::fault(Fault::at(
         FaultCode::Invalid,
         field,
-        format!("`{field}` has 1 to 63 lower-case letters, digits and single hyphens, such as `spring-campaign`."),
+        format!(
+            "`{field}` has 1 to 63 lower-case letters, digits and single hyphens, such as `spring-campaign`."
+        ),
     )))
 }
 
@@ -165,7 +175,8 @@ mod tests {
     #[test]
     fn only_plain_web_addresses_pass() {
         assert!(url("u", &Url::parse("https://example.com/a.png").unwrap()).is_ok());
-        for bad in ["ftp://example.com", "file:///etc/passwd", "https://a:b@example.com", "data:text/html,x"] {
+        for bad in ["ftp://example.com", "file:///etc/passwd", "https://a:b@example.com", "data:text/html,x"]
+        {
             assert!(url("u", &Url::parse(bad).unwrap()).is_err(), "{bad}");
         }
     }

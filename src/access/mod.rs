@@ -201,7 +201,8 @@ impl Scope {
     /// What the caller may do in the organization as a whole. A guest sees that it is there, and nothing more of it.
     pub fn permissions(&self) -> Permissions {
         if self.standing.limited {
-            let guest = Permissions::of(&[Permission::OrgRead, Permission::ProjectRead, Permission::ContentRead]);
+            let guest =
+                Permissions::of(&[Permission::OrgRead, Permission::ProjectRead, Permission::ContentRead]);
             return self.cap(self.standing.role.permissions().intersection(guest));
         }
         self.cap(self.standing.role.permissions())
@@ -230,7 +231,11 @@ impl Scope {
     /// names the project.
     pub fn may_somewhere(&self, permission: Permission) -> bool {
         self.permissions().contains(permission)
-            || self.standing.project_roles.keys().any(|project| self.permissions_in(*project).contains(permission))
+            || self
+                .standing
+                .project_roles
+                .keys()
+                .any(|project| self.permissions_in(*project).contains(permission))
     }
 
     /// Whether the organization as a whole allows it.

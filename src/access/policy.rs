@@ -91,14 +91,9 @@ impl Role {
         match self {
             Self::Owner => Permissions::ALL,
             Self::Admin => Permissions::ALL.without(OrgDelete).without(OrgBilling),
-            Self::Member => Permissions::of(&[
-                OrgRead,
-                ProjectRead,
-                AgentUse,
-                ContentCreate,
-                ContentRead,
-                ContentUpdate,
-            ]),
+            Self::Member => {
+                Permissions::of(&[OrgRead, ProjectRead, AgentUse, ContentCreate, ContentRead, ContentUpdate])
+            }
             Self::Viewer => Permissions::of(&[OrgRead, ProjectRead, ContentRead]),
         }
     }
@@ -371,7 +366,8 @@ impl Action {
 
 /// The table Action → Permission → Roles as Markdown, for the README.
 pub fn markdown() -> String {
-    let mut out = String::from("| action | needs | OWNER | ADMIN | MEMBER | VIEWER |\n|---|---|---|---|---|---|\n");
+    let mut out =
+        String::from("| action | needs | OWNER | ADMIN | MEMBER | VIEWER |\n|---|---|---|---|---|---|\n");
     for action in Action::ALL {
         let permission = action.permission();
         out.push_str(&format!("| `{}` | {} ", action.as_str(), permission.as_str()));

@@ -176,7 +176,9 @@ impl ApiKeyMutation {
     /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `IDEMPOTENCY_KEY_REUSED`.
     #[graphql(guard = "Requires::In(Action::ApiKeyCreate, &input.organization_id)")]
     async fn api_key_create(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The key.")] input: ApiKeyCreateInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The key.")] input: ApiKeyCreateInput,
     ) -> async_graphql::Result<Option<ApiKeyCreatePayload>> {
         let outcome = async {
             let door = ctx.door();
@@ -212,17 +214,22 @@ impl ApiKeyMutation {
     /// Codes: `NOT_FOUND`, `INVALID`, `OUT_OF_RANGE`, `CONFLICT`.
     #[graphql(guard = "Requires::Here(Action::ApiKeyRotate, &input.id)")]
     async fn api_key_rotate(
-        &self, ctx: &Context<'_>, #[graphql(desc = "Which key.")] input: ApiKeyRotateInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which key.")] input: ApiKeyRotateInput,
     ) -> async_graphql::Result<Option<ApiKeyRotatePayload>> {
         let outcome = async {
             let id = input_id("id", &input.id)?;
             let door = ctx.door();
             let (organization, project) = place(ctx, id).await?;
-            let mut tx =
-                door.write_within(organization, project, Action::ApiKeyRotate).await.map_err(not_found_at("id"))?;
+            let mut tx = door
+                .write_within(organization, project, Action::ApiKeyRotate)
+                .await
+                .map_err(not_found_at("id"))?;
             let scope = door.scope(organization).await?;
             let made = super::rotate(&mut tx, &scope, id, input.grace_seconds).await?;
-            let changes = Changes::made(&serde_json::json!({"secret": Redacted, "graceSeconds": input.grace_seconds}));
+            let changes =
+                Changes::made(&serde_json::json!({"secret": Redacted, "graceSeconds": input.grace_seconds}));
             tx.commit(Record::with(Target::api_key(id).within(project), changes)).await?;
             Ok(ApiKeyRotatePayload {
                 api_key: Some(ApiKey::new(made.key)),
@@ -237,14 +244,18 @@ impl ApiKeyMutation {
     /// Revokes an API key, from the next request on. Requires: `API_KEY_MANAGE`. Codes: `NOT_FOUND`, `INVALID`.
     #[graphql(guard = "Requires::Here(Action::ApiKeyRevoke, &input.id)")]
     async fn api_key_revoke(
-        &self, ctx: &Context<'_>, #[graphql(desc = "Which key.")] input: ApiKeyRevokeInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which key.")] input: ApiKeyRevokeInput,
     ) -> async_graphql::Result<Option<ApiKeyRevokePayload>> {
         let outcome = async {
             let id = input_id("id", &input.id)?;
             let door = ctx.door();
             let (organization, project) = place(ctx, id).await?;
-            let mut tx =
-                door.write_within(organization, project, Action::ApiKeyRevoke).await.map_err(not_found_at("id"))?;
+            let mut tx = door
+                .write_within(organization, project, Action::ApiKeyRevoke)
+                .await
+                .map_err(not_found_at("id"))?;
             let (row, changed) = super::revoke(&mut tx, id).await?;
             if changed {
                 let changes = Changes::made(&serde_json::json!({"revokedAt": row.revoked_at}));

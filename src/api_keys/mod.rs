@@ -66,7 +66,10 @@ impl NewApiKey {
     /// # Errors
     /// A fault at the field.
     pub fn parse(
-        project: Option<ProjectId>, name: &str, permissions: &[Permission], expires_at: Option<DateTime<Utc>>,
+        project: Option<ProjectId>,
+        name: &str,
+        permissions: &[Permission],
+        expires_at: Option<DateTime<Utc>>,
         requests_per_minute: Option<i32>,
     ) -> Result<Self> {
         input::list("permissions", permissions)?;
@@ -86,9 +89,19 @@ impl NewApiKey {
             return refuse(FaultCode::OutOfRange, "expiresAt", "`expiresAt` must lie in the future.");
         }
         if requests_per_minute.is_some_and(|limit| !(1..=1_000_000).contains(&limit)) {
-            return refuse(FaultCode::OutOfRange, "requestsPerMinute", "`requestsPerMinute` is from 1 to 1,000,000.");
+            return refuse(
+                FaultCode::OutOfRange,
+                "requestsPerMinute",
+                "`requestsPerMinute` is from 1 to 1,000,000.",
+            );
         }
-        Ok(Self { project, name: input::line("name", name, 100)?, permissions, expires_at, requests_per_minute })
+        Ok(Self {
+            project,
+            name: input::line("name", name, 100)?,
+            permissions,
+            expires_at,
+            requests_per_minute,
+        })
     }
 }
 
@@ -114,7 +127,10 @@ pub fn logged(key: &ApiKey) -> serde_json::Value {
 /// # Errors
 /// `INVALID` for permissions that the caller does not hold; `NOT_FOUND` for the project.
 pub async fn create(
-    tx: &mut WriteTx<'_>, scope: &Scope, new: NewApiKey, key: Option<&idempotency::Key>,
+    tx: &mut WriteTx<'_>,
+    scope: &Scope,
+    new: NewApiKey,
+    key: Option<&idempotency::Key>,
 ) -> Result<Made> {
     let id = ApiKeyId::generate();
     if let Some(earlier) = idempotency::claim(tx, key, id.uuid()).await? {

@@ -88,7 +88,12 @@ fn words(permissions: Permissions) -> Vec<String> {
 }
 
 pub(super) async fn insert(
-    tx: &mut WriteTx<'_>, id: ApiKeyId, creator: UserId, new: &NewApiKey, hint: &str, hash: &[u8],
+    tx: &mut WriteTx<'_>,
+    id: ApiKeyId,
+    creator: UserId,
+    new: &NewApiKey,
+    hint: &str,
+    hash: &[u8],
 ) -> Result<()> {
     let organization = tx.organization().uuid();
     sqlx::query!(
@@ -113,7 +118,11 @@ pub(super) async fn insert(
 
 /// Gives a living key a new secret; the old one works until its grace ends.
 pub(super) async fn rotate(
-    tx: &mut WriteTx<'_>, id: ApiKeyId, hint: &str, hash: &[u8], grace_seconds: i32,
+    tx: &mut WriteTx<'_>,
+    id: ApiKeyId,
+    hint: &str,
+    hash: &[u8],
+    grace_seconds: i32,
 ) -> Result<bool> {
     let organization = tx.organization().uuid();
     let done = sqlx::query!(

@@ -202,7 +202,10 @@ impl AuditLogFilter {
 /// # Errors
 /// A fault of the arguments, or what the database says.
 pub async fn connection(
-    ctx: &Context<'_>, organization: OrganizationId, args: &PageArgs, filter: Filter,
+    ctx: &Context<'_>,
+    organization: OrganizationId,
+    args: &PageArgs,
+    filter: Filter,
 ) -> Result<Connection<AuditEntry>> {
     let door = ctx.door();
     let word = serde_json::to_string(&filter).map_err(Error::internal)?;

@@ -135,7 +135,10 @@ pub(crate) fn newest(page: &Page<i64>, filter: &Filter) -> Result<Option<Call<st
 /// # Errors
 /// What the database says.
 pub async fn list(
-    tx: &mut ReadTx<'_>, organization: OrganizationId, page: &Page<i64>, filter: &Filter,
+    tx: &mut ReadTx<'_>,
+    organization: OrganizationId,
+    page: &Page<i64>,
+    filter: &Filter,
 ) -> Result<Slice<AuditEntry>> {
     store::list(tx, organization, page, filter).await
 }
@@ -153,7 +156,37 @@ pub async fn count(tx: &mut ReadTx<'_>, filter: &Filter) -> Result<i64> {
 /// # Errors
 /// What the database says.
 pub async fn find(
-    tx: &mut ReadTx<'_>, organization: OrganizationId, id: AuditEntryId,
+    tx: &mut ReadTx<'_>,
+    organization: OrganizationId,
+    id: AuditEntryId,
 ) -> Result<Option<AuditEntry>> {
     store::find(tx, organization, id).await
+}
+
+/// One organization's chain, recomputed.
+#[derive(Debug)]
+pub struct Chain {
+    /// Whose.
+    pub organization: OrganizationId,
+    /// How many entries there are.
+    pub entries: i64,
+    /// The first entry that is wrong, or the next one.
+    pub sequence: i64,
+    /// What is wrong; none when nothing is.
+    pub problem: Option<String>,
+}
+
+/// Recomputes every chain, as the owner of the tables.
+///
+/// # Errors
+/// What the database says.
+pub async fn verify(owner: &mut sqlx::postgres::PgConnection) -> Result<Vec<Chain>> {
+    let rows = store::verify(owner).await?;
+    let chain = |row: store::ChainRow| Chain {
+        organization: row.organization_id.into(),
+        entries: row.entries,
+        sequence: row.sequence,
+        problem: row.problem,
+    };
+    Ok(rows.into_iter().map(chain).collect())
 }

@@ -81,7 +81,10 @@ pub(super) fn newest(action: &str, page: &Page<i64>) -> Result<Call<Row>> {
 }
 
 pub(super) async fn list(
-    tx: &mut ReadTx<'_>, organization: OrganizationId, page: &Page<i64>, filter: &Filter,
+    tx: &mut ReadTx<'_>,
+    organization: OrganizationId,
+    page: &Page<i64>,
+    filter: &Filter,
 ) -> Result<Slice<AuditEntry>> {
     let (low, high) = page.descending();
     let rows = keyset!(
@@ -140,7 +143,9 @@ pub(super) async fn count(tx: &mut ReadTx<'_>, filter: &Filter) -> Result<i64> {
 }
 
 pub(super) async fn find(
-    tx: &mut ReadTx<'_>, organization: OrganizationId, id: AuditEntryId,
+    tx: &mut ReadTx<'_>,
+    organization: OrganizationId,
+    id: AuditEntryId,
 ) -> Result<Option<AuditEntry>> {
     let row = sqlx::query_as!(
         Row,
@@ -152,4 +157,18 @@ pub(super) async fn find(
     .fetch_optional(tx.conn())
     .await?;
     row.map(|row| row.read(organization)).transpose()
+}
+
+/// What `app.audit_problems` says of one chain.
+#[derive(Debug, FromRow)]
+pub(super) struct ChainRow {
+    pub organization_id: Uuid,
+    pub entries: i64,
+    pub sequence: i64,
+    pub problem: Option<String>,
+}
+
+/// For the owner, who alone may run it.
+pub(super) async fn verify(owner: &mut sqlx::postgres::PgConnection) -> Result<Vec<ChainRow>> {
+    Ok(sqlx::query_as("select * from app.audit_problems() order by 1").fetch_all(owner).await?)
 }

@@ -147,7 +147,10 @@ impl<R> Call<R> {
     ///
     /// # Errors
     /// When the value cannot be encoded.
-    pub fn bind<'q, T: Encode<'q, Postgres> + Type<Postgres>>(mut self, value: T) -> crate::error::Result<Self> {
+    pub fn bind<'q, T: Encode<'q, Postgres> + Type<Postgres>>(
+        mut self,
+        value: T,
+    ) -> crate::error::Result<Self> {
         use sqlx::Arguments as _;
         self.arguments.add(value).map_err(|error| crate::error::Error::internal(anyhow::anyhow!(error)))?;
         Ok(self)

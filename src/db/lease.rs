@@ -69,7 +69,11 @@ impl From<sqlx::Error> for Entry {
 /// The context that the open transaction was entered with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Context {
-    Tenant { organization: OrganizationId, version: i64, narrowed: Option<ProjectId> },
+    Tenant {
+        organization: OrganizationId,
+        version: i64,
+        narrowed: Option<ProjectId>,
+    },
     Person,
     /// For one unit of work; nobody else joins it.
     Exclusive,
@@ -221,7 +225,12 @@ impl Lease {
     ///
     /// # Errors
     /// As [`Lease::read`]; the project must allow the action.
-    pub async fn write_in(&self, scope: &Scope, project: ProjectId, action: Action) -> Result<WriteTx<'_>, Entry> {
+    pub async fn write_in(
+        &self,
+        scope: &Scope,
+        project: ProjectId,
+        action: Action,
+    ) -> Result<WriteTx<'_>, Entry> {
         scope.require_in(project, action)?;
         self.write_anyway(scope, action).await
     }
@@ -269,7 +278,11 @@ impl Lease {
     /// # Errors
     /// As [`Lease::write`].
     pub async fn call_write<R>(
-        &self, scope: &Scope, action: Action, record: &Record, call: &Call<R>,
+        &self,
+        scope: &Scope,
+        action: Action,
+        record: &Record,
+        call: &Call<R>,
     ) -> Result<Vec<R>, Entry>
     where
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
@@ -301,7 +314,12 @@ impl Lease {
     ///
     /// # Errors
     /// As [`Lease::read_person`].
-    pub async fn call_person<R>(&self, user: UserId, session: SessionId, call: &Call<R>) -> Result<Vec<R>, Entry>
+    pub async fn call_person<R>(
+        &self,
+        user: UserId,
+        session: SessionId,
+        call: &Call<R>,
+    ) -> Result<Vec<R>, Entry>
     where
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {

@@ -28,10 +28,18 @@ end $$;";
 ///
 /// # Errors
 /// A sentence that names the fix; the database is then as it was before the failing migration.
-pub async fn run(connection: &mut PgConnection, hot: &[&Hot], progress: &(dyn Fn(&str) + Sync)) -> anyhow::Result<()> {
-    let (version,): (i32,) =
-        sqlx::query_as("select current_setting('server_version_num')::int").fetch_one(&mut *connection).await?;
-    ensure!(version >= 150_000, "PostgreSQL 15 or newer is needed; this one reports {version}. Upgrade it first.");
+pub async fn run(
+    connection: &mut PgConnection,
+    hot: &[&Hot],
+    progress: &(dyn Fn(&str) + Sync),
+) -> anyhow::Result<()> {
+    let (version,): (i32,) = sqlx::query_as("select current_setting('server_version_num')::int")
+        .fetch_one(&mut *connection)
+        .await?;
+    ensure!(
+        version >= 150_000,
+        "PostgreSQL 15 or newer is needed; this one reports {version}. Upgrade it first."
+    );
     ensure_roles(connection).await?;
 
     let before = applied(connection).await.unwrap_or_default();
@@ -44,10 +52,11 @@ pub async fn run(connection: &mut PgConnection, hot: &[&Hot], progress: &(dyn Fn
 }
 
 async fn ensure_roles(connection: &mut PgConnection) -> anyhow::Result<()> {
-    let (present,): (i64,) =
-        sqlx::query_as("select count(*) from pg_roles where rolname in ('aicos_owner', 'aicos_app', 'aicos_gate')")
-            .fetch_one(&mut *connection)
-            .await?;
+    let (present,): (i64,) = sqlx::query_as(
+        "select count(*) from pg_roles where rolname in ('aicos_owner', 'aicos_app', 'aicos_gate')",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
     if present == 3 {
         return Ok(());
     }
@@ -66,7 +75,9 @@ async fn ensure_roles(connection: &mut PgConnection) -> anyhow::Result<()> {
 }
 
 async fn applied(connection: &mut PgConnection) -> sqlx::Result<Vec<i64>> {
-    sqlx::query_scalar("select version from _sqlx_migrations where success order by version").fetch_all(connection).await
+    sqlx::query_scalar("select version from _sqlx_migrations where success order by version")
+        .fetch_all(connection)
+        .await
 }
 
 /// Creates the hot functions that are missing or differ, and drops those that this binary does not know.
@@ -93,9 +104,10 @@ async fn create_hot_functions(connection: &mut PgConnection, hot: &[&Hot]) -> an
             .execute(AssertSqlSafe(hot.definition().create(name)))
             .await
             .with_context(|| format!("app.hot_{name} could not be created"))?;
-        for right in
-            [format!("revoke execute on function app.hot_{name} from public"), format!("grant execute on function app.hot_{name} to aicos_app")]
-        {
+        for right in [
+            format!("revoke execute on function app.hot_{name} from public"),
+            format!("grant execute on function app.hot_{name} to aicos_app"),
+        ] {
             transaction.execute(AssertSqlSafe(right)).await?;
         }
     }
@@ -140,7 +152,9 @@ pub(super) async fn refuse_other_schema(connection: &mut PgConnection) -> anyhow
     let applied = match applied(connection).await {
         Ok(applied) => applied,
         Err(error) if error.as_database_error().is_some() => {
-            bail!("The database has no aicos schema that this role can read. Run `aicos migrate` with DATABASE_OWNER_URL.")
+            bail!(
+                "The database has no aicos schema that this role can read. Run `aicos migrate` with DATABASE_OWNER_URL."
+            )
         }
         Err(error) => return Err(error).context("the database does not answer"),
     };
@@ -152,7 +166,9 @@ pub(super) async fn refuse_other_schema(connection: &mut PgConnection) -> anyhow
         );
     }
     if let Some(unknown) = applied.iter().find(|version| !MIGRATIONS.version_exists(**version)) {
-        bail!("The database has the migration {unknown}, which this binary does not know. Use a newer aicos.");
+        bail!(
+            "The database has the migration {unknown}, which this binary does not know. Use a newer aicos."
+        );
     }
     Ok(())
 }

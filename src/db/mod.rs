@@ -22,7 +22,9 @@ use sqlx::postgres::PgConnectOptions;
 use connection::Connections;
 pub use hot::{Call, Hot};
 pub use lease::{Entry, Facts, Lease};
-pub use tx::{AnonymousTx, Change, Changes, PersonTx, ReadTx, Record, Redacted, SecurityEventKind, Target, WriteTx};
+pub use tx::{
+    AnonymousTx, Change, Changes, PersonTx, ReadTx, Record, Redacted, SecurityEventKind, Target, WriteTx,
+};
 
 use crate::error::{Error, Result};
 

@@ -12,8 +12,8 @@ use super::lease::{Facts, State};
 use crate::access::{Action, Credential, Role};
 use crate::error::Result;
 use crate::id::{
-    ApiKeyId, AuditEntryId, InvitationId, MembershipId, OrganizationId, ProjectId, ProjectMemberId, SecurityEventId,
-    SessionId, UserId,
+    ApiKeyId, AuditEntryId, InvitationId, MembershipId, OrganizationId, ProjectId, ProjectMemberId,
+    SecurityEventId, SessionId, UserId,
 };
 
 /// Looks at one organization, or at what is one person's own. The database itself refuses a write in it.
@@ -85,8 +85,12 @@ impl DerefMut for WriteTx<'_> {
 
 impl<'a> WriteTx<'a> {
     pub(super) const fn new(
-        state: MutexGuard<'a, State>, facts: &'a Facts, organization: OrganizationId, action: Action,
-        credential: Credential, role: Option<Role>,
+        state: MutexGuard<'a, State>,
+        facts: &'a Facts,
+        organization: OrganizationId,
+        action: Action,
+        credential: Credential,
+        role: Option<Role>,
     ) -> Self {
         Self { tx: ReadTx::new(state), facts, organization, action, credential, role }
     }
@@ -164,7 +168,10 @@ impl DerefMut for PersonTx<'_> {
 
 impl<'a> PersonTx<'a> {
     pub(super) const fn new(
-        state: MutexGuard<'a, State>, facts: &'a Facts, user: UserId, session: SessionId,
+        state: MutexGuard<'a, State>,
+        facts: &'a Facts,
+        user: UserId,
+        session: SessionId,
     ) -> Self {
         Self { tx: ReadTx::new(state), facts, user, session }
     }
@@ -196,14 +203,16 @@ impl<'a> PersonTx<'a> {
     /// When the database refuses.
     pub async fn note(&mut self, kind: SecurityEventKind) -> Result<()> {
         let user = self.user.uuid();
-        sqlx::query("insert into security_events (id, user_id, kind, ip, user_agent) values ($1, $2, $3, $4, $5)")
-            .bind(SecurityEventId::generate().uuid())
-            .bind(user)
-            .bind(kind.as_str())
-            .bind(self.facts.ip.as_deref())
-            .bind(self.facts.user_agent.as_deref())
-            .execute(self.tx.conn())
-            .await?;
+        sqlx::query(
+            "insert into security_events (id, user_id, kind, ip, user_agent) values ($1, $2, $3, $4, $5)",
+        )
+        .bind(SecurityEventId::generate().uuid())
+        .bind(user)
+        .bind(kind.as_str())
+        .bind(self.facts.ip.as_deref())
+        .bind(self.facts.user_agent.as_deref())
+        .execute(self.tx.conn())
+        .await?;
         Ok(())
     }
 
@@ -222,7 +231,12 @@ impl<'a> PersonTx<'a> {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn step_into(mut self, organization: OrganizationId, action: Action, role: Role) -> Result<WriteTx<'a>> {
+    pub async fn step_into(
+        mut self,
+        organization: OrganizationId,
+        action: Action,
+        role: Role,
+    ) -> Result<WriteTx<'a>> {
         let sql = format!("SELECT set_config('app.organization', '{}', true)", organization.uuid());
         self.tx.conn().execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
         let Self { tx, facts, user, session } = self;
@@ -452,7 +466,8 @@ mod tests {
 
     #[test]
     fn only_fields_that_differ_are_kept() {
-        let changes = Changes::between(&json!({"name": "A", "slug": "a"}), &json!({"name": "B", "slug": "a"}));
+        let changes =
+            Changes::between(&json!({"name": "A", "slug": "a"}), &json!({"name": "B", "slug": "a"}));
         assert_eq!(changes.0, vec![Change { field: "name".into(), before: json!("A"), after: json!("B") }]);
         assert_eq!(Changes::made(&json!({"name": "A", "description": null})).0.len(), 1);
         assert_eq!(Changes::removed(&json!({"name": "A"})).0[0].after, Value::Null);

@@ -56,7 +56,11 @@ impl Total {
 
 /// Makes the connection of a page. `key` gives a node's place, `count` counts when `totalCount` is selected.
 pub fn connect<T, K: Key, Node: OutputType>(
-    slice: Slice<T>, seal: &Seal, count: Counter, key: impl Fn(&T) -> K, node: impl Fn(T) -> Node,
+    slice: Slice<T>,
+    seal: &Seal,
+    count: Counter,
+    key: impl Fn(&T) -> K,
+    node: impl Fn(T) -> Node,
 ) -> Connection<Node> {
     let mut connection = Connection::with_additional_fields(slice.has_previous, slice.has_next, Total(count));
     connection.edges.extend(slice.items.into_iter().map(|item| {

@@ -5,20 +5,24 @@
 //! scope again, once, when the database says that the caller's rights have changed since.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
+use async_graphql::dataloader::DataLoader;
 use async_graphql::{Context, Guard, ID};
 use sqlx::FromRow;
 use sqlx::postgres::PgRow;
 use tokio::sync::Mutex;
 
+use super::loader::Rows;
+use super::node::Budget;
 use crate::access::{Action, Caller, Credential, Permission, Scope};
 use crate::db::page::{PageArgs, Seal};
 use crate::db::{Call, Entry, Lease, PersonTx, ReadTx, Record, Target, WriteTx};
 use crate::error::{Error, Fault, FaultCode, Refusal, Result};
 use crate::id::{OrganizationId, ProjectId, SessionId, UserId, WireId};
-use crate::identity::{Identity, SignedIn};
 use crate::identity::credentials::SecretHash;
+use crate::identity::{Identity, SignedIn};
 
 /// The organization that a request names in a header.
 #[derive(Debug, Clone)]
@@ -75,6 +79,25 @@ pub struct Door {
     scopes: Mutex<Scopes>,
 }
 
+/// What resolvers find in their request's data.
+pub struct RequestContext {
+    /// The way to the database.
+    pub door: Arc<Door>,
+    /// What is fetched together.
+    pub rows: DataLoader<Rows>,
+    /// What the request was charged.
+    pub budget: OnceLock<Budget>,
+    /// Where the request came from.
+    pub address: IpAddr,
+}
+
+impl RequestContext {
+    /// The context of a request that has not been charged yet.
+    pub fn new(door: Arc<Door>, address: IpAddr) -> Self {
+        Self { rows: super::loader::new(Arc::clone(&door)), door, budget: OnceLock::new(), address }
+    }
+}
+
 /// Shortcuts for resolvers.
 pub trait ContextExt<'a> {
     /// The request's door.
@@ -83,7 +106,7 @@ pub trait ContextExt<'a> {
 
 impl<'a> ContextExt<'a> for Context<'a> {
     fn door(&self) -> &'a Arc<Door> {
-        self.data_unchecked::<Arc<Door>>()
+        &self.data_unchecked::<Arc<RequestContext>>().door
     }
 }
 
@@ -193,7 +216,9 @@ impl Door {
             return Err(Error::fault(Fault::at(
                 FaultCode::Invalid,
                 field,
-                format!("`{field}` names another organization than the header X-Organization. Send one of them."),
+                format!(
+                    "`{field}` names another organization than the header X-Organization. Send one of them."
+                ),
             )));
         }
         Ok(id)
@@ -237,7 +262,9 @@ impl Door {
 
     /// Runs a check on the scope; before a refusal the database is asked whether the rights have grown since.
     async fn check(
-        &self, organization: OrganizationId, check: impl Fn(&Scope) -> Result<()>,
+        &self,
+        organization: OrganizationId,
+        check: impl Fn(&Scope) -> Result<()>,
     ) -> Result<Arc<Scope>> {
         let held = self.held(organization, false).await?;
         match check(&held.scope) {
@@ -263,7 +290,10 @@ impl Door {
     /// # Errors
     /// When the database does not answer.
     pub async fn may_in(
-        &self, organization: OrganizationId, project: ProjectId, permission: Permission,
+        &self,
+        organization: OrganizationId,
+        project: ProjectId,
+        permission: Permission,
     ) -> Result<bool> {
         self.ask(organization, |scope| scope.permissions_in(project).contains(permission)).await
     }
@@ -285,8 +315,9 @@ impl Door {
     }
 
     async fn ask(&self, organization: OrganizationId, question: impl Fn(&Scope) -> bool) -> Result<bool> {
-        let verdict =
-            self.check(organization, |scope| if question(scope) { Ok(()) } else { Err(Error::NotFound) }).await;
+        let verdict = self
+            .check(organization, |scope| if question(scope) { Ok(()) } else { Err(Error::NotFound) })
+            .await;
         match verdict {
             Ok(_) => Ok(true),
             Err(Error::NotFound) => Ok(false),
@@ -329,7 +360,10 @@ impl Door {
     /// # Errors
     /// As [`Door::write`].
     pub async fn write_on(
-        &self, organization: OrganizationId, action: Action, target: String,
+        &self,
+        organization: OrganizationId,
+        action: Action,
+        target: String,
     ) -> Result<WriteTx<'_>> {
         self.allow(organization, action, Some(target), |scope| scope.require(action)).await?;
         self.write(organization, action).await
@@ -340,7 +374,10 @@ impl Door {
     /// # Errors
     /// As [`Door::write`].
     pub async fn write_within(
-        &self, organization: OrganizationId, project: Option<ProjectId>, action: Action,
+        &self,
+        organization: OrganizationId,
+        project: Option<ProjectId>,
+        action: Action,
     ) -> Result<WriteTx<'_>> {
         match project {
             None => self.write(organization, action).await,
@@ -353,7 +390,10 @@ impl Door {
     /// # Errors
     /// As [`Door::write`].
     pub async fn write_in(
-        &self, organization: OrganizationId, project: ProjectId, action: Action,
+        &self,
+        organization: OrganizationId,
+        project: ProjectId,
+        action: Action,
     ) -> Result<WriteTx<'_>> {
         if !self.may_in(organization, project, Permission::ProjectRead).await? {
             return Err(Error::NotFound);
@@ -392,7 +432,11 @@ impl Door {
     /// # Errors
     /// As [`Door::write`].
     pub async fn call_write<R>(
-        &self, organization: OrganizationId, action: Action, record: Record, call: Call<R>,
+        &self,
+        organization: OrganizationId,
+        action: Action,
+        record: Record,
+        call: Call<R>,
     ) -> Result<Vec<R>>
     where
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
@@ -464,7 +508,10 @@ impl Door {
 
     /// Checks an action; a refusal that matters leaves its own audit row.
     async fn allow(
-        &self, organization: OrganizationId, action: Action, target: Option<String>,
+        &self,
+        organization: OrganizationId,
+        action: Action,
+        target: Option<String>,
         check: impl Fn(&Scope) -> Result<()>,
     ) -> Result<Arc<Scope>> {
         match self.check(organization, check).await {
@@ -481,7 +528,10 @@ impl Door {
     /// # Errors
     /// When the row cannot be written.
     pub async fn record_refusal(
-        &self, organization: OrganizationId, action: Action, target: Option<String>,
+        &self,
+        organization: OrganizationId,
+        action: Action,
+        target: Option<String>,
     ) -> Result<()> {
         if !action.audits_refusal() {
             return Ok(());
@@ -498,7 +548,10 @@ impl Door {
 
 /// The arguments of a list, as a value.
 pub fn page_args(
-    first: Option<i32>, after: Option<String>, last: Option<i32>, before: Option<String>,
+    first: Option<i32>,
+    after: Option<String>,
+    last: Option<i32>,
+    before: Option<String>,
 ) -> PageArgs {
     PageArgs { first, last, after, before }
 }
@@ -522,7 +575,11 @@ pub fn read_id<T: WireId>(field: &str, id: &ID) -> Result<T> {
 /// A fault at the input's `field`.
 pub fn input_id<T: WireId>(field: &str, id: &ID) -> Result<T> {
     id.parse().map_err(|error: crate::id::ParseIdError| {
-        Error::fault(Fault::at(FaultCode::Invalid, field, format!("`{field}` is not an id of this kind: {error}.")))
+        Error::fault(Fault::at(
+            FaultCode::Invalid,
+            field,
+            format!("`{field}` is not an id of this kind: {error}."),
+        ))
     })
 }
 

@@ -11,7 +11,11 @@ use crate::usage::Metric;
 #[graphql(
     field(name = "message", ty = "&String", desc = "What happened and what to do next, for people."),
     field(name = "code", ty = "&FaultCode", desc = "What happened, for programs."),
-    field(name = "field", ty = "&Option<Vec<String>>", desc = "The path of the input field, for example `[\"input\", \"name\"]`.")
+    field(
+        name = "field",
+        ty = "&Option<Vec<String>>",
+        desc = "The path of the input field, for example `[\"input\", \"name\"]`."
+    )
 )]
 pub enum UserError {
     /// An input that can be put right.
@@ -123,9 +127,7 @@ pub trait Payload: Default {
 pub fn settle<P: Payload>(outcome: Result<P>) -> Result<Option<P>> {
     match outcome {
         Ok(payload) => Ok(Some(payload)),
-        Err(Error::Invalid(faults)) => {
-            Ok(Some(P::failed(faults.into_iter().map(UserError::from).collect())))
-        }
+        Err(Error::Invalid(faults)) => Ok(Some(P::failed(faults.into_iter().map(UserError::from).collect()))),
         Err(error @ Error::NotFound) => {
             Ok(Some(P::failed(vec![Fault::new(FaultCode::NotFound, error.message()).into()])))
         }

@@ -9,7 +9,7 @@ use async_graphql::dataloader::{DataLoader, Loader};
 use crate::access::Action;
 use crate::api_keys::{self, ApiKey};
 use crate::error::{Error, Result};
-use crate::graphql::context::{ContextExt as _, Door, visible};
+use crate::graphql::context::{ContextExt as _, Door, RequestContext, visible};
 use crate::id::{ApiKeyId, OrganizationId, ProjectId, UserId};
 use crate::identity::{self, User};
 use crate::organizations::{self, Organization};
@@ -36,7 +36,10 @@ pub fn new(door: Arc<Door>) -> DataLoader<Rows> {
     DataLoader::new(Rows(door), tokio::spawn).delay(std::time::Duration::ZERO)
 }
 
-fn by_organization<K: Copy, I>(keys: &[K], split: impl Fn(K) -> (OrganizationId, I)) -> HashMap<OrganizationId, Vec<I>> {
+fn by_organization<K: Copy, I>(
+    keys: &[K],
+    split: impl Fn(K) -> (OrganizationId, I),
+) -> HashMap<OrganizationId, Vec<I>> {
     let mut groups: HashMap<OrganizationId, Vec<I>> = HashMap::new();
     for key in keys {
         let (organization, id) = split(*key);
@@ -117,7 +120,7 @@ impl Loader<OrganizationId> for Rows {
 }
 
 fn rows<'a>(ctx: &Context<'a>) -> &'a DataLoader<Rows> {
-    ctx.data_unchecked::<DataLoader<Rows>>()
+    &ctx.data_unchecked::<Arc<RequestContext>>().rows
 }
 
 /// An organization that the caller belongs to.
@@ -140,7 +143,11 @@ pub async fn user(ctx: &Context<'_>, organization: OrganizationId, id: UserId) -
 ///
 /// # Errors
 /// What the database says.
-pub async fn project(ctx: &Context<'_>, organization: OrganizationId, id: ProjectId) -> Result<Option<Project>> {
+pub async fn project(
+    ctx: &Context<'_>,
+    organization: OrganizationId,
+    id: ProjectId,
+) -> Result<Option<Project>> {
     if !ctx.door().may_see_projects(organization).await? {
         return Ok(None);
     }
@@ -151,7 +158,11 @@ pub async fn project(ctx: &Context<'_>, organization: OrganizationId, id: Projec
 ///
 /// # Errors
 /// What the database says.
-pub async fn api_key(ctx: &Context<'_>, organization: OrganizationId, id: ApiKeyId) -> Result<Option<ApiKey>> {
+pub async fn api_key(
+    ctx: &Context<'_>,
+    organization: OrganizationId,
+    id: ApiKeyId,
+) -> Result<Option<ApiKey>> {
     if !ctx.door().may_somewhere(organization, Action::ApiKeyList.permission()).await? {
         return Ok(None);
     }

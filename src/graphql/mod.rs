@@ -2,10 +2,14 @@
 
 pub mod connection;
 pub mod context;
+pub mod document;
 pub mod errors;
+pub mod execute;
 pub mod loader;
 pub mod node;
 pub mod scalars;
+#[cfg(test)]
+mod toy;
 
 use async_graphql::{EmptySubscription, MergedObject, Schema, SchemaBuilder};
 

@@ -1,12 +1,14 @@
 //! Any entity by its id, and what a credential may still spend.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, Interface, Object, SimpleObject};
 use chrono::{DateTime as Time, Utc};
 
 use crate::api_keys::graphql::{self as api_keys, ApiKey};
 use crate::audit::graphql::{self as audit, AuditEntry};
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::graphql::context::{ContextExt as _, Requires, read_id, visible};
+use crate::graphql::context::{ContextExt as _, RequestContext, Requires, read_id, visible};
 use crate::graphql::scalars::DateTime;
 use crate::id::{
     ApiKeyId, AuditEntryId, InvitationId, MembershipId, OrganizationId, OrganizationUsageId, ProjectId,
@@ -78,10 +80,14 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
         MembershipId::PREFIX => memberships::node(ctx, read_id(field, id)?).await?.map(Node::Membership),
         InvitationId::PREFIX => invitations::node(ctx, read_id(field, id)?).await?.map(Node::Invitation),
         ProjectId::PREFIX => projects::node(ctx, read_id(field, id)?).await?.map(Node::Project),
-        ProjectMemberId::PREFIX => projects::member_node(ctx, read_id(field, id)?).await?.map(Node::ProjectMember),
+        ProjectMemberId::PREFIX => {
+            projects::member_node(ctx, read_id(field, id)?).await?.map(Node::ProjectMember)
+        }
         ApiKeyId::PREFIX => api_keys::node(ctx, read_id(field, id)?).await?.map(Node::ApiKey),
         AuditEntryId::PREFIX => audit::node(ctx, read_id(field, id)?).await?.map(Node::AuditEntry),
-        OrganizationUsageId::PREFIX => usage::node(ctx, read_id(field, id)?).await?.map(Node::OrganizationUsage),
+        OrganizationUsageId::PREFIX => {
+            usage::node(ctx, read_id(field, id)?).await?.map(Node::OrganizationUsage)
+        }
         _ => {
             return Err(Error::fault(Fault {
                 field: Some(vec![field.to_owned()]),
@@ -102,7 +108,9 @@ impl NodeQuery {
     /// organizations). Null when missing or invisible. Requires: a credential.
     #[graphql(guard = "Requires::Caller")]
     async fn node(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The object's id.")] id: ID,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The object's id.")] id: ID,
     ) -> async_graphql::Result<Option<Node>> {
         Ok(find(ctx, "id", &id).await?)
     }
@@ -110,7 +118,9 @@ impl NodeQuery {
     /// At most 100 entities in the order asked, null where missing or invisible. Requires: a credential.
     #[graphql(guard = "Requires::Caller")]
     async fn nodes(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The objects' ids.")] ids: Vec<ID>,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The objects' ids.")] ids: Vec<ID>,
     ) -> async_graphql::Result<Vec<Option<Node>>> {
         if ids.len() > 100 {
             return Err(Error::fault(Fault {
@@ -124,15 +134,17 @@ impl NodeQuery {
     }
 
     /// The budget of this credential.
-    async fn rate_limit(&self, ctx: &Context<'_>) -> RateLimit {
-        let budget = ctx.data_unchecked::<Budget>();
+    async fn rate_limit(&self, ctx: &Context<'_>) -> async_graphql::Result<RateLimit> {
+        let budget = ctx.data_unchecked::<Arc<RequestContext>>().budget.get();
+        let budget =
+            budget.ok_or_else(|| Error::internal(anyhow::anyhow!("a request ran without a charge")))?;
         let whole = |points: u64| i32::try_from(points).unwrap_or(i32::MAX);
-        RateLimit {
+        Ok(RateLimit {
             cost: whole(budget.cost),
             limit: whole(budget.limit),
             remaining: whole(budget.remaining),
             reset_at: budget.resets_at.into(),
-        }
+        })
     }
 }
 

@@ -54,9 +54,7 @@ impl User {
     async fn email(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<&str>> {
         let shown = match self.seen_from {
             _ if self.is_caller(ctx) => true,
-            Some(organization) => {
-                ctx.door().may(organization, Action::MemberEmailRead.permission()).await?
-            }
+            Some(organization) => ctx.door().may(organization, Action::MemberEmailRead.permission()).await?,
             None => false,
         };
         Ok(shown.then_some(self.row.email.as_str()))
@@ -84,8 +82,11 @@ impl User {
 
     /// Every organization that the person belongs to. Only for the caller; null for everybody else.
     async fn memberships(
-        &self, ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<i32>,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
@@ -118,8 +119,11 @@ impl User {
     /// Sign-ins, failures, password and key events outside any organization, newest first. Only for the caller; null for
     /// everybody else.
     async fn security_events(
-        &self, ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<i32>,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
@@ -548,7 +552,9 @@ impl IdentityMutation {
     /// Needs no credential. Codes: `REQUIRED`, `INVALID`, `TOO_LONG`, `TOO_SHORT`, `WEAK_PASSWORD`, `ALREADY_EXISTS`,
     /// `NOT_FOUND`, `EXPIRED`, `QUOTA_EXCEEDED`, `THROTTLED`.
     async fn signup(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The account.")] input: SignupInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The account.")] input: SignupInput,
     ) -> async_graphql::Result<Option<AuthPayload>> {
         let new = NewAccount {
             email: input.email,
@@ -567,7 +573,9 @@ impl IdentityMutation {
     /// Signs in with address and password. Unknown and known addresses are answered alike. Needs no credential.
     /// Codes: `INVALID_CREDENTIALS`, `NOT_FOUND`, `INVALID`, `THROTTLED`.
     async fn login(
-        &self, ctx: &Context<'_>, #[graphql(desc = "Address and password.")] input: LoginInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Address and password.")] input: LoginInput,
     ) -> async_graphql::Result<Option<AuthPayload>> {
         let outcome = async {
             let organization =
@@ -583,7 +591,9 @@ impl IdentityMutation {
     /// Exchanges a refresh token for a new pair. Within ten seconds the same token gives the same successor again; used
     /// later it ends its session. Needs no credential. Codes: `INVALID_CREDENTIALS`.
     async fn token_refresh(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The refresh token.")] input: TokenRefreshInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The refresh token.")] input: TokenRefreshInput,
     ) -> async_graphql::Result<Option<AuthPayload>> {
         let outcome = async {
             let signed = ctx.door().identity().refresh(ctx.door().lease(), &input.refresh_token).await?;
@@ -596,7 +606,9 @@ impl IdentityMutation {
     /// organizations. Requires: a signed-in person. Codes: `NOT_FOUND`, `INVALID`.
     #[graphql(guard = "Requires::Person")]
     async fn organization_switch(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The organization.")] input: OrganizationSwitchInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The organization.")] input: OrganizationSwitchInput,
     ) -> async_graphql::Result<Option<AuthPayload>> {
         let outcome = async {
             let organization = input_id("organizationId", &input.organization_id)?;
@@ -610,14 +622,19 @@ impl IdentityMutation {
     /// Ends the session of the request, or every session of the caller. Requires: a signed-in person. Codes: none.
     #[graphql(guard = "Requires::Person")]
     async fn logout(
-        &self, ctx: &Context<'_>, #[graphql(desc = "How far.")] input: LogoutInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How far.")] input: LogoutInput,
     ) -> async_graphql::Result<Option<LogoutPayload>> {
         let outcome = async {
             let (_, session) = ctx.door().person()?;
             let mut tx = ctx.door().write_person().await?;
             let count = super::end_sessions(&mut tx, (!input.everywhere).then_some(session)).await?;
             tx.commit(SecurityEventKind::SignedOut).await?;
-            Ok(LogoutPayload { revoked_count: i32::try_from(count).unwrap_or(i32::MAX), user_errors: Vec::new() })
+            Ok(LogoutPayload {
+                revoked_count: i32::try_from(count).unwrap_or(i32::MAX),
+                user_errors: Vec::new(),
+            })
         };
         Ok(settle(outcome.await)?)
     }
@@ -625,7 +642,9 @@ impl IdentityMutation {
     /// Ends one of the caller's own sessions. Requires: a signed-in person. Codes: `NOT_FOUND`, `INVALID`.
     #[graphql(guard = "Requires::Person")]
     async fn session_revoke(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The session.")] input: SessionRevokeInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The session.")] input: SessionRevokeInput,
     ) -> async_graphql::Result<Option<SessionRevokePayload>> {
         let outcome = async {
             let id: SessionId = input_id("id", &input.id)?;
@@ -652,7 +671,9 @@ impl IdentityMutation {
     /// Codes: `INVALID_CREDENTIALS`, `INVALID`, `TOO_LONG`, `TOO_SHORT`, `WEAK_PASSWORD`, `THROTTLED`.
     #[graphql(guard = "Requires::Person")]
     async fn password_change(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The old and the new password.")] input: PasswordChangeInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The old and the new password.")] input: PasswordChangeInput,
     ) -> async_graphql::Result<Option<PasswordChangePayload>> {
         let outcome = async {
             let door = ctx.door();
@@ -667,7 +688,9 @@ impl IdentityMutation {
     /// Without mail on this server, whoever runs it makes the link with `aicos user reset-link`. Needs no credential.
     /// Codes: `INVALID`, `REQUIRED`, `TOO_LONG`, `THROTTLED`.
     async fn password_reset_request(
-        &self, ctx: &Context<'_>, #[graphql(desc = "Whose password.")] input: PasswordResetRequestInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whose password.")] input: PasswordResetRequestInput,
     ) -> async_graphql::Result<Option<PasswordResetRequestPayload>> {
         let outcome = ctx.door().identity().request_reset(ctx.door().lease().facts(), &input.email);
         Ok(settle(outcome.map(|()| PasswordResetRequestPayload { accepted: true, user_errors: Vec::new() }))?)
@@ -676,7 +699,9 @@ impl IdentityMutation {
     /// Sets a new password by a link, ends every session of the person and signs in. Needs no credential.
     /// Codes: `EXPIRED`, `INVALID`, `TOO_LONG`, `TOO_SHORT`, `WEAK_PASSWORD`, `THROTTLED`.
     async fn password_reset(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The link's token and a new password.")] input: PasswordResetInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The link's token and a new password.")] input: PasswordResetInput,
     ) -> async_graphql::Result<Option<AuthPayload>> {
         let outcome = async {
             let door = ctx.door();
@@ -690,7 +715,9 @@ impl IdentityMutation {
     /// Sends a link that verifies an address, if there is such an account; the answer is the same if there is none.
     /// Needs no credential when an address is given. Codes: `REQUIRED`, `INVALID`, `TOO_LONG`, `THROTTLED`.
     async fn email_verification_request(
-        &self, ctx: &Context<'_>, #[graphql(desc = "Whose address.")] input: EmailVerificationRequestInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whose address.")] input: EmailVerificationRequestInput,
     ) -> async_graphql::Result<Option<EmailVerificationRequestPayload>> {
         let outcome = async {
             let email = match input.email {
@@ -707,7 +734,9 @@ impl IdentityMutation {
 
     /// Verifies an address by a link. Needs no credential. Codes: `EXPIRED`, `THROTTLED`.
     async fn email_verify(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The link's token.")] input: EmailVerifyInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The link's token.")] input: EmailVerifyInput,
     ) -> async_graphql::Result<Option<EmailVerifyPayload>> {
         let outcome = async {
             let user = ctx.door().identity().verify_email(ctx.door().lease(), &input.token).await?;
@@ -720,7 +749,9 @@ impl IdentityMutation {
     /// Codes: `REQUIRED`, `INVALID`, `TOO_LONG`, `UNSAFE_URL`.
     #[graphql(guard = "Requires::Person")]
     async fn user_update(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The change.")] input: UserUpdateInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The change.")] input: UserUpdateInput,
     ) -> async_graphql::Result<Option<UserUpdatePayload>> {
         let outcome = async {
             let name = kept("name", input.name)?.map(|name| input::line("name", &name, 100)).transpose()?;

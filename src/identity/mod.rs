@@ -188,7 +188,12 @@ impl Identity {
     /// # Errors
     /// When the database does not answer, or a key cannot be opened with the master key.
     pub async fn start(
-        db: Db, settings: IdentitySettings, master: MasterKeys, hasher: Hasher, mailer: Mailer, links: Links,
+        db: Db,
+        settings: IdentitySettings,
+        master: MasterKeys,
+        hasher: Hasher,
+        mailer: Mailer,
+        links: Links,
     ) -> anyhow::Result<Self> {
         let refresh = RefreshKeys::new(&master);
         let cursor_key = master
@@ -225,6 +230,11 @@ impl Identity {
         let keyring = read_keyring(&self.db, &self.settings, &self.master).await?;
         *self.keyring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
         Ok(())
+    }
+
+    /// A lease for work outside a request.
+    pub fn lease(&self, facts: Facts) -> Lease {
+        self.db.lease(facts)
     }
 
     /// The public keys, for `/.well-known/jwks.json`.
@@ -276,7 +286,12 @@ impl Identity {
     /// # Errors
     /// [`Error::NotFound`] when they do not belong to it.
     pub async fn scope(
-        &self, lease: &Lease, caller: &Caller, presented: Option<SecretHash>, organization: OrganizationId, renew: bool,
+        &self,
+        lease: &Lease,
+        caller: &Caller,
+        presented: Option<SecretHash>,
+        organization: OrganizationId,
+        renew: bool,
     ) -> Result<(Arc<Scope>, bool)> {
         self.scopes.of(lease, caller, presented, organization, renew).await
     }
@@ -287,6 +302,11 @@ impl Identity {
     /// [`Error::NotFound`] when there is none; a fault when there are several.
     pub async fn scope_by_slug(&self, lease: &Lease, caller: &Caller, slug: &str) -> Result<Arc<Scope>> {
         self.scopes.by_slug(lease, caller, slug).await
+    }
+
+    /// The tier's points in a minute, when the caller's scope is known already.
+    pub fn known_points(&self, caller: &Caller) -> Option<u32> {
+        self.scopes.known(caller).map(|scope| scope.points_per_minute())
     }
 
     /// Notes that a credential was used; written later, for many at once.
@@ -335,7 +355,11 @@ impl Identity {
     // ------------------------------------------------------------------------------------------ signing in
 
     fn tokens(
-        &self, user: UserId, session: SessionId, organization: Option<OrganizationId>, generation: u32,
+        &self,
+        user: UserId,
+        session: SessionId,
+        organization: Option<OrganizationId>,
+        generation: u32,
         session_ends: DateTime<Utc>,
     ) -> Result<SignedIn> {
         let now = Utc::now();
@@ -360,7 +384,8 @@ impl Identity {
         let email = EmailAddress::parse(&new.email).map_err(Error::fault)?;
         let name = input::line("name", &new.name, 100)?;
         let about = About { email: email.as_str(), name: &name };
-        let password = NewPassword::parse(new.password.expose_secret(), about, "password").map_err(Error::fault)?;
+        let password =
+            NewPassword::parse(new.password.expose_secret(), about, "password").map_err(Error::fault)?;
         let destination = match (&new.organization_name, &new.invitation_token) {
             (Some(name), None) => Destination::Found(input::line("organizationName", name, 100)?),
             (None, Some(token)) => {
@@ -394,8 +419,10 @@ impl Identity {
         match destination {
             Destination::Found(name) => {
                 let mut tx = tx.step_into(organization, Action::OrganizationCreate, Role::Owner).await?;
-                let founded = organizations::found(&mut tx, user, organizations::NewOrganization::named(name)).await?;
-                tx.commit(Record::with(Target::organization(organization), Changes::made(&founded.logged()))).await?;
+                let founded =
+                    organizations::found(&mut tx, user, organizations::NewOrganization::named(name)).await?;
+                tx.commit(Record::with(Target::organization(organization), Changes::made(&founded.logged())))
+                    .await?;
             }
             // The token came to the address by mail or was handed over by the inviter; it proves the invitation, and
             // the address itself is proved by its own link.
@@ -409,7 +436,11 @@ impl Identity {
     /// # Errors
     /// `INVALID_CREDENTIALS` or `THROTTLED`; `NOT_FOUND` for an organization that the person does not belong to.
     pub async fn sign_in(
-        self: &Arc<Self>, lease: &Lease, email: &str, password: &SecretString, organization: Option<OrganizationId>,
+        self: &Arc<Self>,
+        lease: &Lease,
+        email: &str,
+        password: &SecretString,
+        organization: Option<OrganizationId>,
     ) -> Result<SignedIn> {
         let ip = lease.facts().ip.clone();
         let email = EmailAddress::parse(email).ok();
@@ -452,7 +483,10 @@ impl Identity {
 
     /// Opens the session that the transaction was identified for.
     async fn open_session(
-        &self, mut tx: PersonTx<'_>, wanted: Option<OrganizationId>, kind: SecurityEventKind,
+        &self,
+        mut tx: PersonTx<'_>,
+        wanted: Option<OrganizationId>,
+        kind: SecurityEventKind,
     ) -> Result<SignedIn> {
         let (user, session) = (tx.user(), tx.session());
         let organization = store::choose_organization(&mut tx, wanted.map(OrganizationId::uuid)).await?;
@@ -540,7 +574,11 @@ impl Identity {
     /// # Errors
     /// `INVALID_CREDENTIALS`, or what the policy says.
     pub async fn change_password(
-        self: &Arc<Self>, lease: &Lease, person: Credential, current: &SecretString, new: &SecretString,
+        self: &Arc<Self>,
+        lease: &Lease,
+        person: Credential,
+        current: &SecretString,
+        new: &SecretString,
     ) -> Result<()> {
         let (user, ip) = (person.user(), lease.facts().ip.clone());
         let account = user.to_string();
@@ -607,8 +645,12 @@ impl Identity {
             match this.make_link(&email, purpose, facts).await {
                 Ok(Some((user, link, expires_at))) => {
                     let message = match purpose {
-                        TokenPurpose::PasswordReset => Message::PasswordReset { name: user.name, link, expires_at },
-                        TokenPurpose::EmailVerification => Message::EmailVerification { name: user.name, link, expires_at },
+                        TokenPurpose::PasswordReset => {
+                            Message::PasswordReset { name: user.name, link, expires_at }
+                        }
+                        TokenPurpose::EmailVerification => {
+                            Message::EmailVerification { name: user.name, link, expires_at }
+                        }
                     };
                     this.send(email.as_str(), message).await;
                 }
@@ -619,7 +661,10 @@ impl Identity {
     }
 
     async fn make_link(
-        &self, email: &EmailAddress, purpose: TokenPurpose, facts: Facts,
+        &self,
+        email: &EmailAddress,
+        purpose: TokenPurpose,
+        facts: Facts,
     ) -> Result<Option<(User, SecretString, DateTime<Utc>)>> {
         let lease = self.db.lease(facts);
         let found = {
@@ -631,9 +676,11 @@ impl Identity {
             TokenPurpose::PasswordReset => {
                 (SecretKind::PasswordReset, SecurityEventKind::PasswordResetRequested, RESET_LIFETIME)
             }
-            TokenPurpose::EmailVerification => {
-                (SecretKind::EmailVerification, SecurityEventKind::EmailVerificationRequested, VERIFICATION_LIFETIME)
-            }
+            TokenPurpose::EmailVerification => (
+                SecretKind::EmailVerification,
+                SecurityEventKind::EmailVerificationRequested,
+                VERIFICATION_LIFETIME,
+            ),
         };
         let secret = kind.generate()?;
         let expires_at = Utc::now() + lifetime;
@@ -663,7 +710,12 @@ impl Identity {
     ///
     /// # Errors
     /// `EXPIRED`, or what the policy says.
-    pub async fn reset_password(self: &Arc<Self>, lease: &Lease, token: &str, new: &SecretString) -> Result<SignedIn> {
+    pub async fn reset_password(
+        self: &Arc<Self>,
+        lease: &Lease,
+        token: &str,
+        new: &SecretString,
+    ) -> Result<SignedIn> {
         let (id, user) = self.find_link(lease, token, TokenPurpose::PasswordReset).await?;
         let session = SessionId::generate();
         let person = {
@@ -863,7 +915,9 @@ pub async fn end_sessions(tx: &mut PersonTx<'_>, only: Option<SessionId>) -> Res
 /// # Errors
 /// What the database says.
 pub async fn update_profile(
-    tx: &mut PersonTx<'_>, name: Option<&str>, avatar: Option<Option<&str>>,
+    tx: &mut PersonTx<'_>,
+    name: Option<&str>,
+    avatar: Option<Option<&str>>,
 ) -> Result<User> {
     store::update_user(tx, name, avatar).await
 }

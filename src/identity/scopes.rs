@@ -31,7 +31,8 @@ struct KnownKey {
 impl KnownKey {
     fn accepts(&self, presented: &SecretHash, now: DateTime<Utc>) -> bool {
         let current = presented.matches(&self.hash);
-        let previous = self.previous.as_ref().is_some_and(|(hash, until)| presented.matches(hash) && now < *until);
+        let previous =
+            self.previous.as_ref().is_some_and(|(hash, until)| presented.matches(hash) && now < *until);
         let alive = !self.revoked && self.expires_at.is_none_or(|end| now < end);
         (current | previous) & alive
     }
@@ -94,6 +95,14 @@ impl Scopes {
         Self { members, keys }
     }
 
+    /// The scope of a caller in their own organization, when the cache has it.
+    pub(super) fn known(&self, caller: &Caller) -> Option<Arc<Scope>> {
+        match caller.credential {
+            Credential::Session { .. } => self.members.get(&(caller.credential.id(), caller.organization?)),
+            Credential::ApiKey { key, .. } => self.keys.get(&key).map(|known| Arc::clone(&known.scope)),
+        }
+    }
+
     /// Recognises an API key. A key that is known and refused is read once more: it may have been rotated.
     pub(super) async fn recognise(&self, lease: &Lease, text: &str) -> Result<(Caller, SecretHash)> {
         let refused = Error::Unauthenticated(Refusal::NotAccepted);
@@ -124,10 +133,17 @@ impl Scopes {
 
     /// The scope of a caller in an organization, and whether the database was asked for it just now.
     pub(super) async fn of(
-        &self, lease: &Lease, caller: &Caller, presented: Option<SecretHash>, organization: OrganizationId, renew: bool,
+        &self,
+        lease: &Lease,
+        caller: &Caller,
+        presented: Option<SecretHash>,
+        organization: OrganizationId,
+        renew: bool,
     ) -> Result<(Arc<Scope>, bool)> {
         match caller.credential {
-            Credential::Session { user, .. } => self.of_member(lease, caller, user, organization, renew).await,
+            Credential::Session { user, .. } => {
+                self.of_member(lease, caller, user, organization, renew).await
+            }
             Credential::ApiKey { key, .. } => {
                 if caller.organization != Some(organization) {
                     return Err(Error::NotFound);
@@ -147,7 +163,12 @@ impl Scopes {
     }
 
     async fn of_member(
-        &self, lease: &Lease, caller: &Caller, user: UserId, organization: OrganizationId, renew: bool,
+        &self,
+        lease: &Lease,
+        caller: &Caller,
+        user: UserId,
+        organization: OrganizationId,
+        renew: bool,
     ) -> Result<(Arc<Scope>, bool)> {
         let key = (caller.credential.id(), organization);
         if !renew && let Some(scope) = self.members.get(&key) {
@@ -175,7 +196,9 @@ impl Scopes {
         };
         match (rows.as_slice(), caller.credential) {
             ([], _) => Err(Error::NotFound),
-            ([row], Credential::ApiKey { .. }) if caller.organization.is_none_or(|own| own.uuid() != row.organization_id) => {
+            ([row], Credential::ApiKey { .. })
+                if caller.organization.is_none_or(|own| own.uuid() != row.organization_id) =>
+            {
                 Err(Error::NotFound)
             }
             ([row], Credential::ApiKey { .. }) => {

@@ -51,7 +51,10 @@ pub(super) struct StandingRow {
 }
 
 pub(super) async fn find_scope(
-    tx: &mut AnonymousTx<'_>, user: UserId, organization: Option<OrganizationId>, slug: Option<&str>,
+    tx: &mut AnonymousTx<'_>,
+    user: UserId,
+    organization: Option<OrganizationId>,
+    slug: Option<&str>,
 ) -> Result<Vec<StandingRow>> {
     let rows = sqlx::query_as("select * from app.find_scope($1, $2, $3)")
         .bind(user)
@@ -90,14 +93,22 @@ pub(super) async fn find_key_scope(tx: &mut AnonymousTx<'_>, key: Uuid) -> Resul
 }
 
 /// Pairs what the two arrays of a standing say.
-pub(super) fn project_roles(ids: &[Uuid], roles: &[String]) -> BTreeMap<crate::id::ProjectId, crate::access::Role> {
+pub(super) fn project_roles(
+    ids: &[Uuid],
+    roles: &[String],
+) -> BTreeMap<crate::id::ProjectId, crate::access::Role> {
     let roles = roles.iter().map(|role| crate::access::Role::parse(role));
     ids.iter().zip(roles).filter_map(|(id, role)| Some(((*id).into(), role?))).collect()
 }
 
-pub(super) async fn find_login(tx: &mut AnonymousTx<'_>, email: &str) -> Result<Option<(UserId, Option<String>)>> {
-    let row =
-        sqlx::query_as("select user_id, hash from app.find_login($1)").bind(email).fetch_optional(tx.conn()).await?;
+pub(super) async fn find_login(
+    tx: &mut AnonymousTx<'_>,
+    email: &str,
+) -> Result<Option<(UserId, Option<String>)>> {
+    let row = sqlx::query_as("select user_id, hash from app.find_login($1)")
+        .bind(email)
+        .fetch_optional(tx.conn())
+        .await?;
     Ok(row)
 }
 
@@ -106,7 +117,9 @@ pub(super) async fn find_password(tx: &mut AnonymousTx<'_>, user: UserId) -> Res
 }
 
 pub(super) async fn find_user_token(
-    tx: &mut AnonymousTx<'_>, hash: &[u8], purpose: TokenPurpose,
+    tx: &mut AnonymousTx<'_>,
+    hash: &[u8],
+    purpose: TokenPurpose,
 ) -> Result<Option<(Uuid, UserId)>> {
     let row = sqlx::query_as("select id, user_id from app.find_user_token($1, $2)")
         .bind(hash)
@@ -147,7 +160,9 @@ pub(super) async fn insert_user(tx: &mut PersonTx<'_>, id: UserId, email: &str, 
 }
 
 pub(super) async fn update_user(
-    tx: &mut PersonTx<'_>, name: Option<&str>, avatar: Option<Option<&str>>,
+    tx: &mut PersonTx<'_>,
+    name: Option<&str>,
+    avatar: Option<Option<&str>>,
 ) -> Result<User> {
     let user = tx.user().uuid();
     let user = sqlx::query_as!(
@@ -167,9 +182,12 @@ pub(super) async fn update_user(
 
 pub(super) async fn verify_email(tx: &mut PersonTx<'_>) -> Result<()> {
     let user = tx.user().uuid();
-    sqlx::query!("update users set email_verified_at = coalesce(email_verified_at, now()) where id = $1", user)
-        .execute(tx.conn())
-        .await?;
+    sqlx::query!(
+        "update users set email_verified_at = coalesce(email_verified_at, now()) where id = $1",
+        user
+    )
+    .execute(tx.conn())
+    .await?;
     Ok(())
 }
 
@@ -187,7 +205,10 @@ pub(super) async fn set_password(tx: &mut PersonTx<'_>, hash: &str) -> Result<()
 }
 
 pub(super) async fn insert_session(
-    tx: &mut PersonTx<'_>, id: SessionId, issued_for: Option<OrganizationId>, expires_at: DateTime<Utc>,
+    tx: &mut PersonTx<'_>,
+    id: SessionId,
+    issued_for: Option<OrganizationId>,
+    expires_at: DateTime<Utc>,
 ) -> Result<()> {
     let user = tx.user().uuid();
     let (ip, user_agent) = (tx.facts().ip.clone(), tx.facts().user_agent.clone());
@@ -240,7 +261,9 @@ pub(super) async fn advance_chain(tx: &mut PersonTx<'_>, id: SessionId, generati
 
 /// Ends sessions of the person: one, or all but one, or all.
 pub(super) async fn revoke_sessions(
-    tx: &mut PersonTx<'_>, only: Option<SessionId>, except: Option<SessionId>,
+    tx: &mut PersonTx<'_>,
+    only: Option<SessionId>,
+    except: Option<SessionId>,
 ) -> Result<u64> {
     let user = tx.user().uuid();
     let done = sqlx::query!(
@@ -280,7 +303,10 @@ pub(super) async fn session(tx: &mut ReadTx<'_>, id: SessionId) -> Result<Option
 }
 
 /// The organization that a token is issued for: the wanted one if the person belongs to it, else their oldest.
-pub(super) async fn choose_organization(tx: &mut PersonTx<'_>, wanted: Option<Uuid>) -> Result<Option<OrganizationId>> {
+pub(super) async fn choose_organization(
+    tx: &mut PersonTx<'_>,
+    wanted: Option<Uuid>,
+) -> Result<Option<OrganizationId>> {
     let user = tx.user().uuid();
     let id = sqlx::query_scalar!(
         "select m.organization_id from memberships m join organizations o on o.id = m.organization_id
@@ -296,7 +322,10 @@ pub(super) async fn choose_organization(tx: &mut PersonTx<'_>, wanted: Option<Uu
 }
 
 pub(super) async fn insert_user_token(
-    tx: &mut PersonTx<'_>, purpose: TokenPurpose, hash: &[u8], expires_at: DateTime<Utc>,
+    tx: &mut PersonTx<'_>,
+    purpose: TokenPurpose,
+    hash: &[u8],
+    expires_at: DateTime<Utc>,
 ) -> Result<()> {
     let user = tx.user().uuid();
     // A newer link makes the older ones worthless.
@@ -332,7 +361,8 @@ pub(super) async fn use_user_token(tx: &mut PersonTx<'_>, id: Uuid) -> Result<bo
 }
 
 pub(super) async fn security_events(
-    tx: &mut ReadTx<'_>, page: &Page<Uuid>,
+    tx: &mut ReadTx<'_>,
+    page: &Page<Uuid>,
 ) -> Result<Slice<super::SecurityEvent>> {
     let (low, high) = page.descending();
     let rows = keyset!(
@@ -360,7 +390,9 @@ pub(super) async fn security_event(tx: &mut ReadTx<'_>, id: Uuid) -> Result<Opti
 }
 
 pub(super) async fn count_security_events(tx: &mut ReadTx<'_>) -> Result<i64> {
-    Ok(sqlx::query_scalar!(r#"select count(*) as "count!" from security_events"#).fetch_one(tx.conn()).await?)
+    Ok(sqlx::query_scalar!(r#"select count(*) as "count!" from security_events"#)
+        .fetch_one(tx.conn())
+        .await?)
 }
 
 /// Records the last use of many credentials, and requests of many organizations.
@@ -369,7 +401,11 @@ pub(super) async fn touch(tx: &mut AnonymousTx<'_>, sessions: &[Uuid], keys: &[U
     Ok(())
 }
 
-pub(super) async fn count_requests(tx: &mut AnonymousTx<'_>, organizations: &[Uuid], counts: &[i64]) -> Result<()> {
+pub(super) async fn count_requests(
+    tx: &mut AnonymousTx<'_>,
+    organizations: &[Uuid],
+    counts: &[i64],
+) -> Result<()> {
     sqlx::query("select app.count_usage($1, 'API_REQUESTS', $2)")
         .bind(organizations)
         .bind(counts)
@@ -388,14 +424,19 @@ pub(super) struct SigningKeyRow {
 }
 
 pub(super) async fn signing_keys(tx: &mut AnonymousTx<'_>) -> Result<Vec<SigningKeyRow>> {
-    let rows = sqlx::query_as("select id, sealed_private_key, created_at, retired_at from app.signing_keys()")
-        .fetch_all(tx.conn())
-        .await?;
+    let rows =
+        sqlx::query_as("select id, sealed_private_key, created_at, retired_at from app.signing_keys()")
+            .fetch_all(tx.conn())
+            .await?;
     Ok(rows)
 }
 
 pub(super) async fn add_signing_key(
-    tx: &mut AnonymousTx<'_>, id: &str, public: &[u8], sealed: &[u8], rotate: bool,
+    tx: &mut AnonymousTx<'_>,
+    id: &str,
+    public: &[u8],
+    sealed: &[u8],
+    rotate: bool,
 ) -> Result<()> {
     sqlx::query("select app.add_signing_key($1, $2, $3, $4)")
         .bind(id)

@@ -58,7 +58,10 @@ impl Throttle {
         let mut keys = vec![(format!("address {address}"), self.settings.per_address)];
         if let Some(account) = account {
             keys.push((format!("account {account}"), self.settings.per_account));
-            keys.push((format!("account {account} address {address}"), self.settings.per_account_and_address));
+            keys.push((
+                format!("account {account} address {address}"),
+                self.settings.per_account_and_address,
+            ));
         }
         keys
     }

@@ -15,12 +15,12 @@ use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
 use crate::graphql::scalars::{DateTime, Url};
 use crate::id::{InvitationId, OrganizationId, ProjectId};
+use crate::idempotency;
 use crate::identity::graphql::{User, user_node};
 use crate::mail::Message;
 use crate::memberships::graphql::Membership;
 use crate::organizations::graphql::Organization;
 use crate::projects::graphql::Project;
-use crate::idempotency;
 
 /// An invitation to an organization, or to one of its projects.
 pub struct Invitation {
@@ -240,7 +240,10 @@ fn accept_url(door: &Door, secret: Option<&SecretString>) -> Option<Url> {
 
 /// Sends the mail after the answer, and notes what came of it, with an audit row of its own.
 async fn mail_later(
-    ctx: &Context<'_>, organization: OrganizationId, row: &super::Invitation, secret: Option<&SecretString>,
+    ctx: &Context<'_>,
+    organization: OrganizationId,
+    row: &super::Invitation,
+    secret: Option<&SecretString>,
 ) -> Result<()> {
     let door = Arc::clone(ctx.door());
     let Some(secret) = secret.filter(|_| door.identity().mailer().is_configured()) else { return Ok(()) };
@@ -287,7 +290,9 @@ impl InvitationQuery {
     /// What an invitation link offers, to whoever holds the token. Null for a link that was never made. Needs no
     /// credential.
     async fn invitation(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The token of the link.")] token: String,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The token of the link.")] token: String,
     ) -> async_graphql::Result<Option<InvitationPreview>> {
         match super::offered(ctx.door().lease(), &token).await {
             Ok(offer) => Ok(Some(offer.into())),
@@ -308,7 +313,9 @@ impl InvitationMutation {
     /// `IDEMPOTENCY_KEY_REUSED`.
     #[graphql(guard = "Requires::In(Action::InvitationCreate, &input.organization_id)")]
     async fn invitation_create(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The invitation.")] input: InvitationCreateInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The invitation.")] input: InvitationCreateInput,
     ) -> async_graphql::Result<Option<InvitationCreatePayload>> {
         let outcome = async {
             let door = ctx.door();
@@ -347,7 +354,9 @@ impl InvitationMutation {
     /// Codes: `NOT_FOUND`, `INVALID`, `EXPIRED`, `ALREADY_EXISTS`, `QUOTA_EXCEEDED`.
     #[graphql(guard = "Requires::Person")]
     async fn invitation_accept(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The link's token.")] input: InvitationAcceptInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The link's token.")] input: InvitationAcceptInput,
     ) -> async_graphql::Result<Option<InvitationAcceptPayload>> {
         let outcome = async {
             let door = ctx.door();
@@ -377,7 +386,9 @@ impl InvitationMutation {
     /// Codes: `NOT_FOUND`, `INVALID`, `EXPIRED`.
     #[graphql(guard = "Requires::Person")]
     async fn invitation_decline(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The link's token.")] input: InvitationDeclineInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The link's token.")] input: InvitationDeclineInput,
     ) -> async_graphql::Result<Option<InvitationDeclinePayload>> {
         let outcome = async {
             let door = ctx.door();
@@ -397,7 +408,9 @@ impl InvitationMutation {
     /// Codes: `NOT_FOUND`, `INVALID`, `CONFLICT`.
     #[graphql(guard = "Requires::Here(Action::InvitationRevoke, &input.id)")]
     async fn invitation_revoke(
-        &self, ctx: &Context<'_>, #[graphql(desc = "Which invitation.")] input: InvitationRevokeInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which invitation.")] input: InvitationRevokeInput,
     ) -> async_graphql::Result<Option<InvitationRevokePayload>> {
         let outcome = async {
             let id = input_id("id", &input.id)?;
@@ -426,7 +439,9 @@ impl InvitationMutation {
     /// Requires: `MEMBER_MANAGE`. Codes: `NOT_FOUND`, `INVALID`, `CONFLICT`.
     #[graphql(guard = "Requires::Here(Action::InvitationResend, &input.id)")]
     async fn invitation_resend(
-        &self, ctx: &Context<'_>, #[graphql(desc = "Which invitation.")] input: InvitationResendInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which invitation.")] input: InvitationResendInput,
     ) -> async_graphql::Result<Option<InvitationResendPayload>> {
         let outcome = async {
             let id = input_id("id", &input.id)?;
@@ -439,7 +454,8 @@ impl InvitationMutation {
             let scope = door.scope(organization).await?;
             let configured = door.identity().mailer().is_configured();
             let (row, secret) = super::resend(&mut tx, &scope, id, configured).await?;
-            let changes = Changes::made(&serde_json::json!({"expiresAt": row.expires_at, "link": crate::db::Redacted}));
+            let changes =
+                Changes::made(&serde_json::json!({"expiresAt": row.expires_at, "link": crate::db::Redacted}));
             tx.commit(Record::with(Target::invitation(id).within(project), changes)).await?;
             mail_later(ctx, organization, &row, Some(&secret)).await?;
             Ok(InvitationResendPayload {
@@ -470,7 +486,8 @@ async fn place(ctx: &Context<'_>, id: InvitationId) -> Result<(OrganizationId, O
 pub async fn node(ctx: &Context<'_>, id: InvitationId) -> Result<Option<Invitation>> {
     let door = ctx.door();
     let Some(organization) = visible(door.tenant().await)? else { return Ok(None) };
-    if !visible(door.may_somewhere(organization, Action::InvitationList.permission()).await)?.unwrap_or(false) {
+    if !visible(door.may_somewhere(organization, Action::InvitationList.permission()).await)?.unwrap_or(false)
+    {
         return Ok(None);
     }
     let mut tx = door.read(organization, Action::InvitationList).await?;

@@ -182,7 +182,11 @@ fn closed(field: &str) -> Error {
 /// [`Error::NotFound`], as `NOT_FOUND` at `token`, for a link that was never made.
 pub async fn offered(lease: &Lease, token: &str) -> Result<Offer> {
     let unknown = || {
-        Error::fault(Fault::at(FaultCode::NotFound, "token", "There is no such invitation. Ask for a new link."))
+        Error::fault(Fault::at(
+            FaultCode::NotFound,
+            "token",
+            "There is no such invitation. Ask for a new link.",
+        ))
     };
     let hash = SecretKind::Invitation.parse(token).ok_or_else(unknown)?;
     let row = {
@@ -301,7 +305,10 @@ pub struct Invited {
 /// # Errors
 /// `INVALID` for a role above the caller's; `ALREADY_EXISTS`; `NOT_FOUND` for the project.
 pub async fn create(
-    tx: &mut WriteTx<'_>, scope: &Scope, new: NewInvitation, mail_is_configured: bool,
+    tx: &mut WriteTx<'_>,
+    scope: &Scope,
+    new: NewInvitation,
+    mail_is_configured: bool,
     key: Option<&idempotency::Key>,
 ) -> Result<Invited> {
     let id = InvitationId::generate();
@@ -369,7 +376,10 @@ pub async fn revoke(tx: &mut WriteTx<'_>, id: InvitationId) -> Result<Invitation
 /// # Errors
 /// `NOT_FOUND`; `CONFLICT` when it is no longer open.
 pub async fn resend(
-    tx: &mut WriteTx<'_>, scope: &Scope, id: InvitationId, mail_is_configured: bool,
+    tx: &mut WriteTx<'_>,
+    scope: &Scope,
+    id: InvitationId,
+    mail_is_configured: bool,
 ) -> Result<(Invitation, SecretString)> {
     let before = store::find(tx, id).await?.ok_or_else(not_found)?;
     if !scope.may_grant(before.role, before.project) {
@@ -403,7 +413,11 @@ pub async fn delivered(tx: &mut WriteTx<'_>, id: InvitationId, sent: bool) -> Re
 ///
 /// # Errors
 /// What the database says.
-pub async fn list(tx: &mut ReadTx<'_>, page: &Page<Uuid>, status: Option<Status>) -> Result<Slice<Invitation>> {
+pub async fn list(
+    tx: &mut ReadTx<'_>,
+    page: &Page<Uuid>,
+    status: Option<Status>,
+) -> Result<Slice<Invitation>> {
     store::list(tx, page, status).await
 }
 

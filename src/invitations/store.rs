@@ -63,7 +63,8 @@ pub(super) struct OfferRow {
 }
 
 pub(super) async fn find_offer(tx: &mut AnonymousTx<'_>, hash: &[u8]) -> Result<Option<OfferRow>> {
-    let row = sqlx::query_as("select * from app.find_invitation($1)").bind(hash).fetch_optional(tx.conn()).await?;
+    let row =
+        sqlx::query_as("select * from app.find_invitation($1)").bind(hash).fetch_optional(tx.conn()).await?;
     Ok(row)
 }
 
@@ -78,7 +79,9 @@ const fn stored(status: Option<Status>) -> (Option<&'static str>, Option<bool>) 
 }
 
 pub(super) async fn list(
-    tx: &mut ReadTx<'_>, page: &Page<Uuid>, status: Option<Status>,
+    tx: &mut ReadTx<'_>,
+    page: &Page<Uuid>,
+    status: Option<Status>,
 ) -> Result<Slice<Invitation>> {
     let (low, high) = page.descending();
     let (status, expired) = stored(status);
@@ -193,7 +196,11 @@ pub(super) async fn close(tx: &mut WriteTx<'_>, id: InvitationId, status: Status
 
 /// Gives an open invitation a new link and a new time.
 pub(super) async fn renew(
-    tx: &mut WriteTx<'_>, id: InvitationId, hash: &[u8], delivery: Delivery, expires_at: DateTime<Utc>,
+    tx: &mut WriteTx<'_>,
+    id: InvitationId,
+    hash: &[u8],
+    delivery: Delivery,
+    expires_at: DateTime<Utc>,
 ) -> Result<bool> {
     let organization = tx.organization().uuid();
     let done = sqlx::query!(

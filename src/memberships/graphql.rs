@@ -143,13 +143,16 @@ impl MembershipMutation {
     /// Codes: `NOT_FOUND`, `INVALID`, `SELF_ACTION`, `CONFLICT`, `LAST_OWNER`.
     #[graphql(guard = "Requires::Here(Action::MembershipUpdate, &input.id)")]
     async fn membership_update(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The change.")] input: MembershipUpdateInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The change.")] input: MembershipUpdateInput,
     ) -> async_graphql::Result<Option<MembershipUpdatePayload>> {
         let outcome = async {
             let id = input_id("id", &input.id)?;
             let door = ctx.door();
             let organization = door.tenant().await.map_err(not_found_at("id"))?;
-            let mut tx = door.write(organization, Action::MembershipUpdate).await.map_err(not_found_at("id"))?;
+            let mut tx =
+                door.write(organization, Action::MembershipUpdate).await.map_err(not_found_at("id"))?;
             let scope = door.scope(organization).await?;
             let (row, changes) = super::set_role(&mut tx, &scope, id, input.role).await?;
             tx.commit(Record::with(Target::membership(id), changes)).await?;
@@ -166,14 +169,17 @@ impl MembershipMutation {
     /// Codes: `NOT_FOUND`, `INVALID`, `LAST_OWNER`.
     #[graphql(guard = "Requires::Caller")]
     async fn membership_delete(
-        &self, ctx: &Context<'_>, #[graphql(desc = "Whom to remove.")] input: MembershipDeleteInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whom to remove.")] input: MembershipDeleteInput,
     ) -> async_graphql::Result<Option<MembershipDeletePayload>> {
         let outcome = async {
             let id: MembershipId = input_id("id", &input.id)?;
             let door = ctx.door();
             let organization = place(ctx, id).await.map_err(not_found_at("id"))?;
             let own = {
-                let mut tx = door.read(organization, Action::OrganizationRead).await.map_err(not_found_at("id"))?;
+                let mut tx =
+                    door.read(organization, Action::OrganizationRead).await.map_err(not_found_at("id"))?;
                 let row = super::find(&mut tx, id).await?;
                 row.is_some_and(|row| Some(row.user) == door.user())
             };
@@ -186,7 +192,11 @@ impl MembershipMutation {
                 Some(user) => user_node(ctx, user).await?,
                 None => None,
             };
-            let organization = if own { None } else { visible(door.scope(organization).await)?.map(|scope| scope.organization()) };
+            let organization = if own {
+                None
+            } else {
+                visible(door.scope(organization).await)?.map(|scope| scope.organization())
+            };
             Ok(MembershipDeletePayload {
                 deleted_membership_id: Some(input.id),
                 organization: organization.map(Organization::lazy),

@@ -94,7 +94,11 @@ pub async fn projects_of(tx: &mut ReadTx<'_>, user: UserId) -> Result<Vec<Projec
 /// # Errors
 /// What the database says.
 pub async fn insert(
-    tx: &mut WriteTx<'_>, user: UserId, role: Role, limited: bool, invited_by: Option<UserId>,
+    tx: &mut WriteTx<'_>,
+    user: UserId,
+    role: Role,
+    limited: bool,
+    invited_by: Option<UserId>,
 ) -> Result<bool> {
     usage::reserve(tx, Metric::Members, 1).await?;
     store::insert(tx, MembershipId::generate(), user, role, limited, invited_by).await
@@ -117,7 +121,10 @@ fn refuse(code: FaultCode, field: &str, message: &str) -> Error {
 /// # Errors
 /// `NOT_FOUND`; `INVALID` when the caller would grant, or take, more than they hold; `SELF_ACTION`; `LAST_OWNER`.
 pub async fn set_role(
-    tx: &mut WriteTx<'_>, scope: &Scope, id: MembershipId, role: Role,
+    tx: &mut WriteTx<'_>,
+    scope: &Scope,
+    id: MembershipId,
+    role: Role,
 ) -> Result<(Membership, Changes)> {
     let before = store::find(tx, id).await?.ok_or_else(|| not_found("id"))?;
     if before.role == role {
@@ -126,7 +133,11 @@ pub async fn set_role(
     let own = before.user == scope.credential().user();
     // Whoever lowers themselves gives something up; nobody raises themselves.
     if own && !role.permissions().is_subset(before.role.permissions()) {
-        return Err(refuse(FaultCode::SelfAction, "role", "You cannot raise your own role. Ask another owner."));
+        return Err(refuse(
+            FaultCode::SelfAction,
+            "role",
+            "You cannot raise your own role. Ask another owner.",
+        ));
     }
     if before.limited {
         return Err(refuse(
@@ -136,7 +147,11 @@ pub async fn set_role(
         ));
     }
     if !scope.may_grant(role, None) || !scope.may_grant(before.role, None) {
-        return Err(refuse(FaultCode::Invalid, "role", "You cannot grant or take a role that is above your own."));
+        return Err(refuse(
+            FaultCode::Invalid,
+            "role",
+            "You cannot grant or take a role that is above your own.",
+        ));
     }
     store::set_role(tx, id, role, false).await?;
     let after = store::find(tx, id).await?.ok_or(Error::NotFound)?;
@@ -152,7 +167,11 @@ pub async fn remove(tx: &mut WriteTx<'_>, scope: &Scope, id: MembershipId) -> Re
     let before = store::find(tx, id).await?.ok_or_else(|| not_found("id"))?;
     let own = before.user == scope.credential().user() && scope.role().is_some();
     if !own && !scope.may_grant(before.role, None) {
-        return Err(refuse(FaultCode::Invalid, "id", "You cannot remove somebody whose role is above your own."));
+        return Err(refuse(
+            FaultCode::Invalid,
+            "id",
+            "You cannot remove somebody whose role is above your own.",
+        ));
     }
     if !store::delete(tx, id).await? {
         return Err(not_found("id"));

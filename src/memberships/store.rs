@@ -43,7 +43,11 @@ fn all(rows: Vec<Row>) -> Result<Vec<Membership>> {
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
-pub(super) async fn list(tx: &mut ReadTx<'_>, page: &Page<Uuid>, role: Option<Role>) -> Result<Slice<Membership>> {
+pub(super) async fn list(
+    tx: &mut ReadTx<'_>,
+    page: &Page<Uuid>,
+    role: Option<Role>,
+) -> Result<Slice<Membership>> {
     let (low, high) = page.ascending();
     let rows = keyset!(
         Row,
@@ -126,7 +130,12 @@ pub(super) async fn find_by_user(tx: &mut ReadTx<'_>, user: UserId) -> Result<Op
 }
 
 pub(super) async fn insert(
-    tx: &mut WriteTx<'_>, id: MembershipId, user: UserId, role: Role, limited: bool, invited_by: Option<UserId>,
+    tx: &mut WriteTx<'_>,
+    id: MembershipId,
+    user: UserId,
+    role: Role,
+    limited: bool,
+    invited_by: Option<UserId>,
 ) -> Result<bool> {
     let organization = tx.organization().uuid();
     let done = sqlx::query!(
@@ -156,7 +165,12 @@ fn last_owner(error: sqlx::Error) -> Error {
     error.into()
 }
 
-pub(super) async fn set_role(tx: &mut WriteTx<'_>, id: MembershipId, role: Role, limited: bool) -> Result<()> {
+pub(super) async fn set_role(
+    tx: &mut WriteTx<'_>,
+    id: MembershipId,
+    role: Role,
+    limited: bool,
+) -> Result<()> {
     let organization = tx.organization().uuid();
     sqlx::query!(
         "update memberships set role = $3, limited = $4 where organization_id = $1 and id = $2",
@@ -173,11 +187,14 @@ pub(super) async fn set_role(tx: &mut WriteTx<'_>, id: MembershipId, role: Role,
 
 pub(super) async fn delete(tx: &mut WriteTx<'_>, id: MembershipId) -> Result<bool> {
     let organization = tx.organization().uuid();
-    let done =
-        sqlx::query!("delete from memberships where organization_id = $1 and id = $2", organization, id.uuid())
-            .execute(tx.conn())
-            .await
-            .map_err(last_owner)?;
+    let done = sqlx::query!(
+        "delete from memberships where organization_id = $1 and id = $2",
+        organization,
+        id.uuid()
+    )
+    .execute(tx.conn())
+    .await
+    .map_err(last_owner)?;
     Ok(done.rows_affected() == 1)
 }
 

@@ -11,7 +11,9 @@ use crate::audit::graphql::{AuditEntry, AuditLogFilter};
 use crate::db::{Changes, Record, Target};
 use crate::error::{Error, Result};
 use crate::graphql::connection::{Connection, Counter, connect};
-use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at, page_args, read_id, visible};
+use crate::graphql::context::{
+    ContextExt as _, Requires, input_id, not_found_at, page_args, read_id, visible,
+};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
@@ -117,8 +119,11 @@ impl Organization {
 
     /// Its projects, oldest first. Null without `PROJECT_READ`.
     async fn projects(
-        &self, ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<i32>,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
@@ -133,15 +138,20 @@ impl Organization {
 
     /// Its people, in the order in which they came. Null without `ORG_READ`, and for guests of single projects.
     async fn members(
-        &self, ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<i32>,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "Only people with this role.")] role: Option<Role>,
     ) -> async_graphql::Result<Option<Connection<Membership>>> {
         let door = ctx.door();
-        if !door.may(self.id, Action::MembershipList.permission()).await? || door.scope(self.id).await?.is_limited() {
+        if !door.may(self.id, Action::MembershipList.permission()).await?
+            || door.scope(self.id).await?.is_limited()
+        {
             return Ok(None);
         }
         let word = role.map_or("", Role::as_str);
@@ -163,8 +173,11 @@ impl Organization {
 
     /// Its invitations, newest first. Null without `MEMBER_MANAGE`.
     async fn invitations(
-        &self, ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<i32>,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
@@ -192,8 +205,11 @@ impl Organization {
 
     /// Its API keys, newest first. Null without `API_KEY_MANAGE`.
     async fn api_keys(
-        &self, ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<i32>,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
@@ -220,8 +236,11 @@ impl Organization {
 
     /// What was done in it, newest first. Null without `AUDIT_READ`, not an error: one query serves every role.
     async fn audit_log(
-        &self, ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<i32>,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
@@ -237,11 +256,13 @@ impl Organization {
 
     /// What it uses, as far as it is measured. Null without `ORG_READ`, and for guests of single projects.
     async fn usage(
-        &self, ctx: &Context<'_>,
+        &self,
+        ctx: &Context<'_>,
         #[graphql(default_with = "PeriodKind::CurrentMonth", desc = "Which stretch of days, in UTC.")]
         period: PeriodKind,
     ) -> async_graphql::Result<Option<OrganizationUsage>> {
-        Ok(crate::usage::graphql::of(ctx, self.id, crate::usage::Period::of(period, chrono::Utc::now())).await?)
+        Ok(crate::usage::graphql::of(ctx, self.id, crate::usage::Period::of(period, chrono::Utc::now()))
+            .await?)
     }
 }
 
@@ -315,7 +336,8 @@ impl Settings {
             ("brandColors", own.brand_colors.is_none()),
             ("defaultHashtags", own.default_hashtags.is_none()),
         ];
-        let inherited = missing.into_iter().filter(|(_, is)| *is).map(|(field, _)| field.to_owned()).collect();
+        let inherited =
+            missing.into_iter().filter(|(_, is)| *is).map(|(field, _)| field.to_owned()).collect();
         let merged = Row {
             locale: own.locale.or(organization.locale),
             timezone: own.timezone.or(organization.timezone),
@@ -459,7 +481,9 @@ impl OrganizationQuery {
     /// Requires: a credential.
     #[graphql(guard = "Requires::Caller")]
     async fn organization(
-        &self, ctx: &Context<'_>, #[graphql(desc = "One of the caller's own.")] id: Option<ID>,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "One of the caller's own.")] id: Option<ID>,
         #[graphql(desc = "The slug of one of the caller's own.")] slug: Option<String>,
     ) -> async_graphql::Result<Option<Organization>> {
         let door = ctx.door();
@@ -513,7 +537,9 @@ impl OrganizationMutation {
     /// Codes: `REQUIRED`, `INVALID`, `TOO_LONG`, `ALREADY_EXISTS`, `IDEMPOTENCY_KEY_REUSED`.
     #[graphql(guard = "Requires::Person")]
     async fn organization_create(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The organization.")] input: OrganizationCreateInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The organization.")] input: OrganizationCreateInput,
     ) -> async_graphql::Result<Option<OrganizationCreatePayload>> {
         let outcome = async {
             let door = ctx.door();
@@ -553,7 +579,9 @@ impl OrganizationMutation {
     /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`.
     #[graphql(guard = "Requires::In(Action::OrganizationUpdate, &input.id)")]
     async fn organization_update(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The change.")] input: OrganizationUpdateInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The change.")] input: OrganizationUpdateInput,
     ) -> async_graphql::Result<Option<OrganizationUpdatePayload>> {
         let outcome = async {
             let door = ctx.door();
@@ -582,7 +610,9 @@ impl OrganizationMutation {
     /// Requires: `ORG_DELETE`. Codes: `NOT_FOUND`, `INVALID`.
     #[graphql(guard = "Requires::In(Action::OrganizationDelete, &input.id)")]
     async fn organization_delete(
-        &self, ctx: &Context<'_>, #[graphql(desc = "What to delete.")] input: OrganizationDeleteInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to delete.")] input: OrganizationDeleteInput,
     ) -> async_graphql::Result<Option<OrganizationDeletePayload>> {
         let outcome = async {
             let door = ctx.door();
@@ -606,7 +636,9 @@ impl OrganizationMutation {
     /// Brings a deleted organization back. Requires: `ORG_DELETE`. Codes: `NOT_FOUND`, `INVALID`, `CONFLICT`.
     #[graphql(guard = "Requires::In(Action::OrganizationRestore, &input.id)")]
     async fn organization_restore(
-        &self, ctx: &Context<'_>, #[graphql(desc = "What to bring back.")] input: OrganizationRestoreInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to bring back.")] input: OrganizationRestoreInput,
     ) -> async_graphql::Result<Option<OrganizationRestorePayload>> {
         let outcome = async {
             let door = ctx.door();

@@ -160,7 +160,10 @@ pub enum Founding<'a> {
 /// # Errors
 /// `ALREADY_EXISTS` for a slug that was asked for; `IDEMPOTENCY_KEY_REUSED`.
 pub async fn prepare_founding<'a>(
-    mut tx: PersonTx<'a>, new: &mut NewOrganization, slug_wanted: bool, key: Option<&idempotency::Key>,
+    mut tx: PersonTx<'a>,
+    new: &mut NewOrganization,
+    slug_wanted: bool,
+    key: Option<&idempotency::Key>,
 ) -> Result<Founding<'a>> {
     let user = tx.user();
     // Takes the person's lock, so that the same call sent twice at once is answered once.
@@ -197,7 +200,9 @@ fn slug_exists() -> Error {
 /// # Errors
 /// What the database says.
 pub async fn update(
-    tx: &mut WriteTx<'_>, change: OrganizationUpdate, settings: Option<SettingsUpdate>,
+    tx: &mut WriteTx<'_>,
+    change: OrganizationUpdate,
+    settings: Option<SettingsUpdate>,
 ) -> Result<(Organization, Changes)> {
     let before = store::lock(tx, tx.organization()).await?.ok_or(Error::NotFound)?;
     let settings = settings.map(|update| before.settings.with(update)).transpose()?;

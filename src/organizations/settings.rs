@@ -48,7 +48,8 @@ fn invalid(field: &str, message: &str) -> Error {
 fn locale(text: &str) -> Result<String> {
     let text = text.trim();
     let mut parts = text.split('-');
-    let language = parts.next().is_some_and(|p| (2..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_lowercase()));
+    let language =
+        parts.next().is_some_and(|p| (2..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_lowercase()));
     let rest = parts.all(|p| (2..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()));
     if language && rest && text.len() <= 35 {
         return Ok(text.to_owned());
@@ -82,10 +83,17 @@ fn hashtag(text: &str) -> Result<String> {
     if fits {
         return Ok(format!("#{word}"));
     }
-    Err(invalid("settings.defaultHashtags", "A hashtag has letters, digits and underscores, such as `#springtime`."))
+    Err(invalid(
+        "settings.defaultHashtags",
+        "A hashtag has letters, digits and underscores, such as `#springtime`.",
+    ))
 }
 
-fn each(field: &str, list: Option<Vec<String>>, read: fn(&str) -> Result<String>) -> Result<Option<Vec<String>>> {
+fn each(
+    field: &str,
+    list: Option<Vec<String>>,
+    read: fn(&str) -> Result<String>,
+) -> Result<Option<Vec<String>>> {
     let Some(list) = list else { return Ok(None) };
     input::list(field, &list)?;
     list.iter().map(|text| read(text)).collect::<Result<_>>().map(Some)
@@ -133,7 +141,10 @@ mod tests {
             })
             .unwrap();
         assert_eq!(first.brand_colors.as_deref(), Some(&["#1A2B3C".to_owned()][..]));
-        assert_eq!(first.default_hashtags.as_deref(), Some(&["#frühling".to_owned(), "#sommer".to_owned()][..]));
+        assert_eq!(
+            first.default_hashtags.as_deref(),
+            Some(&["#frühling".to_owned(), "#sommer".to_owned()][..])
+        );
         let second = first.with(SettingsUpdate { locale: Some(None), ..SettingsUpdate::default() }).unwrap();
         assert_eq!((second.locale, second.timezone.as_deref()), (None, Some("Europe/Vienna")));
     }
@@ -144,7 +155,10 @@ mod tests {
             SettingsUpdate { locale: Some(Some("German!".into())), ..SettingsUpdate::default() },
             SettingsUpdate { timezone: Some(Some("Mars/Olympus".into())), ..SettingsUpdate::default() },
             SettingsUpdate { brand_colors: Some(Some(vec!["red".into()])), ..SettingsUpdate::default() },
-            SettingsUpdate { default_hashtags: Some(Some(vec!["two words".into()])), ..SettingsUpdate::default() },
+            SettingsUpdate {
+                default_hashtags: Some(Some(vec!["two words".into()])),
+                ..SettingsUpdate::default()
+            },
         ] {
             assert!(Settings::default().with(update).is_err());
         }

@@ -40,7 +40,17 @@ impl TryFrom<Row> for Organization {
     fn try_from(row: Row) -> Result<Self> {
         let Row { id, name, slug, description, tier, settings, created_at, updated_at, deleted_at } = row;
         let settings = serde_json::from_value(settings).map_err(Error::internal)?;
-        Ok(Self { id: id.into(), name, slug, description, tier, settings, created_at, updated_at, deleted_at })
+        Ok(Self {
+            id: id.into(),
+            name,
+            slug,
+            description,
+            tier,
+            settings,
+            created_at,
+            updated_at,
+            deleted_at,
+        })
     }
 }
 
@@ -61,7 +71,11 @@ pub(super) async fn find_many(tx: &mut ReadTx<'_>, ids: &[Uuid]) -> Result<Vec<O
 }
 
 pub(super) async fn insert(
-    tx: &mut WriteTx<'_>, id: OrganizationId, name: &str, slug: &str, description: Option<&str>,
+    tx: &mut WriteTx<'_>,
+    id: OrganizationId,
+    name: &str,
+    slug: &str,
+    description: Option<&str>,
 ) -> Result<()> {
     sqlx::query!(
         "insert into organizations (id, name, slug, description) values ($1, $2, $3, $4)",
@@ -90,7 +104,9 @@ pub(super) async fn slug_taken(tx: &mut PersonTx<'_>, slug: &str) -> Result<bool
 
 /// What a person's create with this key made before, in any organization.
 pub(super) async fn earlier_create(
-    tx: &mut PersonTx<'_>, user: UserId, key: &str,
+    tx: &mut PersonTx<'_>,
+    user: UserId,
+    key: &str,
 ) -> Result<Option<(OrganizationId, Vec<u8>)>> {
     let row = sqlx::query!(
         "select organization_id, input from idempotency_keys
@@ -104,7 +120,11 @@ pub(super) async fn earlier_create(
     Ok(row.map(|row| (row.organization_id.into(), row.input)))
 }
 
-pub(super) async fn update(tx: &mut WriteTx<'_>, id: OrganizationId, update: &OrganizationUpdate) -> Result<()> {
+pub(super) async fn update(
+    tx: &mut WriteTx<'_>,
+    id: OrganizationId,
+    update: &OrganizationUpdate,
+) -> Result<()> {
     let settings = update.settings.as_ref().map(serde_json::to_value).transpose().map_err(Error::internal)?;
     sqlx::query!(
         "update organizations set name = coalesce($2, name), slug = coalesce($3, slug),

@@ -13,7 +13,9 @@ use crate::db::page::PageArgs;
 use crate::db::{Changes, Record, Target};
 use crate::error::{Error, Result};
 use crate::graphql::connection::{Connection, Counter, Cursor, Edge, connect};
-use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at, page_args, read_id, visible};
+use crate::graphql::context::{
+    ContextExt as _, Requires, input_id, not_found_at, page_args, read_id, visible,
+};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
@@ -55,7 +57,11 @@ impl Project {
 
     /// The members of every project of the page, in one statement, with their people in a second one.
     async fn fetch_members(
-        &self, ctx: &Context<'_>, args: &PageArgs, page: &crate::db::page::Page<uuid::Uuid>, with_users: bool,
+        &self,
+        ctx: &Context<'_>,
+        args: &PageArgs,
+        page: &crate::db::page::Page<uuid::Uuid>,
+        with_users: bool,
     ) -> Result<Arc<Fetched>> {
         // A cursor belongs to one project; without one the page is the same for all.
         let alone = args.after.is_some() || args.before.is_some();
@@ -148,8 +154,11 @@ impl Project {
 
     /// Everybody who has a role in it, their own or the organization's. Null without `PROJECT_READ`.
     async fn members(
-        &self, ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<i32>,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
@@ -181,8 +190,11 @@ impl Project {
 
     /// What was done in it, newest first. Null without `AUDIT_READ`.
     async fn activity(
-        &self, ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<i32>,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
@@ -254,7 +266,10 @@ pub struct ProjectFilter {
 /// # Errors
 /// A fault of the arguments, or what the database says.
 pub async fn connection(
-    ctx: &Context<'_>, organization: OrganizationId, args: &PageArgs, filter: Option<ProjectFilter>,
+    ctx: &Context<'_>,
+    organization: OrganizationId,
+    args: &PageArgs,
+    filter: Option<ProjectFilter>,
 ) -> Result<Connection<Project>> {
     let filter = match filter {
         Some(filter) => super::ProjectFilter::parse(filter.search.as_deref(), filter.archived)?,
@@ -267,7 +282,8 @@ pub async fn connection(
         let mut tx = ctx.door().read(organization, Action::ProjectRead).await?;
         super::list(&mut tx, &page, &filter).await?
     };
-    let siblings = Siblings { projects: slice.items.iter().map(|row| row.id).collect(), ..Siblings::default() };
+    let siblings =
+        Siblings { projects: slice.items.iter().map(|row| row.id).collect(), ..Siblings::default() };
     let siblings = Arc::new(siblings);
     let count: Counter = Box::new(move |ctx| {
         let filter = filter.clone();
@@ -410,7 +426,9 @@ impl ProjectQuery {
     /// A project of the request's organization; null when it is missing or invisible. Requires: a credential.
     #[graphql(guard = "Requires::Caller")]
     async fn project(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The project.")] id: ID,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The project.")] id: ID,
     ) -> async_graphql::Result<Option<Project>> {
         Ok(node(ctx, read_id("id", &id)?).await?)
     }
@@ -422,7 +440,10 @@ pub struct ProjectMutation;
 
 /// Makes the project: in one statement when nothing is unusual, else through the general door, which says what is.
 async fn create(
-    ctx: &Context<'_>, organization: OrganizationId, new: &NewProject, key: Option<&idempotency::Key>,
+    ctx: &Context<'_>,
+    organization: OrganizationId,
+    new: &NewProject,
+    key: Option<&idempotency::Key>,
 ) -> Result<super::Project> {
     let door = ctx.door();
     let missing = not_found_at("organizationId");
@@ -450,7 +471,9 @@ impl ProjectMutation {
     /// `IDEMPOTENCY_KEY_REUSED`.
     #[graphql(guard = "Requires::In(Action::ProjectCreate, &input.organization_id)")]
     async fn project_create(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The project.")] input: ProjectCreateInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The project.")] input: ProjectCreateInput,
     ) -> async_graphql::Result<Option<ProjectCreatePayload>> {
         let outcome = async {
             let door = ctx.door();
@@ -477,7 +500,9 @@ impl ProjectMutation {
     /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `ALREADY_EXISTS`.
     #[graphql(guard = "Requires::Here(Action::ProjectUpdate, &input.id)")]
     async fn project_update(
-        &self, ctx: &Context<'_>, #[graphql(desc = "The change.")] input: ProjectUpdateInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The change.")] input: ProjectUpdateInput,
     ) -> async_graphql::Result<Option<ProjectUpdatePayload>> {
         let outcome = async {
             let door = ctx.door();
@@ -505,7 +530,9 @@ impl ProjectMutation {
     /// Codes: `NOT_FOUND`, `INVALID`, `QUOTA_EXCEEDED`.
     #[graphql(guard = "Requires::Here(Action::ProjectArchive, &input.id)")]
     async fn project_archive(
-        &self, ctx: &Context<'_>, #[graphql(desc = "Which project.")] input: ProjectArchiveInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which project.")] input: ProjectArchiveInput,
     ) -> async_graphql::Result<Option<ProjectArchivePayload>> {
         let outcome = async {
             let door = ctx.door();
@@ -528,7 +555,9 @@ impl ProjectMutation {
     /// Codes: `NOT_FOUND`, `INVALID`.
     #[graphql(guard = "Requires::Here(Action::ProjectDelete, &input.id)")]
     async fn project_delete(
-        &self, ctx: &Context<'_>, #[graphql(desc = "Which project.")] input: ProjectDeleteInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which project.")] input: ProjectDeleteInput,
     ) -> async_graphql::Result<Option<ProjectDeletePayload>> {
         let outcome = async {
             let door = ctx.door();
@@ -551,7 +580,9 @@ impl ProjectMutation {
     /// Codes: `NOT_FOUND`, `INVALID`, `SELF_ACTION`.
     #[graphql(guard = "Requires::Here(Action::ProjectMemberSet, &input.project_id)")]
     async fn project_member_set(
-        &self, ctx: &Context<'_>, #[graphql(desc = "Whose role, and where.")] input: ProjectMemberSetInput,
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whose role, and where.")] input: ProjectMemberSetInput,
     ) -> async_graphql::Result<Option<ProjectMemberSetPayload>> {
         let outcome = async {
             let door = ctx.door();

@@ -165,7 +165,9 @@ pub(crate) fn create_at_once(new: &NewProject) -> Result<Call<store::Row>> {
 /// # Errors
 /// `ALREADY_EXISTS` for a slug that was asked for; `QUOTA_EXCEEDED`.
 pub async fn create(
-    tx: &mut WriteTx<'_>, new: &NewProject, key: Option<&idempotency::Key>,
+    tx: &mut WriteTx<'_>,
+    new: &NewProject,
+    key: Option<&idempotency::Key>,
 ) -> Result<(Project, bool)> {
     if let Some(earlier) = idempotency::claim(tx, key, new.id.uuid()).await? {
         let project = find(tx, earlier.into()).await?.ok_or(Error::NotFound)?;
@@ -249,7 +251,10 @@ async fn locked(tx: &mut WriteTx<'_>, id: ProjectId) -> Result<Project> {
 /// # Errors
 /// `NOT_FOUND`; `ALREADY_EXISTS` for the slug.
 pub async fn update(
-    tx: &mut WriteTx<'_>, id: ProjectId, change: ProjectUpdate, settings: Option<SettingsUpdate>,
+    tx: &mut WriteTx<'_>,
+    id: ProjectId,
+    change: ProjectUpdate,
+    settings: Option<SettingsUpdate>,
 ) -> Result<(Project, Changes)> {
     let before = locked(tx, id).await?;
     let settings = settings.map(|update| before.settings.with(update)).transpose()?;
@@ -291,7 +296,10 @@ pub async fn delete(tx: &mut WriteTx<'_>, id: ProjectId) -> Result<Changes> {
 /// # Errors
 /// What the database says.
 pub async fn members(
-    tx: &mut ReadTx<'_>, organization: OrganizationId, projects: &[ProjectId], page: &Page<Uuid>,
+    tx: &mut ReadTx<'_>,
+    organization: OrganizationId,
+    projects: &[ProjectId],
+    page: &Page<Uuid>,
 ) -> Result<Vec<ProjectMember>> {
     let ids: Vec<Uuid> = projects.iter().map(|id| id.uuid()).collect();
     store::members(tx, organization, &ids, page).await
@@ -309,7 +317,11 @@ pub async fn count_members(tx: &mut ReadTx<'_>, project: ProjectId) -> Result<i6
 ///
 /// # Errors
 /// What the database says.
-pub async fn member(tx: &mut ReadTx<'_>, organization: OrganizationId, id: ProjectMemberId) -> Result<Option<ProjectMember>> {
+pub async fn member(
+    tx: &mut ReadTx<'_>,
+    organization: OrganizationId,
+    id: ProjectMemberId,
+) -> Result<Option<ProjectMember>> {
     if find(tx, id.project).await?.is_none() {
         return Ok(None);
     }
@@ -337,7 +349,11 @@ pub async fn set_member(tx: &mut WriteTx<'_>, project: ProjectId, user: UserId, 
 /// # Errors
 /// `NOT_FOUND`; `INVALID` for a role above the caller's, or an owner, who is never lowered; `SELF_ACTION`.
 pub async fn change_member(
-    tx: &mut WriteTx<'_>, scope: &Scope, project: ProjectId, user: UserId, role: Option<Role>,
+    tx: &mut WriteTx<'_>,
+    scope: &Scope,
+    project: ProjectId,
+    user: UserId,
+    role: Option<Role>,
 ) -> Result<(Option<ProjectMember>, Changes)> {
     if find(tx, project).await?.is_none() {
         return Err(not_found("projectId"));
@@ -351,13 +367,25 @@ pub async fn change_member(
     })?;
     let refuse = |code, field: &str, message: &str| Err(Error::fault(Fault::at(code, field, message)));
     if membership.role == Role::Owner {
-        return refuse(FaultCode::Invalid, "userId", "An owner of the organization is an owner of every project.");
+        return refuse(
+            FaultCode::Invalid,
+            "userId",
+            "An owner of the organization is an owner of every project.",
+        );
     }
     if user == scope.credential().user() {
-        return refuse(FaultCode::SelfAction, "userId", "You cannot change your own role. Ask somebody else.");
+        return refuse(
+            FaultCode::SelfAction,
+            "userId",
+            "You cannot change your own role. Ask somebody else.",
+        );
     }
     if role == Some(Role::Owner) {
-        return refuse(FaultCode::Invalid, "role", "OWNER is a role of the organization. Choose ADMIN, MEMBER or VIEWER.");
+        return refuse(
+            FaultCode::Invalid,
+            "role",
+            "OWNER is a role of the organization. Choose ADMIN, MEMBER or VIEWER.",
+        );
     }
     let organization = membership.organization;
     let id = ProjectMemberId { project, user };

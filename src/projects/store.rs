@@ -94,7 +94,9 @@ fn pattern(search: Option<&str>) -> Option<String> {
 }
 
 pub(super) async fn list(
-    tx: &mut ReadTx<'_>, page: &Page<Uuid>, filter: &ProjectFilter,
+    tx: &mut ReadTx<'_>,
+    page: &Page<Uuid>,
+    filter: &ProjectFilter,
 ) -> Result<Slice<Project>> {
     let (low, high) = page.ascending();
     let rows = keyset!(
@@ -241,7 +243,10 @@ impl MemberRow {
 
 /// One page of people for each of the projects.
 pub(super) async fn members(
-    tx: &mut ReadTx<'_>, organization: crate::id::OrganizationId, projects: &[Uuid], page: &Page<Uuid>,
+    tx: &mut ReadTx<'_>,
+    organization: crate::id::OrganizationId,
+    projects: &[Uuid],
+    page: &Page<Uuid>,
 ) -> Result<Vec<ProjectMember>> {
     let (low, high) = page.ascending();
     let rows = keyset!(
@@ -293,7 +298,12 @@ pub(super) async fn own_role(tx: &mut ReadTx<'_>, project: ProjectId, user: User
     Ok(role.as_deref().and_then(Role::parse))
 }
 
-pub(super) async fn upsert_member(tx: &mut WriteTx<'_>, project: ProjectId, user: UserId, role: Role) -> Result<()> {
+pub(super) async fn upsert_member(
+    tx: &mut WriteTx<'_>,
+    project: ProjectId,
+    user: UserId,
+    role: Role,
+) -> Result<()> {
     let organization = tx.organization().uuid();
     sqlx::query!(
         "insert into project_members (organization_id, project_id, user_id, role) values ($1, $2, $3, $4)

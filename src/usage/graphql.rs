@@ -67,7 +67,9 @@ impl OrganizationUsage {
 /// # Errors
 /// What the database says.
 pub async fn of(
-    ctx: &Context<'_>, organization: OrganizationId, period: Period,
+    ctx: &Context<'_>,
+    organization: OrganizationId,
+    period: Period,
 ) -> Result<Option<OrganizationUsage>> {
     let door = ctx.door();
     let may = door.may(organization, Action::UsageRead.permission()).await?;

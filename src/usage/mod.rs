@@ -94,7 +94,9 @@ impl Period {
     pub fn of(kind: PeriodKind, now: DateTime<Utc>) -> Self {
         let today = now.date_naive();
         match kind {
-            PeriodKind::Today => Self { first: today, end: today.checked_add_days(Days::new(1)).unwrap_or(today) },
+            PeriodKind::Today => {
+                Self { first: today, end: today.checked_add_days(Days::new(1)).unwrap_or(today) }
+            }
             PeriodKind::CurrentMonth => month(today),
             PeriodKind::PreviousMonth => {
                 month(month(today).first.checked_sub_days(Days::new(1)).unwrap_or(today))
@@ -200,7 +202,10 @@ mod tests {
     fn months_end_where_the_next_begin() {
         let now = "2026-03-31T23:59:59Z".parse().unwrap();
         assert_eq!(Period::of(PeriodKind::CurrentMonth, now).end().to_rfc3339(), "2026-04-01T00:00:00+00:00");
-        assert_eq!(Period::of(PeriodKind::PreviousMonth, now).start().to_rfc3339(), "2026-02-01T00:00:00+00:00");
+        assert_eq!(
+            Period::of(PeriodKind::PreviousMonth, now).start().to_rfc3339(),
+            "2026-02-01T00:00:00+00:00"
+        );
         assert_eq!(Period::of(PeriodKind::Today, now).end().to_rfc3339(), "2026-04-01T00:00:00+00:00");
         assert!(Period::month_from("2026-03-01T00:00:00Z".parse().unwrap()).is_some());
         assert!(Period::month_from("2026-03-02T00:00:00Z".parse().unwrap()).is_none());

@@ -40,7 +40,8 @@ pub(super) async fn limits(tx: &mut ReadTx<'_>) -> Result<BTreeMap<String, f64>>
     )
     .fetch_optional(tx.conn())
     .await?;
-    limits.map_or_else(|| Ok(BTreeMap::new()), |limits| serde_json::from_value(limits).map_err(Error::internal))
+    limits
+        .map_or_else(|| Ok(BTreeMap::new()), |limits| serde_json::from_value(limits).map_err(Error::internal))
 }
 
 pub(super) async fn lock(tx: &mut WriteTx<'_>, metric: &str) -> Result<()> {

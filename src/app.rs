@@ -1,0 +1,342 @@
+//! The composition root: settings in, a running server out. Used by the command line and by the tests.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::config::{Config, Database};
+use crate::db::{Db, Hot, PoolSettings, migrate};
+use crate::graphql::document::Limits;
+use crate::graphql::execute::{Disclosure, Executor};
+use crate::http::limiter::{Limiter, LimiterSettings};
+use crate::http::{self, Endpoint, Surface, gate::Entrance};
+use crate::identity::credentials::{HashSettings, Hasher};
+use crate::identity::master::MasterKeys;
+use crate::identity::throttle::ThrottleSettings;
+use crate::identity::{Identity, IdentitySettings};
+use crate::mail::{Links, Mailer};
+use crate::postgres::{Cluster, Options, Progress};
+use crate::{audit, graphql, identity, organizations, projects};
+
+/// Every hot query; `migrate` makes their functions.
+pub const HOT_QUERIES: &[&Hot] = &[
+    &identity::store::VIEWER,
+    &organizations::store::ORGANIZATION,
+    &projects::store::CREATE,
+    &audit::store::NEWEST,
+];
+
+/// A database that is there and has this binary's schema.
+pub struct Prepared {
+    /// The serving role's connection.
+    pub serve: PgConnectOptions,
+    /// The owner's connection, when it is known.
+    pub owner: Option<PgConnectOptions>,
+    cluster: Option<Cluster>,
+}
+
+/// The database of a private cluster.
+const DATABASE: &str = "aicos";
+
+/// Finds or starts the database, and brings it to this binary's schema where the owner's connection is known.
+///
+/// # Errors
+/// A sentence that names the fix.
+pub async fn prepare(config: &Config, progress: Progress) -> anyhow::Result<Prepared> {
+    match &config.database {
+        Database::Outside { serve, owner } => {
+            let serve: PgConnectOptions = serve
+                .expose_secret()
+                .parse()
+                .context("DATABASE_URL is not an address such as postgres://aicos_app:…@host/aicos")?;
+            let owner: Option<PgConnectOptions> = match owner {
+                Some(owner) => Some(owner.expose_secret().parse().context(
+                    "DATABASE_OWNER_URL is not an address such as postgres://aicos_owner:…@host/aicos",
+                )?),
+                None => None,
+            };
+            if let Some(owner) = &owner {
+                let mut connection = owner.connect().await.context("DATABASE_OWNER_URL does not answer")?;
+                migrate::run(&mut connection, HOT_QUERIES, &*progress).await?;
+                connection.close().await?;
+            }
+            Ok(Prepared { serve, owner, cluster: None })
+        }
+        Database::Private { bin_dir } => {
+            let options = Options {
+                data_dir: config.data_dir.clone(),
+                bin_dir: bin_dir.clone(),
+                progress: Arc::clone(&progress),
+            };
+            let cluster = Cluster::start(options).await?;
+            let (serve, owner) = private_roles(&cluster).await?;
+            let mut connection =
+                owner.connect().await.context("the private database does not let its owner in")?;
+            migrate::run(&mut connection, HOT_QUERIES, &*progress).await?;
+            connection.close().await?;
+            Ok(Prepared { serve, owner: Some(owner), cluster: Some(cluster) })
+        }
+    }
+}
+
+impl Prepared {
+    /// Lets the private cluster go; the last process to leave stops it.
+    ///
+    /// # Errors
+    /// When it does not stop.
+    pub async fn leave(self) -> anyhow::Result<()> {
+        match self.cluster {
+            Some(cluster) => cluster.leave().await,
+            None => Ok(()),
+        }
+    }
+
+    /// The owner's connection.
+    ///
+    /// # Errors
+    /// When it is not known.
+    pub async fn owner(&self) -> anyhow::Result<PgConnection> {
+        let owner = self.owner.as_ref().context("This needs DATABASE_OWNER_URL, the owner's connection.")?;
+        owner.connect().await.context("DATABASE_OWNER_URL does not answer")
+    }
+
+    /// Which PostgreSQL, when it is a private one.
+    pub fn private_version(&self) -> Option<&str> {
+        self.cluster.as_ref().map(Cluster::version)
+    }
+}
+
+/// The roles' passwords follow from the superuser's, so that there is one file to keep.
+fn role_password(cluster: &Cluster, role: &str) -> String {
+    use base64::Engine as _;
+    let key =
+        aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, cluster.superuser_password().as_bytes());
+    let tag = aws_lc_rs::hmac::sign(&key, role.as_bytes());
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(tag.as_ref())
+}
+
+async fn private_roles(cluster: &Cluster) -> anyhow::Result<(PgConnectOptions, PgConnectOptions)> {
+    let base = PgConnectOptions::new_without_pgpass().socket(cluster.socket_dir()).port(cluster.port());
+    let role =
+        |name: &str| base.clone().username(name).password(&role_password(cluster, name)).database(DATABASE);
+    let (serve, owner) = (role("aicos_app"), role("aicos_owner"));
+    // Both get in: the roles and the database were made by an earlier start.
+    let both = async {
+        serve.connect().await?.close().await?;
+        owner.connect().await?.close().await
+    };
+    if both.await.is_ok() {
+        return Ok((serve, owner));
+    }
+    let superuser =
+        base.username(cluster.superuser()).password(cluster.superuser_password()).database("postgres");
+    let mut connection = superuser.connect().await.context("the private database does not answer")?;
+    connection.execute(migrate::ROLES_SQL).await?;
+    for name in ["aicos_app", "aicos_owner"] {
+        // The password is base64 of our own making: it holds nothing that could end the literal.
+        let sql = format!("alter role {name} with login password '{}'", role_password(cluster, name));
+        connection.execute(AssertSqlSafe(sql)).await?;
+    }
+    let (exists,): (bool,) = sqlx::query_as("select exists (select from pg_database where datname = $1)")
+        .bind(DATABASE)
+        .fetch_one(&mut connection)
+        .await?;
+    if !exists {
+        connection.execute("create database aicos owner aicos_owner").await?;
+        connection.execute("revoke connect, temporary on database aicos from public").await?;
+        connection.execute("grant connect on database aicos to aicos_app").await?;
+    }
+    connection.close().await?;
+    Ok((serve, owner))
+}
+
+/// What tests turn down or up; everybody else takes the defaults.
+#[derive(Debug, Clone, Default)]
+pub struct Tuning {
+    /// How hard hashing is.
+    pub hashing: HashSettings,
+    /// How many sign-ins are let through.
+    pub throttle: ThrottleSettings,
+    /// How much is let through.
+    pub limiter: LimiterSettings,
+    /// Limits of requests.
+    pub limits: Limits,
+    /// How the pool behaves.
+    pub pool: PoolSettings,
+}
+
+/// Everything that serves, before it listens.
+pub struct App {
+    /// The database.
+    pub db: Db,
+    /// Signing in.
+    pub identity: Arc<Identity>,
+    /// The addresses.
+    pub router: axum::Router,
+    draining: Arc<AtomicBool>,
+}
+
+/// The master keys: from the settings, or kept in the data folder.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn master_keys(config: &Config) -> anyhow::Result<MasterKeys> {
+    match &config.master_key {
+        Some(keys) => MasterKeys::parse(keys).context("AICOS_MASTER_KEY cannot be used"),
+        None => {
+            let path = config.data_dir.join("master.key");
+            MasterKeys::load_or_create(&path).with_context(|| format!("{} cannot be used", path.display()))
+        }
+    }
+}
+
+fn mailer(mail: Option<&(SecretString, String)>) -> anyhow::Result<Mailer> {
+    match mail {
+        Some((url, from)) => Mailer::parse(url, from).context("SMTP_URL or MAIL_FROM cannot be used"),
+        None => Ok(Mailer::none()),
+    }
+}
+
+/// The parts of identity that the command line needs as well.
+///
+/// # Errors
+/// A sentence that names the fix.
+pub async fn identity(config: &Config, db: Db, tuning: &Tuning) -> anyhow::Result<Arc<Identity>> {
+    let settings = IdentitySettings {
+        access_lifetime: config.access_lifetime,
+        session_lifetime: config.session_lifetime,
+        issuer: config.public_url.as_str().trim_end_matches('/').to_owned(),
+        throttle: tuning.throttle,
+        jwt_secret: config.jwt_secret.clone(),
+    };
+    let hasher = Hasher::start(tuning.hashing).map_err(|error| anyhow::anyhow!(error))?;
+    let links = Links::parse(config.public_url.as_str()).context("AICOS_PUBLIC_URL cannot be used")?;
+    let mailer = mailer(config.mail.as_ref())?;
+    let identity = Identity::start(db, settings, master_keys(config)?, hasher, mailer, links).await?;
+    Ok(Arc::new(identity))
+}
+
+impl App {
+    /// Puts everything together on a database that is prepared.
+    ///
+    /// # Errors
+    /// A sentence that names the fix.
+    pub async fn start(config: &Config, serve: PgConnectOptions, tuning: Tuning) -> anyhow::Result<Self> {
+        let pool = PoolSettings { size: config.connections, ..tuning.pool.clone() };
+        let db = Db::open(serve, &pool)?;
+        db.check().await?;
+        let identity = identity(config, db.clone(), &tuning).await?;
+        let disclosure =
+            Disclosure { introspection: config.introspection, suggestions: config.introspection };
+        let executor = Arc::new(Executor::new(graphql::schema, tuning.limits.clone(), disclosure)?);
+        let limiter = Arc::new(Limiter::new(tuning.limiter));
+        let settings = http::graphql::Settings {
+            batch: config.batching.then_some(10),
+            proxies: config.trusted_proxies.iter().cloned().collect(),
+            ..http::graphql::Settings::default()
+        };
+        let entrance = Entrance::new(db.clone(), Arc::clone(&identity), limiter);
+        let endpoint = Endpoint::new(entrance, executor, settings);
+        let surface = Surface { playground: config.playground, cors_origins: config.cors_origins.clone() };
+        let draining = Arc::new(AtomicBool::new(false));
+        let router =
+            http::router(endpoint, db.clone(), Arc::clone(&identity), &surface, Arc::clone(&draining));
+        Ok(Self { db, identity, router, draining })
+    }
+
+    /// Listens, and serves in the background until stopped.
+    ///
+    /// # Errors
+    /// When the address is taken.
+    pub async fn listen(self, address: SocketAddr) -> anyhow::Result<Running> {
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!(
+                "{address} cannot be listened on. Stop what uses it, or choose another one with --listen."
+            )
+        })?;
+        let address = listener.local_addr()?;
+        let stop = CancellationToken::new();
+        let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.identity), stop.clone()));
+        let until = stop.clone().cancelled_owned();
+        let serving = tokio::spawn(http::serve(listener, self.router, self.draining, until));
+        Ok(Running { address, db: self.db, identity: self.identity, stop, serving, housekeeping })
+    }
+}
+
+/// Writes what was used, and reads the signing keys again, every half minute and once more at the end.
+async fn keep_house(identity: Arc<Identity>, stop: CancellationToken) {
+    const EVERY: Duration = Duration::from_secs(30);
+    while tokio::time::timeout(EVERY, stop.cancelled()).await.is_err() {
+        if let Err(error) = identity.flush_used().await {
+            tracing::warn!("the last uses were not written: {error}");
+        }
+        if let Err(error) = identity.reload_keys().await {
+            tracing::warn!("the signing keys were not read again: {error:#}");
+        }
+    }
+}
+
+/// A server that serves.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The database.
+    pub db: Db,
+    /// Signing in.
+    pub identity: Arc<Identity>,
+    stop: CancellationToken,
+    serving: JoinHandle<std::io::Result<()>>,
+    housekeeping: JoinHandle<()>,
+}
+
+impl Running {
+    /// Stops accepting, lets accepted requests finish, and closes the database.
+    ///
+    /// # Errors
+    /// When serving had failed.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        let served = self.serving.await;
+        self.housekeeping.await?;
+        if let Err(error) = self.identity.flush_used().await {
+            tracing::warn!("the last uses were not written: {error}");
+        }
+        self.db.close();
+        served?.context("serving failed")
+    }
+}
+
+/// Refuses a data folder that cannot be written, with the fix.
+///
+/// # Errors
+/// A sentence that names the fix.
+pub fn check_data_dir(path: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(path).with_context(|| {
+        format!("{} cannot be made. Choose another folder with --data-dir.", path.display())
+    })?;
+    let probe = path.join(".write-test");
+    std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).with_context(|| {
+        format!("{} cannot be written. Choose another folder with --data-dir.", path.display())
+    })?;
+    ensure!(path.is_dir(), "{} is not a folder. Choose another one with --data-dir.", path.display());
+    Ok(())
+}
+
+/// The address of a running server as a person would open it.
+pub fn local_url(address: SocketAddr, public: &Url) -> String {
+    if public.host_str() == Some("localhost") {
+        return format!("http://localhost:{}", address.port());
+    }
+    public.as_str().trim_end_matches('/').to_owned()
+}

@@ -1,0 +1,327 @@
+//! Every setting: a flag, an environment variable or a line of `aicos.toml`; typed, and refused at start when wrong.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail, ensure};
+use clap::{Args, ValueEnum};
+use figment::Figment;
+use figment::providers::{Format as _, Serialized, Toml};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+impl Switch {
+    /// Whether it is on.
+    pub fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
+/// What stands in flags, the environment and `aicos.toml`, before it is checked.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The address to listen on [default: 127.0.0.1:8000]
+    #[arg(long, env = "AICOS_LISTEN", global = true, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+
+    /// Where the private database, keys and files are kept [default: depends on the platform]
+    #[arg(long, env = "AICOS_DATA_DIR", global = true, value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+
+    /// The address that links in mails and invitations begin with [default: http://localhost:8000]
+    #[arg(long, env = "AICOS_PUBLIC_URL", global = true, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<Url>,
+
+    /// The serving role's database [default: a private PostgreSQL in the data folder]
+    #[arg(long, env = "DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_url: Option<String>,
+
+    /// The owner's database, for migrations only
+    #[arg(long, env = "DATABASE_OWNER_URL", global = true, value_name = "URL", hide_env_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_owner_url: Option<String>,
+
+    /// Connections to the database at the most [default: 16]
+    #[arg(long, env = "DATABASE_CONNECTIONS", global = true, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_connections: Option<usize>,
+
+    /// Signs access tokens with this secret (HS256, 32 bytes or more) instead of the keys in the database
+    #[arg(long, env = "JWT_SECRET_KEY", global = true, value_name = "SECRET", hide_env_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwt_secret_key: Option<String>,
+
+    /// How long an access token is good, in minutes [default: 60]
+    #[arg(long, env = "ACCESS_TOKEN_EXPIRE_MINUTES", global = true, value_name = "MINUTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_token_expire_minutes: Option<u32>,
+
+    /// How long a session lasts, however often it is refreshed, in days [default: 30]
+    #[arg(long, env = "REFRESH_TOKEN_EXPIRE_DAYS", global = true, value_name = "DAYS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token_expire_days: Option<u32>,
+
+    /// Encrypts stored secrets: 32 bytes in base64, several separated by commas, the first is current
+    #[arg(long, env = "AICOS_MASTER_KEY", global = true, value_name = "KEYS", hide_env_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub master_key: Option<String>,
+
+    /// The server that mails go out by; without one, links are shown instead
+    #[arg(long, env = "SMTP_URL", global = true, value_name = "URL", hide_env_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smtp_url: Option<String>,
+
+    /// Whom mails are from
+    #[arg(long, env = "MAIL_FROM", global = true, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_from: Option<String>,
+
+    /// Whether the schema can be asked for [default: on for loopback, off otherwise]
+    #[arg(long, env = "AICOS_INTROSPECTION", global = true, value_name = "on|off")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub introspection: Option<Switch>,
+
+    /// Whether `/` serves the playground [default: on for loopback, off otherwise]
+    #[arg(long, env = "AICOS_PLAYGROUND", global = true, value_name = "on|off")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub playground: Option<Switch>,
+
+    /// Origins whose pages may call the API, separated by commas [default: none]
+    #[arg(long, env = "AICOS_CORS_ORIGINS", global = true, value_name = "ORIGINS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cors_origins: Option<String>,
+
+    /// Proxies whose word about the caller's address counts, as addresses or networks, separated by commas [default: none]
+    #[arg(long, env = "AICOS_TRUSTED_PROXIES", global = true, value_name = "NETWORKS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted_proxies: Option<String>,
+
+    /// Whether one request may carry up to ten operations as an array [default: off]
+    #[arg(long, env = "AICOS_BATCHING", global = true, value_name = "on|off")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batching: Option<Switch>,
+
+    /// The folder of initdb and pg_ctl for the private database [default: looked up]
+    #[arg(long, env = "AICOS_POSTGRES_BIN", global = true, value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub postgres_bin: Option<PathBuf>,
+}
+
+/// The checked settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// Where the private database, keys and files are kept.
+    pub data_dir: PathBuf,
+    /// The address that links begin with.
+    pub public_url: Url,
+    /// Which database.
+    pub database: Database,
+    /// Connections to the database at the most.
+    pub connections: usize,
+    /// HS256 with this secret.
+    pub jwt_secret: Option<SecretString>,
+    /// How long an access token is good.
+    pub access_lifetime: chrono::TimeDelta,
+    /// How long a session lasts.
+    pub session_lifetime: chrono::TimeDelta,
+    /// Encrypts stored secrets; none: the one in the data folder.
+    pub master_key: Option<SecretString>,
+    /// Server and sender of mails.
+    pub mail: Option<(SecretString, String)>,
+    /// Whether the schema can be asked for.
+    pub introspection: bool,
+    /// Whether `/` serves the playground.
+    pub playground: bool,
+    /// Origins whose pages may call the API.
+    pub cors_origins: Vec<String>,
+    /// Proxies whose word about the caller's address counts.
+    pub trusted_proxies: Vec<crate::http::proxies::Network>,
+    /// Whether one request may carry several operations.
+    pub batching: bool,
+}
+
+/// Which database.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// A private cluster in the data folder.
+    Private {
+        /// The folder of initdb and pg_ctl.
+        bin_dir: Option<PathBuf>,
+    },
+    /// Somebody else's.
+    Outside {
+        /// The serving role's connection.
+        serve: SecretString,
+        /// The owner's connection, for migrations.
+        owner: Option<SecretString>,
+    },
+}
+
+fn list(text: Option<&str>) -> Vec<&str> {
+    text.unwrap_or_default().split(',').map(str::trim).filter(|item| !item.is_empty()).collect()
+}
+
+impl Settings {
+    /// Adds what `aicos.toml` says, where no flag or variable says otherwise, and checks everything.
+    ///
+    /// # Errors
+    /// A sentence that names the setting and the fix.
+    pub fn check(self) -> anyhow::Result<Config> {
+        let settings: Self = Figment::from(Toml::file("aicos.toml"))
+            .merge(Serialized::defaults(self))
+            .extract()
+            .context("aicos.toml has a setting that is not known or not of its type")?;
+        settings.checked()
+    }
+
+    fn checked(self) -> anyhow::Result<Config> {
+        let listen = self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000)));
+        let public_url = match self.public_url {
+            Some(url) => url,
+            None => default_public_url(listen)?,
+        };
+        ensure!(
+            matches!(public_url.scheme(), "http" | "https") && public_url.host().is_some(),
+            "AICOS_PUBLIC_URL is an http(s) address such as https://aicos.example.com; it is `{public_url}`."
+        );
+        let database = match (self.database_url, self.database_owner_url) {
+            (Some(serve), owner) => Database::Outside { serve: serve.into(), owner: owner.map(Into::into) },
+            (None, Some(_)) => bail!(
+                "DATABASE_OWNER_URL is set without DATABASE_URL. Set both to use your own database, or neither for a private one."
+            ),
+            (None, None) => Database::Private { bin_dir: self.postgres_bin },
+        };
+        if matches!(database, Database::Outside { .. }) {
+            ensure!(
+                self.master_key.is_some(),
+                "AICOS_MASTER_KEY is needed with an outside database, so that every replica has the same one. Make one with `openssl rand -base64 32`."
+            );
+        }
+        let mail = match (self.smtp_url, self.mail_from) {
+            (Some(url), Some(from)) => Some((url.into(), from)),
+            (None, None) => None,
+            (Some(_), None) => bail!("SMTP_URL is set without MAIL_FROM, the address that mails are from."),
+            (None, Some(_)) => bail!("MAIL_FROM is set without SMTP_URL, the server that mails go out by."),
+        };
+        let minutes = self.access_token_expire_minutes.unwrap_or(60);
+        ensure!(
+            (1..=1440).contains(&minutes),
+            "ACCESS_TOKEN_EXPIRE_MINUTES is from 1 to 1440; it is {minutes}."
+        );
+        let days = self.refresh_token_expire_days.unwrap_or(30);
+        ensure!((1..=365).contains(&days), "REFRESH_TOKEN_EXPIRE_DAYS is from 1 to 365; it is {days}.");
+        let connections = self.database_connections.unwrap_or(16);
+        ensure!(
+            (1..=1000).contains(&connections),
+            "DATABASE_CONNECTIONS is from 1 to 1000; it is {connections}."
+        );
+        let mut cors_origins = Vec::new();
+        for origin in list(self.cors_origins.as_deref()) {
+            let url = Url::parse(origin)
+                .with_context(|| format!("AICOS_CORS_ORIGINS holds `{origin}`, which is no address"))?;
+            let plain = url.origin().ascii_serialization();
+            ensure!(
+                plain == origin.trim_end_matches('/'),
+                "AICOS_CORS_ORIGINS holds `{origin}`; an origin is scheme, host and port only, such as `{plain}`."
+            );
+            cors_origins.push(plain);
+        }
+        let trusted_proxies = list(self.trusted_proxies.as_deref())
+            .into_iter()
+            .map(|text| {
+                text.parse().map_err(|error| {
+                    anyhow::anyhow!(
+                        "AICOS_TRUSTED_PROXIES holds `{text}`, which is no address or network: {error}"
+                    )
+                })
+            })
+            .collect::<anyhow::Result<_>>()?;
+        let local = listen.ip().is_loopback();
+        let on = |switch: Option<Switch>| switch.map_or(local, Switch::is_on);
+        Ok(Config {
+            listen,
+            data_dir: self.data_dir.unwrap_or_else(crate::postgres::default_data_dir),
+            public_url,
+            database,
+            connections,
+            jwt_secret: self.jwt_secret_key.map(Into::into),
+            access_lifetime: chrono::TimeDelta::minutes(i64::from(minutes)),
+            session_lifetime: chrono::TimeDelta::days(i64::from(days)),
+            master_key: self.master_key.map(Into::into),
+            mail,
+            introspection: on(self.introspection),
+            playground: on(self.playground),
+            cors_origins,
+            trusted_proxies,
+            batching: self.batching.is_some_and(Switch::is_on),
+        })
+    }
+}
+
+fn default_public_url(listen: SocketAddr) -> anyhow::Result<Url> {
+    let host = match listen.ip() {
+        ip if ip.is_unspecified() || ip.is_loopback() => "localhost".to_owned(),
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    };
+    Ok(Url::parse(&format!("http://{host}:{}", listen.port()))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_safe_and_follow_the_address() {
+        let config = Settings::default().checked().unwrap();
+        assert_eq!(config.public_url.as_str(), "http://localhost:8000/");
+        assert!(config.introspection && config.playground && !config.batching);
+        let open = Settings { listen: Some("0.0.0.0:80".parse().unwrap()), ..Settings::default() };
+        let config = open.checked().unwrap();
+        assert!(!config.introspection && !config.playground);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let outside = Settings { database_url: Some("postgres://x/y".into()), ..Settings::default() };
+        let cases = [
+            (outside, "AICOS_MASTER_KEY"),
+            (Settings { database_owner_url: Some("x".into()), ..Settings::default() }, "DATABASE_OWNER_URL"),
+            (Settings { smtp_url: Some("x".into()), ..Settings::default() }, "MAIL_FROM"),
+            (
+                Settings { access_token_expire_minutes: Some(0), ..Settings::default() },
+                "ACCESS_TOKEN_EXPIRE_MINUTES",
+            ),
+            (
+                Settings { cors_origins: Some("https://a.example/path".into()), ..Settings::default() },
+                "AICOS_CORS_ORIGINS",
+            ),
+            (
+                Settings { trusted_proxies: Some("somewhere".into()), ..Settings::default() },
+                "AICOS_TRUSTED_PROXIES",
+            ),
+        ];
+        for (settings, name) in cases {
+            let error = settings.checked().unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+    }
+}

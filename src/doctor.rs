@@ -1,0 +1,176 @@
+//! What is wrong with an installation, each finding with its fix.
+
+use std::fmt;
+
+use sqlx::postgres::PgConnection;
+
+use crate::app::{HOT_QUERIES, Prepared};
+use crate::config::{Config, Database};
+use crate::db::{Db, PoolSettings};
+
+/// The findings, in the order in which they were made.
+#[derive(Debug, Default)]
+pub struct Report {
+    lines: Vec<(bool, &'static str, String)>,
+}
+
+impl Report {
+    /// Something that is as it should be.
+    pub fn good(&mut self, topic: &'static str, what: &str) {
+        self.lines.push((true, topic, what.to_owned()));
+    }
+
+    /// Something that is not, with its fix.
+    pub fn bad(&mut self, topic: &'static str, what: &str) {
+        self.lines.push((false, topic, what.to_owned()));
+    }
+
+    /// Whether nothing was found.
+    pub fn is_well(&self) -> bool {
+        self.lines.iter().all(|(good, ..)| *good)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (good, topic, what) in &self.lines {
+            writeln!(f, "{} {topic:<12} {what}", if *good { "ok  " } else { "FIX " })?;
+        }
+        let found = self.lines.iter().filter(|(good, ..)| !good).count();
+        writeln!(f, "{} checks, {found} to fix", self.lines.len())
+    }
+}
+
+/// Checks what needs no database.
+pub fn check_settings(config: &Config, report: &mut Report) {
+    let open = !config.listen.ip().is_loopback();
+    if open && config.public_url.scheme() == "http" {
+        report.bad("settings", "AICOS_PUBLIC_URL begins with http: although others can reach the server. Put TLS in front and set it to the https: address.");
+    } else {
+        report.good("settings", &format!("links begin with {}", config.public_url));
+    }
+    match (open, config.introspection) {
+        (true, true) => report.bad(
+            "settings",
+            "The schema can be asked for from outside. Set AICOS_INTROSPECTION=off, unless that is meant.",
+        ),
+        _ => report.good("settings", "introspection is as it should be"),
+    }
+    match &config.mail {
+        Some(_) => report.good("mail", "mails go out by SMTP_URL"),
+        None => {
+            report.good("mail", "no mail is sent; links are shown to inviters and by `aicos user reset-link`")
+        }
+    }
+    match free_space(config) {
+        Some(bytes) if bytes < 1 << 30 => {
+            let megabytes = bytes >> 20;
+            report.bad(
+                "disk",
+                &format!(
+                    "{} has {megabytes} MB left. Make room: PostgreSQL stops when it is full.",
+                    config.data_dir.display()
+                ),
+            );
+        }
+        Some(bytes) => {
+            report.good("disk", &format!("{} has {} GB left", config.data_dir.display(), bytes >> 30))
+        }
+        None => report.bad(
+            "disk",
+            &format!(
+                "{} cannot be looked at. Choose another folder with --data-dir.",
+                config.data_dir.display()
+            ),
+        ),
+    }
+    if matches!(config.database, Database::Outside { owner: None, .. }) {
+        report.bad("settings", "DATABASE_OWNER_URL is not set, so migrations and the checks of tables are left out. Set it for `aicos migrate` and `aicos doctor`.");
+    }
+}
+
+#[cfg(unix)]
+fn free_space(config: &Config) -> Option<u64> {
+    let known = rustix::fs::statvfs(&config.data_dir).ok()?;
+    Some(known.f_bavail.saturating_mul(known.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free_space(_: &Config) -> Option<u64> {
+    Some(u64::MAX)
+}
+
+/// Checks roles, migrations, tables, policies and hot functions.
+pub async fn check_database(prepared: &Prepared, report: &mut Report) {
+    let checked = async {
+        let db = Db::open(prepared.serve.clone(), &PoolSettings::default())?;
+        db.check().await
+    };
+    match checked.await {
+        Ok(()) => {
+            report.good("role", "the serving role cannot bypass row-level security and owns no table");
+            report.good("migrations", "the database has this binary's schema");
+        }
+        Err(error) => report.bad("role", &format!("{error:#}")),
+    }
+    match prepared.owner().await {
+        Ok(mut owner) => {
+            if let Err(error) = check_tables(&mut owner, report).await {
+                report.bad(
+                    "tables",
+                    &format!("they cannot be looked at: {error}. Is DATABASE_OWNER_URL the owner's?"),
+                );
+            }
+        }
+        Err(error) => report.bad("tables", &format!("{error:#}")),
+    }
+}
+
+/// Tables that hold no tenant's data: see the migrations that make them.
+const OPEN_TABLES: [&str; 2] = ["tiers", "_sqlx_migrations"];
+
+async fn check_tables(owner: &mut PgConnection, report: &mut Report) -> sqlx::Result<()> {
+    let tables: Vec<(String, bool, bool, i64)> = sqlx::query_as(
+        "select c.relname::text, c.relrowsecurity, c.relforcerowsecurity,
+            (select count(*) from pg_policy p where p.polrelid = c.oid)
+         from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') order by 1",
+    )
+    .fetch_all(&mut *owner)
+    .await?;
+    let mut well = 0;
+    for (table, enabled, forced, policies) in &tables {
+        if OPEN_TABLES.contains(&table.as_str()) {
+            continue;
+        }
+        let fix = match (enabled, forced, policies) {
+            (false, ..) => {
+                format!("row-level security is off: `alter table {table} enable row level security`")
+            }
+            (_, false, _) => {
+                format!("row-level security is not forced: `alter table {table} force row level security`")
+            }
+            (.., 0) => "it has no policy: restore the one from the migration that makes it".to_owned(),
+            _ => {
+                well += 1;
+                continue;
+            }
+        };
+        report.bad("tables", &format!("{table}: {fix}"));
+    }
+    report.good("tables", &format!("{well} tables have row-level security on and forced, with policies"));
+    let functions: Vec<(String, String)> = sqlx::query_as(
+        "select proname::text, prosrc from pg_proc where pronamespace = 'app'::regnamespace and proname like 'hot\\_%'",
+    )
+    .fetch_all(owner)
+    .await?;
+    let stale = HOT_QUERIES.iter().find(|hot| {
+        let name = format!("hot_{}", hot.name);
+        !functions.iter().any(|(known, source)| *known == name && *source == hot.definition().source)
+    });
+    match stale {
+        Some(hot) => report
+            .bad("functions", &format!("app.hot_{} is not this binary's. Run `aicos migrate`.", hot.name)),
+        None => report.good("functions", &format!("{} hot functions are this binary's", HOT_QUERIES.len())),
+    }
+    Ok(())
+}

@@ -1,0 +1,356 @@
+//! Everything that happens to a document before it runs: limits, the price, variables and the cache.
+//!
+//! The order is the point. A text is scanned before it is parsed, a parsed document is measured before it is
+//! validated, and only a valid document is priced and kept. Each step is cheap because the one before it has bounded
+//! its input. Validation itself is the execution engine's and is called from outside, between
+//! [`Parsed::new`] and [`Document::new`].
+
+mod input;
+mod limits;
+mod literals;
+mod measure;
+mod price;
+mod prune;
+mod scan;
+mod schema;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use async_graphql::parser::types::{
+    DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet,
+};
+use async_graphql::{Name, Pos, Positioned, ServerError, Variables, parser};
+use moka::sync::Cache;
+
+pub use self::input::RawVariables;
+use self::input::{Declared, coerce};
+pub use self::limits::Limits;
+use self::literals::check_literals;
+use self::measure::measure;
+use self::price::Plan;
+pub use self::price::Quote;
+use self::prune::prune;
+use self::scan::scan;
+pub use self::schema::SchemaIndex;
+use crate::error::{Code, Error, finish};
+
+/// Why a request was refused before anything ran.
+#[derive(Debug, Clone)]
+pub struct Rejection {
+    /// The code of every error that does not carry its own.
+    pub code: Code,
+    /// At least one error, still without extensions: `error::finish` adds them.
+    pub errors: Vec<ServerError>,
+}
+
+impl Rejection {
+    /// A refusal with one error.
+    pub fn new(code: Code, message: impl Into<String>, at: Option<Pos>) -> Self {
+        Self { code, errors: vec![ServerError::new(message, at)] }
+    }
+
+    /// The errors in their final form.
+    pub fn finish(mut self, request_id: &str) -> Vec<ServerError> {
+        for error in &mut self.errors {
+            finish(error, self.code, request_id);
+        }
+        self.errors
+    }
+
+    /// A refusal when there are errors, of which no more are named than the limits allow.
+    fn from_all(code: Code, mut errors: Vec<ServerError>, limits: &Limits) -> Result<(), Self> {
+        if errors.is_empty() {
+            return Ok(());
+        }
+        let more = errors.len().saturating_sub(limits.errors);
+        errors.truncate(limits.errors);
+        for error in &mut errors {
+            shorten(&mut error.message);
+        }
+        if more > 0 {
+            errors.push(ServerError::new(format!("There are {more} more errors."), None));
+        }
+        Err(Self { code, errors })
+    }
+}
+
+impl From<Error> for Rejection {
+    fn from(error: Error) -> Self {
+        let code = error.code();
+        let mut refusal = Self::new(code, error.message(), None);
+        for wire in &mut refusal.errors {
+            wire.source = Some(Arc::new(error.clone()));
+        }
+        refusal
+    }
+}
+
+/// Cuts a message that quotes more of the request than anybody wants to read.
+pub(crate) fn shorten(message: &mut String) {
+    const LONGEST: usize = 300;
+    if let Some((end, _)) = message.char_indices().nth(LONGEST) {
+        message.truncate(end);
+        message.push('…');
+    }
+}
+
+/// A document that is parsed and small enough to be validated.
+#[derive(Debug)]
+pub struct Parsed(ExecutableDocument);
+
+impl Parsed {
+    /// Scans, parses and measures a text.
+    ///
+    /// # Errors
+    ///
+    /// `GRAPHQL_PARSE_FAILED`, or what a limit refuses.
+    pub fn new(text: &str, limits: &Limits) -> Result<Self, Rejection> {
+        scan(text, limits)?;
+        let document = parser::parse_query(text).map_err(|error| syntax_error(&error))?;
+        measure(&document, limits)?;
+        Ok(Self(document))
+    }
+
+    /// A copy for validation, which consumes what it is given.
+    ///
+    /// It has no defaults of variables: the execution engine panics on those whose type it does not know, and they
+    /// are checked with the other literals in [`Document::new`].
+    pub fn to_executable(&self) -> ExecutableDocument {
+        let mut document = self.0.clone();
+        let forget = |operation: &mut Positioned<OperationDefinition>| {
+            for variable in &mut operation.node.variable_definitions {
+                variable.node.default_value = None;
+            }
+        };
+        match &mut document.operations {
+            DocumentOperations::Single(operation) => forget(operation),
+            DocumentOperations::Multiple(operations) => operations.values_mut().for_each(forget),
+        }
+        document
+    }
+
+    /// Whether an operation asks for the schema.
+    pub fn introspects(&self) -> Option<Pos> {
+        let fragments = self.0.fragments.values().map(|fragment| &fragment.node.selection_set.node);
+        let operations = self.0.operations.iter().map(|(_, operation)| &operation.node.selection_set.node);
+        operations.chain(fragments).find_map(introspects)
+    }
+}
+
+fn introspects(set: &SelectionSet) -> Option<Pos> {
+    set.items.iter().find_map(|selection| match &selection.node {
+        Selection::Field(field) if matches!(field.node.name.node.as_str(), "__schema" | "__type") => {
+            Some(field.pos)
+        }
+        Selection::Field(field) => introspects(&field.node.selection_set.node),
+        Selection::InlineFragment(fragment) => introspects(&fragment.node.selection_set.node),
+        Selection::FragmentSpread(_) => None,
+    })
+}
+
+/// The parser's message quotes the whole line of the text, however long it is; only the end says what is wrong.
+fn syntax_error(error: &parser::Error) -> Rejection {
+    let message = match error {
+        parser::Error::Syntax { message, .. } => {
+            let reason = message.rsplit_once("= ").map_or("the text is not GraphQL", |(_, reason)| reason);
+            format!("Syntax error: {reason}.")
+        }
+        other => format!("Syntax error: {}.", other.to_string().trim_end_matches('.')),
+    };
+    let mut rejection = Rejection::new(Code::GraphqlParseFailed, message, None);
+    for wire in &mut rejection.errors {
+        wire.locations = error.positions().collect();
+    }
+    rejection
+}
+
+/// The errors of validation as a refusal; nothing when there are none.
+///
+/// # Errors
+///
+/// When there are errors.
+pub fn refuse_invalid(errors: Vec<ServerError>, limits: &Limits) -> Result<(), Rejection> {
+    Rejection::from_all(Code::GraphqlValidationFailed, errors, limits)
+}
+
+/// A valid document, ready to run.
+#[derive(Debug)]
+pub struct Document {
+    operations: Vec<Arc<Operation>>,
+}
+
+/// One operation of a valid document.
+#[derive(Debug)]
+pub struct Operation {
+    name: Option<Name>,
+    kind: OperationType,
+    /// This operation and the fragments that it spreads: every run needs a copy, so it holds nothing else.
+    executable: ExecutableDocument,
+    declared: Vec<Declared>,
+    plan: Plan,
+}
+
+impl Document {
+    /// Prices a document that has passed strict validation.
+    ///
+    /// # Errors
+    ///
+    /// `GRAPHQL_VALIDATION_FAILED` for literals that do not fit, which strict validation overlooks.
+    pub fn new(parsed: Parsed, index: &SchemaIndex, limits: &Limits) -> Result<Self, Rejection> {
+        let Parsed(document) = parsed;
+        check_literals(index, limits, &document)?;
+        let operations = document
+            .operations
+            .iter()
+            .map(|(name, operation)| Operation::new(index, limits, &document, name, operation).map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { operations })
+    }
+
+    /// The operation of this name, or the only one.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or the name is needed.
+    pub fn operation(&self, name: Option<&str>) -> Result<Arc<Operation>, Rejection> {
+        let found = match (name, self.operations.as_slice()) {
+            (None, [only]) => Some(only),
+            (None, _) => {
+                return Err(bad_input("The document has several operations: name one with `operationName`."));
+            }
+            (Some(name), all) => all.iter().find(|operation| operation.name() == Some(name)),
+        };
+        found
+            .cloned()
+            .ok_or_else(|| bad_input("The document has no operation of the name in `operationName`."))
+    }
+}
+
+fn bad_input(message: &str) -> Rejection {
+    Rejection::new(Code::BadUserInput, message, None)
+}
+
+impl Operation {
+    fn new(
+        index: &SchemaIndex,
+        limits: &Limits,
+        document: &ExecutableDocument,
+        name: Option<&Name>,
+        operation: &Positioned<OperationDefinition>,
+    ) -> Result<Self, Rejection> {
+        let declared: Vec<Declared> = operation
+            .node
+            .variable_definitions
+            .iter()
+            .map(|variable| Declared {
+                name: variable.node.name.node.clone(),
+                ty: variable.node.var_type.node.clone(),
+                default: variable.node.default_value.as_ref().map(|value| value.node.clone()),
+            })
+            .collect();
+        let plan = Plan::new(index, limits, document, operation, &declared);
+        plan.check_introspection(limits)?;
+        let mut needed = HashSet::new();
+        fragments_of(document, &operation.node.selection_set.node, &mut needed);
+        let fragments = document.fragments.iter().filter(|(name, _)| needed.contains(name.as_str()));
+        let operations = match name {
+            None => DocumentOperations::Single(operation.clone()),
+            Some(name) => DocumentOperations::Multiple(HashMap::from([(name.clone(), operation.clone())])),
+        };
+        let executable = ExecutableDocument {
+            operations,
+            fragments: fragments.map(|(name, fragment)| (name.clone(), fragment.clone())).collect(),
+        };
+        Ok(Self { name: name.cloned(), kind: operation.node.ty, executable, declared, plan })
+    }
+
+    /// Query, mutation or subscription.
+    pub fn kind(&self) -> OperationType {
+        self.kind
+    }
+
+    /// Its name, when it has one.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Puts the variables into the form that the operation declares.
+    ///
+    /// # Errors
+    ///
+    /// `BAD_USER_INPUT` with the path of the value that does not fit.
+    pub fn coerce(
+        &self,
+        raw: RawVariables,
+        index: &SchemaIndex,
+        limits: &Limits,
+    ) -> Result<(Variables, Vec<Name>), Error> {
+        coerce(index, limits, &self.declared, raw)
+    }
+
+    /// What it costs with these variables.
+    ///
+    /// # Errors
+    ///
+    /// `BAD_USER_INPUT` with the path of a page size that is out of range.
+    pub fn quote(&self, variables: &Variables, limits: &Limits) -> Result<Quote, Error> {
+        self.plan.quote(variables, limits)
+    }
+
+    /// A copy to run, without the inputs that variables would give which were not sent.
+    pub fn to_executable(&self, absent: &[Name]) -> ExecutableDocument {
+        let mut executable = self.executable.clone();
+        if !absent.is_empty() {
+            prune(&mut executable, absent);
+        }
+        executable
+    }
+}
+
+/// Collects the fragments that a selection set needs.
+fn fragments_of<'d>(document: &'d ExecutableDocument, set: &'d SelectionSet, found: &mut HashSet<&'d str>) {
+    for selection in &set.items {
+        match &selection.node {
+            Selection::Field(field) => fragments_of(document, &field.node.selection_set.node, found),
+            Selection::InlineFragment(fragment) => {
+                fragments_of(document, &fragment.node.selection_set.node, found);
+            }
+            Selection::FragmentSpread(spread) => {
+                let known = document.fragments.get_key_value(&spread.node.fragment_name.node);
+                if let Some((name, fragment)) = known
+                    && found.insert(name)
+                {
+                    fragments_of(document, &fragment.node.selection_set.node, found);
+                }
+            }
+        }
+    }
+}
+
+/// Valid documents by their text.
+///
+/// The key is the text itself, so no two documents can be taken for one another.
+#[derive(Debug, Clone)]
+pub struct Documents(Cache<Arc<str>, Arc<Document>>);
+
+impl Documents {
+    /// A cache of as many bytes of text as the limits allow.
+    pub fn new(limits: &Limits) -> Self {
+        /// What a small document takes beside its text.
+        const OVERHEAD: usize = 512;
+        let weight =
+            |text: &Arc<str>, _: &Arc<Document>| u32::try_from(text.len() + OVERHEAD).unwrap_or(u32::MAX);
+        Self(Cache::builder().max_capacity(limits.cache_bytes).weigher(weight).build())
+    }
+
+    /// A document that has been valid before.
+    pub fn get(&self, text: &str) -> Option<Arc<Document>> {
+        self.0.get(text)
+    }
+
+    /// Keeps a valid document.
+    pub fn insert(&self, text: &str, document: Arc<Document>) {
+        self.0.insert(text.into(), document);
+    }
+}

@@ -1,0 +1,211 @@
+//! From a text to an answer: two schemas with the same resolvers, one that validates and one that runs.
+//!
+//! The strict schema never runs anything: it validates each document once, without variables, so that its verdict
+//! holds for every later request with the same text. The fast schema runs all operations and validates nothing. Since
+//! variables are compared with their declared types on every request, a document that is met for the first time and
+//! one from the cache get the same answer.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation};
+use async_graphql::futures_util::stream::BoxStream;
+use async_graphql::parser::types::OperationType;
+use async_graphql::{
+    Data, Name, ObjectType, Request, Response, Schema, SchemaBuilder, ServerError, SubscriptionType,
+    ValidationMode, ValidationResult, Variables, async_trait,
+};
+
+use super::document::{
+    Document, Documents, Limits, Operation, Parsed, Quote, RawVariables, Rejection, SchemaIndex,
+    refuse_invalid,
+};
+use crate::error::Code;
+
+/// What may be asked about the schema itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disclosure {
+    /// Whether introspection is answered.
+    pub introspection: bool,
+    /// Whether errors suggest names that exist.
+    pub suggestions: bool,
+}
+
+/// Validates, prices and runs operations.
+pub struct Executor<Query, Mutation, Subscription> {
+    strict: Schema<Query, Mutation, Subscription>,
+    fast: Schema<Query, Mutation, Subscription>,
+    index: SchemaIndex,
+    documents: Documents,
+    limits: Limits,
+    disclosure: Disclosure,
+}
+
+/// An operation with its variables, ready to run.
+#[derive(Debug)]
+pub struct Prepared {
+    operation: Arc<Operation>,
+    variables: Variables,
+    absent: Vec<Name>,
+    quote: Quote,
+}
+
+impl Prepared {
+    /// Query, mutation or subscription.
+    pub fn kind(&self) -> OperationType {
+        self.operation.kind()
+    }
+
+    /// The operation's name, when it has one.
+    pub fn name(&self) -> Option<&str> {
+        self.operation.name()
+    }
+
+    /// What it costs, in points.
+    pub fn cost(&self) -> u64 {
+        self.quote.points
+    }
+}
+
+impl<Query, Mutation, Subscription> Executor<Query, Mutation, Subscription>
+where
+    Query: ObjectType + 'static,
+    Mutation: ObjectType + 'static,
+    Subscription: SubscriptionType + 'static,
+{
+    /// Builds both schemas; `build` is called twice.
+    ///
+    /// # Errors
+    ///
+    /// When the schema's own SDL cannot be read.
+    pub fn new(
+        build: impl Fn() -> SchemaBuilder<Query, Mutation, Subscription>,
+        limits: Limits,
+        disclosure: Disclosure,
+    ) -> anyhow::Result<Self> {
+        let build = || {
+            let mut builder = build();
+            if !disclosure.suggestions {
+                builder = builder.disable_suggestions();
+            }
+            if !disclosure.introspection {
+                builder = builder.disable_introspection();
+            }
+            // Documents are measured before they come here; the parser's own limit is the same.
+            builder.limit_recursive_depth(64)
+        };
+        let strict = build().validation_mode(ValidationMode::Strict).extension(StopAfterValidation).finish();
+        let fast = build().validation_mode(ValidationMode::Fast).finish();
+        let index = SchemaIndex::from_sdl(&fast.sdl()).context("the schema cannot be indexed")?;
+        let documents = Documents::new(&limits);
+        Ok(Self { strict, fast, index, documents, limits, disclosure })
+    }
+
+    /// The limits that hold here.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The schema that runs operations, for its SDL.
+    pub fn schema(&self) -> &Schema<Query, Mutation, Subscription> {
+        &self.fast
+    }
+
+    /// Finds an operation in a text, which is parsed and validated unless it has been before.
+    ///
+    /// # Errors
+    ///
+    /// When the text is not GraphQL, exceeds a limit or does not fit the schema, or has no such operation.
+    pub async fn select(
+        &self,
+        text: &str,
+        operation_name: Option<&str>,
+    ) -> Result<Arc<Operation>, Rejection> {
+        if let Some(document) = self.documents.get(text) {
+            return document.operation(operation_name);
+        }
+        let document = Arc::new(self.validate(text).await?);
+        self.documents.insert(text, Arc::clone(&document));
+        document.operation(operation_name)
+    }
+
+    async fn validate(&self, text: &str) -> Result<Document, Rejection> {
+        let parsed = Parsed::new(text, &self.limits)?;
+        if let Some(at) = parsed.introspects().filter(|_| !self.disclosure.introspection) {
+            let message = "Introspection is switched off on this server.";
+            return Err(Rejection::new(Code::GraphqlValidationFailed, message, Some(at)));
+        }
+        let mut request = Request::new(String::new());
+        request.set_parsed_query(parsed.to_executable());
+        refuse_invalid(self.strict.execute(request).await.errors, &self.limits)?;
+        Document::new(parsed, &self.index, &self.limits)
+    }
+
+    /// Compares the variables with what the operation declares and prices it.
+    ///
+    /// # Errors
+    ///
+    /// When a variable does not fit, a page is too large or the operation costs more than one request may.
+    pub fn prepare(&self, operation: Arc<Operation>, raw: RawVariables) -> Result<Prepared, Rejection> {
+        let prepared = self.price(operation, raw)?;
+        prepared.quote.affordable(&self.limits)?;
+        Ok(prepared)
+    }
+
+    /// Prices an operation without running it, whatever it costs.
+    ///
+    /// # Errors
+    ///
+    /// When a variable does not fit or a page is too large.
+    pub fn quote(&self, operation: Arc<Operation>, raw: RawVariables) -> Result<u64, Rejection> {
+        self.price(operation, raw).map(|prepared| prepared.cost())
+    }
+
+    fn price(&self, operation: Arc<Operation>, raw: RawVariables) -> Result<Prepared, Rejection> {
+        let (variables, absent) = operation.coerce(raw, &self.index, &self.limits)?;
+        let quote = operation.quote(&variables, &self.limits)?;
+        Ok(Prepared { operation, variables, absent, quote })
+    }
+
+    /// Runs a query or mutation.
+    pub async fn execute(&self, prepared: Prepared, data: Data) -> Response {
+        self.fast.execute(request(prepared, data)).await
+    }
+
+    /// Starts a subscription; a query or mutation gives one answer.
+    pub fn subscribe(&self, prepared: Prepared, data: Data) -> BoxStream<'static, Response> {
+        self.fast.execute_stream(request(prepared, data))
+    }
+}
+
+fn request(prepared: Prepared, data: Data) -> Request {
+    let Prepared { operation, variables, absent, .. } = prepared;
+    let mut request = Request::new(String::new()).variables(variables);
+    request.set_parsed_query(operation.to_executable(&absent));
+    request.data = data;
+    request
+}
+
+/// Ends every request of the strict schema where validation ends: with its errors, or with none.
+struct StopAfterValidation;
+
+impl ExtensionFactory for StopAfterValidation {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Self)
+    }
+}
+
+#[async_trait::async_trait]
+impl Extension for StopAfterValidation {
+    async fn validation(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        next: NextValidation<'_>,
+    ) -> Result<ValidationResult, Vec<ServerError>> {
+        next.run(ctx).await?;
+        Err(Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests;

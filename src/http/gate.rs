@@ -1,0 +1,136 @@
+//! Who comes in: headers become a caller, an organization, a project, and a way to the database.
+
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+use axum::http::header::{AUTHORIZATION, USER_AGENT};
+
+use super::graphql::{Admission, Charge, Gate, Head};
+use super::limiter::{Limiter, Spender};
+use crate::db::{Db, Facts};
+use crate::error::{Error, Fault, FaultCode, Refusal, Result};
+use crate::graphql::context::{Door, Intent, OrganizationSelector, ProjectSelector, RequestContext};
+use crate::identity::Identity;
+
+/// Lets requests in.
+pub struct Entrance {
+    db: Db,
+    identity: Arc<Identity>,
+    limiter: Arc<Limiter>,
+}
+
+impl Entrance {
+    /// The entrance of a server.
+    pub const fn new(db: Db, identity: Arc<Identity>, limiter: Arc<Limiter>) -> Self {
+        Self { db, identity, limiter }
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// What was sent as a credential.
+enum Presented<'a> {
+    Nothing,
+    Token(&'a str),
+    Key(&'a str),
+    Unreadable,
+}
+
+fn presented(headers: &HeaderMap) -> Presented<'_> {
+    if headers.contains_key("x-api-key") {
+        return text(headers, "x-api-key").map_or(Presented::Unreadable, Presented::Key);
+    }
+    if !headers.contains_key(AUTHORIZATION) {
+        return Presented::Nothing;
+    }
+    let Some((scheme, value)) = text(headers, "authorization").and_then(|text| text.split_once(' ')) else {
+        return Presented::Unreadable;
+    };
+    match value.trim() {
+        _ if !scheme.eq_ignore_ascii_case("bearer") => Presented::Unreadable,
+        key if key.starts_with("aicos_") => Presented::Key(key),
+        token => Presented::Token(token),
+    }
+}
+
+fn malformed(header: &str, what: &str) -> Error {
+    Error::fault(Fault::new(FaultCode::Invalid, format!("The header {header} is {what}.")))
+}
+
+fn organization(headers: &HeaderMap) -> Result<Option<OrganizationSelector>> {
+    let Some(word) = text(headers, "x-organization") else { return Ok(None) };
+    if word.starts_with("org_") {
+        let id = word.parse().map_err(|_| malformed("X-Organization", "not an organization's id or slug"))?;
+        return Ok(Some(OrganizationSelector::Id(id)));
+    }
+    Ok(Some(OrganizationSelector::Slug(word.to_owned())))
+}
+
+fn project(headers: &HeaderMap) -> Result<Option<ProjectSelector>> {
+    let Some(word) = text(headers, "x-project") else { return Ok(None) };
+    if word.starts_with("prj_") {
+        let id = word.parse().map_err(|_| malformed("X-Project", "not a project's id or slug"))?;
+        return Ok(Some(ProjectSelector::Id(id)));
+    }
+    Ok(Some(ProjectSelector::Slug(word.to_owned())))
+}
+
+fn facts(head: &Head<'_>) -> Facts {
+    let user_agent = head.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+    Facts {
+        ip: Some(head.address.to_string()),
+        user_agent: user_agent.map(|text| text.chars().take(400).collect()),
+        request_id: head.request_id.as_str().to_owned(),
+    }
+}
+
+impl Gate for Entrance {
+    type Context = RequestContext;
+
+    async fn admit(&self, head: Head<'_>) -> Result<Admission<RequestContext>> {
+        let lease = self.db.lease(facts(&head));
+        let (caller, secret) = match presented(head.headers) {
+            Presented::Nothing => (Err(Refusal::Missing), None),
+            Presented::Unreadable => (Err(Refusal::NotAccepted), None),
+            Presented::Token(token) => (self.identity.recognise_token(token), None),
+            Presented::Key(key) => match self.identity.recognise_key(&lease, key).await {
+                Ok((caller, secret)) => (Ok(caller), Some(secret)),
+                Err(Error::Unauthenticated(refusal)) => (Err(refusal), None),
+                Err(error) => return Err(error),
+            },
+        };
+        if let Ok(caller) = &caller {
+            self.identity.used(caller);
+        }
+        let authenticated = caller.is_ok();
+        let intent = Intent {
+            caller,
+            presented: secret,
+            organization: organization(head.headers)?,
+            project: project(head.headers)?,
+        };
+        let door = Arc::new(Door::new(Arc::clone(&self.identity), intent, lease));
+        Ok(Admission { context: RequestContext::new(door, head.address), authenticated })
+    }
+
+    async fn charge(&self, context: &RequestContext, charge: Charge<'_>) -> Result<Option<u64>> {
+        let spender = match context.door.caller() {
+            Ok(caller) => Spender::Caller {
+                credential: caller.credential.id(),
+                points: self.identity.known_points(caller),
+                requests: caller.requests_per_minute,
+            },
+            Err(_) => Spender::Address(context.address),
+        };
+        let budget = self.limiter.spend(&spender, charge.points)?;
+        // A body with several operations is charged once, for all of them.
+        Ok(Some(context.budget.get_or_init(|| budget).remaining))
+    }
+
+    fn release(&self, context: Arc<RequestContext>) {
+        // Dropping the door gives its connection back; what is open on it is rolled back in a task of its own.
+        drop(context);
+    }
+}

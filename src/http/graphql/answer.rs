@@ -1,0 +1,239 @@
+//! Answers and refusals: their status, their headers and their one serialisation.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_graphql::{ServerError, Value, value};
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+
+use super::accept::Media;
+use crate::error::{Code, Error, finish};
+use crate::graphql::document::{Rejection, shorten};
+use crate::http::RequestId;
+use crate::http::request_id;
+
+/// What one operation answers.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Answer {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<ServerError>,
+    /// Missing when nothing ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub extensions: BTreeMap<String, Value>,
+    /// Headers that resolvers have set.
+    #[serde(skip)]
+    pub headers: HeaderMap,
+}
+
+impl Answer {
+    /// The answer of an execution, whose errors get their final form.
+    pub fn of(mut response: async_graphql::Response, id: &RequestId) -> Self {
+        for error in &mut response.errors {
+            finish_execution(error, id);
+        }
+        Self {
+            errors: response.errors,
+            data: Some(response.data),
+            extensions: response.extensions,
+            headers: response.http_headers,
+        }
+    }
+
+    /// The answer of an execution that was broken off.
+    pub fn broken_off(error: Error, id: &RequestId) -> Self {
+        Self { data: Some(Value::Null), ..Self::refused(error.into(), id) }
+    }
+
+    /// The answer to what did not begin to run.
+    pub fn refused(rejection: Rejection, id: &RequestId) -> Self {
+        Self { errors: rejection.finish(id.as_str()), ..Self::default() }
+    }
+
+    /// Adds what it cost.
+    pub fn with_cost(mut self, requested: u64, limit: u64, remaining: Option<u64>) -> Self {
+        let remaining = remaining.map_or(Value::Null, Value::from);
+        let cost = value!({ "requested": requested, "limit": limit, "remaining": remaining });
+        self.extensions.insert("cost".to_owned(), cost);
+        self
+    }
+}
+
+/// Gives an error of an execution its final form.
+///
+/// Resolvers' errors carry their source. Without one an error is the execution engine's: either an argument that a
+/// scalar could not read, which the caller can put right, or something that is nobody's business outside.
+pub fn finish_execution(error: &mut ServerError, id: &RequestId) {
+    if error.source.is_none() {
+        let unreadable = error.message.strip_prefix("Failed to parse ");
+        if let Some(reason) = unreadable.and_then(|reason| reason.split_once(": ")) {
+            error.message = format!("A value is not a valid {}: {}.", reason.0.replace('"', "`"), reason.1);
+            shorten(&mut error.message);
+        } else if error.message.starts_with("Expected input type ") {
+            shorten(&mut error.message);
+        } else {
+            let cause = anyhow::anyhow!("the execution engine: {}", error.message);
+            error.source = Some(std::sync::Arc::new(Error::internal(cause)));
+        }
+    }
+    finish(error, Code::BadUserInput, id.as_str());
+}
+
+/// What a panic leaves: a fault of ours, with its message for the log.
+pub(super) fn panicked(payload: &(dyn Any + Send)) -> Error {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text =
+        text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("of an unknown kind");
+    Error::internal(anyhow::anyhow!("a panic: {text}"))
+}
+
+/// Why a request gets no answer of an execution.
+#[derive(Debug)]
+pub(super) struct Failure {
+    kind: Kind,
+    rejection: Rejection,
+    allow: Option<&'static str>,
+    retry_after: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// The request is GraphQL over HTTP and its document or variables are refused.
+    Document,
+    /// It is refused for another reason, whatever it asks.
+    Http(StatusCode),
+}
+
+impl Failure {
+    /// A document or its variables are refused.
+    pub fn document(rejection: Rejection) -> Self {
+        Self { kind: Kind::Document, rejection, allow: None, retry_after: None }
+    }
+
+    /// A request that cannot be read as GraphQL over HTTP.
+    pub fn http(status: StatusCode, message: impl Into<String>) -> Self {
+        Self::coded(status, Code::BadUserInput, message)
+    }
+
+    fn coded(status: StatusCode, code: Code, message: impl Into<String>) -> Self {
+        let rejection = Rejection::new(code, message, None);
+        Self { kind: Kind::Http(status), rejection, allow: None, retry_after: None }
+    }
+
+    /// A body that is larger than allowed.
+    pub fn large_body(limit: usize) -> Self {
+        Self::http(StatusCode::PAYLOAD_TOO_LARGE, format!("The body is larger than {limit} bytes."))
+    }
+
+    /// A document whose text is longer than allowed.
+    pub fn long_document(limit: usize) -> Self {
+        let message = format!("The document is longer than {limit} bytes.");
+        Self::coded(StatusCode::PAYLOAD_TOO_LARGE, Code::QueryTooComplex, message)
+    }
+
+    /// A method that does not fit, with those that do.
+    pub fn method(allow: &'static str, message: &str) -> Self {
+        Self { allow: Some(allow), ..Self::http(StatusCode::METHOD_NOT_ALLOWED, message) }
+    }
+
+    /// The body did not arrive in time.
+    pub fn slow_body() -> Self {
+        Self::coded(StatusCode::REQUEST_TIMEOUT, Code::Timeout, "The body did not arrive in time.")
+    }
+
+    /// The refusal of one operation among several, as its answer.
+    pub fn into_answer(self, id: &RequestId) -> Result<Answer, Self> {
+        match self.kind {
+            Kind::Document => Ok(Answer::refused(self.rejection, id)),
+            Kind::Http(_) => Err(self),
+        }
+    }
+
+    pub fn reply(self, media: Media, id: &RequestId) -> Reply {
+        let status = match (self.kind, media) {
+            (Kind::Http(status), _) => status,
+            (Kind::Document, Media::GraphqlResponse) => StatusCode::BAD_REQUEST,
+            (Kind::Document, Media::Json) => StatusCode::OK,
+        };
+        let mut reply = Reply::new(status, &Answer::refused(self.rejection, id));
+        if let Some(allow) = self.allow {
+            reply.headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            reply.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(wait) = self.retry_after {
+            reply.headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        }
+        reply
+    }
+}
+
+impl From<Error> for Failure {
+    /// A refusal by the gate, before anything ran.
+    fn from(error: Error) -> Self {
+        let status = match error.code() {
+            Code::Unauthenticated | Code::TokenExpired => StatusCode::UNAUTHORIZED,
+            Code::Forbidden => StatusCode::FORBIDDEN,
+            Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Code::Unavailable | Code::Timeout => StatusCode::SERVICE_UNAVAILABLE,
+            Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        let retry_after = match &error {
+            Error::Limited(wait) => Some(*wait),
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => Some(Duration::from_secs(2)),
+            _ => None,
+        };
+        Self { kind: Kind::Http(status), rejection: error.into(), allow: None, retry_after }
+    }
+}
+
+/// An answer in its last form.
+pub(super) struct Reply {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    /// Serialises an answer, or a list of them.
+    pub fn new(status: StatusCode, answer: &impl Serialize) -> Self {
+        let mut body = Vec::with_capacity(1024);
+        match serde_json::to_writer(&mut body, answer) {
+            Ok(()) => Self { status, headers: HeaderMap::new(), body },
+            Err(error) => {
+                tracing::error!("an answer cannot be written as JSON: {error}");
+                let body = br#"{"errors":[{"message":"Something went wrong on the server.","extensions":{"code":"INTERNAL"}}]}"#;
+                Self {
+                    status: StatusCode::INTERNAL_SERVER_ERROR,
+                    headers: HeaderMap::new(),
+                    body: body.to_vec(),
+                }
+            }
+        }
+    }
+
+    pub fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
+    pub fn into_response(self, media: Media, id: &RequestId) -> Response<Body> {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, media.header());
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Some(id) = id.to_header() {
+            headers.insert(request_id::HEADER, id);
+        }
+        response
+    }
+}

@@ -1,0 +1,416 @@
+//! `/graphql`: GraphQL over HTTP, from the request's first byte to the answer's last.
+//!
+//! What may run at all is decided before anything is read: the method, the media types and the credential. Then the
+//! body is read up to the limit that the credential earns, and the document is checked and priced. Only then does a
+//! resolver run. There are no cookies here, and nothing in the query of an address is a credential.
+
+mod accept;
+mod answer;
+mod body;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::parser::types::OperationType;
+use async_graphql::{Data, ObjectType, SubscriptionType};
+use axum::body::Body as BodyStream;
+use axum::body::HttpBody as _;
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use axum::routing::{MethodRouter, any};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::{Instant, timeout_at};
+
+use self::accept::{Media, is_json};
+pub use self::answer::finish_execution;
+use self::answer::{Answer, Failure, Reply, panicked};
+pub use self::body::Parameters;
+use self::body::{Body, from_json, from_query};
+use super::{Proxies, RequestId};
+use crate::error::{Code, Error};
+use crate::graphql::document::Rejection;
+use crate::graphql::execute::{Executor, Prepared};
+
+/// What is known of a request before its body.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    /// All headers; those that carry a credential or a tenant come at most once.
+    pub headers: &'a HeaderMap,
+    /// The caller's address, trusted proxies taken into account.
+    pub address: IpAddr,
+    /// The request's name.
+    pub request_id: &'a RequestId,
+}
+
+/// A request that is let in.
+#[derive(Debug)]
+pub struct Admission<Context> {
+    /// What resolvers find as `Arc<Context>` in the request's data.
+    pub context: Context,
+    /// Whether it came with a valid credential, which earns the larger body limit.
+    pub authenticated: bool,
+}
+
+/// What a request is about to cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Charge<'a> {
+    /// The points; 0 when the request is only priced.
+    pub points: u64,
+    /// The operation's name; none when it has none, or when there are several.
+    pub operation: Option<&'a str>,
+}
+
+/// Who may come in, and at what price: what the handler asks of the rest of the server.
+pub trait Gate: Send + Sync + 'static {
+    /// What resolvers know of the request.
+    type Context: Send + Sync + 'static;
+
+    /// Reads the headers and lets the request in, or not. It is called before the body is read, so it should not
+    /// touch the database unless it must.
+    fn admit(&self, head: Head<'_>) -> impl Future<Output = Result<Admission<Self::Context>, Error>> + Send;
+
+    /// Takes points from the caller's budget and tells what is left; none when there is no budget.
+    fn charge(
+        &self,
+        context: &Self::Context,
+        charge: Charge<'_>,
+    ) -> impl Future<Output = Result<Option<u64>, Error>> + Send;
+
+    /// Called once for every request that was let in, when its answer is written, or when it is broken off. It must
+    /// not block: the answer is not on its way yet. What takes time belongs into a task.
+    fn release(&self, context: Arc<Self::Context>);
+}
+
+/// How requests are served, beside the limits of documents.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How many operations one body may carry as an array; none when it has to be an object.
+    pub batch: Option<usize>,
+    /// How long a request may take, from its head to its answer.
+    pub deadline: Duration,
+    /// The proxies whose word about the caller's address counts.
+    pub proxies: Proxies,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { batch: None, deadline: Duration::from_secs(30), proxies: Proxies::default() }
+    }
+}
+
+/// The handler of `/graphql`. Clones share everything.
+pub struct Endpoint<G, Query, Mutation, Subscription> {
+    shared: Arc<Shared<G, Query, Mutation, Subscription>>,
+}
+
+struct Shared<G, Query, Mutation, Subscription> {
+    gate: G,
+    executor: Arc<Executor<Query, Mutation, Subscription>>,
+    settings: Settings,
+}
+
+impl<G, Query, Mutation, Subscription> Clone for Endpoint<G, Query, Mutation, Subscription> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+/// What the caller wants to know about the price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CostReport {
+    None,
+    /// The price beside the answer.
+    Beside,
+    /// The price instead of an answer.
+    DryRun,
+}
+
+/// One request that is let in.
+struct Call<'a, Context> {
+    id: &'a RequestId,
+    context: &'a Arc<Context>,
+    read_only: bool,
+    cost: CostReport,
+    deadline: Instant,
+}
+
+/// An operation that passed every check.
+enum Step {
+    Run(Prepared),
+    Price(u64),
+}
+
+/// Releases the context however the request ends, also when the caller goes away.
+struct Lease<'a, G: Gate> {
+    gate: &'a G,
+    context: Arc<G::Context>,
+}
+
+impl<G: Gate> Drop for Lease<'_, G> {
+    fn drop(&mut self) {
+        self.gate.release(Arc::clone(&self.context));
+    }
+}
+
+impl<G, Query, Mutation, Subscription> Endpoint<G, Query, Mutation, Subscription>
+where
+    G: Gate,
+    Query: ObjectType + 'static,
+    Mutation: ObjectType + 'static,
+    Subscription: SubscriptionType + 'static,
+{
+    /// A handler.
+    pub fn new(gate: G, executor: Arc<Executor<Query, Mutation, Subscription>>, settings: Settings) -> Self {
+        Self { shared: Arc::new(Shared { gate, executor, settings }) }
+    }
+
+    /// The handler as a route for all methods.
+    pub fn into_route<State: Clone + Send + Sync + 'static>(self) -> MethodRouter<State> {
+        any(move |request: Request<BodyStream>| {
+            let endpoint = self.clone();
+            async move { endpoint.handle(request).await }
+        })
+    }
+
+    /// Answers one request; whatever happens, there is an answer.
+    pub async fn handle(&self, request: Request<BodyStream>) -> Response<BodyStream> {
+        let id = RequestId::of(request.headers());
+        let wanted = Media::negotiate(request.headers());
+        let media = wanted.unwrap_or(Media::Json);
+        let answered = match wanted {
+            None => Err(Failure::http(
+                StatusCode::NOT_ACCEPTABLE,
+                "Answers come as application/graphql-response+json or application/json: accept one of them.",
+            )),
+            Some(_) => AssertUnwindSafe(self.shared.answer(request, &id))
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|payload| Err(panicked(payload.as_ref()).into())),
+        };
+        answered.unwrap_or_else(|failure| failure.reply(media, &id)).into_response(media, &id)
+    }
+}
+
+impl<G, Query, Mutation, Subscription> Shared<G, Query, Mutation, Subscription>
+where
+    G: Gate,
+    Query: ObjectType + 'static,
+    Mutation: ObjectType + 'static,
+    Subscription: SubscriptionType + 'static,
+{
+    async fn answer(&self, request: Request<BodyStream>, id: &RequestId) -> Result<Reply, Failure> {
+        let deadline = Instant::now() + self.settings.deadline;
+        let (parts, stream) = request.into_parts();
+        let read_only = match parts.method {
+            Method::GET => true,
+            Method::POST => {
+                check_content(&parts.headers)?;
+                false
+            }
+            _ => return Err(Failure::method("GET, POST", "GraphQL is served to GET and POST.")),
+        };
+        check_credentials(&parts.headers)?;
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip());
+        let address = self.settings.proxies.client(peer, &parts.headers);
+        let head = Head { headers: &parts.headers, address, request_id: id };
+        let admitted = timeout_at(deadline, self.gate.admit(head)).await.map_err(|_| Error::Timeout)??;
+        let lease = Lease { gate: &self.gate, context: Arc::new(admitted.context) };
+        let call =
+            Call { id, context: &lease.context, read_only, cost: cost_report(&parts.headers), deadline };
+        if read_only {
+            let parameters = from_query(parts.uri.query().unwrap_or("")).map_err(bad_request)?;
+            return self.one(parameters, &call).await;
+        }
+        let limits = self.executor.limits();
+        let limit = if admitted.authenticated { limits.trusted_body_bytes } else { limits.body_bytes };
+        let bytes = timeout_at(deadline, read(stream, limit)).await.map_err(|_| Failure::slow_body())??;
+        let text = std::str::from_utf8(&bytes).map_err(|_| bad_request("The body is not UTF-8."))?;
+        match from_json(text).map_err(bad_request)? {
+            Body::One(parameters) => self.one(parameters, &call).await,
+            Body::Many(list) => self.many(list, &call).await,
+        }
+    }
+
+    /// Answers a body with one operation.
+    async fn one(&self, parameters: Parameters, call: &Call<'_, G::Context>) -> Result<Reply, Failure> {
+        let step = self.check(parameters, call).await?;
+        let operation = step.name();
+        let charge = Charge { points: step.charged(), operation };
+        let remaining = self.charge(charge, call).await?;
+        let mut answer = self.run(step, remaining, call).await;
+        let headers = std::mem::take(&mut answer.headers);
+        Ok(Reply::new(StatusCode::OK, &answer).with_headers(headers))
+    }
+
+    /// Answers a body with several operations, which share one price limit and run one after the other.
+    async fn many(&self, list: Vec<Parameters>, call: &Call<'_, G::Context>) -> Result<Reply, Failure> {
+        let Some(most) = self.settings.batch else {
+            return Err(bad_request("Send one operation at a time: the body has to be an object."));
+        };
+        if list.is_empty() || list.len() > most {
+            return Err(bad_request(format!("An array may hold 1 to {most} operations.")));
+        }
+        let mut steps = Vec::with_capacity(list.len());
+        for parameters in list {
+            steps.push(match self.check(parameters, call).await {
+                Ok(step) => Ok(step),
+                Err(failure) => Err(failure.into_answer(call.id)?),
+            });
+        }
+        let points = steps.iter().flatten().map(Step::charged).fold(0, u64::saturating_add);
+        let limit = self.executor.limits().points;
+        if points > limit {
+            let message =
+                format!("These operations cost {points} points together; one request may cost {limit}.");
+            return Err(Failure::document(Rejection::new(Code::QueryTooComplex, message, None)));
+        }
+        let remaining = self.charge(Charge { points, operation: None }, call).await?;
+        let (mut answers, mut headers) = (Vec::with_capacity(steps.len()), HeaderMap::new());
+        for step in steps {
+            let mut answer = match step {
+                Ok(step) => self.run(step, remaining, call).await,
+                Err(answer) => answer,
+            };
+            headers.extend(std::mem::take(&mut answer.headers));
+            answers.push(answer);
+        }
+        Ok(Reply::new(StatusCode::OK, &answers).with_headers(headers))
+    }
+
+    /// Everything that can refuse an operation before it runs.
+    async fn check(&self, parameters: Parameters, call: &Call<'_, G::Context>) -> Result<Step, Failure> {
+        let Parameters { query, operation_name, variables, .. } = parameters;
+        let text = query.ok_or_else(|| bad_request("`query` is missing: it holds the GraphQL document."))?;
+        let limit = self.executor.limits().text_bytes;
+        if text.len() > limit {
+            return Err(Failure::long_document(limit));
+        }
+        // Some clients send an empty name for none.
+        let name = operation_name.as_deref().filter(|name| !name.is_empty());
+        let selected = self.executor.select(&text, name).await;
+        let operation = selected.map_err(Failure::document)?;
+        match operation.kind() {
+            OperationType::Mutation if call.read_only => {
+                return Err(Failure::method("POST", "Mutations are served to POST only."));
+            }
+            OperationType::Subscription => {
+                let message =
+                    "Subscriptions run over WebSocket (graphql-transport-ws) or at /graphql/stream.";
+                return Err(Failure::document(Rejection::new(Code::BadUserInput, message, None)));
+            }
+            _ => {}
+        }
+        let step = if call.cost == CostReport::DryRun {
+            self.executor.quote(operation, variables).map(Step::Price)
+        } else {
+            self.executor.prepare(operation, variables).map(Step::Run)
+        };
+        step.map_err(Failure::document)
+    }
+
+    async fn charge(&self, charge: Charge<'_>, call: &Call<'_, G::Context>) -> Result<Option<u64>, Failure> {
+        let charging = self.gate.charge(call.context, charge);
+        Ok(timeout_at(call.deadline, charging).await.map_err(|_| Error::Timeout)??)
+    }
+
+    async fn run(&self, step: Step, remaining: Option<u64>, call: &Call<'_, G::Context>) -> Answer {
+        let limit = self.executor.limits().points;
+        let prepared = match step {
+            Step::Run(prepared) => prepared,
+            Step::Price(points) => {
+                let nothing = Answer { data: Some(async_graphql::Value::Null), ..Answer::default() };
+                return nothing.with_cost(points, limit, remaining);
+            }
+        };
+        let points = prepared.cost();
+        let mut data = Data::default();
+        data.insert(Arc::clone(call.context));
+        let running = AssertUnwindSafe(self.executor.execute(prepared, data)).catch_unwind();
+        let answer = match timeout_at(call.deadline, running).await {
+            Ok(Ok(response)) => Answer::of(response, call.id),
+            Ok(Err(payload)) => Answer::broken_off(panicked(payload.as_ref()), call.id),
+            Err(_) => Answer::broken_off(Error::Timeout, call.id),
+        };
+        match call.cost {
+            CostReport::Beside => answer.with_cost(points, limit, remaining),
+            _ => answer,
+        }
+    }
+}
+
+impl Step {
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Run(prepared) => prepared.name(),
+            Self::Price(_) => None,
+        }
+    }
+
+    /// What the caller pays: nothing for a price alone.
+    fn charged(&self) -> u64 {
+        match self {
+            Self::Run(prepared) => prepared.cost(),
+            Self::Price(_) => 0,
+        }
+    }
+}
+
+fn bad_request(message: impl Into<String>) -> Failure {
+    Failure::http(StatusCode::BAD_REQUEST, message)
+}
+
+/// A body is JSON in UTF-8 and not compressed: everything else is a form that a browser may send unasked, or a bomb.
+fn check_content(headers: &HeaderMap) -> Result<(), Failure> {
+    let identity = |value: &[u8]| value.eq_ignore_ascii_case(b"identity");
+    if !headers.get_all(header::CONTENT_ENCODING).iter().all(|value| identity(value.as_bytes())) {
+        return Err(Failure::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send the body without compression."));
+    }
+    if !is_json(headers) {
+        let message = "Send the body as JSON in UTF-8, with `Content-Type: application/json`.";
+        return Err(Failure::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    }
+    Ok(())
+}
+
+/// Two credentials, or two tenants, are an ambiguity that nobody needs.
+fn check_credentials(headers: &HeaderMap) -> Result<(), Failure> {
+    for name in ["authorization", "x-api-key", "x-organization", "x-project"] {
+        if headers.get_all(name).iter().nth(1).is_some() {
+            return Err(bad_request(format!("The header `{name}` is given twice.")));
+        }
+    }
+    if headers.contains_key(header::AUTHORIZATION) && headers.contains_key("x-api-key") {
+        return Err(bad_request("Send either `Authorization` or `X-API-Key`, not both."));
+    }
+    Ok(())
+}
+
+fn cost_report(headers: &HeaderMap) -> CostReport {
+    match headers.get("x-cost").map(HeaderValue::as_bytes) {
+        Some(b"1") => CostReport::Beside,
+        Some(b"dry-run") => CostReport::DryRun,
+        _ => CostReport::None,
+    }
+}
+
+/// Reads a body that is not larger than the limit, and stops at once when it is.
+async fn read(body: BodyStream, limit: usize) -> Result<Bytes, Failure> {
+    let too_large = || Failure::large_body(limit);
+    // The declared length is known before the first byte.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(_) => Err(bad_request("The body broke off.")),
+    }
+}

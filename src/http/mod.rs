@@ -1,0 +1,202 @@
+//! The HTTP surface: addresses, and how connections are served and drained.
+
+pub mod gate;
+pub mod graphql;
+pub mod limiter;
+mod page;
+pub mod proxies;
+pub mod request_id;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_graphql::EmptySubscription;
+use axum::Json;
+use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tower::ServiceExt as _;
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::CorsLayer;
+
+pub use self::proxies::Proxies;
+pub use self::request_id::RequestId;
+use crate::db::Db;
+use crate::graphql::{Mutation, Query};
+use crate::identity::Identity;
+
+/// The handler of `/graphql`.
+pub type Endpoint = graphql::Endpoint<gate::Entrance, Query, Mutation, EmptySubscription>;
+
+/// What the other addresses need.
+#[derive(Clone)]
+struct Health {
+    db: Db,
+    identity: Arc<Identity>,
+    draining: Arc<AtomicBool>,
+}
+
+/// What is switched on.
+#[derive(Debug, Clone)]
+pub struct Surface {
+    /// Whether `/` serves the playground.
+    pub playground: bool,
+    /// Origins whose pages may call the API.
+    pub cors_origins: Vec<String>,
+}
+
+/// The addresses.
+pub fn router(
+    endpoint: Endpoint,
+    db: Db,
+    identity: Arc<Identity>,
+    surface: &Surface,
+    draining: Arc<AtomicBool>,
+) -> Router {
+    let health = Health { db, identity, draining };
+    let mut router = Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/.well-known/jwks.json", get(jwks))
+        .with_state(health);
+    if surface.playground {
+        router = router.route("/", get(page::index)).route("/playground/{file}", get(page::file));
+    }
+    let mut api = Router::new().route("/graphql", endpoint.into_route());
+    if !surface.cors_origins.is_empty() {
+        api = api.layer(cors(&surface.cors_origins));
+    }
+    router.merge(api).layer(CompressionLayer::new()).fallback(nothing_here)
+}
+
+fn cors(origins: &[String]) -> CorsLayer {
+    let header = |name: &'static str| HeaderName::from_static(name);
+    CorsLayer::new()
+        .allow_origin(
+            origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect::<Vec<_>>(),
+        )
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([
+            CONTENT_TYPE,
+            header("accept"),
+            header("authorization"),
+            header("x-api-key"),
+            header("x-organization"),
+            header("x-project"),
+            header("x-request-id"),
+            header("x-cost"),
+        ])
+        .expose_headers([header("x-request-id"), RETRY_AFTER, ALLOW])
+        .max_age(Duration::from_secs(3600))
+}
+
+async fn nothing_here() -> impl IntoResponse {
+    (StatusCode::NOT_FOUND, "There is nothing at this address. The API is at /graphql.\n")
+}
+
+/// The process lives; no database is asked.
+async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// Requests can be served: the database answers with this binary's schema, and the server is not shutting down.
+async fn readyz(State(health): State<Health>) -> Response {
+    if health.draining.load(Ordering::Relaxed) {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"ready": false, "reason": "shutting down"})))
+            .into_response();
+    }
+    match health.db.ready().await {
+        Ok(()) => Json(json!({"ready": true})).into_response(),
+        Err(error) => {
+            tracing::warn!("not ready: {error}");
+            let reason = "the database does not answer, or has another schema";
+            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"ready": false, "reason": reason}))).into_response()
+        }
+    }
+}
+
+/// The public keys that access tokens are verified with.
+async fn jwks(State(health): State<Health>) -> impl IntoResponse {
+    ([("cache-control", "public, max-age=300")], Json(health.identity.jwks()))
+}
+
+/// How long accepted requests may take when the server shuts down.
+const DRAIN: Duration = Duration::from_secs(30);
+/// How long a client may take to send its head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a request's head; larger ones are answered 431.
+const HEAD_BYTES: usize = 32 * 1024;
+
+/// Serves until `stop` completes, then lets accepted requests finish.
+///
+/// # Errors
+/// When a connection cannot be accepted for a lasting reason.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    draining: Arc<AtomicBool>,
+    stop: impl Future<Output = ()>,
+) -> std::io::Result<()> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES)
+        .keep_alive(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
+        .max_concurrent_streams(100)
+        .keep_alive_interval(Duration::from_secs(30));
+    let graceful = GracefulShutdown::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let (stream, peer) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, for example: others are being served and will give some back.
+                    tracing::warn!("a connection was not accepted: {error}");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+            () = &mut stop => break,
+        };
+        // Answers are small and awaited: never hold one back to fill a packet.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!("no delay could not be set: {error}");
+        }
+        let router = router.clone();
+        let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            let mut request: Request = request.map(axum::body::Body::new);
+            request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
+            router.clone().oneshot(request)
+        });
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!("a connection ended: {error}");
+            }
+        });
+    }
+    draining.store(true, Ordering::Relaxed);
+    drop(listener);
+    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not finish within {} seconds", DRAIN.as_secs());
+    }
+    Ok(())
+}
