@@ -1,0 +1,10 @@
+//! Every integration test, in one binary that links once.
+//!
+//! They talk to a real PostgreSQL as the role that serves. The cluster is private, made anew for each run, and stopped
+//! when the run ends.
+
+mod support;
+
+mod flows;
+mod mail;
+mod schema;

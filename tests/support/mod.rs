@@ -1,0 +1,299 @@
+//! A server on a database of its own, and people to use it.
+
+pub mod cast;
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use aicos::app::{App, HOT_QUERIES, Tuning};
+use aicos::config::{Config, Settings};
+use aicos::db::{PoolSettings, migrate};
+use aicos::http::limiter::LimiterSettings;
+use aicos::identity::credentials::{Cost, HashSettings};
+use aicos::identity::throttle::ThrottleSettings;
+use aicos::postgres::{Cluster, Options};
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
+use tower::ServiceExt as _;
+
+/// The cluster of this run: one for all tests, each with a database of its own.
+struct Environment {
+    superuser: PgConnectOptions,
+    owner: PgConnectOptions,
+    serve: PgConnectOptions,
+    data_dir: std::path::PathBuf,
+    _cluster: Cluster,
+}
+
+static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+const PASSWORD: &str = "only-for-tests";
+
+fn environment() -> &'static Environment {
+    ENVIRONMENT.get_or_init(|| {
+        // A runtime of its own: each test's ends with the test.
+        std::thread::spawn(|| {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            let environment = runtime.block_on(start_cluster());
+            // Kept: the cluster's tasks live on it.
+            std::mem::forget(runtime);
+            environment
+        })
+        .join()
+        .unwrap()
+    })
+}
+
+async fn start_cluster() -> Environment {
+    let data_dir = std::env::temp_dir().join(format!("aicos-test-{}", std::process::id()));
+    let options = Options {
+        data_dir: data_dir.clone(),
+        bin_dir: std::env::var_os("AICOS_POSTGRES_BIN").map(Into::into),
+        progress: std::sync::Arc::new(|_: &str| {}),
+    };
+    let cluster = Cluster::start(options).await.unwrap();
+    let base = PgConnectOptions::new_without_pgpass().socket(cluster.socket_dir()).port(cluster.port());
+    let superuser = base.clone().username(cluster.superuser()).password(cluster.superuser_password());
+    let mut connection = superuser.clone().database("postgres").connect().await.unwrap();
+    // What is lost in a crash was only a test.
+    for setting in ["fsync = off", "synchronous_commit = off", "full_page_writes = off"] {
+        connection.execute(AssertSqlSafe(format!("alter system set {setting}"))).await.unwrap();
+    }
+    connection.execute("select pg_reload_conf()").await.unwrap();
+    connection.execute(migrate::ROLES_SQL).await.unwrap();
+    for role in ["aicos_owner", "aicos_app"] {
+        connection.execute(AssertSqlSafe(format!("alter role {role} password '{PASSWORD}'"))).await.unwrap();
+    }
+    connection.execute("create database template_aicos owner aicos_owner").await.unwrap();
+    let owner = base.clone().username("aicos_owner").password(PASSWORD);
+    let serve = base.username("aicos_app").password(PASSWORD);
+    let mut migrating = owner.clone().database("template_aicos").connect().await.unwrap();
+    migrate::run(&mut migrating, HOT_QUERIES, &|_| {}).await.unwrap();
+    migrating.close().await.unwrap();
+    stop_with_this_process(&cluster, &data_dir);
+    Environment { superuser, owner, serve, data_dir, _cluster: cluster }
+}
+
+/// The test binary exits without dropping anything, so a watcher stops the cluster and removes its folder.
+fn stop_with_this_process(cluster: &Cluster, data_dir: &std::path::Path) {
+    let script = format!(
+        "while kill -0 {pid} 2>/dev/null; do sleep 0.2; done; kill -QUIT $(head -1 '{data}/pg/postmaster.pid'); sleep 1; rm -rf '{data}'",
+        pid = std::process::id(),
+        data = data_dir.display(),
+    );
+    let _ = cluster.version();
+    std::process::Command::new("sh")
+        .args(["-c", &script])
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+}
+
+/// A database of its own, made from the template.
+pub struct Database {
+    /// Its name.
+    pub name: String,
+    /// The serving role's connection.
+    pub serve: PgConnectOptions,
+    /// The owner's connection.
+    pub owner: PgConnectOptions,
+    /// The superuser's connection: for looking, and for breaking things on purpose.
+    pub superuser: PgConnectOptions,
+}
+
+impl Database {
+    /// A fresh one with the schema and nothing in it.
+    pub async fn fresh() -> Self {
+        let environment = environment();
+        let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        let mut connection = environment.superuser.clone().database("postgres").connect().await.unwrap();
+        connection
+            .execute(AssertSqlSafe(format!(
+                "create database {name} template template_aicos owner aicos_owner"
+            )))
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+        Self {
+            serve: environment.serve.clone().database(&name),
+            owner: environment.owner.clone().database(&name),
+            superuser: environment.superuser.clone().database(&name),
+            name,
+        }
+    }
+
+    /// A connection that sees everything.
+    pub async fn superuser(&self) -> PgConnection {
+        self.superuser.connect().await.unwrap()
+    }
+
+    /// A connection of the serving role, outside of any doorway.
+    pub async fn serving(&self) -> PgConnection {
+        self.serve.connect().await.unwrap()
+    }
+}
+
+/// Cheap hashing, and limits that no ordinary test meets.
+pub fn tuning() -> Tuning {
+    let many = 1_000_000_000;
+    Tuning {
+        hashing: HashSettings { cost: Cost::CHEAP, parallel: 4, waiting: 10_000 },
+        throttle: ThrottleSettings { per_account_and_address: many, per_account: many, per_address: many },
+        limiter: LimiterSettings { caller_points: many, address_points: many },
+        pool: PoolSettings::default(),
+        ..Tuning::default()
+    }
+}
+
+/// The settings of a test's server.
+pub fn config() -> Config {
+    let settings = Settings {
+        data_dir: Some(environment().data_dir.join("server")),
+        public_url: Some("http://localhost:8000".parse().unwrap()),
+        database_connections: Some(8),
+        ..Settings::default()
+    };
+    std::fs::create_dir_all(environment().data_dir.join("server")).unwrap();
+    settings.check().unwrap()
+}
+
+/// A server, called in process.
+pub struct Server {
+    /// Its database.
+    pub database: Database,
+    /// What serves.
+    pub app: App,
+}
+
+impl Server {
+    /// A server with the usual settings on a fresh database.
+    pub async fn start() -> Self {
+        Self::with(config(), tuning()).await
+    }
+
+    /// A server with other settings.
+    pub async fn with(config: Config, tuning: Tuning) -> Self {
+        let database = Database::fresh().await;
+        let app = App::start(&config, database.serve.clone(), tuning).await.unwrap();
+        Self { database, app }
+    }
+
+    /// Somebody without a credential.
+    pub fn anonymous(&self) -> Client<'_> {
+        Client { server: self, headers: HeaderMap::new() }
+    }
+
+    /// Somebody with an access token.
+    pub fn bearer(&self, token: &str) -> Client<'_> {
+        self.anonymous().header("authorization", &format!("Bearer {token}"))
+    }
+
+    /// A program with an API key.
+    pub fn key(&self, secret: &str) -> Client<'_> {
+        self.anonymous().header("x-api-key", secret)
+    }
+
+    /// Sends any request.
+    pub async fn send(&self, mut request: Request<Body>) -> (StatusCode, HeaderMap, Vec<u8>) {
+        let peer: std::net::SocketAddr = "203.0.113.7:50000".parse().unwrap();
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let response = self.app.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        (parts.status, parts.headers, bytes.to_vec())
+    }
+}
+
+/// Somebody who calls.
+#[derive(Clone)]
+pub struct Client<'a> {
+    server: &'a Server,
+    headers: HeaderMap,
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The body.
+    pub body: Value,
+}
+
+impl<'a> Client<'a> {
+    /// The same caller with one more header.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        let name: HeaderName = name.parse().unwrap();
+        self.headers.insert(name, HeaderValue::from_str(value).unwrap());
+        self
+    }
+
+    /// Sends a document with variables.
+    pub async fn send(&self, query: &str, variables: Value) -> Answer {
+        let body = json!({"query": query, "variables": variables}).to_string();
+        let mut request = Request::post("/graphql").header("content-type", "application/json");
+        if let Some(headers) = request.headers_mut() {
+            headers.extend(self.headers.clone());
+        }
+        let (status, _, bytes) = self.server.send(request.body(Body::from(body)).unwrap()).await;
+        let body = serde_json::from_slice(&bytes)
+            .unwrap_or_else(|_| panic!("not JSON: {status} {}", String::from_utf8_lossy(&bytes)));
+        Answer { status, body }
+    }
+
+    /// Sends a document, and expects data without errors.
+    pub async fn ok(&self, query: &str, variables: Value) -> Value {
+        let answer = self.send(query, variables).await;
+        assert!(answer.body.get("errors").is_none(), "{query}\n{:#}", answer.body);
+        answer.body["data"].clone()
+    }
+
+    /// Sends a mutation with one root field and one input, and expects its payload without `userErrors`.
+    /// `selection` is what is read of the payload.
+    pub async fn mutate(&self, field: &str, input: Value, selection: &str) -> Value {
+        let payload = self.try_mutate(field, input, selection).await;
+        assert_eq!(payload["userErrors"], json!([]), "{field}: {payload:#}");
+        payload
+    }
+
+    /// The same, with `userErrors` as they come.
+    pub async fn try_mutate(&self, field: &str, input: Value, selection: &str) -> Value {
+        let document = mutation(field, selection);
+        self.ok(&document, json!({"input": input})).await[field].clone()
+    }
+
+    /// The code of the first of the payload's `userErrors`.
+    pub async fn fault(&self, field: &str, input: Value) -> String {
+        let payload = self.try_mutate(field, input, "").await;
+        payload["userErrors"][0]["code"].as_str().unwrap_or_else(|| panic!("{field}: {payload:#}")).to_owned()
+    }
+
+    /// The code of the first top-level error.
+    pub async fn refusal(&self, query: &str, variables: Value) -> String {
+        let answer = self.send(query, variables).await;
+        answer.code().unwrap_or_else(|| panic!("not refused: {:#}", answer.body)).to_owned()
+    }
+}
+
+impl Answer {
+    /// The code of the first top-level error.
+    pub fn code(&self) -> Option<&str> {
+        self.body["errors"][0]["extensions"]["code"].as_str()
+    }
+}
+
+/// A mutation's document: its one root field, its input as a variable, and `userErrors` always.
+pub fn mutation(field: &str, selection: &str) -> String {
+    let mut type_name = field.to_owned();
+    type_name[..1].make_ascii_uppercase();
+    format!(
+        "mutation($input: {type_name}Input!) {{ {field}(input: $input) {{ {selection} userErrors {{ __typename code message field }} }} }}"
+    )
+}
