@@ -5,6 +5,7 @@
 
 mod support;
 
+mod catalogue;
 mod flows;
 mod mail;
 mod schema;
