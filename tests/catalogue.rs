@@ -1,6 +1,7 @@
 //! What the database's catalogue has to say: rules that hold for every table, also for the next one.
 
 mod isolation;
+mod rights;
 
 use std::collections::BTreeMap;
 
