@@ -6,6 +6,7 @@
 mod support;
 
 mod catalogue;
+mod doorway;
 mod flows;
 mod mail;
 mod schema;

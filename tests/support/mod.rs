@@ -2,6 +2,7 @@
 
 pub mod cast;
 pub mod fixture;
+pub mod visitor;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
