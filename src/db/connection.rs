@@ -65,8 +65,9 @@ pub(super) struct Connection {
 
 /// Takes a connection from the pool.
 pub(super) async fn take(pool: &Pool<Connections>) -> Result<Connection> {
+    // Whatever keeps a connection from being opened, it is not the request's fault: later it may work.
     let object = pool.get().await.map_err(|error| match error {
-        PoolError::Backend(error) => Error::from(error),
+        PoolError::Backend(error) => Error::unavailable(error),
         other => Error::unavailable(anyhow::anyhow!("no database connection: {other}")),
     })?;
     Ok(Connection { object: Some(object), dirty: false })
