@@ -41,6 +41,7 @@ pub async fn run(
         "PostgreSQL 15 or newer is needed; this one reports {version}. Upgrade it first."
     );
     ensure_roles(connection).await?;
+    ensure_membership(connection).await?;
 
     let before = applied(connection).await.unwrap_or_default();
     let missing = MIGRATIONS.iter().filter(|m| !before.contains(&m.version)).count();
@@ -72,6 +73,28 @@ async fn ensure_roles(connection: &mut PgConnection) -> anyhow::Result<()> {
         "The roles aicos_owner, aicos_app and aicos_gate do not all exist, and DATABASE_OWNER_URL may not create \
          roles. Run this once as an administrator, give the two LOGIN roles passwords, then start again:\n\n{ROLES_SQL}"
     )
+}
+
+/// Handing the definer functions to the gate takes a member of it. `aicos_owner` is one; an owner of another name becomes
+/// one here, or says what is missing.
+async fn ensure_membership(connection: &mut PgConnection) -> anyhow::Result<()> {
+    let (role, member, may): (String, bool, bool) = sqlx::query_as(
+        "select rolname::text, pg_has_role(oid, 'aicos_gate', 'member'), rolcreaterole
+         from pg_roles where rolname = current_user",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if member {
+        return Ok(());
+    }
+    let granted =
+        if may { connection.execute("grant aicos_gate to current_user").await.is_ok() } else { false };
+    ensure!(
+        granted,
+        "The role `{role}` of DATABASE_OWNER_URL is not a member of aicos_gate. Put `aicos_owner` into \
+         DATABASE_OWNER_URL, or run this once as an administrator: `grant aicos_gate to \"{role}\"`"
+    );
+    Ok(())
 }
 
 async fn applied(connection: &mut PgConnection) -> sqlx::Result<Vec<i64>> {
