@@ -106,6 +106,8 @@ async fn applied(connection: &mut PgConnection) -> sqlx::Result<Vec<i64>> {
 /// Creates the hot functions that are missing or differ, and drops those that this binary does not know.
 async fn create_hot_functions(connection: &mut PgConnection, hot: &[&Hot]) -> anyhow::Result<()> {
     let mut transaction = connection.begin().await?;
+    // Servers that start together wait here for each other; the later ones then find everything in its place.
+    transaction.execute("select pg_advisory_xact_lock(hashtextextended('aicos.hot_functions', 0))").await?;
     let existing: Vec<(String, String, String)> = sqlx::query_as(
         "select proname::text, oid::regprocedure::text, prosrc from pg_proc \
          where pronamespace = 'app'::regnamespace and proname like 'hot\\_%'",
