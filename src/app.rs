@@ -236,6 +236,7 @@ impl App {
         let pool = PoolSettings { size: config.connections, ..tuning.pool.clone() };
         let db = Db::open(serve, &pool)?;
         db.check().await?;
+        db.check_functions(HOT_QUERIES).await?;
         let identity = identity(config, db.clone(), &tuning).await?;
         let disclosure =
             Disclosure { introspection: config.introspection, suggestions: config.introspection };

@@ -140,32 +140,81 @@ async fn create_hot_functions(connection: &mut PgConnection, hot: &[&Hot]) -> an
     Ok(())
 }
 
+/// The first hot function that is missing or is not this binary's.
+pub(crate) async fn stale_function(
+    connection: &mut PgConnection,
+    hot: &[&Hot],
+) -> sqlx::Result<Option<&'static str>> {
+    let functions: Vec<(String, String)> = sqlx::query_as(
+        "select proname::text, prosrc from pg_proc where pronamespace = 'app'::regnamespace and proname like 'hot\\_%'",
+    )
+    .fetch_all(connection)
+    .await?;
+    let stale = hot.iter().find(|hot| {
+        let name = format!("hot_{}", hot.name);
+        !functions.iter().any(|(known, source)| *known == name && *source == hot.definition().source)
+    });
+    Ok(stale.map(|hot| hot.name))
+}
+
+/// Roles of PostgreSQL's own whose members read or write past grants and policies.
+const ABOVE_GRANTS: [&str; 5] = [
+    "pg_read_all_data",
+    "pg_write_all_data",
+    "pg_read_server_files",
+    "pg_write_server_files",
+    "pg_execute_server_program",
+];
+
+/// What the catalogue says of the serving role.
+#[derive(sqlx::FromRow)]
+struct Standing {
+    role: String,
+    superuser: bool,
+    bypasses: bool,
+    makes_roles: bool,
+    replicates: bool,
+    owns: bool,
+    member_of: Option<String>,
+}
+
 /// Refuses to serve as a role that row-level security does not hold.
 ///
 /// # Errors
 /// A sentence that names the fix.
 pub(super) async fn refuse_unsafe_role(connection: &mut PgConnection) -> anyhow::Result<()> {
-    let (role, superuser, bypass, owns, member): (String, bool, bool, bool, bool) = sqlx::query_as(
-        "select r.rolname::text, r.rolsuper, r.rolbypassrls,
-            exists (select from pg_class c where c.relowner = r.oid and c.relnamespace = 'public'::regnamespace),
-            exists (select from pg_roles o where o.rolname <> r.rolname
-                and (o.rolsuper or o.rolbypassrls or o.rolname in ('aicos_owner', 'aicos_gate'))
-                and pg_has_role(r.oid, o.oid, 'member'))
+    let standing: Standing = sqlx::query_as(
+        "select r.rolname::text as role, r.rolsuper as superuser, r.rolbypassrls as bypasses,
+            r.rolcreaterole as makes_roles, r.rolreplication as replicates,
+            exists (select from pg_class c where c.relowner = r.oid and c.relnamespace = 'public'::regnamespace) as owns,
+            (select o.rolname::text from pg_roles o where o.rolname <> r.rolname
+                and (o.rolsuper or o.rolbypassrls or o.rolname in ('aicos_owner', 'aicos_gate') or o.rolname = any ($1))
+                and pg_has_role(r.oid, o.oid, 'member') order by o.rolname limit 1) as member_of
          from pg_roles r where r.rolname = current_user",
     )
+    .bind(&ABOVE_GRANTS[..])
     .fetch_one(connection)
     .await?;
-    let why = match (superuser, bypass, owns, member) {
-        (true, ..) => "is a superuser, which row-level security does not hold",
-        (_, true, ..) => "has BYPASSRLS, which row-level security does not hold",
-        (_, _, true, _) => "owns tables, so it could switch row-level security off",
-        (_, _, _, true) => "is a member of a role that owns tables or bypasses row-level security",
-        _ => return Ok(()),
+    let role = standing.role;
+    let why = if standing.superuser {
+        "is a superuser, which row-level security does not hold".to_owned()
+    } else if standing.bypasses {
+        "has BYPASSRLS, which row-level security does not hold".to_owned()
+    } else if standing.owns {
+        "owns tables, so it could switch row-level security off".to_owned()
+    } else if standing.makes_roles {
+        "may create roles, and so make itself a member of others".to_owned()
+    } else if standing.replicates {
+        "has REPLICATION, so it may copy the whole database".to_owned()
+    } else if let Some(other) = standing.member_of {
+        format!("is a member of `{other}`, which reaches past row-level security or the role's own rights")
+    } else {
+        return Ok(());
     };
     bail!(
         "The role `{role}` of DATABASE_URL {why}. Serve as `aicos_app` instead: \
-         `alter role aicos_app with login password '…'`, then put that role into DATABASE_URL and this one, if it owns \
-         the tables, into DATABASE_OWNER_URL."
+         `alter role aicos_app with login nocreaterole noreplication password '…'`, then put that role into DATABASE_URL \
+         and this one, if it owns the tables, into DATABASE_OWNER_URL."
     )
 }
 

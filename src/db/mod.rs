@@ -83,6 +83,20 @@ impl Db {
         migrate::refuse_other_schema(connection.raw()).await
     }
 
+    /// Refuses hot functions that are not this binary's: whoever serves may not create them.
+    ///
+    /// # Errors
+    /// A sentence that names the fix.
+    pub async fn check_functions(&self, hot: &[&Hot]) -> anyhow::Result<()> {
+        let mut connection = connection::take(&self.pool).await.map_err(anyhow::Error::from)?;
+        match migrate::stale_function(connection.raw(), hot).await? {
+            None => Ok(()),
+            Some(name) => anyhow::bail!(
+                "The database's function app.hot_{name} is not this binary's. Run `aicos migrate` with DATABASE_OWNER_URL."
+            ),
+        }
+    }
+
     /// Whether the database answers and has this binary's schema.
     ///
     /// # Errors
