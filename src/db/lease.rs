@@ -70,11 +70,15 @@ impl From<sqlx::Error> for Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Context {
     Tenant {
+        credential: Credential,
         organization: OrganizationId,
         version: i64,
         narrowed: Option<ProjectId>,
     },
-    Person,
+    Person {
+        user: UserId,
+        session: SessionId,
+    },
     /// For one unit of work; nobody else joins it.
     Exclusive,
 }
@@ -82,6 +86,7 @@ pub(super) enum Context {
 impl Context {
     const fn of(scope: &Scope) -> Self {
         Self::Tenant {
+            credential: scope.credential(),
             organization: scope.organization(),
             version: scope.version(),
             narrowed: scope.narrowed(),
@@ -325,7 +330,7 @@ impl Lease {
     {
         debug_assert!(call.hot.door == Door::Person);
         let mut state = self.hold().await?;
-        if state.open.as_ref() != Some(&Context::Person) {
+        if state.open != Some(Context::Person { user, session }) {
             Self::close(&mut state).await?;
         }
         let arguments = add(call.arguments.clone(), user.uuid())?;
@@ -358,9 +363,10 @@ impl Lease {
     /// `Unauthenticated` when the session is no longer alive.
     pub async fn read_person(&self, user: UserId, session: SessionId) -> Result<ReadTx<'_>, Entry> {
         let mut state = self.hold().await?;
-        if state.open != Some(Context::Person) {
+        let context = Context::Person { user, session };
+        if state.open.as_ref() != Some(&context) {
             let enter = format!("SELECT app.enter_user('{}', '{}')", user.uuid(), session.uuid());
-            Self::open(&mut state, &enter, "BEGIN READ ONLY", Context::Person).await?;
+            Self::open(&mut state, &enter, "BEGIN READ ONLY", context).await?;
         }
         Ok(ReadTx::new(state))
     }
