@@ -590,6 +590,31 @@ async fn one_lease_sees_one_context_at_a_time() {
     }
 }
 
+/// A lease serves whoever comes, one after the other: nobody joins what somebody else has opened.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_lease_serves_one_caller_at_a_time() {
+    let house = House::start().await;
+    let (acme, globex) = (&house.acme, &house.globex);
+    let lease = house.lease();
+    for visitor in [&acme.1, &globex.1, &acme.1] {
+        let mut tx = lease.read_person(visitor.user, visitor.session).await.unwrap();
+        let users: Vec<Uuid> = sqlx::query_scalar("select id from users").fetch_all(tx.conn()).await.unwrap();
+        assert_eq!(users, [visitor.user.uuid()]);
+    }
+    // A project's key and its maker, at the same version: the maker's has changed after the key was made.
+    let input = json!({"organizationId": acme.0.id, "name": "Key", "permissions": ["PROJECT_READ"], "projectId": acme.0.project});
+    let made = acme.0.owner.at(&house.server).mutate("apiKeyCreate", input, "secret").await;
+    let renew = "update memberships set role = role where user_id = $1";
+    sqlx::query(renew).bind(acme.1.user.uuid()).execute(&mut house.superuser().await).await.unwrap();
+    let key = acme.1.key(&house.server, made["secret"].as_str().unwrap()).await;
+    let maker = Visitor::of(&house.server, &acme.0.owner.token).await.scope;
+    assert_eq!(key.version(), maker.version());
+    for _ in 0..2 {
+        assert_eq!(projects(&lease, &maker).await.unwrap().len(), 2);
+        assert_eq!(projects(&lease, &key).await.unwrap().len(), 1);
+    }
+}
+
 async fn counts(superuser: &mut PgConnection) -> (i64, i64) {
     sqlx::query_as("select (select count(*) from projects), (select count(*) from audit_entries)")
         .fetch_one(superuser)
