@@ -3,8 +3,12 @@
 //! They talk to a real PostgreSQL as the role that serves. The cluster is private, made anew for each run, and stopped
 //! when the run ends.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by failing")]
+#![expect(clippy::missing_panics_doc, reason = "helpers of tests fail the test")]
+
 mod support;
 
 mod flows;
 mod mail;
 mod schema;
+mod tidy;

@@ -211,15 +211,12 @@ pub async fn connection(
     let word = serde_json::to_string(&filter).map_err(Error::internal)?;
     let seal = door.seal(&["auditLog", &organization.to_string(), &word]);
     let page = args.read(&seal)?;
-    let slice = match super::newest(&page, &filter)? {
-        Some(call) => {
-            let rows = door.call(organization, Action::AuditRead, call).await?;
-            page.slice(rows.into_iter().map(|row| row.read(organization)).collect::<Result<Vec<_>>>()?)
-        }
-        None => {
-            let mut tx = door.read(organization, Action::AuditRead).await?;
-            super::list(&mut tx, organization, &page, &filter).await?
-        }
+    let slice = if let Some(call) = super::newest(&page, &filter)? {
+        let rows = door.call(organization, Action::AuditRead, call).await?;
+        page.slice(rows.into_iter().map(|row| row.read(organization)).collect::<Result<Vec<_>>>()?)
+    } else {
+        let mut tx = door.read(organization, Action::AuditRead).await?;
+        super::list(&mut tx, organization, &page, &filter).await?
     };
     let count: Counter = Box::new(move |ctx| {
         let filter = filter.clone();

@@ -4,7 +4,6 @@
 //! Its resolvers share one read-only transaction per organization, opened when the first of them needs it; a resolver of
 //! another organization ends it and opens its own.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use deadpool::managed::Pool;
@@ -58,7 +57,7 @@ impl From<Entry> for Error {
 
 impl From<sqlx::Error> for Entry {
     fn from(error: sqlx::Error) -> Self {
-        match error.as_database_error().and_then(|error| error.code()).as_deref() {
+        match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
             Some("AC001") => Self::Failed(Error::Unauthenticated(Refusal::NotAccepted)),
             Some("AC002" | "AC003") => Self::Stale,
             _ => Self::Failed(error.into()),
@@ -402,8 +401,8 @@ impl Lease {
     }
 
     /// Gives the connection back early, for work that now waits for something else.
-    pub fn release(&self) -> impl Future<Output = ()> + '_ {
-        async { *self.state.lock().await = State::default() }
+    pub async fn release(&self) {
+        *self.state.lock().await = State::default();
     }
 }
 

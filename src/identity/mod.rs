@@ -466,9 +466,10 @@ impl Identity {
                 return Err(wrong_credentials("password"));
             }
         };
-        let upgraded = match verified.needs_upgrade {
-            true => Some(self.hasher.rehash(password.expose_secret()).await?),
-            false => None,
+        let upgraded = if verified.needs_upgrade {
+            Some(self.hasher.rehash(password.expose_secret()).await?)
+        } else {
+            None
         };
         if let Some(account) = account {
             self.throttle.forgive(Attempt::SignIn, account, ip.as_deref());
