@@ -10,5 +10,7 @@ mod support;
 
 mod flows;
 mod mail;
+mod readme;
 mod schema;
+mod statements;
 mod tidy;

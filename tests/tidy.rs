@@ -140,7 +140,11 @@ fn stores_neither_begin_nor_commit() {
 #[test]
 fn the_doors_that_skip_a_check_are_used_where_the_check_was_made() {
     only_in("Scope::mint(", &["identity/", "access/mod.rs"], "Only identity/ makes scopes.");
-    only_in(".identify(", &["identity/", "db/", "postgres/"], "Only identity/ knows who has proved who they are.");
+    only_in(
+        ".identify(",
+        &["identity/", "db/", "postgres/"],
+        "Only identity/ knows who has proved who they are.",
+    );
     let founders = ["identity/mod.rs", "organizations/graphql.rs", "invitations/mod.rs", "db/"];
     only_in(".step_into(", &founders, "Only founding and joining step into an organization.");
     only_in(

@@ -129,6 +129,12 @@ impl Database {
         }
     }
 
+    /// The serving role's connection as an address.
+    pub fn serve_url(&self) -> String {
+        let socket = self.serve.get_socket().map(|path| path.display().to_string()).unwrap_or_default();
+        format!("postgres://aicos_app:{PASSWORD}@localhost/{}?host={socket}", self.name)
+    }
+
     /// A connection that sees everything.
     pub async fn superuser(&self) -> PgConnection {
         self.superuser.connect().await.unwrap()
