@@ -194,7 +194,7 @@ impl ApiKeyMutation {
                 .write_within(organization, project, Action::ApiKeyCreate)
                 .await
                 .map_err(not_found_at(if project.is_some() { "projectId" } else { "organizationId" }))?;
-            let scope = door.scope(organization).await?;
+            let scope = tx.scope()?;
             let made = super::create(&mut tx, &scope, new, key.as_ref()).await?;
             if made.secret.is_some() {
                 let target = Target::api_key(made.key.id).within(project);
@@ -226,7 +226,7 @@ impl ApiKeyMutation {
                 .write_within(organization, project, Action::ApiKeyRotate)
                 .await
                 .map_err(not_found_at("id"))?;
-            let scope = door.scope(organization).await?;
+            let scope = tx.scope()?;
             let made = super::rotate(&mut tx, &scope, id, input.grace_seconds).await?;
             let changes =
                 Changes::made(&serde_json::json!({"secret": Redacted, "graceSeconds": input.grace_seconds}));

@@ -215,7 +215,7 @@ impl Lease {
     ///
     /// # Errors
     /// As [`Lease::read`]; the organization as a whole must allow the action.
-    pub async fn write(&self, scope: &Scope, action: Action) -> Result<WriteTx<'_>, Entry> {
+    pub async fn write(&self, scope: &Arc<Scope>, action: Action) -> Result<WriteTx<'_>, Entry> {
         scope.require(action)?;
         self.write_anyway(scope, action).await
     }
@@ -226,7 +226,7 @@ impl Lease {
     /// As [`Lease::read`]; the project must allow the action.
     pub async fn write_in(
         &self,
-        scope: &Scope,
+        scope: &Arc<Scope>,
         project: ProjectId,
         action: Action,
     ) -> Result<WriteTx<'_>, Entry> {
@@ -234,23 +234,23 @@ impl Lease {
         self.write_anyway(scope, action).await
     }
 
-    async fn write_anyway(&self, scope: &Scope, action: Action) -> Result<WriteTx<'_>, Entry> {
+    async fn write_anyway(&self, scope: &Arc<Scope>, action: Action) -> Result<WriteTx<'_>, Entry> {
         if scope.is_deleted() && action != Action::OrganizationRestore {
             return Err(Entry::Failed(Error::NotFound));
         }
         let mut state = self.hold().await?;
         Self::open(&mut state, &enter_sql(scope), "BEGIN", Context::Exclusive).await?;
-        Ok(WriteTx::new(state, &self.facts, scope.organization(), action, scope.credential(), scope.role()))
+        Ok(WriteTx::new(state, &self.facts, Arc::clone(scope), action))
     }
 
     /// Leaves the row of a refusal: its own unit of work, after what was refused has been rolled back.
     ///
     /// # Errors
     /// When the row cannot be written.
-    pub async fn record_refusal(&self, scope: &Scope, action: Action, target: Target) -> Result<()> {
+    pub async fn record_refusal(&self, scope: &Arc<Scope>, action: Action, target: Target) -> Result<()> {
         let mut state = self.hold().await?;
         Self::open(&mut state, &enter_sql(scope), "BEGIN", Context::Exclusive).await?;
-        WriteTx::new(state, &self.facts, scope.organization(), action, scope.credential(), scope.role())
+        WriteTx::new(state, &self.facts, Arc::clone(scope), action)
             .refuse(Record { target, changes: Changes::none() })
             .await
     }

@@ -98,6 +98,9 @@ impl RequestContext {
     }
 }
 
+const TWO_TENANTS: &str =
+    "This names another organization than the header X-Organization. Send one of them, or the same twice.";
+
 /// Shortcuts for resolvers.
 pub trait ContextExt<'a> {
     /// The request's door.
@@ -114,6 +117,14 @@ impl Door {
     /// The door of one request.
     pub fn new(identity: Arc<Identity>, intent: Intent, lease: Lease) -> Self {
         Self { identity, intent, newcomer: OnceLock::new(), lease, scopes: Mutex::default() }
+    }
+
+    /// A door of its own for the same caller, for work that goes on after the answer: it holds no connection of the
+    /// request's.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        let lease = self.identity.lease(self.lease.facts().clone());
+        Self::new(Arc::clone(&self.identity), self.intent.clone(), lease)
     }
 
     /// Signing in, tokens and mail.
@@ -207,21 +218,32 @@ impl Door {
         Ok(self.identity.scope_by_slug(&self.lease, caller, slug).await?.organization())
     }
 
-    /// The organization that an argument names. It must not contradict `X-Organization`.
+    /// The organization that a mutation's input names. It must not contradict `X-Organization`.
     ///
     /// # Errors
     /// A fault at `field`.
     pub async fn named(&self, field: &str, id: OrganizationId) -> Result<OrganizationId> {
-        if self.intent.organization.is_some() && self.tenant().await.ok() != Some(id) {
-            return Err(Error::fault(Fault::at(
-                FaultCode::Invalid,
-                field,
-                format!(
-                    "`{field}` names another organization than the header X-Organization. Send one of them."
-                ),
-            )));
+        if self.contradicts(id).await {
+            Err(Error::fault(Fault::at(FaultCode::Invalid, field, TWO_TENANTS)))
+        } else {
+            Ok(id)
         }
-        Ok(id)
+    }
+
+    /// The organization that a query's argument names. It must not contradict `X-Organization`.
+    ///
+    /// # Errors
+    /// A fault of the argument.
+    pub async fn argued(&self, argument: &str, id: OrganizationId) -> Result<OrganizationId> {
+        if self.contradicts(id).await {
+            Err(Error::fault(Fault::of(FaultCode::Invalid, argument, TWO_TENANTS)))
+        } else {
+            Ok(id)
+        }
+    }
+
+    async fn contradicts(&self, id: OrganizationId) -> bool {
+        self.intent.organization.is_some() && self.tenant().await.ok() != Some(id)
     }
 
     /// The scope in an organization, from the request, the cache or the database.
@@ -562,10 +584,11 @@ pub fn page_args(
 /// A fault at `field`.
 pub fn read_id<T: WireId>(field: &str, id: &ID) -> Result<T> {
     id.parse().map_err(|error: crate::id::ParseIdError| {
-        Error::fault(Fault {
-            field: Some(vec![field.to_owned()]),
-            ..Fault::new(FaultCode::Invalid, format!("`{field}` is not an id of this kind: {error}."))
-        })
+        Error::fault(Fault::of(
+            FaultCode::Invalid,
+            field,
+            format!("`{field}` is not an id of this kind: {error}."),
+        ))
     })
 }
 

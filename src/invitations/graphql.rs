@@ -1,7 +1,5 @@
 //! Invitations, as the schema shows them.
 
-use std::sync::Arc;
-
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
@@ -245,7 +243,7 @@ async fn mail_later(
     row: &super::Invitation,
     secret: Option<&SecretString>,
 ) -> Result<()> {
-    let door = Arc::clone(ctx.door());
+    let door = ctx.door();
     let Some(secret) = secret.filter(|_| door.identity().mailer().is_configured()) else { return Ok(()) };
     let name = loader::organization(ctx, organization).await?.map(|row| row.name).unwrap_or_default();
     let inviter = match door.caller()?.credential.key() {
@@ -260,6 +258,7 @@ async fn mail_later(
         expires_at: row.expires_at,
     };
     let (id, email, project) = (row.id, row.email.clone(), row.project);
+    let door = door.apart();
     tokio::spawn(async move {
         let sent = door.identity().send(&email, message).await;
         let noted = async {
@@ -329,7 +328,7 @@ impl InvitationMutation {
                 .write_within(organization, project, Action::InvitationCreate)
                 .await
                 .map_err(not_found_at(if project.is_some() { "projectId" } else { "organizationId" }))?;
-            let scope = door.scope(organization).await?;
+            let scope = tx.scope()?;
             let configured = door.identity().mailer().is_configured();
             let made = super::create(&mut tx, &scope, new, configured, key.as_ref()).await?;
             let row = made.invitation;
@@ -451,7 +450,7 @@ impl InvitationMutation {
                 .write_within(organization, project, Action::InvitationResend)
                 .await
                 .map_err(not_found_at("id"))?;
-            let scope = door.scope(organization).await?;
+            let scope = tx.scope()?;
             let configured = door.identity().mailer().is_configured();
             let (row, secret) = super::resend(&mut tx, &scope, id, configured).await?;
             let changes =

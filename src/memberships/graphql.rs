@@ -153,7 +153,7 @@ impl MembershipMutation {
             let organization = door.tenant().await.map_err(not_found_at("id"))?;
             let mut tx =
                 door.write(organization, Action::MembershipUpdate).await.map_err(not_found_at("id"))?;
-            let scope = door.scope(organization).await?;
+            let scope = tx.scope()?;
             let (row, changes) = super::set_role(&mut tx, &scope, id, input.role).await?;
             tx.commit(Record::with(Target::membership(id), changes)).await?;
             Ok(MembershipUpdatePayload {
@@ -185,7 +185,7 @@ impl MembershipMutation {
             };
             let action = if own { Action::MembershipLeave } else { Action::MembershipDelete };
             let mut tx = door.write_on(organization, action, input.id.to_string()).await?;
-            let scope = door.scope(organization).await?;
+            let scope = tx.scope()?;
             let changes = super::remove(&mut tx, &scope, id).await?;
             tx.commit(Record::with(Target::membership(id), changes)).await?;
             let viewer = match door.user() {

@@ -495,9 +495,9 @@ impl OrganizationQuery {
                 ))
                 .into());
             }
-            (Some(id), None) => door.named("id", read_id("id", id)?).await?,
+            (Some(id), None) => door.argued("id", read_id("id", id)?).await?,
             (None, Some(slug)) => match visible(door.by_slug(slug).await)? {
-                Some(id) => door.named("slug", id).await?,
+                Some(id) => door.argued("slug", id).await?,
                 None => return Ok(None),
             },
             (None, None) => match visible(door.tenant().await)? {

@@ -592,7 +592,7 @@ impl ProjectMutation {
             let organization = door.tenant().await.map_err(&missing)?;
             let mut tx =
                 door.write_in(organization, project, Action::ProjectMemberSet).await.map_err(&missing)?;
-            let scope = door.scope(organization).await?;
+            let scope = tx.scope()?;
             let (row, changes) = super::change_member(&mut tx, &scope, project, user, input.role).await?;
             let target = Target::project_member(ProjectMemberId { project, user });
             tx.commit(Record::with(target, changes)).await?;
