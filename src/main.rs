@@ -7,8 +7,9 @@ use std::time::Instant;
 use aicos::app::{self, App, Prepared, Tuning};
 use aicos::config::{Config, Settings};
 use aicos::db::{Db, PoolSettings};
+use aicos::error::Error;
 use aicos::{doctor, graphql, identity, telemetry};
-use anyhow::Context as _;
+use anyhow::bail;
 use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret as _;
 
@@ -213,7 +214,10 @@ async fn chore(command: Command, config: &Config, prepared: &Prepared) -> anyhow
         }
         Command::User(UserCommand::ResetLink { email }) => {
             let identity = app::identity(config, db, &Tuning::default()).await?;
-            let link = identity.reset_link(&email).await.with_context(|| format!("no link for {email}"))?;
+            let link = match identity.reset_link(&email).await {
+                Err(Error::NotFound) => bail!("There is no account with the address {email}."),
+                made => made?,
+            };
             println!("{}", link.expose_secret());
         }
         Command::Serve | Command::Schema | Command::Doctor => {}

@@ -16,7 +16,7 @@ use super::connection::{self, Connection, Connections};
 use super::hot::{Call, Door};
 use super::tx::{AnonymousTx, Changes, PersonTx, ReadTx, Record, Target, WriteTx};
 use crate::access::{Action, Credential, Scope};
-use crate::error::{Error, Refusal, Result};
+use crate::error::{Error, Fault, FaultCode, Refusal, Result};
 use crate::id::{AuditEntryId, OrganizationId, ProjectId, SessionId, UserId};
 
 /// What is written beside every change: where the request came from.
@@ -235,9 +235,7 @@ impl Lease {
     }
 
     async fn write_anyway(&self, scope: &Arc<Scope>, action: Action) -> Result<WriteTx<'_>, Entry> {
-        if scope.is_deleted() && action != Action::OrganizationRestore {
-            return Err(Entry::Failed(Error::NotFound));
-        }
+        refuse_deleted(scope, action)?;
         let mut state = self.hold().await?;
         Self::open(&mut state, &enter_sql(scope), "BEGIN", Context::Exclusive).await?;
         Ok(WriteTx::new(state, &self.facts, Arc::clone(scope), action))
@@ -288,9 +286,7 @@ impl Lease {
     {
         debug_assert!(call.hot.door == Door::Write);
         scope.require(action)?;
-        if scope.is_deleted() {
-            return Err(Entry::Failed(Error::NotFound));
-        }
+        refuse_deleted(scope, action)?;
         let mut state = self.hold().await?;
         Self::close(&mut state).await?;
         let credential = scope.credential();
@@ -404,6 +400,15 @@ impl Lease {
     pub async fn release(&self) {
         *self.state.lock().await = State::default();
     }
+}
+
+/// A deleted organization is there for its owners to look at and to bring back, and for nothing else.
+fn refuse_deleted(scope: &Scope, action: Action) -> Result<()> {
+    if !scope.is_deleted() || action == Action::OrganizationRestore {
+        return Ok(());
+    }
+    let message = "This organization is deleted. Bring it back with `organizationRestore` first.";
+    Err(Error::fault(Fault::new(FaultCode::Conflict, message)))
 }
 
 fn add<'q, T>(mut arguments: PgArguments, value: T) -> Result<PgArguments>
