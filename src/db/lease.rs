@@ -73,7 +73,7 @@ pub(super) enum Context {
         version: i64,
         narrowed: Option<ProjectId>,
     },
-    Person,
+    Person(UserId, SessionId),
     /// For one unit of work; nobody else joins it.
     Exclusive,
 }
@@ -235,8 +235,9 @@ impl Lease {
     }
 
     async fn write_anyway(&self, scope: &Scope, action: Action) -> Result<WriteTx<'_>, Entry> {
+        // The scope may be older than a restore: it is made again before the organization counts as gone.
         if scope.is_deleted() && action != Action::OrganizationRestore {
-            return Err(Entry::Failed(Error::NotFound));
+            return Err(Entry::Stale);
         }
         let mut state = self.hold().await?;
         Self::open(&mut state, &enter_sql(scope), "BEGIN", Context::Exclusive).await?;
@@ -289,7 +290,7 @@ impl Lease {
         debug_assert!(call.hot.door == Door::Write);
         scope.require(action)?;
         if scope.is_deleted() {
-            return Err(Entry::Failed(Error::NotFound));
+            return Err(Entry::Stale);
         }
         let mut state = self.hold().await?;
         Self::close(&mut state).await?;
@@ -324,7 +325,7 @@ impl Lease {
     {
         debug_assert!(call.hot.door == Door::Person);
         let mut state = self.hold().await?;
-        if state.open.as_ref() != Some(&Context::Person) {
+        if state.open != Some(Context::Person(user, session)) {
             Self::close(&mut state).await?;
         }
         let arguments = add(call.arguments.clone(), user.uuid())?;
@@ -357,9 +358,9 @@ impl Lease {
     /// `Unauthenticated` when the session is no longer alive.
     pub async fn read_person(&self, user: UserId, session: SessionId) -> Result<ReadTx<'_>, Entry> {
         let mut state = self.hold().await?;
-        if state.open != Some(Context::Person) {
+        if state.open != Some(Context::Person(user, session)) {
             let enter = format!("SELECT app.enter_user('{}', '{}')", user.uuid(), session.uuid());
-            Self::open(&mut state, &enter, "BEGIN READ ONLY", Context::Person).await?;
+            Self::open(&mut state, &enter, "BEGIN READ ONLY", Context::Person(user, session)).await?;
         }
         Ok(ReadTx::new(state))
     }
