@@ -13,4 +13,5 @@ mod mail;
 mod readme;
 mod schema;
 mod statements;
+mod tenancy;
 mod tidy;

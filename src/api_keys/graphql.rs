@@ -278,6 +278,11 @@ async fn place(ctx: &Context<'_>, id: ApiKeyId) -> Result<(OrganizationId, Optio
     let organization = door.tenant().await.map_err(&missing)?;
     let mut tx = door.read(organization, Action::ApiKeyList).await.map_err(&missing)?;
     let row = super::find(&mut tx, id).await?.ok_or(Error::NotFound).map_err(&missing)?;
+    drop(tx);
+    // A role in another project lets nobody know what there is.
+    if !door.scope(organization).await?.may_see(row.project, Action::ApiKeyList.permission()) {
+        return Err(missing(Error::NotFound));
+    }
     Ok((organization, row.project))
 }
 

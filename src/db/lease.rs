@@ -16,7 +16,7 @@ use super::connection::{self, Connection, Connections};
 use super::hot::{Call, Door};
 use super::tx::{AnonymousTx, Changes, PersonTx, ReadTx, Record, Target, WriteTx};
 use crate::access::{Action, Credential, Scope};
-use crate::error::{Error, Fault, FaultCode, Refusal, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::id::{AuditEntryId, OrganizationId, ProjectId, SessionId, UserId};
 
 /// What is written beside every change: where the request came from.
@@ -73,7 +73,7 @@ pub(super) enum Context {
         version: i64,
         narrowed: Option<ProjectId>,
     },
-    Person,
+    Person(UserId, SessionId),
     /// For one unit of work; nobody else joins it.
     Exclusive,
 }
@@ -235,7 +235,6 @@ impl Lease {
     }
 
     async fn write_anyway(&self, scope: &Arc<Scope>, action: Action) -> Result<WriteTx<'_>, Entry> {
-        refuse_deleted(scope, action)?;
         let mut state = self.hold().await?;
         Self::open(&mut state, &enter_sql(scope), "BEGIN", Context::Exclusive).await?;
         Ok(WriteTx::new(state, &self.facts, Arc::clone(scope), action))
@@ -286,7 +285,6 @@ impl Lease {
     {
         debug_assert!(call.hot.door == Door::Write);
         scope.require(action)?;
-        refuse_deleted(scope, action)?;
         let mut state = self.hold().await?;
         Self::close(&mut state).await?;
         let credential = scope.credential();
@@ -320,7 +318,7 @@ impl Lease {
     {
         debug_assert!(call.hot.door == Door::Person);
         let mut state = self.hold().await?;
-        if state.open.as_ref() != Some(&Context::Person) {
+        if state.open != Some(Context::Person(user, session)) {
             Self::close(&mut state).await?;
         }
         let arguments = add(call.arguments.clone(), user.uuid())?;
@@ -353,9 +351,9 @@ impl Lease {
     /// `Unauthenticated` when the session is no longer alive.
     pub async fn read_person(&self, user: UserId, session: SessionId) -> Result<ReadTx<'_>, Entry> {
         let mut state = self.hold().await?;
-        if state.open != Some(Context::Person) {
+        if state.open != Some(Context::Person(user, session)) {
             let enter = format!("SELECT app.enter_user('{}', '{}')", user.uuid(), session.uuid());
-            Self::open(&mut state, &enter, "BEGIN READ ONLY", Context::Person).await?;
+            Self::open(&mut state, &enter, "BEGIN READ ONLY", Context::Person(user, session)).await?;
         }
         Ok(ReadTx::new(state))
     }
@@ -400,15 +398,6 @@ impl Lease {
     pub async fn release(&self) {
         *self.state.lock().await = State::default();
     }
-}
-
-/// A deleted organization is there for its owners to look at and to bring back, and for nothing else.
-fn refuse_deleted(scope: &Scope, action: Action) -> Result<()> {
-    if !scope.is_deleted() || action == Action::OrganizationRestore {
-        return Ok(());
-    }
-    let message = "This organization is deleted. Bring it back with `organizationRestore` first.";
-    Err(Error::fault(Fault::new(FaultCode::Conflict, message)))
 }
 
 fn add<'q, T>(mut arguments: PgArguments, value: T) -> Result<PgArguments>

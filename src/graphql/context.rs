@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use async_graphql::dataloader::DataLoader;
@@ -58,8 +59,23 @@ pub struct Intent {
 #[derive(Debug, Clone)]
 struct Held {
     scope: Arc<Scope>,
-    /// Whether the database said so in this request.
-    fresh: bool,
+    /// Whether the database said so in this request. Set without a lock: a transaction may be open meanwhile.
+    fresh: Arc<AtomicBool>,
+}
+
+impl Held {
+    fn new(scope: Arc<Scope>, fresh: bool) -> Self {
+        Self { scope, fresh: Arc::new(AtomicBool::new(fresh)) }
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.fresh.load(Ordering::Relaxed)
+    }
+
+    /// The database has verified the scope: from now on in this request it is as good as one just made.
+    fn confirm(&self) {
+        self.fresh.store(true, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -201,7 +217,7 @@ impl Door {
                 let scope = self.identity.scope_by_slug(&self.lease, caller, slug).await?;
                 let id = scope.organization();
                 let scope = self.narrow(scope).await?;
-                scopes.held.insert(id, Held { scope, fresh: true });
+                scopes.held.insert(id, Held::new(scope, true));
                 Some(id)
             }
         };
@@ -257,14 +273,14 @@ impl Door {
     async fn held(&self, organization: OrganizationId, renew: bool) -> Result<Held> {
         let mut scopes = self.scopes.lock().await;
         if let Some(held) = scopes.held.get(&organization)
-            && (!renew || held.fresh)
+            && (!renew || held.is_fresh())
         {
             return Ok(held.clone());
         }
         let caller = self.caller()?;
         let (scope, fresh) =
             self.identity.scope(&self.lease, caller, self.intent.presented, organization, renew).await?;
-        let held = Held { scope: self.narrow(scope).await?, fresh };
+        let held = Held::new(self.narrow(scope).await?, fresh);
         scopes.held.insert(organization, held.clone());
         Ok(held)
     }
@@ -287,14 +303,14 @@ impl Door {
         &self,
         organization: OrganizationId,
         check: impl Fn(&Scope) -> Result<()>,
-    ) -> Result<Arc<Scope>> {
+    ) -> Result<Held> {
         let held = self.held(organization, false).await?;
         match check(&held.scope) {
-            Ok(()) => Ok(held.scope),
-            Err(refused) if held.fresh => Err(refused),
+            Ok(()) => Ok(held),
+            Err(refused) if held.is_fresh() => Err(refused),
             Err(_) => {
                 let held = self.held(organization, true).await?;
-                check(&held.scope).map(|()| held.scope)
+                check(&held.scope).map(|()| held)
             }
         }
     }
@@ -304,7 +320,7 @@ impl Door {
     /// # Errors
     /// When the database does not answer.
     pub async fn may(&self, organization: OrganizationId, permission: Permission) -> Result<bool> {
-        self.ask(organization, |scope| scope.may(permission)).await
+        self.asks(organization, |scope| scope.may(permission)).await
     }
 
     /// Whether the caller may, in one project.
@@ -317,7 +333,7 @@ impl Door {
         project: ProjectId,
         permission: Permission,
     ) -> Result<bool> {
-        self.ask(organization, |scope| scope.permissions_in(project).contains(permission)).await
+        self.asks(organization, |scope| scope.permissions_in(project).contains(permission)).await
     }
 
     /// Whether the caller may, in the organization or in one of its projects.
@@ -325,7 +341,20 @@ impl Door {
     /// # Errors
     /// When the database does not answer.
     pub async fn may_somewhere(&self, organization: OrganizationId, permission: Permission) -> Result<bool> {
-        self.ask(organization, |scope| scope.may_somewhere(permission)).await
+        self.asks(organization, |scope| scope.may_somewhere(permission)).await
+    }
+
+    /// The scope, once the database has confirmed it in this request.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the caller is not a member; `Forbidden` when they may not even see the organization.
+    pub async fn confirmed(&self, organization: OrganizationId) -> Result<Arc<Scope>> {
+        let held = self.held(organization, false).await?;
+        if held.is_fresh() {
+            return Ok(held.scope);
+        }
+        drop(self.read(organization, Action::OrganizationRead).await?);
+        self.scope(organization).await
     }
 
     /// Whether the caller may see projects at all; which ones is the database's to say.
@@ -336,7 +365,15 @@ impl Door {
         self.may_somewhere(organization, Action::ProjectRead.permission()).await
     }
 
-    async fn ask(&self, organization: OrganizationId, question: impl Fn(&Scope) -> bool) -> Result<bool> {
+    /// Whether the caller's scope answers a question with yes.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn asks(
+        &self,
+        organization: OrganizationId,
+        question: impl Fn(&Scope) -> bool,
+    ) -> Result<bool> {
         let verdict = self
             .check(organization, |scope| if question(scope) { Ok(()) } else { Err(Error::NotFound) })
             .await;
@@ -352,14 +389,40 @@ impl Door {
     /// # Errors
     /// `Forbidden`, `NotFound`, or what the database says.
     pub async fn read(&self, organization: OrganizationId, action: Action) -> Result<ReadTx<'_>> {
-        let scope = self.check(organization, |scope| scope.require_somewhere(action)).await?;
-        match self.lease.read(&scope, action).await {
-            Err(Entry::Stale) => {
-                let scope = self.renew(organization).await?;
-                Ok(self.lease.read(&scope, action).await?)
-            }
-            outcome => Ok(outcome?),
+        self.read_checked(organization, action, |scope| scope.require_somewhere(action)).await
+    }
+
+    /// The same for what is null by design: none when the question is answered with no, by a scope that the database
+    /// confirms.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn read_if(
+        &self,
+        organization: OrganizationId,
+        action: Action,
+        question: impl Fn(&Scope) -> bool,
+    ) -> Result<Option<ReadTx<'_>>> {
+        let check = |scope: &Scope| if question(scope) { Ok(()) } else { Err(Error::NotFound) };
+        shown(self.read_checked(organization, action, check).await)
+    }
+
+    async fn read_checked(
+        &self,
+        organization: OrganizationId,
+        action: Action,
+        check: impl Fn(&Scope) -> Result<()>,
+    ) -> Result<ReadTx<'_>> {
+        let mut held = self.check(organization, &check).await?;
+        let mut outcome = self.lease.read(&held.scope, action).await;
+        if matches!(outcome, Err(Entry::Stale)) {
+            held = self.renew(organization).await?;
+            check(&held.scope)?;
+            outcome = self.lease.read(&held.scope, action).await;
         }
+        let tx = outcome?;
+        held.confirm();
+        Ok(tx)
     }
 
     /// Opens a transaction that changes an organization.
@@ -368,9 +431,10 @@ impl Door {
     /// `Forbidden` (which leaves its own audit row), `NotFound`, or what the database says.
     pub async fn write(&self, organization: OrganizationId, action: Action) -> Result<WriteTx<'_>> {
         let scope = self.allow(organization, action, None, |scope| scope.require(action)).await?;
+        refuse_narrowed(&scope)?;
         match self.lease.write(&scope, action).await {
             Err(Entry::Stale) => {
-                let scope = self.renew(organization).await?;
+                let scope = self.renew(organization).await?.scope;
                 Ok(self.lease.write(&scope, action).await?)
             }
             outcome => Ok(outcome?),
@@ -424,7 +488,7 @@ impl Door {
         let scope = self.allow(organization, action, id, |scope| scope.require_in(project, action)).await?;
         match self.lease.write_in(&scope, project, action).await {
             Err(Entry::Stale) => {
-                let scope = self.renew(organization).await?;
+                let scope = self.renew(organization).await?.scope;
                 Ok(self.lease.write_in(&scope, project, action).await?)
             }
             outcome => Ok(outcome?),
@@ -439,14 +503,47 @@ impl Door {
     where
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        let scope = self.check(organization, |scope| scope.require_somewhere(action)).await?;
-        match self.lease.call(&scope, action, &call).await {
-            Err(Entry::Stale) => {
-                let scope = self.renew(organization).await?;
-                Ok(self.lease.call(&scope, action, &call).await?)
-            }
-            outcome => Ok(outcome?),
+        self.call_checked(organization, action, call, |scope| scope.require_somewhere(action)).await
+    }
+
+    /// The same for what is null by design, as [`Door::read_if`].
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn call_if<R>(
+        &self,
+        organization: OrganizationId,
+        action: Action,
+        call: Call<R>,
+        question: impl Fn(&Scope) -> bool,
+    ) -> Result<Option<Vec<R>>>
+    where
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let check = |scope: &Scope| if question(scope) { Ok(()) } else { Err(Error::NotFound) };
+        shown(self.call_checked(organization, action, call, check).await)
+    }
+
+    async fn call_checked<R>(
+        &self,
+        organization: OrganizationId,
+        action: Action,
+        call: Call<R>,
+        check: impl Fn(&Scope) -> Result<()>,
+    ) -> Result<Vec<R>>
+    where
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let mut held = self.check(organization, &check).await?;
+        let mut outcome = self.lease.call(&held.scope, action, &call).await;
+        if matches!(outcome, Err(Entry::Stale)) {
+            held = self.renew(organization).await?;
+            check(&held.scope)?;
+            outcome = self.lease.call(&held.scope, action, &call).await;
         }
+        let rows = outcome?;
+        held.confirm();
+        Ok(rows)
     }
 
     /// Runs a hot change of an organization, with its audit row.
@@ -464,9 +561,10 @@ impl Door {
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
         let scope = self.allow(organization, action, None, |scope| scope.require(action)).await?;
+        refuse_narrowed(&scope)?;
         match self.lease.call_write(&scope, action, &record, &call).await {
             Err(Entry::Stale) => {
-                let scope = self.renew(organization).await?;
+                let scope = self.renew(organization).await?.scope;
                 Ok(self.lease.call_write(&scope, action, &record, &call).await?)
             }
             outcome => Ok(outcome?),
@@ -523,9 +621,9 @@ impl Door {
     }
 
     /// The scope made again from the database.
-    async fn renew(&self, organization: OrganizationId) -> Result<Arc<Scope>> {
+    async fn renew(&self, organization: OrganizationId) -> Result<Held> {
         self.scopes.lock().await.held.remove(&organization);
-        Ok(self.held(organization, true).await?.scope)
+        self.held(organization, true).await
     }
 
     /// Checks an action; a refusal that matters leaves its own audit row.
@@ -541,7 +639,7 @@ impl Door {
                 self.record_refusal(organization, action, target).await?;
                 Err(refused)
             }
-            outcome => outcome,
+            outcome => Ok(outcome?.scope),
         }
     }
 
@@ -568,6 +666,17 @@ impl Door {
     }
 }
 
+/// What concerns the organization as a whole contradicts a request that has narrowed itself to one project.
+fn refuse_narrowed(scope: &Scope) -> Result<()> {
+    if scope.narrowed().is_none() {
+        return Ok(());
+    }
+    Err(Error::fault(Fault::new(
+        FaultCode::Invalid,
+        "This concerns the organization as a whole. Send it without the header X-Project.",
+    )))
+}
+
 /// The arguments of a list, as a value.
 pub fn page_args(
     first: Option<i32>,
@@ -584,12 +693,24 @@ pub fn page_args(
 /// A fault at `field`.
 pub fn read_id<T: WireId>(field: &str, id: &ID) -> Result<T> {
     id.parse().map_err(|error: crate::id::ParseIdError| {
-        Error::fault(Fault::of(
-            FaultCode::Invalid,
-            field,
-            format!("`{field}` is not an id of this kind: {error}."),
-        ))
+        Error::fault(Fault {
+            field: Some(field.split('.').map(str::to_owned).collect()),
+            ..Fault::new(FaultCode::Invalid, format!("`{field}` is not an id of this kind: {error}."))
+        })
     })
+}
+
+/// Faults of an input that is an argument of a query: their paths begin with the argument's name.
+pub fn in_argument(name: &str) -> impl Fn(Error) -> Error {
+    move |error| match error {
+        Error::Invalid(mut faults) => {
+            for first in faults.iter_mut().filter_map(|fault| fault.field.as_mut()?.first_mut()) {
+                name.clone_into(first);
+            }
+            Error::Invalid(faults)
+        }
+        other => other,
+    }
 }
 
 /// Reads an id of a mutation's input.
@@ -611,6 +732,18 @@ pub fn not_found_at(field: &str) -> impl Fn(Error) -> Error {
     move |error| match error {
         Error::NotFound => Error::fault(Fault::at(FaultCode::NotFound, field, Error::NotFound.message())),
         other => other,
+    }
+}
+
+/// Null where the object is missing or invisible, and where the permission to see it is missing: for what is null by
+/// design.
+///
+/// # Errors
+/// Everything but [`Error::NotFound`] and [`Error::Forbidden`].
+pub fn shown<T>(outcome: Result<T>) -> Result<Option<T>> {
+    match outcome {
+        Err(Error::Forbidden { .. }) => Ok(None),
+        other => visible(other),
     }
 }
 
@@ -662,7 +795,7 @@ impl Guard for Requires<'_> {
         };
         // Without an organization there is nothing to refuse: the resolver says what is missing or malformed.
         let Some(organization) = organization else { return Ok(()) };
-        let target = target.map(|id| id.to_string()).filter(|id| id.len() <= 80 && id.is_ascii());
+        let target = target.map(|id| id.to_string()).filter(|id| crate::id::is_well_formed(id));
         match door.allow(organization, action, target, |scope| scope.require_somewhere(action)).await {
             Ok(_) | Err(Error::NotFound) => Ok(()),
             Err(error) => Err(error.into()),

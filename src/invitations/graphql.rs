@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 use super::{Delivery, NewInvitation, Status};
-use crate::access::{Action, Role};
+use crate::access::{Action, Role, Scope};
 use crate::db::{Changes, Record, Target};
 use crate::error::{Error, Result};
 use crate::graphql::context::{ContextExt as _, Door, Requires, input_id, not_found_at, visible};
@@ -475,6 +475,11 @@ async fn place(ctx: &Context<'_>, id: InvitationId) -> Result<(OrganizationId, O
     let organization = door.tenant().await.map_err(&missing)?;
     let mut tx = door.read(organization, Action::InvitationList).await.map_err(&missing)?;
     let row = super::find(&mut tx, id).await?.ok_or(Error::NotFound).map_err(&missing)?;
+    drop(tx);
+    // A role in another project lets nobody know what there is.
+    if !door.scope(organization).await?.may_see(row.project, Action::InvitationList.permission()) {
+        return Err(missing(Error::NotFound));
+    }
     Ok((organization, row.project))
 }
 
@@ -485,10 +490,12 @@ async fn place(ctx: &Context<'_>, id: InvitationId) -> Result<(OrganizationId, O
 pub async fn node(ctx: &Context<'_>, id: InvitationId) -> Result<Option<Invitation>> {
     let door = ctx.door();
     let Some(organization) = visible(door.tenant().await)? else { return Ok(None) };
-    if !visible(door.may_somewhere(organization, Action::InvitationList.permission()).await)?.unwrap_or(false)
-    {
-        return Ok(None);
-    }
-    let mut tx = door.read(organization, Action::InvitationList).await?;
-    Ok(super::find(&mut tx, id).await?.map(Invitation::new))
+    let may = |scope: &Scope| scope.may_somewhere(Action::InvitationList.permission());
+    let found = match door.read_if(organization, Action::InvitationList, may).await? {
+        Some(mut tx) => super::find(&mut tx, id).await?,
+        None => None,
+    };
+    let Some(row) = found else { return Ok(None) };
+    let scope = door.scope(organization).await?;
+    Ok(scope.may_see(row.project, Action::InvitationList.permission()).then(|| Invitation::new(row)))
 }

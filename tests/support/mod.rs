@@ -1,9 +1,10 @@
 //! A server on a database of its own, and people to use it.
 
 pub mod cast;
+pub mod sdl;
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use aicos::app::{App, HOT_QUERIES, Tuning};
 use aicos::config::{Config, Settings};
@@ -173,7 +174,7 @@ pub fn config() -> Config {
 /// A server, called in process.
 pub struct Server {
     /// Its database.
-    pub database: Database,
+    pub database: Arc<Database>,
     /// What serves.
     pub app: App,
 }
@@ -186,7 +187,15 @@ impl Server {
 
     /// A server with other settings.
     pub async fn with(config: Config, tuning: Tuning) -> Self {
-        let database = Database::fresh().await;
+        Self::on(Arc::new(Database::fresh().await), config, tuning).await
+    }
+
+    /// A second server on the same database, with caches of its own: what a second replica is.
+    pub async fn replica(&self) -> Self {
+        Self::on(Arc::clone(&self.database), config(), tuning()).await
+    }
+
+    async fn on(database: Arc<Database>, config: Config, tuning: Tuning) -> Self {
         let app = App::start(&config, database.serve.clone(), tuning).await.unwrap();
         Self { database, app }
     }
