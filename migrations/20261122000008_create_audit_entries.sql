@@ -66,7 +66,7 @@ return sha256(previous || convert_to(jsonb_build_array(
     (extract(epoch from entry.occurred_at) * 1000000)::bigint)::text, 'UTF8'));
 
 create function app.chain_audit_entry() returns trigger
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     head public.audit_heads;
 begin

@@ -31,7 +31,7 @@ grant update (last_used_at) on sessions, api_keys to aicos_gate;
 -- p_version is the one that the caller's scope was made from; p_project narrows further, NULL does not.
 create function app.enter(
     p_organization uuid, p_user uuid, p_credential uuid, p_key boolean, p_version bigint, p_project uuid
-) returns void language plpgsql security definer set search_path = pg_catalog as $$
+) returns void language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     v_alive boolean;
     v_version bigint;
@@ -79,7 +79,7 @@ end $$;
 
 -- Enters as a person, in no organization: for what is theirs alone.
 create function app.enter_user(p_user uuid, p_session uuid) returns void
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     perform from public.sessions s
     where s.id = p_session and s.user_id = p_user and s.revoked_at is null and s.expires_at > clock_timestamp();
@@ -95,7 +95,7 @@ end $$;
 create function app.find_scope(p_user uuid, p_organization uuid, p_slug text)
 returns table (organization_id uuid, role text, limited boolean, version bigint, deleted boolean,
     project_ids uuid[], project_roles text[], points_per_minute integer)
-language sql stable security definer set search_path = pg_catalog
+language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
     select m.organization_id, m.role, m.limited, m.version, o.deleted_at is not null,
         coalesce((select array_agg(p.project_id order by p.project_id) from public.project_members p
@@ -119,7 +119,7 @@ create function app.find_key_scope(p_key uuid)
 returns table (organization_id uuid, creator_id uuid, hash bytea, previous_hash bytea, previous_expires_at timestamptz,
     expires_at timestamptz, revoked_at timestamptz, requests_per_minute integer, project_id uuid, permissions text[],
     role text, limited boolean, version bigint, project_ids uuid[], project_roles text[], points_per_minute integer)
-language sql stable security definer set search_path = pg_catalog
+language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
     select k.organization_id, k.created_by, k.hash, k.previous_hash, k.previous_expires_at, k.expires_at, k.revoked_at,
         k.requests_per_minute, k.project_id, k.permissions, m.role, m.limited, greatest(m.version, k.version),
@@ -137,21 +137,21 @@ end;
 
 -- A person by their address, for signing in.
 create function app.find_login(p_email text) returns table (user_id uuid, hash text)
-language sql stable security definer set search_path = pg_catalog
+language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
     select u.id, p.hash from public.users u left join public.passwords p on p.user_id = u.id where u.email = p_email;
 end;
 
 -- A person's own password hash, for changing it.
 create function app.find_password(p_user uuid) returns text
-language sql stable security definer set search_path = pg_catalog
+language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
     select p.hash from public.passwords p where p.user_id = p_user;
 end;
 
 -- A single-use link that is still good.
 create function app.find_user_token(p_hash bytea, p_purpose text) returns table (id uuid, user_id uuid)
-language sql stable security definer set search_path = pg_catalog
+language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
     select t.id, t.user_id from public.user_tokens t
     where t.hash = p_hash and t.purpose = p_purpose and t.used_at is null and t.expires_at > now();
@@ -161,7 +161,7 @@ end;
 create function app.find_invitation(p_hash bytea)
 returns table (organization_id uuid, id uuid, organization_name text, project_id uuid, project_name text, role text,
     email text, status text, expires_at timestamptz, invited_by uuid)
-language sql stable security definer set search_path = pg_catalog
+language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
     select i.organization_id, i.id, o.name, i.project_id, p.name, i.role, i.email, i.status, i.expires_at, i.invited_by
     from public.invitations i
@@ -172,7 +172,7 @@ end;
 
 -- Records the last use of many credentials at once.
 create function app.touch(p_sessions uuid[], p_keys uuid[]) returns void
-language sql security definer set search_path = pg_catalog
+language sql security definer set search_path = pg_catalog, pg_temp
 begin atomic
     update public.sessions s set last_used_at = now() where s.id = any (p_sessions);
     update public.api_keys k set last_used_at = now() where k.id = any (p_keys);
@@ -180,7 +180,7 @@ end;
 
 -- Adds to the request counters of many organizations at once.
 create function app.count_usage(p_organizations uuid[], p_metric text, p_used bigint[]) returns void
-language sql security definer set search_path = pg_catalog
+language sql security definer set search_path = pg_catalog, pg_temp
 begin atomic
     insert into public.usage_counters as c (organization_id, metric, day, used)
     select u.organization, p_metric, (now() at time zone 'UTC')::date, u.used
@@ -192,7 +192,7 @@ end;
 -- The signing keys, newest first; the private parts are sealed.
 create function app.signing_keys()
 returns table (id text, public_key bytea, sealed_private_key bytea, created_at timestamptz, retired_at timestamptz)
-language sql stable security definer set search_path = pg_catalog
+language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
     select k.id, k.public_key, k.sealed_private_key, k.created_at, k.retired_at from public.signing_keys k
     where k.retired_at is null or k.retired_at > now() - interval '1 day'
@@ -202,7 +202,7 @@ end;
 -- Adds a signing key; with p_rotate the ones before it retire, and only verify for a day. Without it, the key is added
 -- only when there is none yet, so that servers that start together agree on one.
 create function app.add_signing_key(p_id text, p_public bytea, p_sealed bytea, p_rotate boolean) returns void
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     perform pg_advisory_xact_lock(hashtextextended('aicos.signing_keys', 0));
     if p_rotate then
@@ -216,7 +216,7 @@ end $$;
 -- The last owner cannot leave, be removed or lowered. Held here, under a lock of the organization's own, because two
 -- owners may lower each other at the same time.
 create function app.keep_an_owner() returns trigger
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     perform pg_advisory_xact_lock(hashtextextended(old.organization_id::text, 1));
     if not exists (
@@ -236,7 +236,7 @@ create trigger memberships_keep_an_owner_update before update of role on members
 -- runs as the owner.
 create function app.audit_problems()
 returns table (organization_id uuid, entries bigint, sequence bigint, problem text)
-language sql stable security definer set search_path = pg_catalog
+language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
     with walked as (
         select e.organization_id, e.sequence,

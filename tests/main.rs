@@ -8,6 +8,8 @@
 
 mod support;
 
+mod catalogue;
+mod doorway;
 mod flows;
 mod mail;
 mod readme;

@@ -1,7 +1,9 @@
 //! A server on a database of its own, and people to use it.
 
 pub mod cast;
+pub mod fixture;
 pub mod sdl;
+pub mod visitor;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -219,7 +221,8 @@ impl Server {
     pub async fn send(&self, mut request: Request<Body>) -> (StatusCode, HeaderMap, Vec<u8>) {
         let peer: std::net::SocketAddr = "203.0.113.7:50000".parse().unwrap();
         request.extensions_mut().insert(ConnectInfo(peer));
-        let response = self.app.router.clone().oneshot(request).await.unwrap();
+        // A task of its own, as on a server: the stack of a test's thread is no place for a whole request.
+        let response = tokio::spawn(self.app.router.clone().oneshot(request)).await.unwrap().unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         (parts.status, parts.headers, bytes.to_vec())

@@ -1,0 +1,111 @@
+//! Two tenants with something in every table: what isolation is tested on.
+//!
+//! A test generated from the catalogue fails when a table has no rows of both; add here what makes them.
+
+use serde_json::{Value, json};
+use sqlx::types::Uuid;
+
+use aicos::id;
+
+use super::Server;
+use super::cast::{self, Organization, Person};
+
+/// One tenant: an organization with two projects, a guest of each, and one of everything else in each.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    /// The organization and its people.
+    pub cast: Organization,
+    /// The default project and another one.
+    pub projects: [String; 2],
+    /// A guest of each project.
+    pub guests: [Person; 2],
+    /// An API key of the whole organization and one of each project.
+    pub keys: [String; 3],
+}
+
+/// Two tenants, and a person who belongs to both.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// The tenants.
+    pub tenants: [Tenant; 2],
+    /// Who belongs to both.
+    pub both: Person,
+}
+
+/// The stored form of an id on the wire.
+pub fn uuid(wire: &str) -> Uuid {
+    let (_, body) = wire.split_once('_').unwrap();
+    id::decode(body).unwrap_or_else(|| panic!("not an id: {wire}"))
+}
+
+/// The text at a JSON pointer.
+pub fn text_at(value: &Value, pointer: &str) -> String {
+    let found = value.pointer(pointer).and_then(Value::as_str);
+    found.unwrap_or_else(|| panic!("no text at {pointer}: {value:#}")).to_owned()
+}
+
+impl Tenant {
+    /// The organization's stored id.
+    pub fn organization(&self) -> Uuid {
+        uuid(&self.cast.id)
+    }
+
+    /// A project's stored id.
+    pub fn project(&self, number: usize) -> Uuid {
+        uuid(&self.projects[number])
+    }
+
+    /// The owner's stored id.
+    pub fn owner(&self) -> Uuid {
+        uuid(&self.cast.owner.id)
+    }
+}
+
+async fn tenant(server: &Server, name: &str) -> Tenant {
+    let cast = cast::organization(server, name).await;
+    let domain = format!("{}.example", name.to_lowercase());
+    let owner = cast.owner.at(server);
+    let input = json!({"organizationId": cast.id, "name": "Second", "idempotencyKey": "once"});
+    let second = owner.mutate("projectCreate", input, "project { id }").await;
+    let projects = [cast.project.clone(), text_at(&second, "/project/id")];
+
+    let mut guests = Vec::new();
+    let mut keys = Vec::new();
+    for place in [None, Some(&projects[0]), Some(&projects[1])] {
+        let number = keys.len();
+        if let Some(project) = place {
+            let email = format!("guest{number}@{domain}");
+            let guest =
+                cast::invite(server, &cast.owner.token, &cast.id, &email, "VIEWER", Some(project)).await;
+            guests.push(guest);
+            let set = json!({"projectId": project, "userId": cast.member.id, "role": "ADMIN"});
+            owner.mutate("projectMemberSet", set, "").await;
+        }
+        // Left open.
+        let email = format!("invited{number}@{domain}");
+        let invitation =
+            json!({"organizationId": cast.id, "email": email, "role": "VIEWER", "projectId": place});
+        owner.mutate("invitationCreate", invitation, "").await;
+        let key = json!({"organizationId": cast.id, "name": format!("Key {number}"), "permissions": ["PROJECT_READ"], "projectId": place});
+        keys.push(text_at(&owner.mutate("apiKeyCreate", key, "secret").await, "/secret"));
+    }
+    server.app.identity.reset_link(&cast.owner.email).await.unwrap();
+    Tenant { cast, projects, guests: guests.try_into().unwrap(), keys: keys.try_into().unwrap() }
+}
+
+/// Makes the world.
+pub async fn world(server: &Server) -> World {
+    let tenants = [tenant(server, "Acme").await, tenant(server, "Globex").await];
+    let [first, second] = &tenants;
+    let email = "both@people.example";
+    let both = cast::invite(server, &first.cast.owner.token, &first.cast.id, email, "ADMIN", None).await;
+    let input = json!({"organizationId": second.cast.id, "email": email, "role": "ADMIN"});
+    let made = second.cast.owner.at(server).mutate("invitationCreate", input, "acceptUrl").await;
+    let url = text_at(&made, "/acceptUrl");
+    let token = url.split("token=").nth(1).unwrap();
+    both.at(server).mutate("invitationAccept", json!({"token": token}), "").await;
+    let input = json!({"organizationId": second.cast.id, "name": "Third", "idempotencyKey": "both"});
+    both.at(server).mutate("projectCreate", input, "").await;
+    server.app.identity.flush_used().await.unwrap();
+    World { tenants, both }
+}
