@@ -16,6 +16,9 @@ use secrecy::ExposeSecret as _;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Resolvers nest as deeply as the deepest document that the limits let through; memory that is not touched costs nothing.
+const STACK: usize = 16 * 1024 * 1024;
+
 /// A multi-tenant GraphQL API server for AI content teams.
 ///
 /// Without a command it serves: it finds or starts PostgreSQL, brings the database up to date and listens. Settings are
@@ -80,13 +83,14 @@ fn say(text: &str) {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     telemetry::start();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("aicos could not start its threads: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                eprintln!("aicos could not start its threads: {error}");
+                return ExitCode::FAILURE;
+            }
+        };
     match runtime.block_on(run(arguments)) {
         Ok(code) => code,
         Err(error) => {
