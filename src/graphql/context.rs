@@ -59,22 +59,28 @@ pub struct Intent {
 #[derive(Debug, Clone)]
 struct Held {
     scope: Arc<Scope>,
-    /// Whether the database said so in this request. Set without a lock: a transaction may be open meanwhile.
-    fresh: Arc<AtomicBool>,
+    /// Whether it was made from the database in this request.
+    fresh: bool,
+    /// Whether the database has verified it, and that its credential is alive, in this request. Set without a lock: a
+    /// transaction may be open meanwhile.
+    confirmed: Arc<AtomicBool>,
 }
 
 impl Held {
     fn new(scope: Arc<Scope>, fresh: bool) -> Self {
-        Self { scope, fresh: Arc::new(AtomicBool::new(fresh)) }
+        Self { scope, fresh, confirmed: Arc::default() }
     }
 
-    fn is_fresh(&self) -> bool {
-        self.fresh.load(Ordering::Relaxed)
+    fn is_confirmed(&self) -> bool {
+        self.confirmed.load(Ordering::Relaxed)
     }
 
-    /// The database has verified the scope: from now on in this request it is as good as one just made.
+    fn is_current(&self) -> bool {
+        self.fresh || self.is_confirmed()
+    }
+
     fn confirm(&self) {
-        self.fresh.store(true, Ordering::Relaxed);
+        self.confirmed.store(true, Ordering::Relaxed);
     }
 }
 
@@ -273,7 +279,7 @@ impl Door {
     async fn held(&self, organization: OrganizationId, renew: bool) -> Result<Held> {
         let mut scopes = self.scopes.lock().await;
         if let Some(held) = scopes.held.get(&organization)
-            && (!renew || held.is_fresh())
+            && (!renew || held.is_current())
         {
             return Ok(held.clone());
         }
@@ -307,7 +313,7 @@ impl Door {
         let held = self.held(organization, false).await?;
         match check(&held.scope) {
             Ok(()) => Ok(held),
-            Err(refused) if held.is_fresh() => Err(refused),
+            Err(refused) if held.is_current() => Err(refused),
             Err(_) => {
                 let held = self.held(organization, true).await?;
                 check(&held.scope).map(|()| held)
@@ -347,13 +353,18 @@ impl Door {
     /// The scope, once the database has confirmed it in this request.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the caller is not a member; `Forbidden` when they may not even see the organization.
+    /// [`Error::NotFound`] when the caller is not a member, `Unauthenticated` when they are nobody any more.
     pub async fn confirmed(&self, organization: OrganizationId) -> Result<Arc<Scope>> {
         let held = self.held(organization, false).await?;
-        if held.is_fresh() {
+        if held.is_confirmed() {
             return Ok(held.scope);
         }
-        drop(self.read(organization, Action::OrganizationRead).await?);
+        match self.read(organization, Action::OrganizationRead).await {
+            Ok(tx) => drop(tx),
+            // A key that may not even see the organization is looked up instead.
+            Err(Error::Forbidden { .. }) => self.renew(organization).await?.confirm(),
+            Err(error) => return Err(error),
+        }
         self.scope(organization).await
     }
 
@@ -379,7 +390,11 @@ impl Door {
             .await;
         match verdict {
             Ok(_) => Ok(true),
-            Err(Error::NotFound) => Ok(false),
+            Err(Error::NotFound) => {
+                // Whoever is nobody any more is told that, and not what they may not do.
+                visible(self.confirmed(organization).await)?;
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }
@@ -404,7 +419,11 @@ impl Door {
         question: impl Fn(&Scope) -> bool,
     ) -> Result<Option<ReadTx<'_>>> {
         let check = |scope: &Scope| if question(scope) { Ok(()) } else { Err(Error::NotFound) };
-        shown(self.read_checked(organization, action, check).await)
+        let opened = shown(self.read_checked(organization, action, check).await)?;
+        if opened.is_none() {
+            visible(self.confirmed(organization).await)?;
+        }
+        Ok(opened)
     }
 
     async fn read_checked(
@@ -636,6 +655,7 @@ impl Door {
     ) -> Result<Arc<Scope>> {
         match self.check(organization, check).await {
             Err(refused @ Error::Forbidden { .. }) => {
+                self.confirmed(organization).await?;
                 self.record_refusal(organization, action, target).await?;
                 Err(refused)
             }

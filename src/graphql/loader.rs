@@ -142,6 +142,14 @@ pub async fn organization(ctx: &Context<'_>, id: OrganizationId) -> Result<Optio
     rows(ctx).load_one(id).await
 }
 
+/// The organization that something belongs to; none for a key that may not see organizations.
+///
+/// # Errors
+/// What the database says.
+pub async fn owner(ctx: &Context<'_>, id: OrganizationId) -> Result<Option<Organization>> {
+    Ok(shown(organization(ctx, id).await)?.flatten())
+}
+
 /// A person, as the organization sees them.
 ///
 /// # Errors

@@ -132,7 +132,7 @@ impl NodeQuery {
         Ok(found.into_iter().collect::<Result<_>>()?)
     }
 
-    /// The budget of this credential.
+    /// The budget of this credential, or of the address when there is none. Needs no credential.
     async fn rate_limit(&self, ctx: &Context<'_>) -> async_graphql::Result<RateLimit> {
         let budget = ctx.data_unchecked::<Arc<RequestContext>>().budget.get();
         let budget =

@@ -51,7 +51,7 @@ impl Invitation {
 
     /// Where to.
     async fn organization(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Organization>> {
-        Ok(loader::organization(ctx, self.row.organization).await?.map(Organization::loaded))
+        Ok(loader::owner(ctx, self.row.organization).await?.map(Organization::loaded))
     }
 
     /// The one project that it is for; null when it is for the organization.

@@ -102,7 +102,7 @@ impl Project {
 
     /// Whose.
     async fn organization(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Organization>> {
-        Ok(loader::organization(ctx, self.row.organization).await?.map(Organization::loaded))
+        Ok(loader::owner(ctx, self.row.organization).await?.map(Organization::loaded))
     }
 
     /// Its name.
@@ -247,7 +247,7 @@ impl ProjectMember {
         if !self.row.inherited {
             return Ok(None);
         }
-        Ok(loader::organization(ctx, self.row.organization).await?.map(Organization::loaded))
+        Ok(loader::owner(ctx, self.row.organization).await?.map(Organization::loaded))
     }
 }
 
