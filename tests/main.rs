@@ -12,6 +12,7 @@ mod catalogue;
 mod doorway;
 mod flows;
 mod mail;
+mod permissions;
 mod readme;
 mod schema;
 mod statements;

@@ -4,6 +4,7 @@ pub mod cast;
 pub mod fixture;
 pub mod sdl;
 pub mod visitor;
+pub mod world;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
