@@ -9,6 +9,7 @@
 mod support;
 
 mod catalogue;
+mod concurrency;
 mod doorway;
 mod flows;
 mod mail;
