@@ -31,6 +31,8 @@ impl ApiKey {
     }
 }
 
+/// How a program calls. The secret is shown once; afterwards only `hint` (its beginning and last four characters) is
+/// readable.
 #[Object]
 impl ApiKey {
     /// The key's id.

@@ -47,6 +47,7 @@ pub struct AuditChange {
     after: Option<Json>,
 }
 
+/// One thing that was done in an organization, or refused.
 #[Object]
 impl AuditEntry {
     /// The entry's id.

@@ -42,6 +42,7 @@ impl User {
     }
 }
 
+/// A person with an account.
 #[Object]
 impl User {
     /// The person's id.
@@ -84,11 +85,11 @@ impl User {
     async fn memberships(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
             i32,
         >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<Option<Connection<Membership>>> {
         if !self.is_caller(ctx) {
@@ -121,11 +122,11 @@ impl User {
     async fn security_events(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
             i32,
         >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<Option<Connection<SecurityEvent>>> {
         if !self.is_caller(ctx) {
@@ -150,6 +151,7 @@ pub struct Session {
     row: super::Session,
 }
 
+/// A signed-in device.
 #[Object]
 impl Session {
     /// The session's id.
@@ -193,6 +195,7 @@ pub struct SecurityEvent {
     row: super::SecurityEvent,
 }
 
+/// One event of a person's own security log.
 #[Object]
 impl SecurityEvent {
     /// The event's id.

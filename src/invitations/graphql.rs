@@ -32,6 +32,7 @@ impl Invitation {
     }
 }
 
+/// An invitation to an organization, or to one of its projects.
 #[Object]
 impl Invitation {
     /// The invitation's id.

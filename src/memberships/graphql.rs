@@ -26,6 +26,7 @@ impl Membership {
     }
 }
 
+/// One person's role in one organization: a node of its own, so that a role change patches every cached list.
 #[Object]
 impl Membership {
     /// The membership's id.

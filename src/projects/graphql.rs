@@ -93,6 +93,7 @@ impl Project {
     }
 }
 
+/// A project: where content is made.
 #[Object]
 impl Project {
     /// The project's id.
@@ -156,11 +157,11 @@ impl Project {
     async fn members(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
             i32,
         >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<Option<Connection<ProjectMember>>> {
         if !self.may(ctx, Permission::ProjectRead).await? {
@@ -192,11 +193,11 @@ impl Project {
     async fn activity(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
             i32,
         >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<Option<Connection<AuditEntry>>> {
         let args = page_args(first, after, last, before);
@@ -215,6 +216,7 @@ pub struct ProjectMember {
     user: Option<Option<UserRow>>,
 }
 
+/// One person's effective role in one project; the id is of this pair, never the membership's.
 #[Object]
 impl ProjectMember {
     /// The pair's id.

@@ -29,6 +29,7 @@ pub struct UsageMetric {
     resets_at: Option<DateTime>,
 }
 
+/// What an organization uses in a stretch of days: what is measured, and nothing that is not.
 #[Object]
 impl OrganizationUsage {
     /// The id of the organization and the period.
