@@ -784,7 +784,7 @@ async fn a_deleted_organization_is_gone_for_all_but_its_owners_at_once_and_back_
                 ("organizationDelete", json!({"id": acme.id, "confirmSlug": acme.slug})),
                 ("membershipDelete", json!({"id": acme.viewer.membership})),
             ] {
-                assert_eq!(owner.fault(field, input).await, "NOT_FOUND", "{field}");
+                assert_eq!(owner.fault(field, input).await, "CONFLICT", "{field}: bring it back first");
             }
         }
         acme.owner.at(server).mutate("organizationRestore", json!({"id": acme.id}), "").await;

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use aicos::id::ProjectMemberId;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
