@@ -255,19 +255,32 @@ begin atomic
             min(j.sequence) filter (where j.problem is not null) as first_bad
         from judged j group by j.organization_id
     )
-    select coalesce(l.organization_id, h.organization_id), coalesce(l.entries, 0),
-        coalesce(l.first_bad, l.sequence + 1, 1),
+    select coalesce(l.organization_id, h.organization_id, o.id), coalesce(l.entries, 0),
+        case
+            when l.first_bad is not null then l.first_bad
+            when l.sequence > h.sequence then h.sequence + 1
+            when l.sequence = h.sequence and not tip.intact then l.sequence
+            else coalesce(l.sequence, 0) + 1
+        end,
         case
             when l.first_bad is not null then (select j.problem from judged j
                 where j.organization_id = l.organization_id and j.sequence = l.first_bad)
+            -- Founding an organization leaves the first entry, so a log without any was emptied.
+            when l.organization_id is null and h.organization_id is null then 'the log has no entry at all'
             when h.organization_id is null then 'the head of the chain is missing'
-            when coalesce(l.sequence, 0) <> h.sequence
+            when coalesce(l.sequence, 0) < h.sequence
                 then 'the newest entries are missing: ' || (coalesce(l.sequence, 0) + 1) || ' to ' || h.sequence
-            when (select e.hash from public.audit_entries e
-                where e.organization_id = l.organization_id and e.sequence = l.sequence) <> h.hash
-                then 'the head of the chain does not match the newest entry'
+            when l.sequence > h.sequence
+                then 'entries were added past the head of the chain: ' || (h.sequence + 1) || ' to ' || l.sequence
+            when not tip.intact then 'the head of the chain does not match the newest entry'
         end
-    from last l full join public.audit_heads h on h.organization_id = l.organization_id;
+    from last l
+    full join public.audit_heads h on h.organization_id = l.organization_id
+    full join public.organizations o on o.id = coalesce(l.organization_id, h.organization_id)
+    left join lateral (
+        select e.hash = h.hash as intact from public.audit_entries e
+        where e.organization_id = l.organization_id and e.sequence = l.sequence
+    ) tip on true;
 end;
 
 grant create on schema app to aicos_gate;

@@ -8,6 +8,7 @@
 
 mod support;
 
+mod audit_chain;
 mod catalogue;
 mod concurrency;
 mod doorway;
