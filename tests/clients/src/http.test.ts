@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { after, test } from "node:test";
 import { buildClientSchema, buildSchema, getIntrospectionQuery, lexicographicSortSchema, printSchema } from "graphql";
 import { serverAudits } from "graphql-http";
-import { base, post, report } from "./support.js";
+import { base, post, report, signUp } from "./support.js";
 
 const audits = serverAudits({ url: `${base}/graphql`, fetchFn: fetch });
 let passed = 0;
@@ -23,6 +23,20 @@ test("introspection tells the exported schema", async () => {
   const exported = await readFile(new URL("../../../schema.graphql", import.meta.url), "utf8");
   const print = (schema: Parameters<typeof printSchema>[0]) => printSchema(lexicographicSortSchema(schema));
   assert.equal(print(buildClientSchema(data)), print(buildSchema(exported)));
+});
+
+test("a field that failed is null, its siblings keep their data, and all stand in the document's order", async () => {
+  const { token } = await signUp();
+  const garbled = 'memberships(after: "garbled") { totalCount }';
+  const text = `{ viewer { ${garbled} name } credential { kind } organization { auditLog { pageInfo { hasNextPage } } name } }`;
+  const { data, errors } = await post(text, {}, token);
+  assert.equal(
+    JSON.stringify(data),
+    '{"viewer":{"memberships":null,"name":"Ada"},"credential":{"kind":"SESSION"},"organization":{"auditLog":{"pageInfo":{"hasNextPage":false}},"name":"Heron Works"}}',
+  );
+  assert.deepEqual(errors?.map(({ path }) => path), [["viewer", "memberships"]]);
+  const alone = await post(`{ viewer { ${garbled} } }`, {}, token);
+  assert.deepEqual(alone.data, { viewer: { memberships: null } });
 });
 
 after(() => report(`http: ${passed}/${audits.length} audits of GraphQL over HTTP ok`));

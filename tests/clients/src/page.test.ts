@@ -108,7 +108,8 @@ async function signIn(page: Page, password = PASSWORD, email = person.email): Pr
 async function run(page: Page, tab: string): Promise<any> {
   await page.locator(`.graphiql-tab button:has-text("${tab}")`).first().click();
   const shown = () => window.__MONACO.editor.getModels().find(({ uri }) => uri.path.endsWith("response.json"))?.getValue() ?? "";
-  const answered = page.waitForResponse((response) => response.url() === `${site}/graphql`);
+  // The page has questions of its own as well, for the schema and for who is signed in.
+  const answered = page.waitForResponse((response) => response.url() === `${site}/graphql` && response.request().postDataJSON().operationName === tab);
   await page.locator(".graphiql-execute-button").click();
   const answer = await (await answered).json();
   await page.waitForFunction(

@@ -1,20 +1,27 @@
 // How a server stops, starts again and shares its private PostgreSQL: with processes of its own.
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { after, test } from "node:test";
-import { PASSWORD, post, report, scratch, type Server, signUp, start, until } from "./support.js";
+import { endServers, PASSWORD, post, report, scratch, type Server, signUp, start, until } from "./support.js";
 
 const folder = `${scratch}/stopping`;
 const times: string[] = [];
 
 /** The processes of PostgreSQL that work on the folder. */
 function databases(): string[] {
-  return readdirSync("/proc").filter((id) => {
+  return commandLines().filter((line) => line.includes(`${folder}/pg`));
+}
+
+function commandLines(): string[] {
+  if (!existsSync("/proc/self/cmdline")) return execFileSync("ps", ["-A", "-o", "command="], { encoding: "utf8" }).split("\n");
+  return readdirSync("/proc").flatMap((id) => {
     try {
-      return /^\d+$/.test(id) && readFileSync(`/proc/${id}/cmdline`, "utf8").includes(`${folder}/pg`);
+      return /^\d+$/.test(id) ? [readFileSync(`/proc/${id}/cmdline`, "utf8")] : [];
     } catch {
-      return false;
+      // It has ended meanwhile.
+      return [];
     }
   });
 }
@@ -76,9 +83,16 @@ async function refusesConnections(port: number): Promise<void> {
   }
 }
 
+let passed = 0;
 let email: string;
 
-test("SIGTERM answers what is in flight, and stops PostgreSQL", { timeout: 120_000 }, async () => {
+const check = (name: string, run: () => Promise<void>) =>
+  test(name, { timeout: 120_000 }, async () => {
+    await run();
+    passed += 1;
+  });
+
+check("SIGTERM answers what is in flight, and stops PostgreSQL", async () => {
   const server = await start(folder);
   times.push(`first start ${Math.round(server.readyAfter)} ms`);
   assert.notDeepEqual(databases(), []);
@@ -86,14 +100,14 @@ test("SIGTERM answers what is in flight, and stops PostgreSQL", { timeout: 120_0
   await stopsWithRequestsInFlight(server, email, () => server.process.kill("SIGTERM"));
 });
 
-test("a second start finds the data, and Ctrl-C stops as well", { timeout: 120_000 }, async () => {
+check("a second start finds the data, and Ctrl-C stops as well", async () => {
   const server = await start(folder);
   times.push(`second ${Math.round(server.readyAfter)} ms`);
   // A terminal sends the signal to every process of the group, whatever it has started included.
   await stopsWithRequestsInFlight(server, email, () => process.kill(-(server.process.pid ?? 0), "SIGINT"));
 });
 
-test("two processes share PostgreSQL, and the last one to leave stops it", { timeout: 120_000 }, async () => {
+check("two processes share PostgreSQL, and the last one to leave stops it", async () => {
   const [one, other] = await Promise.all([start(folder), start(folder)]);
   const isServed = async (server: Server) => {
     const login = "mutation ($input: LoginInput!) { login(input: $input) { user { email } } }";
@@ -111,4 +125,7 @@ test("two processes share PostgreSQL, and the last one to leave stops it", { tim
   assert.deepEqual(databases(), []);
 });
 
-after(() => report(`stopping: ready after: ${times.join(", ")}`));
+after(() => {
+  endServers();
+  report(`stopping: ${passed} checks passed; ready after: ${times.join(", ")}`);
+});

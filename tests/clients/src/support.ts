@@ -122,6 +122,13 @@ export interface Server {
   ended: Promise<number | string | null>;
 }
 
+const children = new Set<ChildProcess>();
+
+/** Ends what a failed check has left running. */
+export function endServers(): void {
+  for (const child of children) if (child.exitCode === null) child.kill("SIGTERM");
+}
+
 /** Starts a server of its own, in a process group of its own, as a terminal does. */
 export async function start(folder: string): Promise<Server> {
   const started = performance.now();
@@ -132,6 +139,7 @@ export async function start(folder: string): Promise<Server> {
     detached: true,
     stdio: ["ignore", "ignore", "pipe"],
   });
+  children.add(child);
   let said = "";
   child.stderr.on("data", (text) => {
     said += text;
