@@ -143,13 +143,13 @@ pub struct Slice<T> {
 }
 
 fn size(field: &str, value: i32) -> Result<i64> {
-    if (0..=MAX_PAGE).contains(&value) {
+    if (1..=MAX_PAGE).contains(&value) {
         return Ok(i64::from(value));
     }
     Err(Error::fault(Fault::of(
         FaultCode::OutOfRange,
         field,
-        format!("`{field}` is a number from 0 to {MAX_PAGE}."),
+        format!("`{field}` is a number from 1 to {MAX_PAGE}."),
     )))
 }
 
