@@ -192,12 +192,11 @@ pub struct App {
 /// # Errors
 /// When they cannot be read.
 pub fn master_keys(config: &Config) -> anyhow::Result<MasterKeys> {
-    match &config.master_key {
-        Some(keys) => MasterKeys::parse(keys).context("AICOS_MASTER_KEY cannot be used"),
-        None => {
-            let path = config.data_dir.join("master.key");
-            MasterKeys::load_or_create(&path).with_context(|| format!("{} cannot be used", path.display()))
-        }
+    if let Some(keys) = &config.master_key {
+        MasterKeys::parse(keys).context("AICOS_MASTER_KEY cannot be used")
+    } else {
+        let path = config.data_dir.join("master.key");
+        MasterKeys::load_or_create(&path).with_context(|| format!("{} cannot be used", path.display()))
     }
 }
 
@@ -244,7 +243,7 @@ impl App {
         let limiter = Arc::new(Limiter::new(tuning.limiter));
         let settings = http::graphql::Settings {
             batch: config.batching.then_some(10),
-            proxies: config.trusted_proxies.iter().cloned().collect(),
+            proxies: config.trusted_proxies.iter().copied().collect(),
             ..http::graphql::Settings::default()
         };
         let entrance = Entrance::new(db.clone(), Arc::clone(&identity), limiter);

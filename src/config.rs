@@ -42,7 +42,7 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
 
-    /// The address that links in mails and invitations begin with [default: http://localhost:8000]
+    /// The address that links in mails and invitations begin with [default: <http://localhost:8000>]
     #[arg(long, env = "AICOS_PUBLIC_URL", global = true, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_url: Option<Url>,
@@ -117,7 +117,7 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batching: Option<Switch>,
 
-    /// The folder of initdb and pg_ctl for the private database [default: looked up]
+    /// The folder of initdb and `pg_ctl` for the private database [default: looked up]
     #[arg(long, env = "AICOS_POSTGRES_BIN", global = true, value_name = "FOLDER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub postgres_bin: Option<PathBuf>,
@@ -163,7 +163,7 @@ pub struct Config {
 pub enum Database {
     /// A private cluster in the data folder.
     Private {
-        /// The folder of initdb and pg_ctl.
+        /// The folder of initdb and `pg_ctl`.
         bin_dir: Option<PathBuf>,
     },
     /// Somebody else's.

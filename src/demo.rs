@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use base64::Engine as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::access::{Action, Role};
@@ -33,7 +34,6 @@ const ORGANIZATIONS: [(&str, &str, [&str; 3]); 2] = [
 fn password() -> anyhow::Result<String> {
     let mut bytes = [0; 9];
     getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
-    use base64::Engine as _;
     Ok(format!("demo-{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)))
 }
 

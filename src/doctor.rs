@@ -59,7 +59,8 @@ pub fn check_settings(config: &Config, report: &mut Report) {
     match &config.mail {
         Some(_) => report.good("mail", "mails go out by SMTP_URL"),
         None => {
-            report.good("mail", "no mail is sent; links are shown to inviters and by `aicos user reset-link`")
+            report
+                .good("mail", "no mail is sent; links are shown to inviters and by `aicos user reset-link`");
         }
     }
     match free_space(config) {
@@ -74,7 +75,7 @@ pub fn check_settings(config: &Config, report: &mut Report) {
             );
         }
         Some(bytes) => {
-            report.good("disk", &format!("{} has {} GB left", config.data_dir.display(), bytes >> 30))
+            report.good("disk", &format!("{} has {} GB left", config.data_dir.display(), bytes >> 30));
         }
         None => report.bad(
             "disk",

@@ -179,6 +179,11 @@ impl Fault {
         Self { code, message: message.into(), field: Some(field), detail: Detail::None }
     }
 
+    /// A fault of a query's argument.
+    pub fn of(code: FaultCode, argument: &str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), field: Some(vec![argument.to_owned()]), detail: Detail::None }
+    }
+
     /// The same with more detail.
     #[must_use]
     pub fn with(mut self, detail: Detail) -> Self {

@@ -54,6 +54,16 @@ pub fn decode(text: &str) -> Option<Uuid> {
     Some(Uuid::from_u128(value))
 }
 
+/// Whether a text has the form of an id of some kind, known here or not.
+pub fn is_well_formed(text: &str) -> bool {
+    let mut parts = text.split('_');
+    let prefix = parts.next().unwrap_or_default();
+    prefix.len() == 3
+        && prefix.bytes().all(|byte| byte.is_ascii_lowercase())
+        && matches!(parts.clone().count(), 1 | 2)
+        && parts.all(|part| decode(part).is_some())
+}
+
 fn body<'a>(text: &'a str, expected: &'static str) -> Result<&'a str, ParseIdError> {
     text.strip_prefix(expected)
         .and_then(|rest| rest.strip_prefix('_'))
@@ -243,6 +253,17 @@ mod tests {
         assert!(format!("usr_8{}", &wire[5..]).parse::<UserId>().is_err());
         for bad in ["", "usr", "usr_", "usr_ü", "1e3", "{00000000-0000-0000-0000-000000000000}"] {
             assert!(bad.parse::<UserId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn any_kind_of_id_is_known_by_its_form() {
+        let pair = ProjectMemberId { project: ProjectId::generate(), user: UserId::generate() };
+        assert!(is_well_formed(&pair.to_string()) && is_well_formed(&UserId::generate().to_string()));
+        for bad in
+            ["", "usr", "usr_", "usr_x", "_", &encode(Uuid::nil()), &format!("{pair}_"), &format!("{pair}\0")]
+        {
+            assert!(!is_well_formed(bad), "{bad}");
         }
     }
 

@@ -1,4 +1,37 @@
 //! aicos: a multi-tenant GraphQL API server for AI content teams.
+//!
+//! # The map
+//!
+//! | room | what it is | what it may know |
+//! |---|---|---|
+//! | [`access`] | who may do what: roles, permissions, actions, scopes | nothing below it |
+//! | [`db`] | the doorway: a request's hold on the database, and the transactions that leave it | `access` |
+//! | [`identity`] | people, sessions, passwords, tokens; makes callers and scopes | `db` |
+//! | [`organizations`], [`memberships`], [`invitations`], [`projects`], [`api_keys`], [`audit`], [`usage`] | one folder per entity: `mod.rs` has the words, `store.rs` the SQL, `graphql.rs` the schema | each other's `mod.rs` |
+//! | [`graphql`] | the schema put together; the check of documents; a request's [`Door`](graphql::context::Door) | the entities |
+//! | [`http`] | addresses, GraphQL over HTTP, limits, draining | `graphql` |
+//! | [`postgres`] | the private cluster: find it, start it, stop it | nothing of aicos |
+//! | [`app`] | settings in, a running server out | everything |
+//!
+//! Read [`access::policy`] first, then [`db`] and [`graphql::context`]: what keeps tenants apart is there, and the rest is
+//! written on top of it. `tests/tidy.rs` holds the arrows between the rooms.
+//!
+//! # Three walks
+//!
+//! **Sign in.** [`http::gate`] finds no credential and makes a door without a caller. The mutation `login` asks
+//! [`identity::Identity::sign_in`], which looks the address up through the gate's function `app.find_login` (no table is
+//! readable yet), gives the connection back while the password is hashed, opens a transaction as the person
+//! ([`db::Lease::identify`]), writes the session and its security event, and signs an access token.
+//!
+//! **Create a project.** The token becomes a caller without a look-up. The guard on `projectCreate` takes the caller's scope
+//! from the cache and compares it with [`access::Action::ProjectCreate`]; the resolver hands one statement to
+//! [`db::Lease::call_write`]. In the database `app.enter` verifies the session, the membership and its version, sets the
+//! tenant, and the same statement inserts the project, under row-level security, and its audit row. Had the caller's rights
+//! changed since the scope was made, `app.enter` would raise, and the scope would be made again, once.
+//!
+//! **Read a page of the audit log.** `organization` proves that the caller belongs to it; `auditLog` asks whether they may
+//! read it, reads the page's cursor with the list's own seal, and runs the query through the one-statement door, or in the
+//! request's read-only transaction when other fields have opened one.
 
 #[macro_use]
 pub mod db;

@@ -7,13 +7,17 @@ use std::time::Instant;
 use aicos::app::{self, App, Prepared, Tuning};
 use aicos::config::{Config, Settings};
 use aicos::db::{Db, PoolSettings};
+use aicos::error::Error;
 use aicos::{doctor, graphql, identity, telemetry};
-use anyhow::Context as _;
+use anyhow::bail;
 use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret as _;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Resolvers nest as deeply as the deepest document that the limits let through; memory that is not touched costs nothing.
+const STACK: usize = 16 * 1024 * 1024;
 
 /// A multi-tenant GraphQL API server for AI content teams.
 ///
@@ -79,13 +83,14 @@ fn say(text: &str) {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     telemetry::start();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("aicos could not start its threads: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                eprintln!("aicos could not start its threads: {error}");
+                return ExitCode::FAILURE;
+            }
+        };
     match runtime.block_on(run(arguments)) {
         Ok(code) => code,
         Err(error) => {
@@ -213,7 +218,10 @@ async fn chore(command: Command, config: &Config, prepared: &Prepared) -> anyhow
         }
         Command::User(UserCommand::ResetLink { email }) => {
             let identity = app::identity(config, db, &Tuning::default()).await?;
-            let link = identity.reset_link(&email).await.with_context(|| format!("no link for {email}"))?;
+            let link = match identity.reset_link(&email).await {
+                Err(Error::NotFound) => bail!("There is no account with the address {email}."),
+                made => made?,
+            };
             println!("{}", link.expose_secret());
         }
         Command::Serve | Command::Schema | Command::Doctor => {}

@@ -1,6 +1,7 @@
 //! The doorway leaves nothing behind: whatever becomes of a request, the next user of its connection sees nothing of it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aicos::access::{Action, Scope};
@@ -87,7 +88,7 @@ async fn projects(lease: &Lease, scope: &Scope) -> Result<Vec<Project>, Error> {
     Ok(sqlx::query_as("select organization_id, name from projects").fetch_all(tx.conn()).await?)
 }
 
-async fn insert_project(lease: &Lease, scope: &Scope, name: &str, keep: bool) -> Result<(), Error> {
+async fn insert_project(lease: &Lease, scope: &Arc<Scope>, name: &str, keep: bool) -> Result<(), Error> {
     let id = ProjectId::generate();
     let mut tx = lease.write(scope, Action::ProjectCreate).await?;
     sqlx::query("insert into projects (organization_id, id, name, slug) values ($1, $2, $3, $4)")

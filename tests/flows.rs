@@ -23,3 +23,15 @@ async fn somebody_signs_up_creates_a_project_and_asks_who_they_are() {
         .await;
     assert_eq!(log["organization"]["auditLog"]["nodes"][0]["actorLabel"], "Olivia Owner");
 }
+
+/// The deepest and widest document that the limits let through, on the stack that the server has.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_deepest_document_is_answered() {
+    let server = Server::start().await;
+    let acme = cast::organization(&server, "Acme").await;
+    let deep = "{ organization { projects(first: 1) { nodes { members(first: 1) { nodes { project { organization { \
+                members(first: 1) { nodes { organization { auditLog(first: 2) { totalCount } } } } } } } } } } } }";
+    acme.owner.at(&server).ok(deep, json!({})).await;
+    let deeper = deep.replace("totalCount", "nodes { id }");
+    assert_eq!(acme.owner.at(&server).refusal(&deeper, json!({})).await, "QUERY_TOO_DEEP");
+}

@@ -7,9 +7,12 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use aicos::config::Config;
 use aicos::mail::{EmailAddress, Links, MailError, Mailer, Message};
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::support::{Server, cast, config, tuning};
 
 const AIOSMTPD: &str = "aiosmtpd==1.4.6";
 
@@ -105,6 +108,9 @@ impl Receiver {
 
 /// The Python of a virtual environment that has the package, made when it is missing.
 fn environment(folder: &Path) -> Result<PathBuf, String> {
+    // Two tests would make it at the same time.
+    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let python = folder.join("bin/python");
     let has_package = |python: &Path| {
         let check = Command::new(python).args(["-c", "import aiosmtpd"]).stderr(Stdio::null()).status();
@@ -235,4 +241,72 @@ async fn mails_arrive_as_they_were_meant() {
     let mut recipients: Vec<String> = (0..10).map(|_| receiver.next()["to"].to_string()).collect();
     recipients.sort();
     assert_eq!(recipients, (0..10).map(|number| format!("[\"bo{number}@example.com\"]")).collect::<Vec<_>>());
+}
+
+/// The token of the first link in a mail.
+fn token(mail: &Value) -> String {
+    let text = mail["text"].as_str().unwrap();
+    let rest = text.split("token=").nth(1).unwrap_or_else(|| panic!("no link in {text}"));
+    rest.split_whitespace().next().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_in_mails_invite_verify_and_reset() {
+    let Some(mut receiver) = Receiver::start() else { return };
+    let url = format!("smtp://127.0.0.1:{}", receiver.port);
+    let mail = Some((url.into(), "aicos <no-reply@aicos.example.com>".to_owned()));
+    let server = Server::with(Config { mail, ..config() }, tuning()).await;
+    let mut next = || tokio::task::block_in_place(|| receiver.next());
+    let founder = json!({"email": "olivia@acme.example", "password": cast::PASSWORD, "name": "Olivia", "organizationName": "Acme"});
+    let auth = server.anonymous().mutate("signup", founder, "accessToken organization { id }").await;
+    let owner = server.bearer(auth["accessToken"].as_str().unwrap());
+
+    // The invitation goes out, its state follows, and its link lets the new person in.
+    let input =
+        json!({"organizationId": auth["organization"]["id"], "email": "mia@acme.example", "role": "MEMBER"});
+    let made = owner.mutate("invitationCreate", input, "acceptUrl invitation { id delivery }").await;
+    assert_eq!(made["invitation"]["delivery"], "QUEUED");
+    let mail = next();
+    assert_eq!(mail["to"], json!(["mia@acme.example"]));
+    assert!(made["acceptUrl"].as_str().unwrap().ends_with(&token(&mail)));
+    cast::sign_up(&server, "Mia", "mia@acme.example", ("invitationToken", &token(&mail))).await;
+    let state = "query($id: ID!) { node(id: $id) { ... on Invitation { delivery status } } }";
+    let mut delivery = Value::Null;
+    for _ in 0..50 {
+        delivery = owner.ok(state, json!({"id": made["invitation"]["id"]})).await["node"].clone();
+        if delivery["delivery"] != "QUEUED" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(delivery, json!({"delivery": "SENT", "status": "ACCEPTED"}));
+
+    // The address is verified by its link, once.
+    let asked = owner.mutate("emailVerificationRequest", json!({}), "delivery").await;
+    assert_eq!(asked["delivery"], "QUEUED");
+    let verify = json!({"token": token(&next())});
+    let user = server.anonymous().mutate("emailVerify", verify.clone(), "user { emailVerified }").await;
+    assert_eq!(user["user"]["emailVerified"], true);
+    assert_eq!(server.anonymous().fault("emailVerify", verify).await, "EXPIRED");
+
+    // A reset link sets a new password, once, ends the old session, and the person is told.
+    server
+        .anonymous()
+        .mutate("passwordResetRequest", json!({"email": "Olivia@ACME.example"}), "accepted")
+        .await;
+    let reset = json!({"token": token(&next()), "newPassword": "quite another phrase"});
+    server.anonymous().mutate("passwordReset", reset.clone(), "accessToken").await;
+    assert_eq!(next()["headers"].to_string().matches("password").count(), 1);
+    assert_eq!(owner.refusal("{ viewer { id } }", json!({})).await, "UNAUTHENTICATED");
+    assert_eq!(server.anonymous().fault("passwordReset", reset).await, "EXPIRED");
+    let login = json!({"email": "olivia@acme.example", "password": "quite another phrase"});
+    server.anonymous().mutate("login", login, "accessToken").await;
+
+    // Nobody learns whether an address has an account, and an unknown one gets no mail.
+    server
+        .anonymous()
+        .mutate("passwordResetRequest", json!({"email": "nobody@acme.example"}), "accepted")
+        .await;
+    server.anonymous().mutate("passwordResetRequest", json!({"email": "mia@acme.example"}), "accepted").await;
+    assert_eq!(next()["to"], json!(["mia@acme.example"]));
 }

@@ -3,6 +3,9 @@
 //! They talk to a real PostgreSQL as the role that serves. The cluster is private, made anew for each run, and stopped
 //! when the run ends.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by failing")]
+#![expect(clippy::missing_panics_doc, reason = "helpers of tests fail the test")]
+
 mod support;
 
 mod audit_chain;
@@ -12,4 +15,9 @@ mod database;
 mod doorway;
 mod flows;
 mod mail;
+mod permissions;
+mod readme;
 mod schema;
+mod statements;
+mod tenancy;
+mod tidy;

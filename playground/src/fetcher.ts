@@ -1,15 +1,18 @@
 import type { Fetcher } from "@graphiql/toolkit";
-import { type DocumentNode, getOperationAST, type OperationTypeNode } from "graphql";
+import { type DocumentNode, getOperationAST, parse } from "graphql";
 import { textOf } from "./answers";
 import { loadContext } from "./session";
 import { send, subscribe } from "./transport";
 
 /** Runs what a person wrote in GraphiQL, with the page's credential. */
-export const fetcher: Fetcher = (request, { headers = {}, documentAST } = {}) => {
-  const operation = operationType(documentAST, request.operationName);
+export const fetcher: Fetcher = (request, { headers = {} } = {}) => {
+  // For a moment after another tab is chosen, GraphiQL still names the operation of the one before.
+  const document = read(request.query);
+  const chosen = document && (getOperationAST(document, request.operationName) ?? getOperationAST(document));
+  const named = { ...request, operationName: chosen?.name?.value ?? null };
   // GraphiQL's types know answers as graphql-js makes them; what it does with one is show it.
-  if (operation === "subscription") return subscribe(request, headers) as ReturnType<Fetcher>;
-  return execute(request, headers, operation === "mutation") as ReturnType<Fetcher>;
+  if (chosen?.operation === "subscription") return subscribe(named, headers) as ReturnType<Fetcher>;
+  return execute(named, headers, chosen?.operation === "mutation") as ReturnType<Fetcher>;
 };
 
 async function execute(request: Parameters<Fetcher>[0], headers: Record<string, string>, mayChangeContext: boolean) {
@@ -23,6 +26,11 @@ async function execute(request: Parameters<Fetcher>[0], headers: Record<string, 
   }
 }
 
-function operationType(document: DocumentNode | undefined, name: string | null | undefined): OperationTypeNode | undefined {
-  return document && getOperationAST(document, name)?.operation;
+/** The document, unless it is one that the server will complain about. */
+function read(query: string): DocumentNode | undefined {
+  try {
+    return parse(query);
+  } catch {
+    return undefined;
+  }
 }

@@ -114,7 +114,7 @@ function Answer({ token, preview, onClose, finish }: AnswerProps) {
 
   async function decline() {
     const request = { query: invitationDecline, variables: { input: { token } } };
-    payloadOf(await send<{ result: { userErrors: UserError[] } | null }>(request, { anonymous: true }));
+    payloadOf(await send<{ result: { userErrors: UserError[] } | null }>(request, { ignoreProject: true }));
     finish("Invitation declined", `You will not join ${preview.organizationName}.`);
   }
 
@@ -123,11 +123,6 @@ function Answer({ token, preview, onClose, finish }: AnswerProps) {
     welcome();
   }
 
-  const refuse = (
-    <Form label="Decline" testId="invitation-decline" submit="Decline" className="aside" action={decline}>
-      {null}
-    </Form>
-  );
   const later = (
     <button type="button" className="button quiet" onClick={onClose}>
       Not now
@@ -147,7 +142,10 @@ function Answer({ token, preview, onClose, finish }: AnswerProps) {
         <Form label="Accept the invitation" testId="invitation-accept" submit="Accept" className="stacked" action={accept} extra={later}>
           {null}
         </Form>
-        {refuse}
+        {/* Only whom it is for may turn it down; everybody else just leaves it. */}
+        <Form label="Decline" testId="invitation-decline" submit="Decline" className="aside" action={decline}>
+          {null}
+        </Form>
       </>
     );
   }
@@ -172,7 +170,6 @@ function Answer({ token, preview, onClose, finish }: AnswerProps) {
           <Field label="Password" name="password" type="password" autoComplete="new-password" />
         </Form>
       )}
-      {refuse}
     </>
   );
 }

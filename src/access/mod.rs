@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 pub use policy::{Action, Permission, Permissions, Role};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{ApiKeyId, OrganizationId, ProjectId, SessionId, UserId};
 
 /// What proved who is asking.
@@ -198,9 +198,10 @@ impl Scope {
         if self.standing.key_project.is_some() { capped.intersection(Permission::IN_PROJECT) } else { capped }
     }
 
-    /// What the caller may do in the organization as a whole. A guest sees that it is there, and nothing more of it.
+    /// What the caller may do in the organization as a whole. A guest, or a key of one project, sees that it is there,
+    /// and nothing more of it.
     pub fn permissions(&self) -> Permissions {
-        if self.standing.limited {
+        if self.standing.limited || self.standing.key_project.is_some() {
             let guest =
                 Permissions::of(&[Permission::OrgRead, Permission::ProjectRead, Permission::ContentRead]);
             return self.cap(self.standing.role.permissions().intersection(guest));
@@ -230,12 +231,28 @@ impl Scope {
     /// Whether the organization allows it, or at least one of its projects: what a guard can know before an argument
     /// names the project.
     pub fn may_somewhere(&self, permission: Permission) -> bool {
-        self.permissions().contains(permission)
-            || self
-                .standing
-                .project_roles
-                .keys()
-                .any(|project| self.permissions_in(*project).contains(permission))
+        let projects = self.standing.project_roles.keys().copied().chain(self.bound_project());
+        self.may(permission)
+            || projects.into_iter().any(|project| self.permissions_in(project).contains(permission))
+    }
+
+    /// Whether everything that the caller reaches allows it: what a list of the whole organization needs. A role in one
+    /// project opens nothing outside of it.
+    pub fn may_throughout(&self, permission: Permission) -> bool {
+        let within = |project: &ProjectId| self.permissions_in(*project).contains(permission);
+        match self.bound_project() {
+            Some(project) => within(&project),
+            None if self.standing.limited => {
+                !self.standing.project_roles.is_empty() && self.standing.project_roles.keys().all(within)
+            }
+            None => self.may(permission),
+        }
+    }
+
+    /// Whether one object may be seen: with the organization's permission, or with the one of the project that it is in.
+    pub fn may_see(&self, project: Option<ProjectId>, permission: Permission) -> bool {
+        self.may_throughout(permission)
+            || project.is_some_and(|project| self.permissions_in(project).contains(permission))
     }
 
     /// Whether the organization as a whole allows it.
@@ -243,8 +260,18 @@ impl Scope {
         self.permissions().contains(permission)
     }
 
-    /// Refuses what the organization as a whole does not allow.
+    /// A deleted organization is there for its owners to look at and to bring back, and for nothing else.
+    fn require_alive(&self, action: Action) -> Result<()> {
+        if !self.standing.deleted || action == Action::OrganizationRestore {
+            return Ok(());
+        }
+        let message = "This organization is deleted. Bring it back with `organizationRestore` first.";
+        Err(Error::fault(Fault::new(FaultCode::Conflict, message)))
+    }
+
+    /// Refuses a change that the organization as a whole does not allow.
     pub fn require(&self, action: Action) -> Result<()> {
+        self.require_alive(action)?;
         if self.may(action.permission()) { Ok(()) } else { Err(self.forbidden(action)) }
     }
 
@@ -253,8 +280,9 @@ impl Scope {
         if self.may_somewhere(action.permission()) { Ok(()) } else { Err(self.forbidden(action)) }
     }
 
-    /// Refuses what the project does not allow.
+    /// Refuses a change that the project does not allow.
     pub fn require_in(&self, project: ProjectId, action: Action) -> Result<()> {
+        self.require_alive(action)?;
         if self.permissions_in(project).contains(action.permission()) {
             return Ok(());
         }
@@ -349,6 +377,42 @@ mod tests {
         assert_eq!(scope.permissions_in(project), Permissions::of(&[Permission::ProjectRead]));
         assert_eq!(scope.permissions_in(ProjectId::generate()), Permissions::NONE);
         assert_eq!(scope.role(), None);
+    }
+
+    #[test]
+    fn a_role_in_one_project_opens_no_list_of_the_organization() {
+        let (here, there) = (ProjectId::generate(), ProjectId::generate());
+        let mut raised = standing(Role::Viewer);
+        raised.project_roles.insert(here, Role::Admin);
+        let scope = Scope::mint(session(), raised);
+        assert!(!scope.may_throughout(Permission::AuditRead));
+        assert!(scope.narrow(here).may_throughout(Permission::AuditRead));
+        assert!(!scope.narrow(there).may_throughout(Permission::AuditRead));
+        assert!(scope.may_see(Some(here), Permission::AuditRead));
+        assert!(
+            !scope.may_see(Some(there), Permission::AuditRead) && !scope.may_see(None, Permission::AuditRead)
+        );
+
+        let mut guest = standing(Role::Viewer);
+        guest.limited = true;
+        guest.project_roles.insert(here, Role::Admin);
+        assert!(Scope::mint(session(), guest.clone()).may_throughout(Permission::AuditRead));
+        guest.project_roles.insert(there, Role::Viewer);
+        assert!(!Scope::mint(session(), guest).may_throughout(Permission::AuditRead));
+    }
+
+    #[test]
+    fn a_key_of_one_project_changes_nothing_in_the_organization() {
+        let project = ProjectId::generate();
+        let mut key = standing(Role::Owner);
+        key.key_permissions = Some(Permissions::ALL);
+        key.key_project = Some(project);
+        let credential = Credential::ApiKey { key: ApiKeyId::generate(), creator: UserId::generate() };
+        let scope = Scope::mint(credential, key);
+        assert!(!scope.may(Permission::MemberManage) && !scope.may(Permission::ApiKeyManage));
+        assert!(!scope.may_grant(Role::Member, None));
+        assert!(scope.may_somewhere(Permission::MemberManage));
+        assert!(scope.permissions_in(project).contains(Permission::MemberManage));
     }
 
     #[test]

@@ -370,7 +370,7 @@ pub fn markdown() -> String {
         String::from("| action | needs | OWNER | ADMIN | MEMBER | VIEWER |\n|---|---|---|---|---|---|\n");
     for action in Action::ALL {
         let permission = action.permission();
-        out.push_str(&format!("| `{}` | {} ", action.as_str(), permission.as_str()));
+        out.extend(["| `", action.as_str(), "` | ", permission.as_str(), " "]);
         for role in Role::ALL {
             out.push_str(if role.permissions().contains(permission) { "| ✓ " } else { "|   " });
         }

@@ -31,6 +31,8 @@ impl ApiKey {
     }
 }
 
+/// How a program calls. The secret is shown once; afterwards only `hint` (its beginning and last four characters) is
+/// readable.
 #[Object]
 impl ApiKey {
     /// The key's id.
@@ -194,7 +196,7 @@ impl ApiKeyMutation {
                 .write_within(organization, project, Action::ApiKeyCreate)
                 .await
                 .map_err(not_found_at(if project.is_some() { "projectId" } else { "organizationId" }))?;
-            let scope = door.scope(organization).await?;
+            let scope = tx.scope()?;
             let made = super::create(&mut tx, &scope, new, key.as_ref()).await?;
             if made.secret.is_some() {
                 let target = Target::api_key(made.key.id).within(project);
@@ -226,7 +228,7 @@ impl ApiKeyMutation {
                 .write_within(organization, project, Action::ApiKeyRotate)
                 .await
                 .map_err(not_found_at("id"))?;
-            let scope = door.scope(organization).await?;
+            let scope = tx.scope()?;
             let made = super::rotate(&mut tx, &scope, id, input.grace_seconds).await?;
             let changes =
                 Changes::made(&serde_json::json!({"secret": Redacted, "graceSeconds": input.grace_seconds}));
@@ -278,6 +280,11 @@ async fn place(ctx: &Context<'_>, id: ApiKeyId) -> Result<(OrganizationId, Optio
     let organization = door.tenant().await.map_err(&missing)?;
     let mut tx = door.read(organization, Action::ApiKeyList).await.map_err(&missing)?;
     let row = super::find(&mut tx, id).await?.ok_or(Error::NotFound).map_err(&missing)?;
+    drop(tx);
+    // A role in another project lets nobody know what there is.
+    if !door.scope(organization).await?.may_see(row.project, Action::ApiKeyList.permission()) {
+        return Err(missing(Error::NotFound));
+    }
     Ok((organization, row.project))
 }
 

@@ -3,7 +3,7 @@
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject, Union};
 
 use super::{Filter, Outcome};
-use crate::access::{Action, Role};
+use crate::access::{Action, Role, Scope};
 use crate::api_keys::graphql::ApiKey;
 use crate::db::page::PageArgs;
 use crate::error::{Error, Fault, FaultCode, Result};
@@ -47,6 +47,7 @@ pub struct AuditChange {
     after: Option<Json>,
 }
 
+/// One thing that was done in an organization, or refused.
 #[Object]
 impl AuditEntry {
     /// The entry's id.
@@ -179,12 +180,28 @@ impl AuditLogFilter {
                 ..Fault::new(FaultCode::TooLong, "`actions` has at most 100 items.")
             }));
         }
+        let is_word = |action: &String| {
+            action.len() <= 60 && action.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'.')
+        };
+        if !self.actions.iter().flatten().all(is_word) {
+            return Err(Error::fault(Fault {
+                field: Some(vec!["filter".into(), "actions".into()]),
+                ..Fault::new(FaultCode::Invalid, "An action is a word such as `project.create`.")
+            }));
+        }
+        if self.target_id.as_ref().is_some_and(|id| !crate::id::is_well_formed(id)) {
+            return Err(Error::fault(Fault {
+                field: Some(vec!["filter".into(), "targetId".into()]),
+                ..Fault::new(FaultCode::Invalid, "`targetId` is not an id.")
+            }));
+        }
         let actor = match &self.actor_id {
             None => None,
-            Some(id) if id.starts_with("key_") => Some(read_id::<ApiKeyId>("actorId", id)?.uuid()),
-            Some(id) => Some(read_id::<UserId>("actorId", id)?.uuid()),
+            Some(id) if id.starts_with("key_") => Some(read_id::<ApiKeyId>("filter.actorId", id)?.uuid()),
+            Some(id) => Some(read_id::<UserId>("filter.actorId", id)?.uuid()),
         };
-        let project = self.project_id.as_ref().map(|id| read_id::<ProjectId>("projectId", id)).transpose()?;
+        let project =
+            self.project_id.as_ref().map(|id| read_id::<ProjectId>("filter.projectId", id)).transpose()?;
         Ok(Filter {
             actions: self.actions,
             actor,
@@ -197,7 +214,7 @@ impl AuditLogFilter {
     }
 }
 
-/// A page of an organization's audit log.
+/// A page of an organization's audit log; none when the question is answered with no.
 ///
 /// # Errors
 /// A fault of the arguments, or what the database says.
@@ -205,21 +222,26 @@ pub async fn connection(
     ctx: &Context<'_>,
     organization: OrganizationId,
     args: &PageArgs,
-    filter: Filter,
-) -> Result<Connection<AuditEntry>> {
+    filter: impl FnOnce() -> Result<Filter>,
+    may: impl Fn(&Scope) -> bool,
+) -> Result<Option<Connection<AuditEntry>>> {
     let door = ctx.door();
+    // Whoever may not look is told so before their arguments are read.
+    if !door.asks(organization, &may).await? {
+        return Ok(None);
+    }
+    let filter = filter()?;
     let word = serde_json::to_string(&filter).map_err(Error::internal)?;
     let seal = door.seal(&["auditLog", &organization.to_string(), &word]);
     let page = args.read(&seal)?;
-    let slice = match super::newest(&page, &filter)? {
-        Some(call) => {
-            let rows = door.call(organization, Action::AuditRead, call).await?;
-            page.slice(rows.into_iter().map(|row| row.read(organization)).collect::<Result<Vec<_>>>()?)
-        }
-        None => {
-            let mut tx = door.read(organization, Action::AuditRead).await?;
-            super::list(&mut tx, organization, &page, &filter).await?
-        }
+    let slice = if let Some(call) = super::newest(&page, &filter)? {
+        let found = door.call_if(organization, Action::AuditRead, call, may).await?;
+        let Some(rows) = found else { return Ok(None) };
+        page.slice(rows.into_iter().map(|row| row.read(organization)).collect::<Result<Vec<_>>>()?)
+    } else {
+        let opened = door.read_if(organization, Action::AuditRead, may).await?;
+        let Some(mut tx) = opened else { return Ok(None) };
+        super::list(&mut tx, organization, &page, &filter).await?
     };
     let count: Counter = Box::new(move |ctx| {
         let filter = filter.clone();
@@ -228,7 +250,7 @@ pub async fn connection(
             super::count(&mut tx, &filter).await.map(Some)
         })
     });
-    Ok(connect(slice, &seal, count, |row| row.sequence, AuditEntry::new))
+    Ok(Some(connect(slice, &seal, count, |row| row.sequence, AuditEntry::new)))
 }
 
 /// An entry of the request's organization.
@@ -238,9 +260,12 @@ pub async fn connection(
 pub async fn node(ctx: &Context<'_>, id: AuditEntryId) -> Result<Option<AuditEntry>> {
     let door = ctx.door();
     let Some(organization) = visible(door.tenant().await)? else { return Ok(None) };
-    if !visible(door.may_somewhere(organization, Action::AuditRead.permission()).await)?.unwrap_or(false) {
-        return Ok(None);
-    }
-    let mut tx = door.read(organization, Action::AuditRead).await?;
-    Ok(super::find(&mut tx, organization, id).await?.map(AuditEntry::new))
+    let may = |scope: &Scope| scope.may_somewhere(Action::AuditRead.permission());
+    let found = match door.read_if(organization, Action::AuditRead, may).await? {
+        Some(mut tx) => super::find(&mut tx, organization, id).await?,
+        None => None,
+    };
+    let Some(row) = found else { return Ok(None) };
+    let scope = door.scope(organization).await?;
+    Ok(scope.may_see(row.project, Action::AuditRead.permission()).then(|| AuditEntry::new(row)))
 }

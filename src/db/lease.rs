@@ -4,7 +4,6 @@
 //! Its resolvers share one read-only transaction per organization, opened when the first of them needs it; a resolver of
 //! another organization ends it and opens its own.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use deadpool::managed::Pool;
@@ -58,7 +57,7 @@ impl From<Entry> for Error {
 
 impl From<sqlx::Error> for Entry {
     fn from(error: sqlx::Error) -> Self {
-        match error.as_database_error().and_then(|error| error.code()).as_deref() {
+        match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
             Some("AC001") => Self::Failed(Error::Unauthenticated(Refusal::NotAccepted)),
             Some("AC002" | "AC003") => Self::Stale,
             _ => Self::Failed(error.into()),
@@ -75,10 +74,7 @@ pub(super) enum Context {
         version: i64,
         narrowed: Option<ProjectId>,
     },
-    Person {
-        user: UserId,
-        session: SessionId,
-    },
+    Person(UserId, SessionId),
     /// For one unit of work; nobody else joins it.
     Exclusive,
 }
@@ -221,7 +217,7 @@ impl Lease {
     ///
     /// # Errors
     /// As [`Lease::read`]; the organization as a whole must allow the action.
-    pub async fn write(&self, scope: &Scope, action: Action) -> Result<WriteTx<'_>, Entry> {
+    pub async fn write(&self, scope: &Arc<Scope>, action: Action) -> Result<WriteTx<'_>, Entry> {
         scope.require(action)?;
         self.write_anyway(scope, action).await
     }
@@ -232,7 +228,7 @@ impl Lease {
     /// As [`Lease::read`]; the project must allow the action.
     pub async fn write_in(
         &self,
-        scope: &Scope,
+        scope: &Arc<Scope>,
         project: ProjectId,
         action: Action,
     ) -> Result<WriteTx<'_>, Entry> {
@@ -240,23 +236,20 @@ impl Lease {
         self.write_anyway(scope, action).await
     }
 
-    async fn write_anyway(&self, scope: &Scope, action: Action) -> Result<WriteTx<'_>, Entry> {
-        if scope.is_deleted() && action != Action::OrganizationRestore {
-            return Err(Entry::Failed(Error::NotFound));
-        }
+    async fn write_anyway(&self, scope: &Arc<Scope>, action: Action) -> Result<WriteTx<'_>, Entry> {
         let mut state = self.hold().await?;
         Self::open(&mut state, &enter_sql(scope), "BEGIN", Context::Exclusive).await?;
-        Ok(WriteTx::new(state, &self.facts, scope.organization(), action, scope.credential(), scope.role()))
+        Ok(WriteTx::new(state, &self.facts, Arc::clone(scope), action))
     }
 
     /// Leaves the row of a refusal: its own unit of work, after what was refused has been rolled back.
     ///
     /// # Errors
     /// When the row cannot be written.
-    pub async fn record_refusal(&self, scope: &Scope, action: Action, target: Target) -> Result<()> {
+    pub async fn record_refusal(&self, scope: &Arc<Scope>, action: Action, target: Target) -> Result<()> {
         let mut state = self.hold().await?;
         Self::open(&mut state, &enter_sql(scope), "BEGIN", Context::Exclusive).await?;
-        WriteTx::new(state, &self.facts, scope.organization(), action, scope.credential(), scope.role())
+        WriteTx::new(state, &self.facts, Arc::clone(scope), action)
             .refuse(Record { target, changes: Changes::none() })
             .await
     }
@@ -294,9 +287,6 @@ impl Lease {
     {
         debug_assert!(call.hot.door == Door::Write);
         scope.require(action)?;
-        if scope.is_deleted() {
-            return Err(Entry::Failed(Error::NotFound));
-        }
         let mut state = self.hold().await?;
         Self::close(&mut state).await?;
         let credential = scope.credential();
@@ -330,7 +320,7 @@ impl Lease {
     {
         debug_assert!(call.hot.door == Door::Person);
         let mut state = self.hold().await?;
-        if state.open != Some(Context::Person { user, session }) {
+        if state.open != Some(Context::Person(user, session)) {
             Self::close(&mut state).await?;
         }
         let arguments = add(call.arguments.clone(), user.uuid())?;
@@ -363,10 +353,9 @@ impl Lease {
     /// `Unauthenticated` when the session is no longer alive.
     pub async fn read_person(&self, user: UserId, session: SessionId) -> Result<ReadTx<'_>, Entry> {
         let mut state = self.hold().await?;
-        let context = Context::Person { user, session };
-        if state.open.as_ref() != Some(&context) {
+        if state.open != Some(Context::Person(user, session)) {
             let enter = format!("SELECT app.enter_user('{}', '{}')", user.uuid(), session.uuid());
-            Self::open(&mut state, &enter, "BEGIN READ ONLY", context).await?;
+            Self::open(&mut state, &enter, "BEGIN READ ONLY", Context::Person(user, session)).await?;
         }
         Ok(ReadTx::new(state))
     }
@@ -408,8 +397,8 @@ impl Lease {
     }
 
     /// Gives the connection back early, for work that now waits for something else.
-    pub fn release(&self) -> impl Future<Output = ()> + '_ {
-        async { *self.state.lock().await = State::default() }
+    pub async fn release(&self) {
+        *self.state.lock().await = State::default();
     }
 }
 

@@ -143,25 +143,20 @@ pub struct Slice<T> {
 }
 
 fn size(field: &str, value: i32) -> Result<i64> {
-    if (0..=MAX_PAGE).contains(&value) {
+    if (1..=MAX_PAGE).contains(&value) {
         return Ok(i64::from(value));
     }
-    Err(Error::fault(Fault {
-        field: Some(vec![field.to_owned()]),
-        ..Fault::new(FaultCode::OutOfRange, format!("`{field}` is a number from 0 to {MAX_PAGE}."))
-    }))
+    Err(Error::fault(Fault::of(
+        FaultCode::OutOfRange,
+        field,
+        format!("`{field}` is a number from 1 to {MAX_PAGE}."),
+    )))
 }
 
 fn cursor<K: Key>(field: &str, text: Option<&str>, seal: &Seal) -> Result<Option<K>> {
     let Some(text) = text else { return Ok(None) };
     seal.decode(text).map(Some).ok_or_else(|| {
-        Error::fault(Fault {
-            field: Some(vec![field.to_owned()]),
-            ..Fault::new(
-                FaultCode::Invalid,
-                format!("`{field}` is not a cursor of this list. Use one from its `pageInfo` or `edges`, with the same filter."),
-            )
-        })
+        Error::fault(Fault::of(FaultCode::Invalid, field, format!("`{field}` is not a cursor of this list. Use one from its `pageInfo` or `edges`, with the same filter.")))
     })
 }
 
@@ -173,10 +168,11 @@ impl PageArgs {
     pub fn read<K: Key>(&self, seal: &Seal) -> Result<Page<K>> {
         let (from_end, size) = match (self.first, self.last) {
             (Some(_), Some(_)) => {
-                return Err(Error::fault(Fault {
-                    field: Some(vec!["last".to_owned()]),
-                    ..Fault::new(FaultCode::Invalid, "Give `first` or `last`, not both.")
-                }));
+                return Err(Error::fault(Fault::of(
+                    FaultCode::Invalid,
+                    "last",
+                    "Give `first` or `last`, not both.",
+                )));
             }
             (Some(first), None) => (false, size("first", first)?),
             (None, Some(last)) => (true, size("last", last)?),

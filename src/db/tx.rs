@@ -1,6 +1,7 @@
 //! The transactions that leave the doorway: values that say what they may do and must be consumed to take effect.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -9,8 +10,8 @@ use sqlx::{AssertSqlSafe, Executor as _};
 use tokio::sync::MutexGuard;
 
 use super::lease::{Facts, State};
-use crate::access::{Action, Credential, Role};
-use crate::error::Result;
+use crate::access::{Action, Credential, Role, Scope};
+use crate::error::{Error, Result};
 use crate::id::{
     ApiKeyId, AuditEntryId, InvitationId, MembershipId, OrganizationId, ProjectId, ProjectMemberId,
     SecurityEventId, SessionId, UserId,
@@ -64,10 +65,17 @@ impl DerefMut for AnonymousTx<'_> {
 pub struct WriteTx<'a> {
     tx: ReadTx<'a>,
     facts: &'a Facts,
-    organization: OrganizationId,
+    /// Who acts, and where; the founder of an organization has no scope in it yet.
+    actor: Actor,
     action: Action,
-    credential: Credential,
-    role: Option<Role>,
+}
+
+/// Who changes an organization.
+enum Actor {
+    /// Somebody who belongs to it.
+    Member(Arc<Scope>),
+    /// Somebody who founds it or is let in by the same transaction, with the role that they are about to have.
+    Newcomer { organization: OrganizationId, credential: Credential, role: Role },
 }
 
 impl<'a> Deref for WriteTx<'a> {
@@ -87,22 +95,44 @@ impl<'a> WriteTx<'a> {
     pub(super) const fn new(
         state: MutexGuard<'a, State>,
         facts: &'a Facts,
-        organization: OrganizationId,
+        scope: Arc<Scope>,
         action: Action,
-        credential: Credential,
-        role: Option<Role>,
     ) -> Self {
-        Self { tx: ReadTx::new(state), facts, organization, action, credential, role }
+        Self { tx: ReadTx::new(state), facts, actor: Actor::Member(scope), action }
     }
 
     /// Where it is done.
-    pub const fn organization(&self) -> OrganizationId {
-        self.organization
+    pub fn organization(&self) -> OrganizationId {
+        match &self.actor {
+            Actor::Member(scope) => scope.organization(),
+            Actor::Newcomer { organization, .. } => *organization,
+        }
     }
 
     /// Who acts.
-    pub const fn credential(&self) -> Credential {
-        self.credential
+    pub fn credential(&self) -> Credential {
+        match &self.actor {
+            Actor::Member(scope) => scope.credential(),
+            Actor::Newcomer { credential, .. } => *credential,
+        }
+    }
+
+    fn role(&self) -> Option<Role> {
+        match &self.actor {
+            Actor::Member(scope) => scope.role(),
+            Actor::Newcomer { role, .. } => Some(*role),
+        }
+    }
+
+    /// The scope that opened the transaction.
+    ///
+    /// # Errors
+    /// A fault of ours: whoever founds or joins has none yet.
+    pub fn scope(&self) -> Result<Arc<Scope>> {
+        match &self.actor {
+            Actor::Member(scope) => Ok(Arc::clone(scope)),
+            Actor::Newcomer { .. } => Err(Error::internal(anyhow::anyhow!("a newcomer has no scope yet"))),
+        }
     }
 
     /// What is being done.
@@ -129,8 +159,8 @@ impl<'a> WriteTx<'a> {
             .bind(AuditEntryId::generate().uuid())
             .bind(self.action.as_str())
             .bind(outcome)
-            .bind(self.credential.key().map(ApiKeyId::uuid))
-            .bind(self.role.map(Role::as_str))
+            .bind(self.credential().key().map(ApiKeyId::uuid))
+            .bind(self.role().map(Role::as_str))
             .bind(target.kind)
             .bind(target.id)
             .bind(target.project.map(ProjectId::uuid))
@@ -241,7 +271,7 @@ impl<'a> PersonTx<'a> {
         self.tx.conn().execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
         let Self { tx, facts, user, session } = self;
         let credential = Credential::Session { user, session };
-        Ok(WriteTx { tx, facts, organization, action, credential, role: Some(role) })
+        Ok(WriteTx { tx, facts, actor: Actor::Newcomer { organization, credential, role }, action })
     }
 }
 
@@ -283,8 +313,6 @@ pub enum SecurityEventKind {
     EmailVerified,
     /// The profile was changed.
     ProfileChanged,
-    /// An invitation was declined.
-    InvitationDeclined,
 }
 
 impl SecurityEventKind {
@@ -305,7 +333,6 @@ impl SecurityEventKind {
             Self::EmailVerificationRequested => "email.verification_requested",
             Self::EmailVerified => "email.verified",
             Self::ProfileChanged => "profile.changed",
-            Self::InvitationDeclined => "invitation.declined",
         }
     }
 }

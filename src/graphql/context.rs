@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use async_graphql::dataloader::DataLoader;
@@ -58,8 +59,29 @@ pub struct Intent {
 #[derive(Debug, Clone)]
 struct Held {
     scope: Arc<Scope>,
-    /// Whether the database said so in this request.
+    /// Whether it was made from the database in this request.
     fresh: bool,
+    /// Whether the database has verified it, and that its credential is alive, in this request. Set without a lock: a
+    /// transaction may be open meanwhile.
+    confirmed: Arc<AtomicBool>,
+}
+
+impl Held {
+    fn new(scope: Arc<Scope>, fresh: bool) -> Self {
+        Self { scope, fresh, confirmed: Arc::default() }
+    }
+
+    fn is_confirmed(&self) -> bool {
+        self.confirmed.load(Ordering::Relaxed)
+    }
+
+    fn is_current(&self) -> bool {
+        self.fresh || self.is_confirmed()
+    }
+
+    fn confirm(&self) {
+        self.confirmed.store(true, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -98,6 +120,9 @@ impl RequestContext {
     }
 }
 
+const TWO_TENANTS: &str =
+    "This names another organization than the header X-Organization. Send one of them, or the same twice.";
+
 /// Shortcuts for resolvers.
 pub trait ContextExt<'a> {
     /// The request's door.
@@ -114,6 +139,14 @@ impl Door {
     /// The door of one request.
     pub fn new(identity: Arc<Identity>, intent: Intent, lease: Lease) -> Self {
         Self { identity, intent, newcomer: OnceLock::new(), lease, scopes: Mutex::default() }
+    }
+
+    /// A door of its own for the same caller, for work that goes on after the answer: it holds no connection of the
+    /// request's.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        let lease = self.identity.lease(self.lease.facts().clone());
+        Self::new(Arc::clone(&self.identity), self.intent.clone(), lease)
     }
 
     /// Signing in, tokens and mail.
@@ -190,7 +223,7 @@ impl Door {
                 let scope = self.identity.scope_by_slug(&self.lease, caller, slug).await?;
                 let id = scope.organization();
                 let scope = self.narrow(scope).await?;
-                scopes.held.insert(id, Held { scope, fresh: true });
+                scopes.held.insert(id, Held::new(scope, true));
                 Some(id)
             }
         };
@@ -207,21 +240,32 @@ impl Door {
         Ok(self.identity.scope_by_slug(&self.lease, caller, slug).await?.organization())
     }
 
-    /// The organization that an argument names. It must not contradict `X-Organization`.
+    /// The organization that a mutation's input names. It must not contradict `X-Organization`.
     ///
     /// # Errors
     /// A fault at `field`.
     pub async fn named(&self, field: &str, id: OrganizationId) -> Result<OrganizationId> {
-        if self.intent.organization.is_some() && self.tenant().await.ok() != Some(id) {
-            return Err(Error::fault(Fault::at(
-                FaultCode::Invalid,
-                field,
-                format!(
-                    "`{field}` names another organization than the header X-Organization. Send one of them."
-                ),
-            )));
+        if self.contradicts(id).await {
+            Err(Error::fault(Fault::at(FaultCode::Invalid, field, TWO_TENANTS)))
+        } else {
+            Ok(id)
         }
-        Ok(id)
+    }
+
+    /// The organization that a query's argument names. It must not contradict `X-Organization`.
+    ///
+    /// # Errors
+    /// A fault of the argument.
+    pub async fn argued(&self, argument: &str, id: OrganizationId) -> Result<OrganizationId> {
+        if self.contradicts(id).await {
+            Err(Error::fault(Fault::of(FaultCode::Invalid, argument, TWO_TENANTS)))
+        } else {
+            Ok(id)
+        }
+    }
+
+    async fn contradicts(&self, id: OrganizationId) -> bool {
+        self.intent.organization.is_some() && self.tenant().await.ok() != Some(id)
     }
 
     /// The scope in an organization, from the request, the cache or the database.
@@ -235,14 +279,14 @@ impl Door {
     async fn held(&self, organization: OrganizationId, renew: bool) -> Result<Held> {
         let mut scopes = self.scopes.lock().await;
         if let Some(held) = scopes.held.get(&organization)
-            && (!renew || held.fresh)
+            && (!renew || held.is_current())
         {
             return Ok(held.clone());
         }
         let caller = self.caller()?;
         let (scope, fresh) =
             self.identity.scope(&self.lease, caller, self.intent.presented, organization, renew).await?;
-        let held = Held { scope: self.narrow(scope).await?, fresh };
+        let held = Held::new(self.narrow(scope).await?, fresh);
         scopes.held.insert(organization, held.clone());
         Ok(held)
     }
@@ -265,14 +309,14 @@ impl Door {
         &self,
         organization: OrganizationId,
         check: impl Fn(&Scope) -> Result<()>,
-    ) -> Result<Arc<Scope>> {
+    ) -> Result<Held> {
         let held = self.held(organization, false).await?;
         match check(&held.scope) {
-            Ok(()) => Ok(held.scope),
-            Err(refused) if held.fresh => Err(refused),
+            Ok(()) => Ok(held),
+            Err(refused) if held.is_current() => Err(refused),
             Err(_) => {
                 let held = self.held(organization, true).await?;
-                check(&held.scope).map(|()| held.scope)
+                check(&held.scope).map(|()| held)
             }
         }
     }
@@ -282,7 +326,7 @@ impl Door {
     /// # Errors
     /// When the database does not answer.
     pub async fn may(&self, organization: OrganizationId, permission: Permission) -> Result<bool> {
-        self.ask(organization, |scope| scope.may(permission)).await
+        self.asks(organization, |scope| scope.may(permission)).await
     }
 
     /// Whether the caller may, in one project.
@@ -295,7 +339,7 @@ impl Door {
         project: ProjectId,
         permission: Permission,
     ) -> Result<bool> {
-        self.ask(organization, |scope| scope.permissions_in(project).contains(permission)).await
+        self.asks(organization, |scope| scope.permissions_in(project).contains(permission)).await
     }
 
     /// Whether the caller may, in the organization or in one of its projects.
@@ -303,7 +347,25 @@ impl Door {
     /// # Errors
     /// When the database does not answer.
     pub async fn may_somewhere(&self, organization: OrganizationId, permission: Permission) -> Result<bool> {
-        self.ask(organization, |scope| scope.may_somewhere(permission)).await
+        self.asks(organization, |scope| scope.may_somewhere(permission)).await
+    }
+
+    /// The scope, once the database has confirmed it in this request.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the caller is not a member, `Unauthenticated` when they are nobody any more.
+    pub async fn confirmed(&self, organization: OrganizationId) -> Result<Arc<Scope>> {
+        let held = self.held(organization, false).await?;
+        if held.is_confirmed() {
+            return Ok(held.scope);
+        }
+        match self.read(organization, Action::OrganizationRead).await {
+            Ok(tx) => drop(tx),
+            // A key that may not even see the organization is looked up instead.
+            Err(Error::Forbidden { .. }) => self.renew(organization).await?.confirm(),
+            Err(error) => return Err(error),
+        }
+        self.scope(organization).await
     }
 
     /// Whether the caller may see projects at all; which ones is the database's to say.
@@ -314,13 +376,25 @@ impl Door {
         self.may_somewhere(organization, Action::ProjectRead.permission()).await
     }
 
-    async fn ask(&self, organization: OrganizationId, question: impl Fn(&Scope) -> bool) -> Result<bool> {
+    /// Whether the caller's scope answers a question with yes.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn asks(
+        &self,
+        organization: OrganizationId,
+        question: impl Fn(&Scope) -> bool,
+    ) -> Result<bool> {
         let verdict = self
             .check(organization, |scope| if question(scope) { Ok(()) } else { Err(Error::NotFound) })
             .await;
         match verdict {
             Ok(_) => Ok(true),
-            Err(Error::NotFound) => Ok(false),
+            Err(Error::NotFound) => {
+                // Whoever is nobody any more is told that, and not what they may not do.
+                visible(self.confirmed(organization).await)?;
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }
@@ -330,14 +404,44 @@ impl Door {
     /// # Errors
     /// `Forbidden`, `NotFound`, or what the database says.
     pub async fn read(&self, organization: OrganizationId, action: Action) -> Result<ReadTx<'_>> {
-        let scope = self.check(organization, |scope| scope.require_somewhere(action)).await?;
-        match self.lease.read(&scope, action).await {
-            Err(Entry::Stale) => {
-                let scope = self.renew(organization).await?;
-                Ok(self.lease.read(&scope, action).await?)
-            }
-            outcome => Ok(outcome?),
+        self.read_checked(organization, action, |scope| scope.require_somewhere(action)).await
+    }
+
+    /// The same for what is null by design: none when the question is answered with no, by a scope that the database
+    /// confirms.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn read_if(
+        &self,
+        organization: OrganizationId,
+        action: Action,
+        question: impl Fn(&Scope) -> bool,
+    ) -> Result<Option<ReadTx<'_>>> {
+        let check = |scope: &Scope| if question(scope) { Ok(()) } else { Err(Error::NotFound) };
+        let opened = shown(self.read_checked(organization, action, check).await)?;
+        if opened.is_none() {
+            visible(self.confirmed(organization).await)?;
         }
+        Ok(opened)
+    }
+
+    async fn read_checked(
+        &self,
+        organization: OrganizationId,
+        action: Action,
+        check: impl Fn(&Scope) -> Result<()>,
+    ) -> Result<ReadTx<'_>> {
+        let mut held = self.check(organization, &check).await?;
+        let mut outcome = self.lease.read(&held.scope, action).await;
+        if matches!(outcome, Err(Entry::Stale)) {
+            held = self.renew(organization).await?;
+            check(&held.scope)?;
+            outcome = self.lease.read(&held.scope, action).await;
+        }
+        let tx = outcome?;
+        held.confirm();
+        Ok(tx)
     }
 
     /// Opens a transaction that changes an organization.
@@ -346,9 +450,10 @@ impl Door {
     /// `Forbidden` (which leaves its own audit row), `NotFound`, or what the database says.
     pub async fn write(&self, organization: OrganizationId, action: Action) -> Result<WriteTx<'_>> {
         let scope = self.allow(organization, action, None, |scope| scope.require(action)).await?;
+        refuse_narrowed(&scope)?;
         match self.lease.write(&scope, action).await {
             Err(Entry::Stale) => {
-                let scope = self.renew(organization).await?;
+                let scope = self.renew(organization).await?.scope;
                 Ok(self.lease.write(&scope, action).await?)
             }
             outcome => Ok(outcome?),
@@ -402,7 +507,7 @@ impl Door {
         let scope = self.allow(organization, action, id, |scope| scope.require_in(project, action)).await?;
         match self.lease.write_in(&scope, project, action).await {
             Err(Entry::Stale) => {
-                let scope = self.renew(organization).await?;
+                let scope = self.renew(organization).await?.scope;
                 Ok(self.lease.write_in(&scope, project, action).await?)
             }
             outcome => Ok(outcome?),
@@ -417,14 +522,47 @@ impl Door {
     where
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        let scope = self.check(organization, |scope| scope.require_somewhere(action)).await?;
-        match self.lease.call(&scope, action, &call).await {
-            Err(Entry::Stale) => {
-                let scope = self.renew(organization).await?;
-                Ok(self.lease.call(&scope, action, &call).await?)
-            }
-            outcome => Ok(outcome?),
+        self.call_checked(organization, action, call, |scope| scope.require_somewhere(action)).await
+    }
+
+    /// The same for what is null by design, as [`Door::read_if`].
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn call_if<R>(
+        &self,
+        organization: OrganizationId,
+        action: Action,
+        call: Call<R>,
+        question: impl Fn(&Scope) -> bool,
+    ) -> Result<Option<Vec<R>>>
+    where
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let check = |scope: &Scope| if question(scope) { Ok(()) } else { Err(Error::NotFound) };
+        shown(self.call_checked(organization, action, call, check).await)
+    }
+
+    async fn call_checked<R>(
+        &self,
+        organization: OrganizationId,
+        action: Action,
+        call: Call<R>,
+        check: impl Fn(&Scope) -> Result<()>,
+    ) -> Result<Vec<R>>
+    where
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let mut held = self.check(organization, &check).await?;
+        let mut outcome = self.lease.call(&held.scope, action, &call).await;
+        if matches!(outcome, Err(Entry::Stale)) {
+            held = self.renew(organization).await?;
+            check(&held.scope)?;
+            outcome = self.lease.call(&held.scope, action, &call).await;
         }
+        let rows = outcome?;
+        held.confirm();
+        Ok(rows)
     }
 
     /// Runs a hot change of an organization, with its audit row.
@@ -442,9 +580,10 @@ impl Door {
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
         let scope = self.allow(organization, action, None, |scope| scope.require(action)).await?;
+        refuse_narrowed(&scope)?;
         match self.lease.call_write(&scope, action, &record, &call).await {
             Err(Entry::Stale) => {
-                let scope = self.renew(organization).await?;
+                let scope = self.renew(organization).await?.scope;
                 Ok(self.lease.call_write(&scope, action, &record, &call).await?)
             }
             outcome => Ok(outcome?),
@@ -501,9 +640,9 @@ impl Door {
     }
 
     /// The scope made again from the database.
-    async fn renew(&self, organization: OrganizationId) -> Result<Arc<Scope>> {
+    async fn renew(&self, organization: OrganizationId) -> Result<Held> {
         self.scopes.lock().await.held.remove(&organization);
-        Ok(self.held(organization, true).await?.scope)
+        self.held(organization, true).await
     }
 
     /// Checks an action; a refusal that matters leaves its own audit row.
@@ -516,10 +655,11 @@ impl Door {
     ) -> Result<Arc<Scope>> {
         match self.check(organization, check).await {
             Err(refused @ Error::Forbidden { .. }) => {
+                self.confirmed(organization).await?;
                 self.record_refusal(organization, action, target).await?;
                 Err(refused)
             }
-            outcome => outcome,
+            outcome => Ok(outcome?.scope),
         }
     }
 
@@ -546,6 +686,17 @@ impl Door {
     }
 }
 
+/// What concerns the organization as a whole contradicts a request that has narrowed itself to one project.
+fn refuse_narrowed(scope: &Scope) -> Result<()> {
+    if scope.narrowed().is_none() {
+        return Ok(());
+    }
+    Err(Error::fault(Fault::new(
+        FaultCode::Invalid,
+        "This concerns the organization as a whole. Send it without the header X-Project.",
+    )))
+}
+
 /// The arguments of a list, as a value.
 pub fn page_args(
     first: Option<i32>,
@@ -563,10 +714,23 @@ pub fn page_args(
 pub fn read_id<T: WireId>(field: &str, id: &ID) -> Result<T> {
     id.parse().map_err(|error: crate::id::ParseIdError| {
         Error::fault(Fault {
-            field: Some(vec![field.to_owned()]),
+            field: Some(field.split('.').map(str::to_owned).collect()),
             ..Fault::new(FaultCode::Invalid, format!("`{field}` is not an id of this kind: {error}."))
         })
     })
+}
+
+/// Faults of an input that is an argument of a query: their paths begin with the argument's name.
+pub fn in_argument(name: &str) -> impl Fn(Error) -> Error {
+    move |error| match error {
+        Error::Invalid(mut faults) => {
+            for first in faults.iter_mut().filter_map(|fault| fault.field.as_mut()?.first_mut()) {
+                name.clone_into(first);
+            }
+            Error::Invalid(faults)
+        }
+        other => other,
+    }
 }
 
 /// Reads an id of a mutation's input.
@@ -588,6 +752,18 @@ pub fn not_found_at(field: &str) -> impl Fn(Error) -> Error {
     move |error| match error {
         Error::NotFound => Error::fault(Fault::at(FaultCode::NotFound, field, Error::NotFound.message())),
         other => other,
+    }
+}
+
+/// Null where the object is missing or invisible, and where the permission to see it is missing: for what is null by
+/// design.
+///
+/// # Errors
+/// Everything but [`Error::NotFound`] and [`Error::Forbidden`].
+pub fn shown<T>(outcome: Result<T>) -> Result<Option<T>> {
+    match outcome {
+        Err(Error::Forbidden { .. }) => Ok(None),
+        other => visible(other),
     }
 }
 
@@ -639,7 +815,7 @@ impl Guard for Requires<'_> {
         };
         // Without an organization there is nothing to refuse: the resolver says what is missing or malformed.
         let Some(organization) = organization else { return Ok(()) };
-        let target = target.map(|id| id.to_string()).filter(|id| id.len() <= 80 && id.is_ascii());
+        let target = target.map(|id| id.to_string()).filter(|id| crate::id::is_well_formed(id));
         match door.allow(organization, action, target, |scope| scope.require_somewhere(action)).await {
             Ok(_) | Err(Error::NotFound) => Ok(()),
             Err(error) => Err(error.into()),

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use async_graphql::Context;
 use async_graphql::dataloader::{DataLoader, Loader};
 
-use crate::access::Action;
+use crate::access::{Action, Scope};
 use crate::api_keys::{self, ApiKey};
 use crate::error::{Error, Result};
-use crate::graphql::context::{ContextExt as _, Door, RequestContext, visible};
+use crate::graphql::context::{Door, RequestContext, shown, visible};
 use crate::id::{ApiKeyId, OrganizationId, ProjectId, UserId};
 use crate::identity::{self, User};
 use crate::organizations::{self, Organization};
@@ -55,7 +55,7 @@ impl Loader<UserKey> for Rows {
     async fn load(&self, keys: &[UserKey]) -> Result<HashMap<UserKey, User>> {
         let mut found = HashMap::new();
         for (organization, ids) in by_organization(keys, |key| (key.0, key.1)) {
-            if let Some(mut tx) = visible(self.0.read(organization, Action::OrganizationRead).await)? {
+            if let Some(mut tx) = shown(self.0.read(organization, Action::OrganizationRead).await)? {
                 let rows = identity::find_many(&mut tx, &ids).await?;
                 found.extend(rows.into_iter().map(|row| (UserKey(organization, row.id()), row)));
             }
@@ -71,7 +71,8 @@ impl Loader<ProjectKey> for Rows {
     async fn load(&self, keys: &[ProjectKey]) -> Result<HashMap<ProjectKey, Project>> {
         let mut found = HashMap::new();
         for (organization, ids) in by_organization(keys, |key| (key.0, key.1)) {
-            if let Some(mut tx) = visible(self.0.read(organization, Action::ProjectRead).await)? {
+            let may = |scope: &Scope| scope.may_somewhere(Action::ProjectRead.permission());
+            if let Some(mut tx) = self.0.read_if(organization, Action::ProjectRead, may).await? {
                 let rows = projects::find_many(&mut tx, &ids).await?;
                 found.extend(rows.into_iter().map(|row| (ProjectKey(organization, row.id), row)));
             }
@@ -87,9 +88,14 @@ impl Loader<ApiKeyKey> for Rows {
     async fn load(&self, keys: &[ApiKeyKey]) -> Result<HashMap<ApiKeyKey, ApiKey>> {
         let mut found = HashMap::new();
         for (organization, ids) in by_organization(keys, |key| (key.0, key.1)) {
-            if let Some(mut tx) = visible(self.0.read(organization, Action::ApiKeyList).await)? {
+            let permission = Action::ApiKeyList.permission();
+            let may = |scope: &Scope| scope.may_somewhere(permission);
+            if let Some(mut tx) = self.0.read_if(organization, Action::ApiKeyList, may).await? {
                 let rows = api_keys::find_many(&mut tx, &ids).await?;
-                found.extend(rows.into_iter().map(|row| (ApiKeyKey(organization, row.id), row)));
+                drop(tx);
+                let scope = self.0.scope(organization).await?;
+                let seen = rows.into_iter().filter(|row| scope.may_see(row.project, permission));
+                found.extend(seen.map(|row| (ApiKeyKey(organization, row.id), row)));
             }
         }
         Ok(found)
@@ -102,20 +108,25 @@ impl Loader<OrganizationId> for Rows {
     type Error = Error;
 
     async fn load(&self, keys: &[OrganizationId]) -> Result<HashMap<OrganizationId, Organization>> {
-        let rows = if keys.len() > 1 && self.0.person().is_ok() {
+        let mut found = HashMap::new();
+        if keys.len() > 1 && self.0.person().is_ok() {
             let mut tx = self.0.read_person().await?;
-            organizations::find_many(&mut tx, keys).await?
-        } else {
-            let mut rows = Vec::new();
-            for id in keys {
-                let found = self.0.call(*id, Action::OrganizationRead, organizations::current()).await;
-                for row in visible(found)?.into_iter().flatten() {
-                    rows.push(row.try_into()?);
-                }
+            let rows = organizations::find_many(&mut tx, keys).await?;
+            // A deleted one is there for its owners only, which the person's own view does not tell.
+            let alive = rows.into_iter().filter(|row| row.deleted_at.is_none());
+            found.extend(alive.map(|row| (row.id, row)));
+        }
+        for id in keys {
+            if found.contains_key(id) {
+                continue;
             }
-            rows
-        };
-        Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+            let rows = self.0.call(*id, Action::OrganizationRead, organizations::current()).await;
+            for row in visible(rows)?.into_iter().flatten() {
+                let row: Organization = row.try_into()?;
+                found.insert(row.id, row);
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -129,6 +140,14 @@ fn rows<'a>(ctx: &Context<'a>) -> &'a DataLoader<Rows> {
 /// What the database says.
 pub async fn organization(ctx: &Context<'_>, id: OrganizationId) -> Result<Option<Organization>> {
     rows(ctx).load_one(id).await
+}
+
+/// The organization that something belongs to; none for a key that may not see organizations.
+///
+/// # Errors
+/// What the database says.
+pub async fn owner(ctx: &Context<'_>, id: OrganizationId) -> Result<Option<Organization>> {
+    Ok(shown(organization(ctx, id).await)?.flatten())
 }
 
 /// A person, as the organization sees them.
@@ -148,9 +167,6 @@ pub async fn project(
     organization: OrganizationId,
     id: ProjectId,
 ) -> Result<Option<Project>> {
-    if !ctx.door().may_see_projects(organization).await? {
-        return Ok(None);
-    }
     rows(ctx).load_one(ProjectKey(organization, id)).await
 }
 
@@ -163,8 +179,5 @@ pub async fn api_key(
     organization: OrganizationId,
     id: ApiKeyId,
 ) -> Result<Option<ApiKey>> {
-    if !ctx.door().may_somewhere(organization, Action::ApiKeyList.permission()).await? {
-        return Ok(None);
-    }
     rows(ctx).load_one(ApiKeyKey(organization, id)).await
 }

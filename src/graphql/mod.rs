@@ -9,7 +9,7 @@ pub mod loader;
 pub mod node;
 pub mod scalars;
 #[cfg(test)]
-mod toy;
+pub(crate) mod toy;
 
 use async_graphql::{EmptySubscription, MergedObject, Schema, SchemaBuilder};
 

@@ -89,10 +89,11 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
             usage::node(ctx, read_id(field, id)?).await?.map(Node::OrganizationUsage)
         }
         _ => {
-            return Err(Error::fault(Fault {
-                field: Some(vec![field.to_owned()]),
-                ..Fault::new(FaultCode::Invalid, format!("`{field}` is not an id: it has no known prefix."))
-            }));
+            return Err(Error::fault(Fault::of(
+                FaultCode::Invalid,
+                field,
+                format!("`{field}` is not an id: it has no known prefix."),
+            )));
         }
     };
     Ok(node)
@@ -123,17 +124,15 @@ impl NodeQuery {
         #[graphql(desc = "The objects' ids.")] ids: Vec<ID>,
     ) -> async_graphql::Result<Vec<Option<Node>>> {
         if ids.len() > 100 {
-            return Err(Error::fault(Fault {
-                field: Some(vec!["ids".to_owned()]),
-                ..Fault::new(FaultCode::TooLong, "`ids` has at most 100 items.")
-            })
-            .into());
+            return Err(
+                Error::fault(Fault::of(FaultCode::TooLong, "ids", "`ids` has at most 100 items.")).into()
+            );
         }
         let found = futures_util::future::join_all(ids.iter().map(|id| find(ctx, "ids", id))).await;
         Ok(found.into_iter().collect::<Result<_>>()?)
     }
 
-    /// The budget of this credential.
+    /// The budget of this credential, or of the address when there is none. Needs no credential.
     async fn rate_limit(&self, ctx: &Context<'_>) -> async_graphql::Result<RateLimit> {
         let budget = ctx.data_unchecked::<Arc<RequestContext>>().budget.get();
         let budget =

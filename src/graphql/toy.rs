@@ -81,6 +81,16 @@ impl Thing {
     async fn siblings(&self) -> Vec<Thing> {
         vec![Thing]
     }
+    async fn late(&self) -> bool {
+        tokio::task::yield_now().await;
+        true
+    }
+    async fn gone(&self) -> Result<Option<bool>, Error> {
+        Err(Error::NotFound)
+    }
+    async fn lost(&self) -> Result<bool, Error> {
+        Err(Error::NotFound)
+    }
     async fn things(&self, first: Option<i32>, last: Option<i32>, after: Option<String>) -> ThingConnection {
         let _ = (first, last, after);
         ThingConnection::new()

@@ -65,7 +65,7 @@ pub struct Limiter {
 impl Limiter {
     /// Counters that start at zero.
     pub fn new(settings: LimiterSettings) -> Self {
-        let idle = Duration::from_secs(120);
+        let idle = Duration::from_mins(2);
         Self { settings, spent: Cache::builder().max_capacity(500_000).time_to_idle(idle).build() }
     }
 

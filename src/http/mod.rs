@@ -97,7 +97,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             header("x-cost"),
         ])
         .expose_headers([header("x-request-id"), RETRY_AFTER, ALLOW])
-        .max_age(Duration::from_secs(3600))
+        .max_age(Duration::from_hours(1))
 }
 
 async fn nothing_here() -> impl IntoResponse {

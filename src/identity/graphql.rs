@@ -42,6 +42,7 @@ impl User {
     }
 }
 
+/// A person with an account.
 #[Object]
 impl User {
     /// The person's id.
@@ -84,11 +85,11 @@ impl User {
     async fn memberships(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
             i32,
         >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<Option<Connection<Membership>>> {
         if !self.is_caller(ctx) {
@@ -121,11 +122,11 @@ impl User {
     async fn security_events(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
             i32,
         >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<Option<Connection<SecurityEvent>>> {
         if !self.is_caller(ctx) {
@@ -150,6 +151,7 @@ pub struct Session {
     row: super::Session,
 }
 
+/// A signed-in device.
 #[Object]
 impl Session {
     /// The session's id.
@@ -193,6 +195,7 @@ pub struct SecurityEvent {
     row: super::SecurityEvent,
 }
 
+/// One event of a person's own security log.
 #[Object]
 impl SecurityEvent {
     /// The event's id.
@@ -478,7 +481,7 @@ pub struct IdentityQuery;
 
 #[Object]
 impl IdentityQuery {
-    /// The signed-in user. Null when anonymous or when the credential is an API key.
+    /// The signed-in user. Null when anonymous or when the credential is an API key. Needs no credential.
     async fn viewer(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<User>> {
         let door = ctx.door();
         if door.is_anonymous() {
@@ -490,7 +493,7 @@ impl IdentityQuery {
         }
     }
 
-    /// What this credential is and may do. Null when anonymous.
+    /// What this credential is and may do. Null when anonymous. Needs no credential.
     async fn credential(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Credential>> {
         let door = ctx.door();
         if door.is_anonymous() {
@@ -506,38 +509,27 @@ impl IdentityQuery {
             drop(door.read_person().await?);
         }
         let expires_at = caller.expires_at.map(Into::into);
-        let Some(organization) = visible(door.tenant().await)? else {
-            return Ok(Some(Credential {
-                kind,
-                organization: None,
-                project: None,
-                role: None,
-                permissions: Vec::new(),
-                expires_at,
-            }));
+        let nowhere = Credential {
+            kind,
+            organization: None,
+            project: None,
+            role: None,
+            permissions: Vec::new(),
+            expires_at,
         };
-        let Some(row) = loader::organization(ctx, organization).await? else {
-            return Ok(Some(Credential {
-                kind,
-                organization: None,
-                project: None,
-                role: None,
-                permissions: Vec::new(),
-                expires_at,
-            }));
-        };
-        let scope = door.scope(organization).await?;
+        let Some(organization) = visible(door.tenant().await)? else { return Ok(Some(nowhere)) };
+        let Some(scope) = visible(door.confirmed(organization).await)? else { return Ok(Some(nowhere)) };
         let (project, permissions) = match scope.bound_project() {
             Some(id) => (loader::project(ctx, organization, id).await?, scope.permissions_in(id)),
             None => (None, scope.permissions()),
         };
+        let row = loader::owner(ctx, organization).await?;
         Ok(Some(Credential {
-            kind,
-            organization: Some(Organization::loaded(row)),
+            organization: row.map(Organization::loaded),
             project: project.map(Project::new),
             role: scope.role(),
             permissions: permissions.iter().collect(),
-            expires_at,
+            ..nowhere
         }))
     }
 }

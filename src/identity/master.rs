@@ -39,14 +39,6 @@ pub enum Purpose {
     RefreshTokens,
     /// The private halves of the keys that sign access tokens.
     SigningKeys,
-    /// API keys of outside providers.
-    ProviderKeys,
-    /// Secrets that sign webhook deliveries.
-    WebhookSecrets,
-    /// Signed addresses of assets.
-    AssetUrls,
-    /// Tokens inside mails that wait to be sent.
-    QueuedMail,
     /// The MACs of list cursors.
     Cursors,
 }
@@ -57,10 +49,6 @@ impl Purpose {
         match self {
             Self::RefreshTokens => "refresh tokens",
             Self::SigningKeys => "signing keys",
-            Self::ProviderKeys => "provider keys",
-            Self::WebhookSecrets => "webhook secrets",
-            Self::AssetUrls => "asset urls",
-            Self::QueuedMail => "queued mail",
             Self::Cursors => "cursors",
         }
     }
@@ -339,12 +327,12 @@ mod tests {
     #[test]
     fn what_is_sealed_opens_only_for_its_purpose_and_its_place() {
         let keys = fresh();
-        let sealed = keys.seal(Purpose::ProviderKeys, b"sk-1", b"org 1").unwrap();
-        let opened = keys.open(Purpose::ProviderKeys, &sealed, b"org 1").unwrap();
+        let sealed = keys.seal(Purpose::SigningKeys, b"sk-1", b"org 1").unwrap();
+        let opened = keys.open(Purpose::SigningKeys, &sealed, b"org 1").unwrap();
         assert_eq!(opened.expose_secret(), b"sk-1");
         assert!(!sealed.windows(4).any(|window| window == b"sk-1"));
-        assert_ne!(sealed, keys.seal(Purpose::ProviderKeys, b"sk-1", b"org 1").unwrap());
-        for (purpose, aad) in [(Purpose::WebhookSecrets, &b"org 1"[..]), (Purpose::ProviderKeys, b"org 2")] {
+        assert_ne!(sealed, keys.seal(Purpose::SigningKeys, b"sk-1", b"org 1").unwrap());
+        for (purpose, aad) in [(Purpose::Cursors, &b"org 1"[..]), (Purpose::SigningKeys, b"org 2")] {
             assert_eq!(keys.open(purpose, &sealed, aad).unwrap_err(), OpenError::Damaged);
         }
     }
@@ -367,14 +355,14 @@ mod tests {
     #[test]
     fn a_retired_key_opens_but_no_longer_seals() {
         let (old, new) = (fresh(), fresh());
-        let sealed = old.seal(Purpose::ProviderKeys, b"sk", b"").unwrap();
+        let sealed = old.seal(Purpose::SigningKeys, b"sk", b"").unwrap();
         let both = joined(&[&new, &old]);
-        assert_eq!(both.open(Purpose::ProviderKeys, &sealed, b"").unwrap().expose_secret(), b"sk");
+        assert_eq!(both.open(Purpose::SigningKeys, &sealed, b"").unwrap().expose_secret(), b"sk");
         assert!(!both.is_current(&sealed));
-        let again = both.seal(Purpose::ProviderKeys, b"sk", b"").unwrap();
+        let again = both.seal(Purpose::SigningKeys, b"sk", b"").unwrap();
         assert!(both.is_current(&again));
-        assert!(new.open(Purpose::ProviderKeys, &again, b"").is_ok());
-        assert_eq!(new.open(Purpose::ProviderKeys, &sealed, b"").unwrap_err(), OpenError::UnknownKey);
+        assert!(new.open(Purpose::SigningKeys, &again, b"").is_ok());
+        assert_eq!(new.open(Purpose::SigningKeys, &sealed, b"").unwrap_err(), OpenError::UnknownKey);
     }
 
     #[test]
@@ -385,7 +373,7 @@ mod tests {
         assert_eq!(refresh.len(), 2);
         assert_ne!(refresh[0], refresh[1]);
         assert_eq!(refresh[0], a.derive(Purpose::RefreshTokens)[0]);
-        assert_ne!(refresh[0], both.derive(Purpose::AssetUrls)[0]);
+        assert_ne!(refresh[0], both.derive(Purpose::Cursors)[0]);
     }
 
     #[test]

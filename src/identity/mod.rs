@@ -301,6 +301,8 @@ impl Identity {
     /// # Errors
     /// [`Error::NotFound`] when there is none; a fault when there are several.
     pub async fn scope_by_slug(&self, lease: &Lease, caller: &Caller, slug: &str) -> Result<Arc<Scope>> {
+        // What cannot be a slug is nobody's, and never reaches the database.
+        input::slug("slug", slug).map_err(|_| Error::NotFound)?;
         self.scopes.by_slug(lease, caller, slug).await
     }
 
@@ -466,9 +468,10 @@ impl Identity {
                 return Err(wrong_credentials("password"));
             }
         };
-        let upgraded = match verified.needs_upgrade {
-            true => Some(self.hasher.rehash(password.expose_secret()).await?),
-            false => None,
+        let upgraded = if verified.needs_upgrade {
+            Some(self.hasher.rehash(password.expose_secret()).await?)
+        } else {
+            None
         };
         if let Some(account) = account {
             self.throttle.forgive(Attempt::SignIn, account, ip.as_deref());

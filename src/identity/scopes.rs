@@ -45,7 +45,7 @@ pub(super) struct Scopes {
     keys: Cache<ApiKeyId, Arc<KnownKey>>,
 }
 
-const LIFETIME: Duration = Duration::from_secs(300);
+const LIFETIME: Duration = Duration::from_mins(5);
 
 fn role(text: &str) -> Result<Role> {
     Role::parse(text).ok_or_else(|| Error::internal(anyhow::anyhow!("the database holds an unknown role")))

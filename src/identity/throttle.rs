@@ -36,7 +36,7 @@ impl Default for ThrottleSettings {
     }
 }
 
-const WINDOW: Duration = Duration::from_secs(15 * 60);
+const WINDOW: Duration = Duration::from_mins(15);
 
 /// The counters of this process.
 #[derive(Debug)]

@@ -607,9 +607,8 @@ mod tests {
     }
 
     fn with(mut value: Value, changes: Value) -> Value {
-        for (name, change) in changes.as_object().unwrap() {
-            value[name.as_str()] = change.clone();
-        }
+        let Value::Object(changes) = changes else { panic!("changes are an object") };
+        value.as_object_mut().unwrap().extend(changes);
         value
     }
 

@@ -1,13 +1,11 @@
 //! Invitations, as the schema shows them.
 
-use std::sync::Arc;
-
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 use super::{Delivery, NewInvitation, Status};
-use crate::access::{Action, Role};
+use crate::access::{Action, Role, Scope};
 use crate::db::{Changes, Record, Target};
 use crate::error::{Error, Result};
 use crate::graphql::context::{ContextExt as _, Door, Requires, input_id, not_found_at, visible};
@@ -34,6 +32,7 @@ impl Invitation {
     }
 }
 
+/// An invitation to an organization, or to one of its projects.
 #[Object]
 impl Invitation {
     /// The invitation's id.
@@ -53,7 +52,7 @@ impl Invitation {
 
     /// Where to.
     async fn organization(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Organization>> {
-        Ok(loader::organization(ctx, self.row.organization).await?.map(Organization::loaded))
+        Ok(loader::owner(ctx, self.row.organization).await?.map(Organization::loaded))
     }
 
     /// The one project that it is for; null when it is for the organization.
@@ -245,7 +244,7 @@ async fn mail_later(
     row: &super::Invitation,
     secret: Option<&SecretString>,
 ) -> Result<()> {
-    let door = Arc::clone(ctx.door());
+    let door = ctx.door();
     let Some(secret) = secret.filter(|_| door.identity().mailer().is_configured()) else { return Ok(()) };
     let name = loader::organization(ctx, organization).await?.map(|row| row.name).unwrap_or_default();
     let inviter = match door.caller()?.credential.key() {
@@ -260,6 +259,7 @@ async fn mail_later(
         expires_at: row.expires_at,
     };
     let (id, email, project) = (row.id, row.email.clone(), row.project);
+    let door = door.apart();
     tokio::spawn(async move {
         let sent = door.identity().send(&email, message).await;
         let noted = async {
@@ -329,7 +329,7 @@ impl InvitationMutation {
                 .write_within(organization, project, Action::InvitationCreate)
                 .await
                 .map_err(not_found_at(if project.is_some() { "projectId" } else { "organizationId" }))?;
-            let scope = door.scope(organization).await?;
+            let scope = tx.scope()?;
             let configured = door.identity().mailer().is_configured();
             let made = super::create(&mut tx, &scope, new, configured, key.as_ref()).await?;
             let row = made.invitation;
@@ -451,7 +451,7 @@ impl InvitationMutation {
                 .write_within(organization, project, Action::InvitationResend)
                 .await
                 .map_err(not_found_at("id"))?;
-            let scope = door.scope(organization).await?;
+            let scope = tx.scope()?;
             let configured = door.identity().mailer().is_configured();
             let (row, secret) = super::resend(&mut tx, &scope, id, configured).await?;
             let changes =
@@ -476,6 +476,11 @@ async fn place(ctx: &Context<'_>, id: InvitationId) -> Result<(OrganizationId, O
     let organization = door.tenant().await.map_err(&missing)?;
     let mut tx = door.read(organization, Action::InvitationList).await.map_err(&missing)?;
     let row = super::find(&mut tx, id).await?.ok_or(Error::NotFound).map_err(&missing)?;
+    drop(tx);
+    // A role in another project lets nobody know what there is.
+    if !door.scope(organization).await?.may_see(row.project, Action::InvitationList.permission()) {
+        return Err(missing(Error::NotFound));
+    }
     Ok((organization, row.project))
 }
 
@@ -486,10 +491,12 @@ async fn place(ctx: &Context<'_>, id: InvitationId) -> Result<(OrganizationId, O
 pub async fn node(ctx: &Context<'_>, id: InvitationId) -> Result<Option<Invitation>> {
     let door = ctx.door();
     let Some(organization) = visible(door.tenant().await)? else { return Ok(None) };
-    if !visible(door.may_somewhere(organization, Action::InvitationList.permission()).await)?.unwrap_or(false)
-    {
-        return Ok(None);
-    }
-    let mut tx = door.read(organization, Action::InvitationList).await?;
-    Ok(super::find(&mut tx, id).await?.map(Invitation::new))
+    let may = |scope: &Scope| scope.may_somewhere(Action::InvitationList.permission());
+    let found = match door.read_if(organization, Action::InvitationList, may).await? {
+        Some(mut tx) => super::find(&mut tx, id).await?,
+        None => None,
+    };
+    let Some(row) = found else { return Ok(None) };
+    let scope = door.scope(organization).await?;
+    Ok(scope.may_see(row.project, Action::InvitationList.permission()).then(|| Invitation::new(row)))
 }

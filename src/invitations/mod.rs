@@ -226,9 +226,8 @@ pub async fn join(tx: PersonTx<'_>, offer: &Offer) -> Result<()> {
             }
         }
         (Some(guest), None) if guest.limited => memberships::widen(&mut tx, guest.id, offer.role).await?,
-        (Some(_), None) => return Err(member_already("token")),
         (Some(guest), Some(_)) if guest.limited => {}
-        (Some(_), Some(_)) => return Err(member_already("token")),
+        (Some(_), _) => return Err(member_already("token")),
     }
     if let Some(project) = offer.project {
         projects::set_member(&mut tx, project, user, offer.role).await?;

@@ -2,9 +2,9 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use crate::access::{Action, Role};
+use crate::access::{Action, Role, Scope};
 use crate::db::{Record, Target};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at, visible};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
@@ -26,6 +26,7 @@ impl Membership {
     }
 }
 
+/// One person's role in one organization: a node of its own, so that a role change patches every cached list.
 #[Object]
 impl Membership {
     /// The membership's id.
@@ -44,7 +45,7 @@ impl Membership {
 
     /// Where.
     async fn organization(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Organization>> {
-        Ok(loader::organization(ctx, self.row.organization).await?.map(Organization::loaded))
+        Ok(loader::owner(ctx, self.row.organization).await?.map(Organization::loaded))
     }
 
     /// As what.
@@ -56,10 +57,12 @@ impl Membership {
     /// to it.
     async fn limited_to(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Vec<Project>>> {
         let organization = self.row.organization;
-        if !self.row.limited || !ctx.door().may_see_projects(organization).await? {
+        if !self.row.limited {
             return Ok(None);
         }
-        let mut tx = ctx.door().read(organization, Action::ProjectRead).await?;
+        let may = |scope: &Scope| scope.may_somewhere(Action::ProjectRead.permission());
+        let opened = ctx.door().read_if(organization, Action::ProjectRead, may).await?;
+        let Some(mut tx) = opened else { return Ok(None) };
         let ids = super::projects_of(&mut tx, self.row.user).await?;
         let rows = crate::projects::find_many(&mut tx, &ids).await?;
         Ok(Some(rows.into_iter().map(Project::new).collect()))
@@ -153,7 +156,7 @@ impl MembershipMutation {
             let organization = door.tenant().await.map_err(not_found_at("id"))?;
             let mut tx =
                 door.write(organization, Action::MembershipUpdate).await.map_err(not_found_at("id"))?;
-            let scope = door.scope(organization).await?;
+            let scope = tx.scope()?;
             let (row, changes) = super::set_role(&mut tx, &scope, id, input.role).await?;
             tx.commit(Record::with(Target::membership(id), changes)).await?;
             Ok(MembershipUpdatePayload {
@@ -185,7 +188,7 @@ impl MembershipMutation {
             };
             let action = if own { Action::MembershipLeave } else { Action::MembershipDelete };
             let mut tx = door.write_on(organization, action, input.id.to_string()).await?;
-            let scope = door.scope(organization).await?;
+            let scope = tx.scope()?;
             let changes = super::remove(&mut tx, &scope, id).await?;
             tx.commit(Record::with(Target::membership(id), changes)).await?;
             let viewer = match door.user() {
@@ -215,11 +218,14 @@ impl MembershipMutation {
 pub async fn node(ctx: &Context<'_>, id: MembershipId) -> Result<Option<Membership>> {
     let Some(organization) = visible(place(ctx, id).await)? else { return Ok(None) };
     let door = ctx.door();
-    let found = match door.read(organization, Action::MembershipList).await {
-        Ok(mut tx) => super::find(&mut tx, id).await?,
-        Err(Error::NotFound | Error::Forbidden { .. }) => None,
-        Err(error) => return Err(error),
+    let may = |scope: &Scope| scope.may(Action::MembershipList.permission());
+    let found = match door.read_if(organization, Action::MembershipList, may).await? {
+        Some(mut tx) => super::find(&mut tx, id).await?,
+        None => None,
     };
+    if found.is_none() {
+        return Ok(None);
+    }
     // A guest sees themselves, and nobody else as a member of the organization.
     let limited = door.scope(organization).await?.is_limited();
     Ok(found.filter(|row| !limited || Some(row.user) == door.user()).map(Membership::new))

@@ -155,7 +155,7 @@ pub(super) async fn insert(
 
 /// What the database answers when the last owner would be gone.
 fn last_owner(error: sqlx::Error) -> Error {
-    if error.as_database_error().and_then(|error| error.code()).as_deref() == Some("AC010") {
+    if error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("AC010") {
         return Error::fault(Fault::at(
             FaultCode::LastOwner,
             "id",

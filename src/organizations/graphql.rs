@@ -5,7 +5,7 @@ use serde::Serialize;
 use tokio::sync::OnceCell;
 
 use super::{Founding, NewOrganization, OrganizationUpdate, Settings as Row, SettingsUpdate};
-use crate::access::{Action, Permission, Role};
+use crate::access::{Action, Permission, Role, Scope};
 use crate::api_keys::graphql::ApiKey;
 use crate::audit::graphql::{AuditEntry, AuditLogFilter};
 use crate::db::{Changes, Record, Target};
@@ -54,6 +54,7 @@ impl Organization {
     }
 }
 
+/// An organization: everything that a tenant owns hangs below it.
 #[Object]
 impl Organization {
     /// The organization's id.
@@ -105,63 +106,51 @@ impl Organization {
 
     /// What the caller may do in the organization as a whole. Drive buttons from this, not from role names.
     async fn viewer_permissions(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Permission>> {
-        // Reading the row verifies the scope that the answer is taken from.
-        self.row(ctx).await?;
-        let scope = ctx.door().scope(self.id).await?;
-        Ok(scope.permissions().iter().collect())
+        Ok(ctx.door().confirmed(self.id).await?.permissions().iter().collect())
     }
 
     /// The caller's role; null for an API key.
     async fn viewer_role(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Role>> {
-        self.row(ctx).await?;
-        Ok(ctx.door().scope(self.id).await?.role())
+        Ok(ctx.door().confirmed(self.id).await?.role())
     }
 
     /// Its projects, oldest first. Null without `PROJECT_READ`.
     async fn projects(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
             i32,
         >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "Which projects.")] filter: Option<ProjectFilter>,
     ) -> async_graphql::Result<Option<Connection<Project>>> {
-        if !ctx.door().may_see_projects(self.id).await? {
-            return Ok(None);
-        }
         let args = page_args(first, after, last, before);
-        Ok(Some(crate::projects::graphql::connection(ctx, self.id, &args, filter).await?))
+        Ok(crate::projects::graphql::connection(ctx, self.id, &args, filter).await?)
     }
 
     /// Its people, in the order in which they came. Null without `ORG_READ`, and for guests of single projects.
     async fn members(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
             i32,
         >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "Only people with this role.")] role: Option<Role>,
     ) -> async_graphql::Result<Option<Connection<Membership>>> {
         let door = ctx.door();
-        if !door.may(self.id, Action::MembershipList.permission()).await?
-            || door.scope(self.id).await?.is_limited()
-        {
-            return Ok(None);
-        }
+        let (organization, action) = (self.id, Action::MembershipList);
+        let may = |scope: &Scope| scope.may(action.permission()) && !scope.is_limited();
+        let Some(mut tx) = door.read_if(organization, action, may).await? else { return Ok(None) };
         let word = role.map_or("", Role::as_str);
         let seal = door.seal(&["members", &self.id.to_string(), word]);
         let page = page_args(first, after, last, before).read(&seal)?;
-        let organization = self.id;
-        let slice = {
-            let mut tx = door.read(organization, Action::MembershipList).await?;
-            crate::memberships::list(&mut tx, &page, role).await?
-        };
+        let slice = crate::memberships::list(&mut tx, &page, role).await?;
+        drop(tx);
         let count: Counter = Box::new(move |ctx| {
             Box::pin(async move {
                 let mut tx = ctx.door().read(organization, Action::MembershipList).await?;
@@ -175,25 +164,22 @@ impl Organization {
     async fn invitations(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
             i32,
         >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "Only those that stand here.")] status: Option<InvitationStatus>,
     ) -> async_graphql::Result<Option<Connection<Invitation>>> {
         let door = ctx.door();
-        if !door.may_somewhere(self.id, Action::InvitationList.permission()).await? {
-            return Ok(None);
-        }
+        let (organization, action) = (self.id, Action::InvitationList);
+        let may = |scope: &Scope| scope.may_throughout(action.permission());
+        let Some(mut tx) = door.read_if(organization, action, may).await? else { return Ok(None) };
         let seal = door.seal(&["invitations", &self.id.to_string(), &format!("{status:?}")]);
         let page = page_args(first, after, last, before).read(&seal)?;
-        let organization = self.id;
-        let slice = {
-            let mut tx = door.read(organization, Action::InvitationList).await?;
-            crate::invitations::list(&mut tx, &page, status).await?
-        };
+        let slice = crate::invitations::list(&mut tx, &page, status).await?;
+        drop(tx);
         let count: Counter = Box::new(move |ctx| {
             Box::pin(async move {
                 let mut tx = ctx.door().read(organization, Action::InvitationList).await?;
@@ -207,24 +193,21 @@ impl Organization {
     async fn api_keys(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
             i32,
         >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<Option<Connection<ApiKey>>> {
         let door = ctx.door();
-        if !door.may_somewhere(self.id, Action::ApiKeyList.permission()).await? {
-            return Ok(None);
-        }
+        let (organization, action) = (self.id, Action::ApiKeyList);
+        let may = |scope: &Scope| scope.may_throughout(action.permission());
+        let Some(mut tx) = door.read_if(organization, action, may).await? else { return Ok(None) };
         let seal = door.seal(&["apiKeys", &self.id.to_string()]);
         let page = page_args(first, after, last, before).read(&seal)?;
-        let organization = self.id;
-        let slice = {
-            let mut tx = door.read(organization, Action::ApiKeyList).await?;
-            crate::api_keys::list(&mut tx, &page).await?
-        };
+        let slice = crate::api_keys::list(&mut tx, &page).await?;
+        drop(tx);
         let count: Counter = Box::new(move |ctx| {
             Box::pin(async move {
                 let mut tx = ctx.door().read(organization, Action::ApiKeyList).await?;
@@ -238,20 +221,18 @@ impl Organization {
     async fn audit_log(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
             i32,
         >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "Which entries.")] filter: Option<AuditLogFilter>,
     ) -> async_graphql::Result<Option<Connection<AuditEntry>>> {
-        if !ctx.door().may_somewhere(self.id, Action::AuditRead.permission()).await? {
-            return Ok(None);
-        }
         let args = page_args(first, after, last, before);
-        let filter = filter.map(AuditLogFilter::read).transpose()?.unwrap_or_default();
-        Ok(Some(crate::audit::graphql::connection(ctx, self.id, &args, filter).await?))
+        let filter = || Ok(filter.map(AuditLogFilter::read).transpose()?.unwrap_or_default());
+        let may = |scope: &Scope| scope.may_throughout(Action::AuditRead.permission());
+        Ok(crate::audit::graphql::connection(ctx, self.id, &args, filter, may).await?)
     }
 
     /// What it uses, as far as it is measured. Null without `ORG_READ`, and for guests of single projects.
@@ -495,9 +476,9 @@ impl OrganizationQuery {
                 ))
                 .into());
             }
-            (Some(id), None) => door.named("id", read_id("id", id)?).await?,
+            (Some(id), None) => door.argued("id", read_id("id", id)?).await?,
             (None, Some(slug)) => match visible(door.by_slug(slug).await)? {
-                Some(id) => door.named("slug", id).await?,
+                Some(id) => door.argued("slug", id).await?,
                 None => return Ok(None),
             },
             (None, None) => match visible(door.tenant().await)? {

@@ -7,14 +7,14 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 use super::{NewProject, ProjectUpdate};
-use crate::access::{Action, Permission, Role};
+use crate::access::{Action, Permission, Role, Scope};
 use crate::audit::graphql::AuditEntry;
 use crate::db::page::PageArgs;
 use crate::db::{Changes, Record, Target};
 use crate::error::{Error, Result};
 use crate::graphql::connection::{Connection, Counter, Cursor, Edge, connect};
 use crate::graphql::context::{
-    ContextExt as _, Requires, input_id, not_found_at, page_args, read_id, visible,
+    ContextExt as _, Requires, in_argument, input_id, not_found_at, page_args, read_id, visible,
 };
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
@@ -93,6 +93,7 @@ impl Project {
     }
 }
 
+/// A project: where content is made.
 #[Object]
 impl Project {
     /// The project's id.
@@ -102,7 +103,7 @@ impl Project {
 
     /// Whose.
     async fn organization(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Organization>> {
-        Ok(loader::organization(ctx, self.row.organization).await?.map(Organization::loaded))
+        Ok(loader::owner(ctx, self.row.organization).await?.map(Organization::loaded))
     }
 
     /// Its name.
@@ -143,24 +144,24 @@ impl Project {
 
     /// What the caller may do in this project. Drive buttons from this, not from role names.
     async fn viewer_permissions(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Permission>> {
-        let scope = ctx.door().scope(self.row.organization).await?;
+        let scope = ctx.door().confirmed(self.row.organization).await?;
         Ok(scope.permissions_in(self.row.id).iter().collect())
     }
 
     /// The caller's role in this project; null for an API key.
     async fn viewer_role(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Role>> {
-        Ok(ctx.door().scope(self.row.organization).await?.role_in(self.row.id))
+        Ok(ctx.door().confirmed(self.row.organization).await?.role_in(self.row.id))
     }
 
     /// Everybody who has a role in it, their own or the organization's. Null without `PROJECT_READ`.
     async fn members(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
             i32,
         >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<Option<Connection<ProjectMember>>> {
         if !self.may(ctx, Permission::ProjectRead).await? {
@@ -192,20 +193,19 @@ impl Project {
     async fn activity(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start, 0 to 100; 20 without `first` and `last`.")] first: Option<
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
             i32,
         >,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end, 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<Option<Connection<AuditEntry>>> {
-        if !self.may(ctx, Permission::AuditRead).await? {
-            return Ok(None);
-        }
         let args = page_args(first, after, last, before);
+        let (organization, project) = (self.row.organization, self.row.id);
         let filter =
-            crate::audit::Filter { project: Some(self.row.id.uuid()), ..crate::audit::Filter::default() };
-        Ok(Some(crate::audit::graphql::connection(ctx, self.row.organization, &args, filter).await?))
+            || Ok(crate::audit::Filter { project: Some(project.uuid()), ..crate::audit::Filter::default() });
+        let may = |scope: &Scope| scope.permissions_in(project).contains(Permission::AuditRead);
+        Ok(crate::audit::graphql::connection(ctx, organization, &args, filter, may).await?)
     }
 }
 
@@ -216,6 +216,7 @@ pub struct ProjectMember {
     user: Option<Option<UserRow>>,
 }
 
+/// One person's effective role in one project; the id is of this pair, never the membership's.
 #[Object]
 impl ProjectMember {
     /// The pair's id.
@@ -248,7 +249,7 @@ impl ProjectMember {
         if !self.row.inherited {
             return Ok(None);
         }
-        Ok(loader::organization(ctx, self.row.organization).await?.map(Organization::loaded))
+        Ok(loader::owner(ctx, self.row.organization).await?.map(Organization::loaded))
     }
 }
 
@@ -261,7 +262,7 @@ pub struct ProjectFilter {
     archived: Option<bool>,
 }
 
-/// A page of an organization's projects.
+/// A page of an organization's projects; none without `PROJECT_READ`.
 ///
 /// # Errors
 /// A fault of the arguments, or what the database says.
@@ -270,18 +271,20 @@ pub async fn connection(
     organization: OrganizationId,
     args: &PageArgs,
     filter: Option<ProjectFilter>,
-) -> Result<Connection<Project>> {
+) -> Result<Option<Connection<Project>>> {
+    let may = |scope: &Scope| scope.may_somewhere(Action::ProjectRead.permission());
+    let opened = ctx.door().read_if(organization, Action::ProjectRead, may).await?;
+    let Some(mut tx) = opened else { return Ok(None) };
     let filter = match filter {
-        Some(filter) => super::ProjectFilter::parse(filter.search.as_deref(), filter.archived)?,
+        Some(filter) => super::ProjectFilter::parse(filter.search.as_deref(), filter.archived)
+            .map_err(in_argument("filter"))?,
         None => super::ProjectFilter::default(),
     };
     let word = serde_json::to_string(&filter).map_err(Error::internal)?;
     let seal = ctx.door().seal(&["projects", &organization.to_string(), &word]);
     let page = args.read(&seal)?;
-    let slice = {
-        let mut tx = ctx.door().read(organization, Action::ProjectRead).await?;
-        super::list(&mut tx, &page, &filter).await?
-    };
+    let slice = super::list(&mut tx, &page, &filter).await?;
+    drop(tx);
     let siblings =
         Siblings { projects: slice.items.iter().map(|row| row.id).collect(), ..Siblings::default() };
     let siblings = Arc::new(siblings);
@@ -293,7 +296,7 @@ pub async fn connection(
         })
     });
     let node = |row| Project { row, siblings: Arc::clone(&siblings) };
-    Ok(connect(slice, &seal, count, |row| row.id.uuid(), node))
+    Ok(Some(connect(slice, &seal, count, |row| row.id.uuid(), node)))
 }
 
 /// A new project.
@@ -592,7 +595,7 @@ impl ProjectMutation {
             let organization = door.tenant().await.map_err(&missing)?;
             let mut tx =
                 door.write_in(organization, project, Action::ProjectMemberSet).await.map_err(&missing)?;
-            let scope = door.scope(organization).await?;
+            let scope = tx.scope()?;
             let (row, changes) = super::change_member(&mut tx, &scope, project, user, input.role).await?;
             let target = Target::project_member(ProjectMemberId { project, user });
             tx.commit(Record::with(target, changes)).await?;

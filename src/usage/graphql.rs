@@ -3,7 +3,7 @@
 use async_graphql::{Context, ID, Object, SimpleObject};
 
 use super::{Metric, Period};
-use crate::access::Action;
+use crate::access::{Action, Scope};
 use crate::error::Result;
 use crate::graphql::context::{ContextExt as _, visible};
 use crate::graphql::scalars::DateTime;
@@ -29,6 +29,7 @@ pub struct UsageMetric {
     resets_at: Option<DateTime>,
 }
 
+/// What an organization uses in a stretch of days: what is measured, and nothing that is not.
 #[Object]
 impl OrganizationUsage {
     /// The id of the organization and the period.
@@ -71,12 +72,9 @@ pub async fn of(
     organization: OrganizationId,
     period: Period,
 ) -> Result<Option<OrganizationUsage>> {
-    let door = ctx.door();
-    let may = door.may(organization, Action::UsageRead.permission()).await?;
-    if !may || door.scope(organization).await?.is_limited() {
-        return Ok(None);
-    }
-    let mut tx = door.read(organization, Action::UsageRead).await?;
+    let may = |scope: &Scope| scope.may(Action::UsageRead.permission()) && !scope.is_limited();
+    let opened = ctx.door().read_if(organization, Action::UsageRead, may).await?;
+    let Some(mut tx) = opened else { return Ok(None) };
     let measures = super::measure(&mut tx, period).await?;
     Ok(Some(OrganizationUsage { organization, period, measures }))
 }

@@ -1,5 +1,7 @@
 //! Two organizations with people in all four roles: tests read like sentences.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use serde_json::{Value, json};
 
 use super::{Client, Server};
@@ -83,8 +85,8 @@ pub async fn invite(
     let input = json!({"organizationId": organization, "email": email, "role": role, "projectId": project});
     let made = server.bearer(by).mutate("invitationCreate", input, "acceptUrl invitation { id }").await;
     let url = text(&made["acceptUrl"]);
-    let token = url.split("token=").nth(1).unwrap();
-    let auth = sign_up(server, &email[..email.find('@').unwrap()], email, ("invitationToken", token)).await;
+    let token = token_of(&url);
+    let auth = sign_up(server, &email[..email.find('@').unwrap()], email, ("invitationToken", &token)).await;
     person(server, &auth, email).await
 }
 
@@ -109,6 +111,83 @@ pub async fn organization(server: &Server, name: &str) -> Organization {
         member,
         viewer,
     }
+}
+
+static PEOPLE: AtomicU32 = AtomicU32::new(0);
+
+/// An address that nobody has yet.
+pub fn address() -> String {
+    format!("p{}@fresh.example", PEOPLE.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Somebody new in the organization.
+pub async fn member(server: &Server, organization: &Organization, role: &str) -> Person {
+    invite(server, &organization.owner.token, &organization.id, &address(), role, None).await
+}
+
+/// A new project's id.
+pub async fn project(server: &Server, organization: &Organization, name: &str) -> String {
+    let input = json!({"organizationId": organization.id, "name": name});
+    let made = organization.owner.at(server).mutate("projectCreate", input, "project { id }").await;
+    text(&made["project"]["id"])
+}
+
+/// A new API key's id; it may read projects.
+pub async fn key(server: &Server, organization: &Organization) -> String {
+    let input = json!({"organizationId": organization.id, "name": "key", "permissions": ["PROJECT_READ"]});
+    let made = organization.owner.at(server).mutate("apiKeyCreate", input, "apiKey { id }").await;
+    text(&made["apiKey"]["id"])
+}
+
+/// A new API key's secret.
+pub async fn secret(server: &Server, by: &Person, organization: &str, permissions: &[&str]) -> String {
+    let input = json!({"organizationId": organization, "name": "key", "permissions": permissions});
+    text(&by.at(server).mutate("apiKeyCreate", input, "secret").await["secret"])
+}
+
+/// A new invitation's id.
+pub async fn invitation(server: &Server, organization: &Organization) -> String {
+    let input = json!({"organizationId": organization.id, "email": address(), "role": "VIEWER"});
+    let made = organization.owner.at(server).mutate("invitationCreate", input, "invitation { id }").await;
+    text(&made["invitation"]["id"])
+}
+
+/// The token of a new invitation.
+pub async fn link(
+    server: &Server,
+    by: &Person,
+    organization: &str,
+    email: &str,
+    role: &str,
+    project: Option<&str>,
+) -> String {
+    let input = json!({"organizationId": organization, "email": email, "role": role, "projectId": project});
+    let made = by.at(server).mutate("invitationCreate", input, "acceptUrl").await;
+    token_of(&text(&made["acceptUrl"]))
+}
+
+/// The token in a link.
+pub fn token_of(link: &str) -> String {
+    link.split("token=").nth(1).unwrap().to_owned()
+}
+
+/// Lets somebody who has an account into one more organization.
+pub async fn join(server: &Server, organization: &Organization, person: &Person, role: &str) {
+    let token = link(server, &organization.owner, &organization.id, &person.email, role, None).await;
+    person.at(server).mutate("invitationAccept", json!({"token": token}), "").await;
+}
+
+/// Signs somebody in once more; tokens as they come.
+pub async fn sign_in(server: &Server, email: &str) -> Value {
+    server.anonymous().mutate("login", json!({"email": email, "password": PASSWORD}), AUTH).await
+}
+
+/// The id of a new session of somebody's.
+pub async fn session(server: &Server, person: &Person) -> String {
+    let token = text(&sign_in(server, &person.email).await["accessToken"]);
+    let own = server.bearer(&token).ok("{ viewer { sessions { id current } } }", json!({})).await;
+    let sessions = own["viewer"]["sessions"].as_array().unwrap();
+    text(&sessions.iter().find(|session| session["current"] == true).unwrap()["id"])
 }
 
 impl Organization {

@@ -2,10 +2,12 @@
 
 pub mod cast;
 pub mod fixture;
+pub mod sdl;
 pub mod visitor;
+pub mod world;
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use aicos::app::{App, HOT_QUERIES, Tuning};
 use aicos::config::{Config, Settings};
@@ -131,6 +133,12 @@ impl Database {
         }
     }
 
+    /// The serving role's connection as an address.
+    pub fn serve_url(&self) -> String {
+        let socket = self.serve.get_socket().map(|path| path.display().to_string()).unwrap_or_default();
+        format!("postgres://aicos_app:{PASSWORD}@localhost/{}?host={socket}", self.name)
+    }
+
     /// A connection that sees everything.
     pub async fn superuser(&self) -> PgConnection {
         self.superuser.connect().await.unwrap()
@@ -169,7 +177,7 @@ pub fn config() -> Config {
 /// A server, called in process.
 pub struct Server {
     /// Its database.
-    pub database: Database,
+    pub database: Arc<Database>,
     /// What serves.
     pub app: App,
 }
@@ -182,7 +190,15 @@ impl Server {
 
     /// A server with other settings.
     pub async fn with(config: Config, tuning: Tuning) -> Self {
-        let database = Database::fresh().await;
+        Self::on(Arc::new(Database::fresh().await), config, tuning).await
+    }
+
+    /// A second server on the same database, with caches of its own: what a second replica is.
+    pub async fn replica(&self) -> Self {
+        Self::on(Arc::clone(&self.database), config(), tuning()).await
+    }
+
+    async fn on(database: Arc<Database>, config: Config, tuning: Tuning) -> Self {
         let app = App::start(&config, database.serve.clone(), tuning).await.unwrap();
         Self { database, app }
     }

@@ -13,6 +13,7 @@ mod price;
 mod prune;
 mod scan;
 mod schema;
+mod shape;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use async_graphql::parser::types::{
     DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet,
 };
-use async_graphql::{Name, Pos, Positioned, ServerError, Variables, parser};
+use async_graphql::{Name, Pos, Positioned, Response, ServerError, Variables, parser};
 use moka::sync::Cache;
 
 pub use self::input::RawVariables;
@@ -33,6 +34,7 @@ pub use self::price::Quote;
 use self::prune::prune;
 use self::scan::scan;
 pub use self::schema::SchemaIndex;
+use self::shape::Shape;
 use crate::error::{Code, Error, finish};
 
 /// Why a request was refused before anything ran.
@@ -189,6 +191,7 @@ pub struct Operation {
     executable: ExecutableDocument,
     declared: Vec<Declared>,
     plan: Plan,
+    shape: Shape,
 }
 
 impl Document {
@@ -251,6 +254,7 @@ impl Operation {
             .collect();
         let plan = Plan::new(index, limits, document, operation, &declared);
         plan.check_introspection(limits)?;
+        let shape = Shape::new(index, document, &operation.node);
         let mut needed = HashSet::new();
         fragments_of(document, &operation.node.selection_set.node, &mut needed);
         let fragments = document.fragments.iter().filter(|(name, _)| needed.contains(name.as_str()));
@@ -262,7 +266,7 @@ impl Operation {
             operations,
             fragments: fragments.map(|(name, fragment)| (name.clone(), fragment.clone())).collect(),
         };
-        Ok(Self { name: name.cloned(), kind: operation.node.ty, executable, declared, plan })
+        Ok(Self { name: name.cloned(), kind: operation.node.ty, executable, declared, plan, shape })
     }
 
     /// Query, mutation or subscription.
@@ -296,6 +300,11 @@ impl Operation {
     /// `BAD_USER_INPUT` with the path of a page size that is out of range.
     pub fn quote(&self, variables: &Variables, limits: &Limits) -> Result<Quote, Error> {
         self.plan.quote(variables, limits)
+    }
+
+    /// Gives an answer the form that GraphQL promises: the document's order, and null where something failed.
+    pub fn settle(&self, response: &mut Response) {
+        self.shape.settle(&mut response.data, &response.errors);
     }
 
     /// A copy to run, without the inputs that variables would give which were not sent.

@@ -58,6 +58,8 @@ pub(super) enum Scalar {
 /// A field of an object or interface.
 #[derive(Debug)]
 pub(super) struct Field {
+    /// Its type.
+    pub ty: Type,
     /// The named type that it leads to.
     pub target: Name,
     /// Its arguments.
@@ -217,7 +219,8 @@ fn fields(definitions: Vec<Positioned<FieldDefinition>>) -> HashMap<Name, Field>
             true if arguments.contains_key("ids") => Many::Ids,
             true => Many::Unknown,
         };
-        (name.node, Field { target: target.clone(), arguments, many })
+        let target = target.clone();
+        (name.node, Field { ty: ty.node, target, arguments, many })
     };
     definitions.into_iter().map(read).collect()
 }

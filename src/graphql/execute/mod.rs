@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation};
+use async_graphql::futures_util::StreamExt as _;
 use async_graphql::futures_util::stream::BoxStream;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{
@@ -169,12 +170,21 @@ where
 
     /// Runs a query or mutation.
     pub async fn execute(&self, prepared: Prepared, data: Data) -> Response {
-        self.fast.execute(request(prepared, data)).await
+        let operation = Arc::clone(&prepared.operation);
+        let mut response = self.fast.execute(request(prepared, data)).await;
+        operation.settle(&mut response);
+        response
     }
 
     /// Starts a subscription; a query or mutation gives one answer.
     pub fn subscribe(&self, prepared: Prepared, data: Data) -> BoxStream<'static, Response> {
-        self.fast.execute_stream(request(prepared, data))
+        let operation = Arc::clone(&prepared.operation);
+        let responses = self.fast.execute_stream(request(prepared, data));
+        let settled = responses.map(move |mut response| {
+            operation.settle(&mut response);
+            response
+        });
+        settled.boxed()
     }
 }
 

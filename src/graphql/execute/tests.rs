@@ -463,3 +463,41 @@ async fn skipped_fields_do_not_run() {
     assert_eq!(run(&executor, text, r#"{"no": true}"#).await, r#"{"data":{"thing":{"id":"thg_1"}}}"#);
     assert_eq!(run(&executor, text, r#"{"no": false}"#).await, r#"{"data":{"hello":"hello"}}"#);
 }
+
+#[tokio::test]
+async fn an_answer_has_every_field_in_the_documents_order() {
+    let executor = toy::executor();
+    for (text, data) in [
+        // In the order asked, not in the order ready.
+        (
+            "{ thing { late id ...More parent { late name } } hello } fragment More on Thing { late name }",
+            r#"{"thing":{"late":true,"id":"thg_1","name":"thing","parent":{"late":true,"name":"thing"}},"hello":"hello"}"#,
+        ),
+        (
+            "{ anything { ... on Thing { id } ... on Other { label id } } }",
+            r#"{"anything":{"id":"oth_1","label":"other"}}"#,
+        ),
+        // Null where it failed, and the siblings keep their data.
+        ("{ thing { gone id } }", r#"{"thing":{"gone":null,"id":"thg_1"}}"#),
+        ("{ thing { a: gone b: gone } }", r#"{"thing":{"a":null,"b":null}}"#),
+        (
+            "{ things { nodes { gone } totalCount } }",
+            r#"{"things":{"nodes":[{"gone":null}],"totalCount":1}}"#,
+        ),
+        // What may not be null takes the closest place that may.
+        ("{ thing { lost id } hello }", r#"{"thing":null,"hello":"hello"}"#),
+        (
+            "{ thing { gone parent { name lost gone } id } }",
+            r#"{"thing":{"gone":null,"parent":null,"id":"thg_1"}}"#,
+        ),
+        ("{ thing { siblings { lost } } hello }", r#"{"thing":null,"hello":"hello"}"#),
+        (r#"{ nodes(ids: ["1"]) { id lost } }"#, r#"{"nodes":[null]}"#),
+        ("{ unpaged { id lost } hello }", "null"),
+        ("{ thing { ... on Thing { x: lost } } broken }", "null"),
+    ] {
+        let answer = run(&executor, text, "{}").await;
+        let found = answer.strip_prefix(r#"{"data":"#).unwrap_or(&answer);
+        let rest = found.strip_prefix(data).unwrap_or_else(|| panic!("{text}: {answer}"));
+        assert!(rest.starts_with(r#","errors":["#) || rest == "}", "{text}: {answer}");
+    }
+}

@@ -181,6 +181,7 @@ where
 
     /// Answers one request; whatever happens, there is an answer.
     pub async fn handle(&self, request: Request<BodyStream>) -> Response<BodyStream> {
+        let started = Instant::now();
         let id = RequestId::of(request.headers());
         let wanted = Media::negotiate(request.headers());
         let media = wanted.unwrap_or(Media::Json);
@@ -194,7 +195,14 @@ where
                 .await
                 .unwrap_or_else(|payload| Err(panicked(payload.as_ref()).into())),
         };
-        answered.unwrap_or_else(|failure| failure.reply(media, &id)).into_response(media, &id)
+        let response = answered.unwrap_or_else(|failure| failure.reply(media, &id)).into_response(media, &id);
+        tracing::debug!(
+            request.id = id.as_str(),
+            http.status = response.status().as_u16(),
+            duration.us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            "request answered"
+        );
+        response
     }
 }
 

@@ -1,0 +1,126 @@
+//! The README keeps its word: its table is the code's, and its commands run as they stand.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+
+/// What stands between two markers.
+fn section(text: &str, name: &str) -> String {
+    let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+    let from = text.find(&start).unwrap_or_else(|| panic!("README.md has no section {name}")) + start.len();
+    text[from..text.find(&end).unwrap()].to_owned()
+}
+
+/// Set `UPDATE=1` to write it anew.
+#[test]
+fn the_table_of_permissions_is_the_code_s() {
+    let text = fs::read_to_string(README).unwrap();
+    let (printed, now) = (section(&text, "policy"), aicos::access::policy::markdown());
+    if std::env::var_os("UPDATE").is_some() {
+        let wrap = |table: &str| format!("<!-- policy -->\n{table}<!-- /policy -->");
+        fs::write(README, text.replace(&wrap(&printed), &wrap(&now))).unwrap();
+    } else {
+        assert!(printed == now, "README.md has another table: UPDATE=1 cargo test --test main readme");
+    }
+}
+
+/// The blocks in order: what stands after `sh`, and the lines.
+fn blocks(text: &str) -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    for part in text.split("\n```sh").skip(1) {
+        let (head, rest) = part.split_once('\n').unwrap();
+        let (code, _) = rest.split_once("\n```").unwrap();
+        out.push((head.trim().to_owned(), code.to_owned()));
+    }
+    out
+}
+
+struct Server {
+    child: Child,
+    folder: std::path::PathBuf,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // As Ctrl-C does: the private cluster is stopped with it.
+        let _ = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn its_commands_run_one_after_the_other() {
+    let text = fs::read_to_string(README).unwrap();
+    let folder = std::env::temp_dir().join(format!("aicos-readme-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let port = free_port();
+    let binary = env!("CARGO_BIN_EXE_aicos");
+    let log = fs::File::create(folder.join("log")).unwrap();
+    let child = Command::new(binary)
+        .current_dir(&folder)
+        .env("AICOS_DATA_DIR", folder.join("data"))
+        .env("AICOS_LISTEN", format!("127.0.0.1:{port}"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let server = Server { child, folder: folder.clone() };
+    wait_until_ready(port, &folder.join("log"));
+
+    let mut script = String::from("set -euo pipefail\n");
+    let mut run = 0;
+    for (kind, code) in blocks(&text) {
+        match kind.as_str() {
+            // The server runs already, and the tests would run themselves.
+            "server" => assert_eq!(code, "cargo run --release"),
+            "tests" => assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(code.trim()).exists()),
+            _ => {
+                run += 1;
+                script.push_str(&code.replace("localhost:8000", &format!("localhost:{port}")));
+                script.push_str("\necho\n");
+            }
+        }
+    }
+    assert!(run >= 5, "README.md has lost its examples");
+    let script = script.replace("cargo run --release --", binary);
+    let output = Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(&folder)
+        .env("AICOS_DATA_DIR", folder.join("data"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!said.contains("\"errors\""), "{said}");
+    for expected in ["accessToken", "marketing-campaign", "John Doe", "project.create", "olivia@"] {
+        assert!(said.contains(expected), "`{expected}` is missing:\n{said}");
+    }
+    drop(server);
+}
+
+fn wait_until_ready(port: u16, log: &Path) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < deadline {
+        if let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", port)) {
+            use std::io::Write as _;
+            let asked =
+                stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+            let mut answer = String::new();
+            if asked.is_ok() && stream.read_to_string(&mut answer).is_ok() && answer.contains("200 OK") {
+                return;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("the server did not start:\n{}", fs::read_to_string(log).unwrap_or_default());
+}

@@ -1,0 +1,410 @@
+//! Two organizations, everybody who might try something, and how each place that takes an id is called.
+
+use aicos::id::{
+    ApiKeyId, AuditEntryId, InvitationId, MembershipId, OrganizationId, OrganizationUsageId, ProjectId,
+    ProjectMemberId, SecurityEventId, SessionId, UserId,
+};
+use serde_json::{Value, json};
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::cast::{self, Organization, PASSWORD, Person};
+use super::{Answer, Client, Server, mutation};
+
+/// Who calls. All but the last three belong, or belonged, to the organization whose ids are used.
+///
+/// `raised` is a VIEWER who is an ADMIN in another project, `guest` is an ADMIN of that project only, `key` is bound to another project with every permission that a project
+/// allows, `removed` was a member, `stranger` owns another organization, and `home` is the stranger who names that
+/// organization in `X-Organization`.
+pub const CALLERS: [&str; 11] =
+    ["owner", "admin", "member", "viewer", "raised", "guest", "removed", "key", "stranger", "home", "nobody"];
+
+/// One call with the id under test in its variables.
+pub struct Case {
+    /// The document.
+    pub document: String,
+    /// Its variables.
+    pub variables: Value,
+    /// Where the id is in the variables.
+    pub id: &'static str,
+    /// Where the answer is in the data of a query; none for a mutation.
+    pub answer: Option<&'static str>,
+}
+
+impl Case {
+    pub fn query(document: &str, variables: Value, id: &'static str, answer: &'static str) -> Self {
+        Self { document: document.to_owned(), variables, id, answer: Some(answer) }
+    }
+
+    pub fn mutation(field: &str, input: Value, id: &'static str) -> Self {
+        let selection = if field == "login" || field == "organizationSwitch" { "accessToken" } else { "" };
+        Self { document: mutation(field, selection), variables: json!({"input": input}), id, answer: None }
+    }
+
+    pub fn id(&self) -> &str {
+        self.variables.pointer(self.id).and_then(Value::as_str).unwrap()
+    }
+
+    pub fn with_id(&self, id: &str) -> Value {
+        let mut variables = self.variables.clone();
+        *variables.pointer_mut(self.id).unwrap() = id.into();
+        variables
+    }
+
+    pub fn outcome(&self, answer: &Answer) -> String {
+        if let Some(code) = answer.code() {
+            return format!("!{code}");
+        }
+        let data = &answer.body["data"];
+        let Some(pointer) = self.answer else {
+            let payload = data.as_object().unwrap().values().next().unwrap();
+            return payload["userErrors"][0]["code"].as_str().unwrap_or("ok").to_owned();
+        };
+        match data.pointer(pointer) {
+            None | Some(Value::Null) => "null".to_owned(),
+            Some(Value::Number(number)) if number.as_i64() == Some(0) => "none".to_owned(),
+            Some(_) => "ok".to_owned(),
+        }
+    }
+}
+
+/// A well-formed id of the same kind that belongs to nothing.
+pub fn nothing_like(id: &str) -> String {
+    let nothing = match id.split('_').next().unwrap() {
+        "usr" => UserId::generate().to_string(),
+        "ses" => SessionId::generate().to_string(),
+        "org" => OrganizationId::generate().to_string(),
+        "mem" => MembershipId::generate().to_string(),
+        "inv" => InvitationId::generate().to_string(),
+        "prj" => ProjectId::generate().to_string(),
+        "key" => ApiKeyId::generate().to_string(),
+        "aud" => AuditEntryId::generate().to_string(),
+        "sec" => SecurityEventId::generate().to_string(),
+        "pmb" => {
+            let (project, user) = (ProjectId::generate(), UserId::generate());
+            ProjectMemberId { project, user }.to_string()
+        }
+        "usg" => {
+            let known: OrganizationUsageId = id.parse().unwrap();
+            OrganizationUsageId { organization: OrganizationId::generate(), ..known }.to_string()
+        }
+        other => panic!("`{other}` is a new kind of id: say here how one that belongs to nothing is made"),
+    };
+    assert_ne!(nothing, id);
+    nothing
+}
+
+/// Two organizations, and everybody who might try something.
+pub struct World {
+    pub server: Server,
+    pub acme: Organization,
+    pub globex: Organization,
+    /// Another project of the first organization.
+    pub other: String,
+    pub raised: Person,
+    pub guest: Person,
+    pub removed: Person,
+    pub key: String,
+}
+
+/// Every permission that a key of one project can carry and its creator holds.
+pub const IN_PROJECT: [&str; 15] = [
+    "ORG_READ",
+    "MEMBER_MANAGE",
+    "API_KEY_MANAGE",
+    "AUDIT_READ",
+    "PROJECT_READ",
+    "PROJECT_UPDATE",
+    "PROJECT_DELETE",
+    "AGENT_USE",
+    "AGENT_CONFIGURE",
+    "CONTENT_CREATE",
+    "CONTENT_READ",
+    "CONTENT_UPDATE",
+    "CONTENT_DELETE",
+    "CONTENT_APPROVE",
+    "CONTENT_PUBLISH",
+];
+
+impl World {
+    pub async fn new() -> Self {
+        let server = Server::start().await;
+        let acme = cast::organization(&server, "Acme").await;
+        let globex = cast::organization(&server, "Globex").await;
+        let other = cast::project(&server, &acme, "Other").await;
+        let guest =
+            cast::invite(&server, &acme.owner.token, &acme.id, "greta@acme.example", "ADMIN", Some(&other))
+                .await;
+        let removed = cast::member(&server, &acme, "ADMIN").await;
+        acme.owner.at(&server).mutate("membershipDelete", json!({"id": removed.membership}), "").await;
+        let input =
+            json!({"organizationId": acme.id, "projectId": other, "name": "k", "permissions": IN_PROJECT});
+        let made = acme.owner.at(&server).mutate("apiKeyCreate", input, "secret").await;
+        let key = made["secret"].as_str().unwrap().to_owned();
+        let raised = cast::member(&server, &acme, "VIEWER").await;
+        let input = json!({"projectId": other, "userId": raised.id, "role": "ADMIN"});
+        acme.owner.at(&server).mutate("projectMemberSet", input, "").await;
+        Self { server, acme, globex, other, raised, guest, removed, key }
+    }
+
+    pub fn person(&self, caller: &str) -> Option<&Person> {
+        Some(match caller {
+            "owner" => &self.acme.owner,
+            "admin" => &self.acme.admin,
+            "member" => &self.acme.member,
+            "viewer" => &self.acme.viewer,
+            "raised" => &self.raised,
+            "guest" => &self.guest,
+            "removed" => &self.removed,
+            "stranger" | "home" => &self.globex.owner,
+            _ => return None,
+        })
+    }
+
+    pub fn client(&self, caller: &str) -> Client<'_> {
+        match (caller, self.person(caller)) {
+            ("home", Some(person)) => person.at(&self.server).header("x-organization", &self.globex.id),
+            (_, Some(person)) => person.at(&self.server),
+            ("key", None) => self.server.key(&self.key),
+            _ => self.server.anonymous(),
+        }
+    }
+
+    /// The caller's own organization, for the ids that are not under test.
+    pub fn own(&self, caller: &str) -> &Organization {
+        if matches!(caller, "stranger" | "home") { &self.globex } else { &self.acme }
+    }
+
+    /// A project that the caller reaches, for the ids that are not under test.
+    pub fn own_project(&self, caller: &str) -> &str {
+        if matches!(caller, "raised" | "guest" | "key") { &self.other } else { &self.own(caller).project }
+    }
+
+    pub fn owner(&self) -> Client<'_> {
+        self.acme.owner.at(&self.server)
+    }
+
+    /// How a place is called with one of Acme's ids; none for a place that nobody has thought of.
+    pub async fn case(&self, place: &str, caller: &str) -> Option<Case> {
+        let server = &self.server;
+        let acme = &self.acme;
+        let project = || cast::project(server, acme, "Fresh");
+        let own = &self.own(caller).id;
+        Some(match place {
+            "Query.node(id)" => Case::query(
+                "query($id: ID!) { node(id: $id) { __typename } }",
+                json!({"id": project().await}),
+                "/id",
+                "/node",
+            ),
+            "Query.nodes(ids)" => Case::query(
+                "query($ids: [ID!]!) { nodes(ids: $ids) { __typename } }",
+                json!({"ids": [project().await]}),
+                "/ids/0",
+                "/nodes/0",
+            ),
+            "Query.organization(id)" => Case::query(
+                "query($id: ID!) { organization(id: $id) { name } }",
+                json!({"id": acme.id}),
+                "/id",
+                "/organization",
+            ),
+            "Query.project(id)" => Case::query(
+                "query($id: ID!) { project(id: $id) { name } }",
+                json!({"id": project().await}),
+                "/id",
+                "/project",
+            ),
+            "Organization.auditLog(filter.actorId)" => audit_case("actorId", acme.owner.id.clone()),
+            "Organization.auditLog(filter.projectId)" => audit_case("projectId", project().await),
+            "Organization.auditLog(filter.targetId)" => audit_case("targetId", project().await),
+            "Mutation.apiKeyCreate(input.organizationId)" => Case::mutation(
+                "apiKeyCreate",
+                json!({"organizationId": acme.id, "name": "n", "permissions": ["PROJECT_READ"]}),
+                "/input/organizationId",
+            ),
+            "Mutation.apiKeyCreate(input.projectId)" => Case::mutation(
+                "apiKeyCreate",
+                json!({"organizationId": own, "projectId": project().await, "name": "n", "permissions": ["PROJECT_READ"]}),
+                "/input/projectId",
+            ),
+            "Mutation.apiKeyRevoke(input.id)" => {
+                Case::mutation("apiKeyRevoke", json!({"id": cast::key(server, acme).await}), "/input/id")
+            }
+            "Mutation.apiKeyRotate(input.id)" => {
+                Case::mutation("apiKeyRotate", json!({"id": cast::key(server, acme).await}), "/input/id")
+            }
+            "Mutation.invitationCreate(input.organizationId)" => Case::mutation(
+                "invitationCreate",
+                json!({"organizationId": acme.id, "email": cast::address(), "role": "VIEWER"}),
+                "/input/organizationId",
+            ),
+            "Mutation.invitationCreate(input.projectId)" => Case::mutation(
+                "invitationCreate",
+                json!({"organizationId": own, "projectId": project().await, "email": cast::address(), "role": "VIEWER"}),
+                "/input/projectId",
+            ),
+            "Mutation.invitationResend(input.id)" => Case::mutation(
+                "invitationResend",
+                json!({"id": cast::invitation(server, acme).await}),
+                "/input/id",
+            ),
+            "Mutation.invitationRevoke(input.id)" => Case::mutation(
+                "invitationRevoke",
+                json!({"id": cast::invitation(server, acme).await}),
+                "/input/id",
+            ),
+            "Mutation.login(input.organizationId)" => {
+                let email = self.person(caller).map_or("nobody@nowhere.example", |person| &person.email);
+                Case::mutation(
+                    "login",
+                    json!({"email": email, "password": PASSWORD, "organizationId": acme.id}),
+                    "/input/organizationId",
+                )
+            }
+            "Mutation.membershipDelete(input.id)" => {
+                let member = cast::member(server, acme, "MEMBER").await;
+                Case::mutation("membershipDelete", json!({"id": member.membership}), "/input/id")
+            }
+            "Mutation.membershipUpdate(input.id)" => {
+                let member = cast::member(server, acme, "MEMBER").await;
+                Case::mutation(
+                    "membershipUpdate",
+                    json!({"id": member.membership, "role": "VIEWER"}),
+                    "/input/id",
+                )
+            }
+            "Mutation.organizationDelete(input.id)" => Case::mutation(
+                "organizationDelete",
+                json!({"id": acme.id, "confirmSlug": acme.slug}),
+                "/input/id",
+            ),
+            "Mutation.organizationRestore(input.id)" => {
+                let input = json!({"id": acme.id, "confirmSlug": acme.slug});
+                self.owner().mutate("organizationDelete", input, "").await;
+                Case::mutation("organizationRestore", json!({"id": acme.id}), "/input/id")
+            }
+            "Mutation.organizationSwitch(input.organizationId)" => Case::mutation(
+                "organizationSwitch",
+                json!({"organizationId": acme.id}),
+                "/input/organizationId",
+            ),
+            "Mutation.organizationUpdate(input.id)" => Case::mutation(
+                "organizationUpdate",
+                json!({"id": acme.id, "description": format!("by {caller}")}),
+                "/input/id",
+            ),
+            "Mutation.projectArchive(input.id)" => {
+                Case::mutation("projectArchive", json!({"id": project().await}), "/input/id")
+            }
+            "Mutation.projectCreate(input.organizationId)" => Case::mutation(
+                "projectCreate",
+                json!({"organizationId": acme.id, "name": "New"}),
+                "/input/organizationId",
+            ),
+            "Mutation.projectDelete(input.id)" => {
+                Case::mutation("projectDelete", json!({"id": project().await}), "/input/id")
+            }
+            "Mutation.projectMemberSet(input.projectId)" => Case::mutation(
+                "projectMemberSet",
+                json!({"projectId": project().await, "userId": self.own(caller).viewer.id, "role": "MEMBER"}),
+                "/input/projectId",
+            ),
+            "Mutation.projectMemberSet(input.userId)" => {
+                let member = cast::member(server, acme, "VIEWER").await;
+                Case::mutation(
+                    "projectMemberSet",
+                    json!({"projectId": self.own_project(caller), "userId": member.id, "role": "MEMBER"}),
+                    "/input/userId",
+                )
+            }
+            "Mutation.projectUpdate(input.id)" => Case::mutation(
+                "projectUpdate",
+                json!({"id": project().await, "name": format!("by {caller}")}),
+                "/input/id",
+            ),
+            "Mutation.sessionRevoke(input.id)" => {
+                let id = cast::session(server, &acme.owner).await;
+                Case::mutation("sessionRevoke", json!({"id": id}), "/input/id")
+            }
+            _ => return None,
+        })
+    }
+
+    /// One of Acme's objects of each kind; what is one person's own is the owner's.
+    pub async fn node(&self, kind: &str) -> Option<String> {
+        let (server, acme) = (&self.server, &self.acme);
+        let read = |query: &'static str, pointer: &'static str| async move {
+            let data = self.owner().ok(query, json!({})).await;
+            data.pointer(pointer).and_then(Value::as_str).unwrap().to_owned()
+        };
+        Some(match kind {
+            "ApiKey" => cast::key(server, acme).await,
+            "AuditEntry" => {
+                read(
+                    "{ organization { auditLog(first: 1) { nodes { id } } } }",
+                    "/organization/auditLog/nodes/0/id",
+                )
+                .await
+            }
+            "Invitation" => cast::invitation(server, acme).await,
+            "Membership" => acme.member.membership.clone(),
+            "Organization" => acme.id.clone(),
+            "OrganizationUsage" => read("{ organization { usage { id } } }", "/organization/usage/id").await,
+            "Project" => cast::project(server, acme, "Node").await,
+            "ProjectMember" => {
+                let project = acme.project.parse().unwrap();
+                ProjectMemberId { project, user: acme.member.id.parse().unwrap() }.to_string()
+            }
+            "SecurityEvent" => {
+                read(
+                    "{ viewer { securityEvents(first: 1) { nodes { id } } } }",
+                    "/viewer/securityEvents/nodes/0/id",
+                )
+                .await
+            }
+            "Session" => cast::session(server, &acme.owner).await,
+            "User" => acme.member.id.clone(),
+            _ => return None,
+        })
+    }
+}
+
+fn audit_case(filter: &str, id: String) -> Case {
+    let document = format!(
+        "query($id: ID!) {{ organization {{ auditLog(filter: {{{filter}: $id}}) {{ totalCount }} }} }}"
+    );
+    Case::query(&document, json!({"id": id}), "/id", "/organization/auditLog/totalCount")
+}
+
+/// A fingerprint of everything that is stored, but for what refusals themselves leave behind.
+pub struct State {
+    connection: PgConnection,
+    query: String,
+}
+
+impl State {
+    pub async fn of(server: &Server) -> Self {
+        let mut connection = server.database.superuser().await;
+        let tables = sqlx::query(
+            "select tablename::text from pg_tables where schemaname = 'public'
+             and tablename not in ('_sqlx_migrations', 'audit_heads', 'usage_counters') order by 1",
+        )
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+        let one = |table: String| {
+            let only = if table == "audit_entries" { "where outcome = 'DONE'" } else { "" };
+            format!(
+                "select md5(coalesce(string_agg(t::text, '|' order by t::text), '')) as m from {table} t {only}"
+            )
+        };
+        let parts: Vec<String> = tables.iter().map(|row| one(row.get(0))).collect();
+        let query = format!("select string_agg(m, ',') from ({}) as parts", parts.join(" union all "));
+        Self { connection, query }
+    }
+
+    pub async fn read(&mut self) -> String {
+        sqlx::query_scalar(AssertSqlSafe(self.query.clone())).fetch_one(&mut self.connection).await.unwrap()
+    }
+}

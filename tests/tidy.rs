@@ -1,0 +1,198 @@
+//! The rules of the house, as sentences with their fix.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A source file of the crate, without its tests.
+struct Source {
+    /// Its path below `src/`.
+    path: String,
+    text: String,
+}
+
+fn collect(folder: &Path, out: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, out);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            out.push(path);
+        }
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = Vec::new();
+    collect(&root, &mut paths);
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        // What stands in a test module is free to break the rules.
+        let text = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned();
+        Source { path: path.strip_prefix(&root).unwrap().display().to_string(), text }
+    };
+    let sources: Vec<Source> = paths.into_iter().map(read).collect();
+    assert!(sources.len() > 40, "the sources were not found");
+    sources
+}
+
+impl Source {
+    /// Lines of code that hold `needle`, comments left out.
+    fn lines_with<'a>(&'a self, needle: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
+        self.text.lines().enumerate().filter_map(move |(at, line)| {
+            let code = line.split("//").next().unwrap_or_default();
+            code.contains(needle).then_some((at + 1, line.trim()))
+        })
+    }
+
+    fn is_in(&self, rooms: &[&str]) -> bool {
+        rooms.iter().any(|room| {
+            room.strip_prefix('*').map_or_else(|| self.path.starts_with(room), |end| self.path.ends_with(end))
+        })
+    }
+}
+
+/// Every line with `needle` outside of `rooms` is a breach.
+fn only_in(needle: &str, rooms: &[&str], fix: &str) {
+    let mut breaches = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_in(rooms) && !source.path.ends_with("tests.rs"))
+    {
+        for (line, code) in source.lines_with(needle) {
+            breaches.push(format!("src/{}:{line}: {code}", source.path));
+        }
+    }
+    assert!(breaches.is_empty(), "`{needle}` has no place here. {fix}\n{}", breaches.join("\n"));
+}
+
+/// No line with `needle` inside of `rooms`.
+fn never_in(needle: &str, rooms: &[&str], fix: &str) {
+    let mut breaches = Vec::new();
+    for source in sources().iter().filter(|source| source.is_in(rooms)) {
+        for (line, code) in source.lines_with(needle) {
+            breaches.push(format!("src/{}:{line}: {code}", source.path));
+        }
+    }
+    assert!(breaches.is_empty(), "`{needle}` has no place here. {fix}\n{}", breaches.join("\n"));
+}
+
+#[test]
+fn statements_stand_in_stores() {
+    let rooms = ["db/", "*/store.rs", "doctor.rs", "app.rs"];
+    only_in("sqlx::query", &rooms, "Move the statement into the entity's store.rs.");
+}
+
+#[test]
+fn graphql_stays_in_its_rooms() {
+    let rooms = ["graphql/", "http/", "*/graphql.rs", "error.rs"];
+    let enums = ["access/policy.rs", "usage/mod.rs", "invitations/mod.rs", "audit/mod.rs"];
+    for source in sources().iter().filter(|source| !source.is_in(&rooms)) {
+        for (line, code) in source.lines_with("async_graphql") {
+            // One enum that the schema shows rather than a second one that would drift from it.
+            let derives = code.starts_with("#[derive(") && source.is_in(&enums);
+            assert!(derives, "src/{}:{line}: {code}\nMove it into the entity's graphql.rs.", source.path);
+        }
+    }
+}
+
+#[test]
+fn http_stays_in_its_room() {
+    only_in("axum", &["http/", "app.rs"], "Only http/ and app.rs know that there is HTTP.");
+    never_in(
+        "crate::http",
+        &["graphql/", "db/", "access/", "identity/", "projects/"],
+        "The arrow points from http to graphql.",
+    );
+}
+
+#[test]
+fn the_arrows_point_one_way() {
+    for room in ["sqlx", "crate::db", "crate::graphql", "crate::http", "crate::identity"] {
+        never_in(room, &["access/"], "access/ knows nothing of SQL, HTTP or GraphQL.");
+    }
+    for room in ["crate::graphql", "crate::identity", "crate::organizations", "crate::projects"] {
+        never_in(room, &["db/"], "db/ knows access/, error, id and config.");
+    }
+    let words = [
+        "organizations/mod.rs",
+        "memberships/mod.rs",
+        "invitations/mod.rs",
+        "projects/mod.rs",
+        "api_keys/mod.rs",
+        "audit/mod.rs",
+        "*/store.rs",
+    ];
+    never_in("crate::graphql", &words, "Only graphql.rs may know the schema.");
+    for room in ["crate::", "super::super"] {
+        never_in(room, &["postgres/"], "postgres/ knows nothing of aicos.");
+    }
+}
+
+#[test]
+fn stores_neither_begin_nor_commit() {
+    for word in
+        ["\"COMMIT", "\"BEGIN", "\"ROLLBACK", "\"commit", "\"begin", "\"rollback", ".begin()", "SAVEPOINT"]
+    {
+        never_in(word, &["*/store.rs"], "Transactions begin and end in db/.");
+    }
+}
+
+#[test]
+fn the_doors_that_skip_a_check_are_used_where_the_check_was_made() {
+    only_in("Scope::mint(", &["identity/", "access/mod.rs"], "Only identity/ makes scopes.");
+    only_in(
+        ".identify(",
+        &["identity/", "db/", "postgres/"],
+        "Only identity/ knows who has proved who they are.",
+    );
+    let founders = ["identity/mod.rs", "organizations/graphql.rs", "invitations/mod.rs", "db/"];
+    only_in(".step_into(", &founders, "Only founding and joining step into an organization.");
+    only_in(
+        ".anonymous(",
+        &["identity/", "invitations/mod.rs", "db/"],
+        "Only what comes before an organization is known looks through the gate.",
+    );
+}
+
+#[test]
+fn a_query_never_writes() {
+    for source in sources() {
+        if !source.is_in(&["*/store.rs"]) {
+            continue;
+        }
+        // Functions that take a ReadTx only look.
+        for function in source.text.split("pub(super) async fn ").skip(1) {
+            let (head, body) = function.split_once('{').unwrap_or_default();
+            if !head.contains("ReadTx<") {
+                continue;
+            }
+            for word in ["insert into", "update ", "delete from", "for update"] {
+                let writes = body
+                    .lines()
+                    .any(|line| line.trim().trim_start_matches(['"', 'r', '#']).starts_with(word));
+                assert!(
+                    !writes,
+                    "src/{}: a function that takes a ReadTx writes (`{word}`). Take a WriteTx.",
+                    source.path
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn settings_are_read_in_one_place() {
+    only_in(
+        "env::var",
+        &["config.rs", "postgres/"],
+        "Every setting stands in config.rs; the private cluster looks at the environment of the programs that it runs.",
+    );
+}
+
+#[test]
+fn nothing_panics_on_purpose() {
+    for word in [".unwrap()", ".expect(", "panic!(", "unreachable!(", "todo!(", "unimplemented!("] {
+        let rooms = ["db/connection.rs", "db/lease.rs", "graphql/toy.rs"];
+        only_in(word, &rooms, "Return an error: no panic is reachable from a request.");
+    }
+}
