@@ -258,7 +258,7 @@ async fn an_invitation_is_accepted_once() {
             .await
             .unwrap();
             assert_eq!(members, if ends[0].0 == "OK" || race % 4 != 0 { 2 } else { 1 }, "{ends:?}");
-            assert_eq!(closings, race as i64 + 1);
+            assert_eq!(usize::try_from(closings).unwrap(), race + 1);
             sqlx::query("delete from memberships where organization_id = $1 and role = 'MEMBER'")
                 .bind(uuid(&organization))
                 .execute(&mut superuser)
@@ -466,12 +466,12 @@ async fn a_tier_is_not_overrun() {
     sqlx::query("update organizations set tier = 'starter'").execute(&mut superuser).await.unwrap();
     let count = "select count(*) from projects where archived_at is null";
     for _ in 0..20 {
-        let calls = (0..50).map(|number| match archived.get(number) {
-            Some(id) => attempt(&server, &token, "projectArchive", json!({"id": id, "archived": false}), ""),
-            None => {
-                let input = json!({"organizationId": organization, "name": "New"});
-                attempt(&server, &token, "projectCreate", input, "")
-            }
+        let calls = (0..50).map(|number| {
+            let (field, input) = archived.get(number).map_or_else(
+                || ("projectCreate", json!({"organizationId": organization, "name": "New"})),
+                |id| ("projectArchive", json!({"id": id, "archived": false})),
+            );
+            attempt(&server, &token, field, input, "")
         });
         let answers = join_all(calls).await;
         let tally = tally(answers.iter().map(|(code, _)| code.as_str()));

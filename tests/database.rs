@@ -28,7 +28,7 @@ async fn run(connection: &mut PgConnection, sql: &str) {
 /// Why a server does not start on this connection.
 async fn refusal(options: &PgConnectOptions) -> String {
     let db = Db::open(options.clone(), &PoolSettings { size: 1, ..PoolSettings::default() }).unwrap();
-    format!("{:#}", db.check().await.expect_err("it is refused"))
+    format!("{:#}", db.check().await.unwrap_err())
 }
 
 #[tokio::test]

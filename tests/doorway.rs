@@ -9,6 +9,7 @@ use aicos::db::{Call, Changes, Db, Entry, Lease, PoolSettings, Record, SecurityE
 use aicos::error::{Error, Refusal};
 use aicos::id::ProjectId;
 use serde_json::json;
+use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::types::Uuid;
 use sqlx::{Executor as _, FromRow};
@@ -254,22 +255,19 @@ async fn after_a_failing_statement_nothing_is_left() {
     {
         for write in [false, true] {
             let lease = house.lease();
-            let mut tx =
-                if write { None } else { Some(lease.read(scope, Action::ProjectRead).await.unwrap()) };
-            let outcome = match tx.as_mut() {
-                Some(tx) => sqlx::query(sql).execute(tx.conn()).await,
-                None => {
-                    let mut tx = lease.write(scope, Action::ProjectUpdate).await.unwrap();
-                    sqlx::query("update projects set description = 'lost'").execute(tx.conn()).await.unwrap();
-                    let outcome = sqlx::query(sql).execute(tx.conn()).await;
-                    // Whoever overlooks the failure cannot keep anything.
-                    assert!(tx.commit(Record::of(Target::organization(scope.organization()))).await.is_err());
-                    outcome
-                }
+            let outcome = if write {
+                let mut tx = lease.write(scope, Action::ProjectUpdate).await.unwrap();
+                sqlx::query("update projects set description = 'lost'").execute(tx.conn()).await.unwrap();
+                let outcome = sqlx::query(sql).execute(tx.conn()).await;
+                // Whoever overlooks the failure cannot keep anything.
+                assert!(tx.commit(Record::of(Target::organization(scope.organization()))).await.is_err());
+                outcome
+            } else {
+                let mut tx = lease.read(scope, Action::ProjectRead).await.unwrap();
+                sqlx::query(sql).execute(tx.conn()).await
             };
             let error = Error::from(outcome.unwrap_err());
             assert_eq!(matches!(error, Error::Timeout), timeout, "{error:?}");
-            drop(tx);
             drop(lease);
             house.assert_next_user(sql).await;
         }
@@ -521,7 +519,7 @@ async fn clients_that_hang_up_leave_nothing() {
 }
 
 fn code(error: &sqlx::Error) -> String {
-    error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned()
+    error.as_database_error().and_then(DatabaseError::code).unwrap_or_default().into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -166,51 +166,31 @@ const ABOVE_GRANTS: [&str; 5] = [
     "pg_execute_server_program",
 ];
 
-/// What the catalogue says of the serving role.
-#[derive(sqlx::FromRow)]
-struct Standing {
-    role: String,
-    superuser: bool,
-    bypasses: bool,
-    makes_roles: bool,
-    replicates: bool,
-    owns: bool,
-    member_of: Option<String>,
-}
-
 /// Refuses to serve as a role that row-level security does not hold.
 ///
 /// # Errors
 /// A sentence that names the fix.
 pub(super) async fn refuse_unsafe_role(connection: &mut PgConnection) -> anyhow::Result<()> {
-    let standing: Standing = sqlx::query_as(
-        "select r.rolname::text as role, r.rolsuper as superuser, r.rolbypassrls as bypasses,
-            r.rolcreaterole as makes_roles, r.rolreplication as replicates,
-            exists (select from pg_class c where c.relowner = r.oid and c.relnamespace = 'public'::regnamespace) as owns,
-            (select o.rolname::text from pg_roles o where o.rolname <> r.rolname
-                and (o.rolsuper or o.rolbypassrls or o.rolname in ('aicos_owner', 'aicos_gate') or o.rolname = any ($1))
-                and pg_has_role(r.oid, o.oid, 'member') order by o.rolname limit 1) as member_of
+    let (role, why): (String, Option<String>) = sqlx::query_as(
+        "select r.rolname::text, case
+            when r.rolsuper then 'is a superuser, which row-level security does not hold'
+            when r.rolbypassrls then 'has BYPASSRLS, which row-level security does not hold'
+            when exists (select from pg_class c where c.relowner = r.oid and c.relnamespace = 'public'::regnamespace)
+                then 'owns tables, so it could switch row-level security off'
+            when r.rolcreaterole then 'may create roles, and so make itself a member of others'
+            when r.rolreplication then 'has REPLICATION, so it may copy the whole database'
+            else (select 'is a member of `' || o.rolname || '`, which reaches past row-level security or its own rights'
+                from pg_roles o
+                where o.rolname <> r.rolname and pg_has_role(r.oid, o.oid, 'member')
+                    and (o.rolsuper or o.rolbypassrls or o.rolname in ('aicos_owner', 'aicos_gate') or o.rolname = any ($1))
+                order by o.rolname limit 1)
+         end
          from pg_roles r where r.rolname = current_user",
     )
     .bind(&ABOVE_GRANTS[..])
     .fetch_one(connection)
     .await?;
-    let role = standing.role;
-    let why = if standing.superuser {
-        "is a superuser, which row-level security does not hold".to_owned()
-    } else if standing.bypasses {
-        "has BYPASSRLS, which row-level security does not hold".to_owned()
-    } else if standing.owns {
-        "owns tables, so it could switch row-level security off".to_owned()
-    } else if standing.makes_roles {
-        "may create roles, and so make itself a member of others".to_owned()
-    } else if standing.replicates {
-        "has REPLICATION, so it may copy the whole database".to_owned()
-    } else if let Some(other) = standing.member_of {
-        format!("is a member of `{other}`, which reaches past row-level security or the role's own rights")
-    } else {
-        return Ok(());
-    };
+    let Some(why) = why else { return Ok(()) };
     bail!(
         "The role `{role}` of DATABASE_URL {why}. Serve as `aicos_app` instead: \
          `alter role aicos_app with login nocreaterole noreplication password '…'`, then put that role into DATABASE_URL \

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use sqlx::error::DatabaseError;
 use sqlx::postgres::PgConnection;
 use sqlx::types::Uuid;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, FromRow};
@@ -340,12 +341,10 @@ impl Matrix {
         let here = asker.organization.is_some() && asker.organization == row.organization;
         match promise(table) {
             Promise::Users => asker.user.is_some() && row.person == asker.user,
-            Promise::Tenant { writes: Writes::NewAnywhere, .. } => here,
-            Promise::Tenant { writes: Writes::Nothing, .. } => false,
+            Promise::Tenant { writes: Writes::NewAnywhere, .. } | Promise::Organizations => here,
+            Promise::Tenant { writes: Writes::Nothing, .. } | Promise::Open | Promise::Closed => false,
             Promise::Tenant { writes: Writes::Seen, .. } => here && self.sees(asker, table, row),
-            Promise::Organizations => here,
             Promise::Person => self.sees(asker, table, row),
-            Promise::Open | Promise::Closed => false,
         }
     }
 
@@ -423,38 +422,11 @@ impl Matrix {
         let sql = format!("delete from public.{name}");
         add("delete all".into(), sql, deletes, Expected::RowsOrStopped(changeable));
 
-        // Giving away what one has: the row would belong to another tenant, project or person.
         if changeable > 0 && !updates.is_empty() {
-            let elsewhere = |column: &str, of: &dyn Fn(&Row) -> Option<Uuid>| {
-                let own = rows.iter().find(|row| changes(row)).and_then(of);
-                let other = rows.iter().filter_map(of).find(|id| Some(*id) != own)?;
-                Some((column.to_owned(), other))
-            };
-            let owner_column = match promise(table) {
-                Promise::Organizations => elsewhere("id", &|row| row.organization),
-                Promise::Users => elsewhere("id", &|row| row.person),
-                Promise::Person => elsewhere("user_id", &|row| row.person),
-                _ => self.askers.iter().find_map(|other| {
-                    let id = other.organization.filter(|id| Some(*id) != asker.organization)?;
-                    Some(("organization_id".to_owned(), id))
-                }),
-            };
-            let (column, other) = owner_column.expect("somebody else to give it to");
-            add(
-                format!("update {column} to another's"),
-                format!("update public.{name} set {column} = '{other}'"),
-                true,
-                Expected::Refused,
-            );
-            if asker.projects.is_some() && table.is_by_project() {
-                let column = if name == "projects" { "id" } else { "project_id" };
-                let out = rows.iter().find(|row| {
-                    row.organization == asker.organization && row.project.is_some() && !changes(row)
-                });
-                let out = out.and_then(|row| row.project).expect("a project out of reach");
+            for (column, other) in self.elsewhere(asker, table) {
                 add(
                     format!("update {column} to one out of reach"),
-                    format!("update public.{name} set {column} = '{out}'"),
+                    format!("update public.{name} set {column} = '{other}'"),
                     true,
                     Expected::Refused,
                 );
@@ -495,6 +467,36 @@ impl Matrix {
                 deletes && selects,
                 on_or_stopped(reaches),
             );
+        }
+        list
+    }
+
+    /// Whom the asker's own rows must not be given to: the column that says whose a row is, and somebody else; and for
+    /// those who see only some projects, a project that is not among them.
+    fn elsewhere(&self, asker: &Asker, table: &Table) -> Vec<(&'static str, Uuid)> {
+        let rows = &self.rows[&table.name];
+        let another = |of: &dyn Fn(&Row) -> Option<Uuid>| {
+            let own = rows.iter().find(|row| self.may_change(asker, table, row)).and_then(of);
+            rows.iter().filter_map(of).find(|id| Some(*id) != own).unwrap()
+        };
+        let other_tenant = || {
+            let ids = self.askers.iter().filter_map(|other| other.organization);
+            ids.into_iter().find(|id| Some(*id) != asker.organization).unwrap()
+        };
+        let mut list = vec![match promise(table) {
+            Promise::Organizations => ("id", another(&|row| row.organization)),
+            Promise::Users => ("id", another(&|row| row.person)),
+            Promise::Person => ("user_id", another(&|row| row.person)),
+            _ => ("organization_id", other_tenant()),
+        }];
+        if asker.projects.is_some() && table.is_by_project() {
+            let column = if table.name == "projects" { "id" } else { "project_id" };
+            let hidden = rows.iter().find(|row| {
+                row.organization == asker.organization
+                    && row.project.is_some()
+                    && !self.may_change(asker, table, row)
+            });
+            list.push((column, hidden.and_then(|row| row.project).unwrap()));
         }
         list
     }
@@ -603,7 +605,7 @@ async fn outcome(tx: &mut PgConnection, sql: &str) -> Outcome {
     match tx.execute(sqlx::raw_sql(AssertSqlSafe(sql.as_str()))).await {
         Ok(done) => Outcome::Rows(done.rows_affected()),
         Err(error) => {
-            let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default();
+            let code = error.as_database_error().and_then(DatabaseError::code).unwrap_or_default();
             if code == "42501" { Outcome::Refused } else { Outcome::Stopped(code.into_owned()) }
         }
     }

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use sqlx::error::DatabaseError;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
@@ -12,7 +13,7 @@ use crate::support::{Database, Server};
 async fn run(connection: &mut PgConnection, sql: &str) -> Result<(), String> {
     let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await;
     done.map(drop).map_err(|error| {
-        error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned()
+        error.as_database_error().and_then(DatabaseError::code).unwrap_or_default().into_owned()
     })
 }
 
@@ -313,7 +314,7 @@ const TRIGGERS: [(&str, &str); 7] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_trigger_keeps_its_promise_and_is_missed_when_it_is_off() {
-    let (_server, world, mut superuser) = prepared().await;
+    let (_server, world, mut superuser) = Box::pin(prepared()).await;
     let tenant = &world.tenants[0];
     let triggers: Vec<(String, String)> = sqlx::query_as(
         "select t.tgname::text, t.tgrelid::regclass::text from pg_trigger t join pg_class c on c.oid = t.tgrelid
@@ -361,11 +362,12 @@ struct Call {
     what: &'static str,
     /// Done before, as the superuser.
     before: String,
-    call: String,
+    sql: String,
     /// The SQLSTATE, or organization, user and projects.
     expected: Result<String, &'static str>,
 }
 
+#[expect(clippy::too_many_lines, reason = "it is one list")]
 async fn calls(superuser: &mut PgConnection, world: &World) -> Vec<Call> {
     let [first, second] = &world.tenants;
     let (organization, owner) = (first.organization(), first.owner());
@@ -410,7 +412,7 @@ async fn calls(superuser: &mut PgConnection, world: &World) -> Vec<Call> {
     let as_owner = enter(organization, owner, own, false, None);
     let by_key = enter(organization, owner, free, true, None);
     let call =
-        |what, before: String, call: &str, expected| Call { what, before, call: call.to_owned(), expected };
+        |what, before: String, call: &str, expected| Call { what, before, sql: call.to_owned(), expected };
     let after = |first: String, then: &str| format!("{first}; {then}");
     let touch = |key| format!("update api_keys set hash = '\\x00' where id = '{key}'");
     let renew = format!("update memberships set role = role where user_id = '{owner}'");
@@ -513,9 +515,7 @@ async fn calls(superuser: &mut PgConnection, world: &World) -> Vec<Call> {
                     "insert into memberships (organization_id, user_id, id, role) values ('{}', '{owner}', gen_random_uuid(), 'ADMIN')",
                     second.organization()
                 ),
-                &format!(
-                    "select set_config('test.version', (select max(version) from memberships)::text, true)"
-                ),
+                "select set_config('test.version', (select max(version) from memberships)::text, true)",
             ),
             &enter(second.organization(), owner, free, true, None),
             Err("AC001"),
@@ -581,10 +581,10 @@ async fn calls(superuser: &mut PgConnection, world: &World) -> Vec<Call> {
 /// What did not come of the calls as it should.
 async fn judge(tx: &mut PgConnection, calls: &[Call]) -> Vec<String> {
     let mut broken = Vec::new();
-    for Call { what, before, call, expected } in calls {
+    for Call { what, before, sql, expected } in calls {
         must(tx, "savepoint call").await;
         must(tx, &format!("{before}; set local role aicos_app")).await;
-        let got = match run(tx, call).await {
+        let got = match run(tx, sql).await {
             Ok(()) => Ok(sqlx::query_scalar::<_, String>(
                 "select concat_ws('|', current_setting('app.organization'), current_setting('app.user'),
                     current_setting('app.project'))",
@@ -629,7 +629,7 @@ const GATE_MUTANTS: [(&str, &str, &str); 21] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_gate_lets_in_whom_it_should_and_each_of_its_checks_is_needed() {
-    let (_server, world, mut superuser) = prepared().await;
+    let (_server, world, mut superuser) = Box::pin(prepared()).await;
     let calls = calls(&mut superuser, &world).await;
     let mut tx = superuser.begin().await.unwrap();
     let broken = judge(&mut tx, &calls).await;
@@ -647,7 +647,7 @@ async fn the_gate_lets_in_whom_it_should_and_each_of_its_checks_is_needed() {
         must(&mut tx, &source.replace(clause, instead)).await;
         match judge(&mut tx, &calls).await.first() {
             Some(first) => {
-                writeln!(report, "noticed  {function}: `{clause}` -> `{instead}`: {first}").unwrap()
+                writeln!(report, "noticed  {function}: `{clause}` -> `{instead}`: {first}").unwrap();
             }
             None => survivors.push((function, clause, instead)),
         }
