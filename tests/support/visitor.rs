@@ -1,9 +1,9 @@
 //! People at the doorway itself, without GraphQL in between; and ways to disturb them.
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use aicos::access::{Credential, Scope};
@@ -91,7 +91,10 @@ impl<F: Future> Future for Cut<F> {
 pub fn slow_line(options: &PgConnectOptions, bytes: usize) -> PgConnectOptions {
     let name = format!(".s.PGSQL.{}", options.get_port());
     let real = options.get_socket().unwrap().join(&name);
-    let folder: PathBuf = std::env::temp_dir().join(format!("aicos-line-{:x}", rand()));
+    static LINES: AtomicUsize = AtomicUsize::new(0);
+    // In the run's own folder, which goes when the run ends.
+    let line = format!("line-{}", LINES.fetch_add(1, Ordering::Relaxed));
+    let folder = super::environment().data_dir.join(line);
     std::fs::create_dir(&folder).unwrap();
     let listener = UnixListener::bind(folder.join(&name)).unwrap();
     tokio::spawn(async move {
@@ -140,10 +143,6 @@ impl Dice {
         self.0 ^= self.0 << 17;
         self.0 % limit
     }
-}
-
-fn rand() -> u128 {
-    aicos::id::AuditEntryId::generate().uuid().as_u128()
 }
 
 /// How many backends of the serving role sit in a transaction and wait, in this database.
