@@ -86,12 +86,13 @@ impl<F: Future> Future for Cut<F> {
     }
 }
 
+static LINES: AtomicUsize = AtomicUsize::new(0);
+
 /// The same database behind a line that passes a few bytes at a time, so that a future can be given up in the middle of
 /// any message. It lasts as long as the test's runtime.
 pub fn slow_line(options: &PgConnectOptions, bytes: usize) -> PgConnectOptions {
     let name = format!(".s.PGSQL.{}", options.get_port());
     let real = options.get_socket().unwrap().join(&name);
-    static LINES: AtomicUsize = AtomicUsize::new(0);
     // In the run's own folder, which goes when the run ends.
     let line = format!("line-{}", LINES.fetch_add(1, Ordering::Relaxed));
     let folder = super::environment().data_dir.join(line);
