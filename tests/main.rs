@@ -8,11 +8,17 @@
 
 mod support;
 
+mod api_keys;
+mod audit;
 mod catalogue;
 mod doorway;
 mod flows;
+mod identity;
+mod invitations;
 mod mail;
+mod organizations;
 mod permissions;
+mod projects;
 mod readme;
 mod schema;
 mod statements;
