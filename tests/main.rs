@@ -9,13 +9,19 @@
 mod support;
 
 mod audit_chain;
+mod api_keys;
+mod audit;
 mod catalogue;
 mod concurrency;
 mod database;
 mod doorway;
 mod flows;
+mod identity;
+mod invitations;
 mod mail;
+mod organizations;
 mod permissions;
+mod projects;
 mod readme;
 mod schema;
 mod statements;

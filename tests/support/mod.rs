@@ -6,6 +6,7 @@ pub mod sdl;
 pub mod visitor;
 pub mod world;
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -203,9 +204,14 @@ impl Server {
         Self { database, app }
     }
 
+    /// Changes what is stored, as nobody but a superuser can.
+    pub async fn tamper(&self, sql: &'static str) -> u64 {
+        self.database.superuser().await.execute(sql).await.unwrap().rows_affected()
+    }
+
     /// Somebody without a credential.
     pub fn anonymous(&self) -> Client<'_> {
-        Client { server: self, headers: HeaderMap::new() }
+        Client { server: self, headers: HeaderMap::new(), address: None }
     }
 
     /// Somebody with an access token.
@@ -220,8 +226,9 @@ impl Server {
 
     /// Sends any request.
     pub async fn send(&self, mut request: Request<Body>) -> (StatusCode, HeaderMap, Vec<u8>) {
-        let peer: std::net::SocketAddr = "203.0.113.7:50000".parse().unwrap();
-        request.extensions_mut().insert(ConnectInfo(peer));
+        if request.extensions().get::<ConnectInfo<SocketAddr>>().is_none() {
+            request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([203, 0, 113, 7], 50_000))));
+        }
         // A task of its own, as on a server: the stack of a test's thread is no place for a whole request.
         let response = tokio::spawn(self.app.router.clone().oneshot(request)).await.unwrap().unwrap();
         let (parts, body) = response.into_parts();
@@ -235,6 +242,7 @@ impl Server {
 pub struct Client<'a> {
     server: &'a Server,
     headers: HeaderMap,
+    address: Option<SocketAddr>,
 }
 
 /// What came back.
@@ -254,12 +262,21 @@ impl<'a> Client<'a> {
         self
     }
 
+    /// The same caller from another address.
+    pub fn from(mut self, ip: &str) -> Self {
+        self.address = Some(SocketAddr::new(ip.parse().unwrap(), 50_000));
+        self
+    }
+
     /// Sends a document with variables.
     pub async fn send(&self, query: &str, variables: Value) -> Answer {
         let body = json!({"query": query, "variables": variables}).to_string();
         let mut request = Request::post("/graphql").header("content-type", "application/json");
         if let Some(headers) = request.headers_mut() {
             headers.extend(self.headers.clone());
+        }
+        if let (Some(extensions), Some(address)) = (request.extensions_mut(), self.address) {
+            extensions.insert(ConnectInfo(address));
         }
         let (status, _, bytes) = self.server.send(request.body(Body::from(body)).unwrap()).await;
         let body = serde_json::from_slice(&bytes)
