@@ -18,6 +18,7 @@ mod doorway;
 mod flows;
 mod identity;
 mod invitations;
+mod limits;
 mod mail;
 mod organizations;
 mod permissions;

@@ -235,10 +235,10 @@ async fn there_is_always_an_owner() {
         .await;
     // Two owners lower each other at the same time: one of them stays.
     let second = acme.admin.at(&server);
+    let document = mutation("membershipUpdate", "");
     let both = tokio::join!(
-        owner
-            .send(&mutation("membershipUpdate", ""), json!({"input": set(&acme.admin.membership, "VIEWER")})),
-        second.send(&mutation("membershipUpdate", ""), json!({"input": set(own, "VIEWER")})),
+        owner.send(&document, json!({"input": set(&acme.admin.membership, "VIEWER")})),
+        second.send(&document, json!({"input": set(own, "VIEWER")})),
     );
     assert!(both.0.status.is_success() && both.1.status.is_success());
     let mut database = server.database.superuser().await;

@@ -322,7 +322,8 @@ async fn a_list_is_paged_from_both_ends_in_a_stable_order() {
         let code = answer.code().unwrap();
         assert!(code == "BAD_USER_INPUT" || code == "QUERY_TOO_COMPLEX", "{arguments}: {code}");
         if code == "BAD_USER_INPUT" {
-            assert_eq!(answer.body["errors"][0]["extensions"]["field"], json!([field]), "{arguments}");
+            let path = answer.body["errors"][0]["extensions"]["field"].as_array().unwrap();
+            assert_eq!(path.last().unwrap(), field, "{arguments}");
         }
     }
 }

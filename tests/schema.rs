@@ -1,6 +1,12 @@
-//! The exported schema is the one that the code makes, and every part of it is described.
+//! The exported schema is the one that the code makes, every part of it is described and named by the rules, and it holds
+//! what the contract promises.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+
+use async_graphql::parser::types::{InputValueDefinition, TypeKind};
+
+use crate::support::sdl::{Sdl, base};
 
 /// Set `UPDATE=1` to write it anew, then read the diff.
 #[test]
@@ -12,4 +18,240 @@ fn the_exported_schema_is_current() {
     }
     let exported = fs::read_to_string(path).unwrap_or_default();
     assert!(exported == now, "schema.graphql is not current. Run the tests with UPDATE=1 and read the diff.");
+}
+
+/// What GraphQL itself brings along.
+const BUILT_IN: [&str; 5] = ["Boolean", "Float", "ID", "Int", "String"];
+
+/// The words of the contract, or of the schema, one for each thing that a client can rely on.
+fn promises(sdl: &Sdl) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let value = |input: &InputValueDefinition| {
+        let default =
+            input.default_value.as_ref().map(|value| format!(" = {}", value.node)).unwrap_or_default();
+        format!("{}: {}{default}", input.name.node, input.ty.node)
+    };
+    for (name, definition) in &sdl.types {
+        if BUILT_IN.contains(&name.as_str()) {
+            continue;
+        }
+        let kind = match &definition.kind {
+            TypeKind::Scalar => "scalar",
+            TypeKind::Object(object) => {
+                for interface in &object.implements {
+                    found.insert(format!("{name} implements {}", interface.node));
+                }
+                "type"
+            }
+            TypeKind::Interface(_) => "interface",
+            TypeKind::Union(union) => {
+                found.extend(union.members.iter().map(|member| format!("{name} may be {}", member.node)));
+                "union"
+            }
+            TypeKind::Enum(values) => {
+                found.extend(values.values.iter().map(|value| format!("{name}.{}", value.node.value.node)));
+                "enum"
+            }
+            TypeKind::InputObject(_) => {
+                found.extend(sdl.inputs(name).into_iter().map(|input| format!("{name}.{}", value(input))));
+                "input"
+            }
+        };
+        found.insert(format!("{kind} {name}"));
+        for field in sdl.fields(name) {
+            found.insert(format!("{name}.{}: {}", field.name.node, field.ty.node));
+            for argument in &field.arguments {
+                found.insert(format!("{name}.{}({})", field.name.node, value(&argument.node)));
+            }
+        }
+    }
+    found
+}
+
+/// What the schema has beyond the contract, on purpose.
+const EXTRAS: [&str; 0] = [];
+
+#[test]
+fn the_schema_keeps_every_promise_of_the_contract() {
+    let contract = promises(&Sdl::parse(include_str!("contract.graphql")));
+    let schema = promises(&Sdl::of_the_server());
+    let broken: Vec<_> = contract.difference(&schema).collect();
+    assert!(broken.is_empty(), "the contract promises, and the schema does not have:\n{broken:#?}");
+    assert!(contract.len() > 500, "the contract is read: {}", contract.len());
+    let extras: BTreeSet<_> = schema.difference(&contract).map(String::as_str).collect();
+    assert_eq!(extras, EXTRAS.into(), "what goes beyond the contract is listed in EXTRAS, on purpose");
+}
+
+#[test]
+fn everything_is_described() {
+    let sdl = Sdl::of_the_server();
+    let mut bare = Vec::new();
+    let mut check = |at: String, text: Option<&str>| {
+        let text = text.unwrap_or_default().trim();
+        if text.len() < 3
+            || !text.ends_with(['.', '…', ':', '`'])
+            || !text.starts_with(|c: char| c.is_uppercase() || "…`0123456789".contains(c))
+        {
+            bare.push(format!("{at}: {text:?}"));
+        }
+    };
+    for (name, definition) in &sdl.types {
+        check(name.clone(), definition.description.as_ref().map(|text| text.node.as_str()));
+        for field in sdl.fields(name) {
+            let at = format!("{name}.{}", field.name.node);
+            for argument in &field.arguments {
+                check(
+                    format!("{at}({})", argument.node.name.node),
+                    argument.node.description.as_ref().map(|text| text.node.as_str()),
+                );
+            }
+            check(at, field.description.as_ref().map(|text| text.node.as_str()));
+        }
+        for input in sdl.inputs(name) {
+            check(
+                format!("{name}.{}", input.name.node),
+                input.description.as_ref().map(|text| text.node.as_str()),
+            );
+        }
+        if let TypeKind::Enum(values) = &definition.kind {
+            for value in &values.values {
+                check(
+                    format!("{name}.{}", value.node.value.node),
+                    value.node.description.as_ref().map(|text| text.node.as_str()),
+                );
+            }
+        }
+    }
+    assert!(
+        bare.is_empty(),
+        "these need a description, a sentence that ends in a full stop:\n{}",
+        bare.join("\n")
+    );
+}
+
+#[test]
+fn a_mutation_takes_one_input_and_answers_with_a_payload() {
+    let sdl = Sdl::of_the_server();
+    for field in sdl.fields("Mutation") {
+        let name = field.name.node.as_str();
+        let capital = format!("{}{}", name[..1].to_uppercase(), &name[1..]);
+        let arguments: Vec<String> =
+            field.arguments.iter().map(|a| format!("{}: {}", a.node.name.node, a.node.ty.node)).collect();
+        assert_eq!(arguments, [format!("input: {capital}Input!")], "{name}");
+        let payload = field.ty.node.to_string();
+        assert!(
+            payload == format!("{capital}Payload") || payload == "AuthPayload",
+            "{name} answers with {payload}, which is nullable"
+        );
+        let fields: BTreeMap<_, _> = sdl
+            .fields(&payload)
+            .into_iter()
+            .map(|field| (field.name.node.to_string(), field.ty.node.to_string()))
+            .collect();
+        assert_eq!(fields.get("userErrors").map(String::as_str), Some("[UserError!]!"), "{payload}");
+        for (of, ty) in fields {
+            let entity = !sdl.fields(ty.trim_end_matches('!')).is_empty();
+            assert!(!(entity && ty.ends_with('!')), "{payload}.{of} is an entity and nullable: {ty}");
+        }
+        // A create hands back its parent, and a delete the id of what is gone, so that caches follow by themselves.
+        if name.ends_with("Delete") {
+            let noun = &capital[..capital.len() - "Delete".len()];
+            assert!(
+                sdl.fields(&payload).iter().any(|field| field.name.node == format!("deleted{noun}Id")),
+                "{payload}"
+            );
+        }
+        if name.ends_with("Create") {
+            let key = sdl
+                .inputs(&format!("{capital}Input"))
+                .iter()
+                .any(|input| input.name.node == "idempotencyKey");
+            assert!(key, "{name} can be repeated safely");
+        }
+    }
+}
+
+#[test]
+fn a_list_that_is_paged_has_one_shape() {
+    let sdl = Sdl::of_the_server();
+    let shape = |name: &str| -> BTreeMap<String, String> {
+        sdl.fields(name)
+            .into_iter()
+            .map(|field| (field.name.node.to_string(), field.ty.node.to_string()))
+            .collect()
+    };
+    let page = ["first: Int", "after: String", "last: Int", "before: String"];
+    let mut connections = 0;
+    for name in sdl.types.keys() {
+        if let Some(node) = name.strip_suffix("Connection") {
+            connections += 1;
+            let expected = [
+                ("edges", format!("[{node}Edge!]!")),
+                ("nodes", format!("[{node}!]!")),
+                ("pageInfo", "PageInfo!".to_owned()),
+                ("totalCount", "Int".to_owned()),
+            ];
+            assert_eq!(shape(name), expected.map(|(name, ty)| (name.to_owned(), ty)).into(), "{name}");
+            let expected = [("cursor", "String!".to_owned()), ("node", format!("{node}!"))];
+            assert_eq!(
+                shape(&format!("{node}Edge")),
+                expected.map(|(name, ty)| (name.to_owned(), ty)).into()
+            );
+            assert!(sdl.implementing("Node").contains(node), "{node} is a node");
+        }
+        for field in sdl.fields(name) {
+            let arguments: Vec<String> =
+                field.arguments.iter().map(|a| format!("{}: {}", a.node.name.node, a.node.ty.node)).collect();
+            if base(&field.ty.node).ends_with("Connection") {
+                assert!(
+                    !field.ty.node.to_string().ends_with('!'),
+                    "{name}.{} is null where it may not be seen",
+                    field.name.node
+                );
+                assert!(
+                    page.iter().all(|argument| arguments.iter().any(|own| own == argument)),
+                    "{name}.{}",
+                    field.name.node
+                );
+            } else {
+                assert!(
+                    !arguments.iter().any(|own| own == page[1]),
+                    "{name}.{} is paged and no connection",
+                    field.name.node
+                );
+            }
+        }
+    }
+    assert!(connections >= 7);
+}
+
+#[test]
+fn enums_are_shouted_and_everything_else_is_camel_case() {
+    let sdl = Sdl::of_the_server();
+    let camel = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(|c| c.is_ascii_alphanumeric())
+    };
+    for (name, definition) in &sdl.types {
+        assert!(name.starts_with(|c: char| c.is_ascii_uppercase()), "{name}");
+        if let TypeKind::Enum(values) = &definition.kind {
+            for value in &values.values {
+                let word = value.node.value.node.as_str();
+                assert!(word.chars().all(|c| c.is_ascii_uppercase() || c == '_'), "{name}.{word}");
+            }
+        }
+        for field in sdl.fields(name) {
+            assert!(camel(&field.name.node), "{name}.{}", field.name.node);
+            assert!(
+                field.arguments.iter().all(|argument| camel(&argument.node.name.node)),
+                "{name}.{}",
+                field.name.node
+            );
+        }
+        for input in sdl.inputs(name) {
+            assert!(camel(&input.name.node), "{name}.{}", input.name.node);
+        }
+        if matches!(definition.kind, TypeKind::InputObject(_)) {
+            assert!(name.ends_with("Input") || name.ends_with("Filter"), "{name}");
+        }
+    }
 }

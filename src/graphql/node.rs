@@ -122,14 +122,14 @@ impl NodeQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The objects' ids.")] ids: Vec<ID>,
-    ) -> async_graphql::Result<Vec<Option<Node>>> {
+    ) -> async_graphql::Result<Option<Vec<Option<Node>>>> {
         if ids.len() > 100 {
             return Err(
                 Error::fault(Fault::of(FaultCode::TooLong, "ids", "`ids` has at most 100 items.")).into()
             );
         }
         let found = futures_util::future::join_all(ids.iter().map(|id| find(ctx, "ids", id))).await;
-        Ok(found.into_iter().collect::<Result<_>>()?)
+        Ok(Some(found.into_iter().collect::<Result<_>>()?))
     }
 
     /// The budget of this credential, or of the address when there is none. Needs no credential.
