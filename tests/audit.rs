@@ -378,7 +378,7 @@ async fn the_log_is_filtered_and_read_page_by_page() {
     let filtered = async |filter: Value| {
         let query = "query($f: AuditLogFilter) { organization { auditLog(first: 100, filter: $f) { totalCount nodes { sequence action occurredAt } } } }";
         let seen = owner.ok(query, json!({"f": filter})).await["organization"]["auditLog"].clone();
-        assert_eq!(seen["totalCount"].as_u64().unwrap() as usize, seen["nodes"].as_array().unwrap().len());
+        assert_eq!(seen["totalCount"], seen["nodes"].as_array().unwrap().len());
         seen["nodes"].as_array().unwrap().clone()
     };
     assert_eq!(filtered(json!({})).await.len(), all.len());
@@ -431,7 +431,7 @@ async fn the_log_is_filtered_and_read_page_by_page() {
             json!({"id": world.other}),
         )
         .await;
-    assert_eq!(activity["project"]["activity"]["totalCount"].as_u64().unwrap() as usize, there.len());
+    assert_eq!(activity["project"]["activity"]["totalCount"], there.len());
     for (filter, field) in [
         (json!({"actions": vec!["a"; 101]}), None),
         (json!({"actions": ["'; --"]}), Some(json!(["filter", "actions"]))),

@@ -1,6 +1,7 @@
 //! What no request may do, whatever it says: the attacks on the protocol, on encodings and from other origins, each beside a
 //! request of the same kind that is answered.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use aicos::app::Tuning;
@@ -132,24 +133,32 @@ fn many(count: usize, one: impl Fn(usize) -> String) -> String {
 }
 
 /// Fragments of which each spreads the next one several times.
-fn doubling(levels: usize, spreads: usize, alias: bool) -> String {
+fn doubling(levels: usize, spreads: usize) -> String {
     let mut document = "query { ...F0 }".to_owned();
     for level in 0..levels {
-        let spread = if alias {
-            (0..spreads)
-                .map(|n| format!("a{n}: organization {{ ...F{} }}", level + 1))
-                .collect::<Vec<_>>()
-                .join(" ")
-        } else {
-            format!("...F{} ", level + 1).repeat(spreads)
-        };
-        let on = if alias && level > 0 { "Query" } else { "Query" };
-        document.push_str(&format!(" fragment F{level} on {on} {{ {spread} }}"));
+        let spread = format!("...F{} ", level + 1).repeat(spreads);
+        let _ = write!(document, " fragment F{level} on Query {{ {spread} }}");
     }
-    document.push_str(&format!(" fragment F{levels} on Query {{ __typename }}"));
+    let _ = write!(document, " fragment F{levels} on Query {{ __typename }}");
     document
 }
 
+/// The same through fields with a name of their own each.
+fn aliased_doubling(levels: usize) -> String {
+    let mut document = "query { organization { ...F0 } }".to_owned();
+    for level in 0..levels {
+        let next = level + 1;
+        let project = |alias: &str| {
+            format!("{alias}: projects(first: 1) {{ nodes {{ organization {{ ...F{next} }} }} }}")
+        };
+        let _ =
+            write!(document, " fragment F{level} on Organization {{ {} {} }}", project("a"), project("b"));
+    }
+    let _ = write!(document, " fragment F{levels} on Organization {{ name }}");
+    document
+}
+
+/// Objects inside each other.
 fn nested(depth: usize) -> String {
     let mut document = String::from("{ organization { ");
     for _ in 0..depth / 3 {
@@ -203,11 +212,7 @@ async fn floods_of_aliases_fields_and_operations_are_refused() {
     // The controls: what is many and not too many.
     let reply = target.ask("20 aliases", &many(20, |n| format!("a{n}: rateLimit {{ limit }}"))).await;
     assert_eq!((reply.code(), reply.json()["data"].as_object().unwrap().len()), (None, 20));
-    let directives = "@skip(if: false) ".repeat(1);
-    assert_eq!(
-        target.ask("a directive", &format!("{{ rateLimit {directives} {{ limit }} }}")).await.code(),
-        None
-    );
+    assert_eq!(target.ask("a directive", "{ rateLimit @skip(if: false) { limit } }").await.code(), None);
     target.is_well().await;
 }
 
@@ -225,12 +230,15 @@ async fn depth_cycles_and_bombs_are_refused_at_once() {
         )
         .await;
     for levels in [20, 22, 24, 26, 30] {
-        target.refused(&format!("2^{levels}"), &doubling(levels, 2, false)).await;
+        target.refused(&format!("2^{levels}"), &doubling(levels, 2)).await;
     }
-    target.refused("8 levels of 9", &doubling(8, 9, false)).await;
+    target.refused("8 levels of 9", &doubling(8, 9)).await;
+    for levels in [4, 10, 20] {
+        target.refused(&format!("{levels} levels of two aliases"), &aliased_doubling(levels)).await;
+    }
     // The price is asked before anything is expanded.
     let start = Instant::now();
-    target.refused("2^28", &doubling(28, 2, false)).await;
+    target.refused("2^28", &doubling(28, 2)).await;
     assert!(
         start.elapsed() < Duration::from_millis(if cfg!(debug_assertions) { 1_000 } else { 100 }),
         "{:?}",
@@ -259,7 +267,7 @@ async fn depth_cycles_and_bombs_are_refused_at_once() {
     assert_eq!(reply.status, StatusCode::BAD_REQUEST);
     // The controls.
     assert_eq!(target.ask("8 levels", &nested(7)).await.code(), None);
-    assert_eq!(target.ask("2^3", &doubling(3, 2, false)).await.code(), None);
+    assert_eq!(target.ask("2^3", &doubling(3, 2)).await.code(), None);
     target.is_well().await;
 }
 

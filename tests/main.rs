@@ -5,12 +5,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by failing")]
 #![expect(clippy::missing_panics_doc, reason = "helpers of tests fail the test")]
+#![expect(clippy::too_many_lines, reason = "a scenario is told from its beginning to its end")]
 
 mod support;
 
-mod audit_chain;
 mod api_keys;
 mod audit;
+mod audit_chain;
 mod catalogue;
 mod concurrency;
 mod database;

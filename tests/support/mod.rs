@@ -85,6 +85,7 @@ async fn start_cluster() -> Environment {
 }
 
 /// The test binary exits without dropping anything, so a watcher stops the cluster and removes its folder.
+#[expect(clippy::zombie_processes, reason = "the watcher outlives this process")]
 fn stop_with_this_process(cluster: &Cluster, data_dir: &std::path::Path) {
     let script = format!(
         "while kill -0 {pid} 2>/dev/null; do sleep 0.2; done; kill -QUIT $(head -1 '{data}/pg/postmaster.pid'); sleep 1; rm -rf '{data}'",
@@ -254,7 +255,7 @@ pub struct Answer {
     pub body: Value,
 }
 
-impl<'a> Client<'a> {
+impl Client<'_> {
     /// The same caller with one more header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name: HeaderName = name.parse().unwrap();

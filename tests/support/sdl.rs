@@ -69,14 +69,14 @@ impl Sdl {
             for field in self.fields(name) {
                 for argument in &field.arguments {
                     let start = format!("{name}.{}({}", field.name.node, argument.node.name.node);
-                    self.walk(&argument.node.ty.node, scalar, start, &mut found);
+                    self.walk(&argument.node.ty.node, scalar, &start, &mut found);
                 }
             }
         }
         found
     }
 
-    fn walk(&self, ty: &Type, scalar: &str, path: String, found: &mut BTreeSet<String>) {
+    fn walk(&self, ty: &Type, scalar: &str, path: &str, found: &mut BTreeSet<String>) {
         let name = base(ty);
         if name == scalar {
             found.insert(format!("{path})"));
@@ -84,7 +84,7 @@ impl Sdl {
         // An input that holds itself would go on for ever; ours are shallow.
         assert!(path.matches('.').count() < 10, "{path} is nested too deeply for the sweep");
         for input in self.inputs(name) {
-            self.walk(&input.ty.node, scalar, format!("{path}.{}", input.name.node), found);
+            self.walk(&input.ty.node, scalar, &format!("{path}.{}", input.name.node), found);
         }
     }
 }

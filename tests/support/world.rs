@@ -37,8 +37,9 @@ impl Case {
     }
 
     pub fn mutation(field: &str, input: Value, id: &'static str) -> Self {
+        let variables = Value::Object([("input".to_owned(), input)].into_iter().collect());
         let selection = if field == "login" || field == "organizationSwitch" { "accessToken" } else { "" };
-        Self { document: mutation(field, selection), variables: json!({"input": input}), id, answer: None }
+        Self { document: mutation(field, selection), variables, id, answer: None }
     }
 
     pub fn id(&self) -> &str {
@@ -127,7 +128,12 @@ pub const IN_PROJECT: [&str; 15] = [
 ];
 
 impl World {
+    /// Everybody, signed in.
     pub async fn new() -> Self {
+        Box::pin(Self::make()).await
+    }
+
+    async fn make() -> Self {
         let server = Server::start().await;
         let acme = cast::organization(&server, "Acme").await;
         let globex = cast::organization(&server, "Globex").await;
@@ -215,9 +221,9 @@ impl World {
                 "/id",
                 "/project",
             ),
-            "Organization.auditLog(filter.actorId)" => audit_case("actorId", acme.owner.id.clone()),
-            "Organization.auditLog(filter.projectId)" => audit_case("projectId", project().await),
-            "Organization.auditLog(filter.targetId)" => audit_case("targetId", project().await),
+            "Organization.auditLog(filter.actorId)" => audit_case("actorId", &acme.owner.id),
+            "Organization.auditLog(filter.projectId)" => audit_case("projectId", &project().await),
+            "Organization.auditLog(filter.targetId)" => audit_case("targetId", &project().await),
             "Mutation.apiKeyCreate(input.organizationId)" => Case::mutation(
                 "apiKeyCreate",
                 json!({"organizationId": acme.id, "name": "n", "permissions": ["PROJECT_READ"]}),
@@ -370,7 +376,7 @@ impl World {
     }
 }
 
-fn audit_case(filter: &str, id: String) -> Case {
+fn audit_case(filter: &str, id: &str) -> Case {
     let document = format!(
         "query($id: ID!) {{ organization {{ auditLog(filter: {{{filter}: $id}}) {{ totalCount }} }} }}"
     );
