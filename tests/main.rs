@@ -8,9 +8,9 @@
 
 mod support;
 
-mod audit_chain;
 mod api_keys;
 mod audit;
+mod audit_chain;
 mod catalogue;
 mod concurrency;
 mod database;
