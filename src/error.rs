@@ -375,8 +375,10 @@ impl Error {
     }
 }
 
-/// SQLSTATE classes that mean "the database is not there just now", not "the statement was wrong".
-const UNAVAILABLE_STATES: [&str; 6] = ["57P01", "57P02", "57P03", "53300", "08006", "25P03"];
+/// SQLSTATEs that mean "not just now", not "the statement was wrong": the server is going, coming, full or lost, or
+/// somebody else holds a lock for too long (55P03), or two waited for each other (40P01).
+const UNAVAILABLE_STATES: [&str; 8] =
+    ["57P01", "57P02", "57P03", "53300", "08006", "25P03", "55P03", "40P01"];
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {

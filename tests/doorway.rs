@@ -12,7 +12,7 @@ use serde_json::json;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::types::Uuid;
-use sqlx::{Executor as _, FromRow};
+use sqlx::{Connection as _, Executor as _, FromRow};
 
 use crate::support::cast::{self, Organization};
 use crate::support::visitor::{
@@ -403,6 +403,38 @@ async fn a_query_that_nobody_waits_for_ends() {
     house.assert_next_user("a query that nobody waits for").await;
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     house.assert_nothing_left("a query that nobody waits for").await;
+}
+
+/// Whoever waits too long for a lock is told to come again, and nothing of theirs is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_is_not_given_up_is_a_503() {
+    let house = House::start().await;
+    let mut superuser = house.superuser().await;
+    let before = counts(&mut superuser).await;
+    let mut holding = superuser.begin().await.unwrap();
+    holding.execute("select from audit_heads for update").await.unwrap();
+    let db = Db::open(house.server.database.serve.clone(), &PoolSettings::default()).unwrap();
+    let (one, other) = (db.lease(facts()), db.lease(facts()));
+    let scope = &house.acme.1.scope;
+    let (general, hot) = tokio::join!(
+        insert_project(&one, scope, "waiting", true),
+        create_at_once(&other, scope, "waiting", "waiting"),
+    );
+    // The first in the queue waits for the lock, the second one for the first and then for the lock: as long as the
+    // statement may take.
+    let outcomes = [general.map_err(Entry::Failed), hot.map(drop)];
+    let is_told = |outcome: &Result<(), Entry>| {
+        matches!(outcome, Err(Entry::Failed(Error::Unavailable(_) | Error::Timeout)))
+    };
+    assert!(outcomes.iter().all(is_told), "{outcomes:?}");
+    assert!(
+        outcomes.iter().any(|told| matches!(told, Err(Entry::Failed(Error::Unavailable(_))))),
+        "{outcomes:?}"
+    );
+    holding.rollback().await.unwrap();
+    assert_eq!(counts(&mut superuser).await, before);
+    drop((one, other));
+    assert_clean(&db, "waiting for a lock").await;
 }
 
 /// 1,000 users of one connection, of either tenant, at any pace, some of whom leave at any moment.
