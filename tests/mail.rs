@@ -1,4 +1,4 @@
-//! Mails through a real SMTP receiver: `aiosmtpd`, from PyPI, in a virtual environment below `target/tmp`.
+//! Mails through a real SMTP receiver: `aiosmtpd`, from `PyPI`, in a virtual environment below `target/tmp`.
 //!
 //! The environment is made once (it needs `python3` and the network) and then reused. Where it cannot be made the test
 //! says so and passes, unless `AICOS_REQUIRE_SMTP=1` is set, as it is where everything is expected to run.

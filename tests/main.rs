@@ -3,8 +3,7 @@
 //! They talk to a real PostgreSQL as the role that serves. The cluster is private, made anew for each run, and stopped
 //! when the run ends.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by failing")]
-#![expect(clippy::missing_panics_doc, reason = "helpers of tests fail the test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by failing")]
 #![expect(clippy::too_many_lines, reason = "a scenario is told from its beginning to its end")]
 
 mod support;

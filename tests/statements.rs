@@ -8,9 +8,8 @@ use std::process::Command;
 use crate::support::Database;
 
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = fs::read_dir(folder)
-        .map(|entries| entries.map(Result::unwrap).collect())
-        .unwrap_or_else(|_| Vec::new());
+    let entries =
+        fs::read_dir(folder).map_or_else(|_| Vec::new(), |entries| entries.map(Result::unwrap).collect());
     entries
         .into_iter()
         .map(|entry| (entry.file_name().display().to_string(), fs::read(entry.path()).unwrap()))
