@@ -192,7 +192,6 @@ async fn a_key_of_one_project_sees_and_changes_that_project_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "open: a key lives again when its maker is invited back; removing a member should revoke their keys for good"]
 async fn a_key_stays_dead_when_its_maker_comes_back() {
     let server = Server::start().await;
     let acme = cast::organization(&server, "Acme").await;

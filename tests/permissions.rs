@@ -818,7 +818,6 @@ async fn a_deleted_organization_is_gone_for_all_but_its_owners_at_once_and_back_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "open: the settings of a project need ORG_READ, because they inherit; being non-null, they take the project along"]
 async fn a_key_that_reads_projects_reads_their_settings() {
     let world = World::new().await;
     let (acme, server) = (&world.acme, &world.server);

@@ -173,6 +173,7 @@ pub async fn remove(tx: &mut WriteTx<'_>, scope: &Scope, id: MembershipId) -> Re
             "You cannot remove somebody whose role is above your own.",
         ));
     }
+    store::revoke_keys_of(tx, before.user).await?;
     if !store::delete(tx, id).await? {
         return Err(not_found("id"));
     }

@@ -185,6 +185,19 @@ pub(super) async fn set_role(
     Ok(())
 }
 
+/// Revokes the keys that a person made here: they must not live again when the person comes back.
+pub(super) async fn revoke_keys_of(tx: &mut WriteTx<'_>, user: UserId) -> Result<()> {
+    let organization = tx.organization().uuid();
+    sqlx::query!(
+        "update api_keys set revoked_at = now() where organization_id = $1 and created_by = $2 and revoked_at is null",
+        organization,
+        user.uuid()
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 pub(super) async fn delete(tx: &mut WriteTx<'_>, id: MembershipId) -> Result<bool> {
     let organization = tx.organization().uuid();
     let done = sqlx::query!(
