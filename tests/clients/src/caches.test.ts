@@ -228,7 +228,7 @@ for (const make of [apollo, urql]) {
       const missing = projectId.slice(0, -4).padEnd(projectId.length, "0");
       const { nodes } = await front.query(documents.ThingsDocument, { ids: [organizationId, projectId, missing] });
       assert.equal(nodes?.length, 3);
-      const [theOrganization, theProject, nothing] = nodes;
+      const [theOrganization, theProject, nothing] = nodes ?? [];
       assert.ok(theOrganization && "name" in theOrganization && theOrganization.name === "Heron Works");
       assert.ok(theProject && "organization" in theProject && theProject.organization?.id === organizationId);
       assert.equal(nothing, null);
