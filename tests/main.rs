@@ -8,6 +8,7 @@
 
 mod support;
 
+mod ahead;
 mod catalogue;
 mod doorway;
 mod flows;
