@@ -33,6 +33,7 @@ use crate::{audit, graphql, identity, organizations, projects};
 pub const HOT_QUERIES: &[&Hot] = &[
     &identity::store::VIEWER,
     &organizations::store::ORGANIZATION,
+    &organizations::store::LEVELS,
     &projects::store::CREATE,
     &audit::store::NEWEST,
 ];

@@ -8,6 +8,7 @@
 
 mod support;
 
+mod ahead;
 mod api_keys;
 mod audit;
 mod audit_chain;

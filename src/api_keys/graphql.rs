@@ -8,6 +8,7 @@ use super::NewApiKey;
 use crate::access::{Action, Permission};
 use crate::db::{Changes, Record, Redacted, Target};
 use crate::error::{Error, Result};
+use crate::graphql::connection::Node;
 use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at, visible};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
@@ -30,6 +31,8 @@ impl ApiKey {
         Self { row }
     }
 }
+
+impl Node for ApiKey {}
 
 /// How a program calls. The secret is shown once; afterwards only `hint` (its beginning and last four characters) is
 /// readable.

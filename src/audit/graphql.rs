@@ -1,13 +1,17 @@
 //! The audit log, as the schema shows it.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject, Union};
+use std::borrow::Cow;
 
-use super::{Filter, Outcome};
+use async_graphql::parser::types::Field;
+use async_graphql::resolver_utils::enum_value;
+use async_graphql::{Context, ID, InputObject, Object, ScalarType as _, SimpleObject, Union, Value};
+
+use super::{Details, Filter, Outcome};
 use crate::access::{Action, Role, Scope};
 use crate::api_keys::graphql::ApiKey;
 use crate::db::page::PageArgs;
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::graphql::connection::{Connection, Counter, connect};
+use crate::graphql::connection::{Connection, Counter, Node, connect};
 use crate::graphql::context::{ContextExt as _, read_id, visible};
 use crate::graphql::loader;
 use crate::graphql::scalars::{DateTime, Json};
@@ -33,6 +37,16 @@ impl AuditEntry {
     /// The entry of a row.
     pub const fn new(row: super::AuditEntry) -> Self {
         Self { row }
+    }
+
+    /// What was left out when the page was read without it.
+    async fn details(&self, ctx: &Context<'_>) -> Result<Cow<'_, Details>> {
+        if let Some(details) = &self.row.details {
+            return Ok(Cow::Borrowed(details));
+        }
+        let mut tx = ctx.door().read(self.row.organization, Action::AuditRead).await?;
+        let entry = super::find(&mut tx, self.row.organization, self.row.id).await?;
+        entry.and_then(|entry| entry.details).map(Cow::Owned).ok_or(Error::NotFound)
     }
 }
 
@@ -73,11 +87,12 @@ impl AuditEntry {
     /// Who did it; null when they have left or are not visible to the caller.
     async fn actor(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Actor>> {
         let organization = self.row.organization;
-        if let Some(id) = self.row.actor_user {
+        let details = self.details(ctx).await?;
+        if let Some(id) = details.actor_user {
             let row = loader::user(ctx, organization, id).await?;
             return Ok(row.map(|row| Actor::User(User::in_organization(row, organization))));
         }
-        let Some(id) = self.row.actor_key else { return Ok(None) };
+        let Some(id) = details.actor_key else { return Ok(None) };
         Ok(loader::api_key(ctx, organization, id).await?.map(|row| Actor::ApiKey(ApiKey::new(row))))
     }
 
@@ -87,8 +102,8 @@ impl AuditEntry {
     }
 
     /// The actor's role then; null for an API key.
-    async fn actor_role(&self) -> Option<Role> {
-        self.row.actor_role
+    async fn actor_role(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Role>> {
+        Ok(self.details(ctx).await?.actor_role)
     }
 
     /// The type of what it was done to.
@@ -103,19 +118,20 @@ impl AuditEntry {
 
     /// The project that it was done in; null when it was none, or is no more.
     async fn project(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Project>> {
-        let Some(project) = self.row.project else { return Ok(None) };
+        let Some(project) = self.details(ctx).await?.project else { return Ok(None) };
         Ok(loader::project(ctx, self.row.organization, project).await?.map(Project::new))
     }
 
     /// Before and after, per field.
-    async fn changes(&self) -> Vec<AuditChange> {
+    async fn changes(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<AuditChange>> {
+        let details = self.details(ctx).await?;
         let shown = |value: &serde_json::Value| (!value.is_null()).then(|| Json(value.clone()));
         let change = |change: &crate::db::Change| AuditChange {
             field: change.field.clone(),
             before: shown(&change.before),
             after: shown(&change.after),
         };
-        self.row.changes.iter().map(change).collect()
+        Ok(details.changes.iter().map(change).collect())
     }
 
     /// The address that it came from.
@@ -129,23 +145,47 @@ impl AuditEntry {
     }
 
     /// The request that did it, as in the logs.
-    async fn request_id(&self) -> &str {
-        &self.row.request_id
+    async fn request_id(&self, ctx: &Context<'_>) -> async_graphql::Result<String> {
+        Ok(self.details(ctx).await?.request_id.clone())
     }
 
     /// The chain's hash up to here, as hexadecimal digits: SHA-256 over the hash before and this entry.
-    async fn hash(&self) -> String {
+    async fn hash(&self, ctx: &Context<'_>) -> async_graphql::Result<String> {
         use std::fmt::Write as _;
-        self.row.hash.iter().fold(String::with_capacity(64), |mut out, byte| {
+        let details = self.details(ctx).await?;
+        Ok(details.hash.iter().fold(String::with_capacity(64), |mut out, byte| {
             // Writing to a string cannot fail.
             let _ = write!(out, "{byte:02x}");
             out
-        })
+        }))
     }
 
     /// When.
     async fn occurred_at(&self) -> DateTime {
         self.row.occurred_at.into()
+    }
+}
+
+impl Node for AuditEntry {
+    fn plain(&self, field: &Field) -> Option<Value> {
+        let row = &self.row;
+        let text = |text: &str| Value::String(text.to_owned());
+        let maybe = |text: Option<&str>| text.map_or(Value::Null, |text| Value::String(text.to_owned()));
+        Some(match field.name.node.as_str() {
+            "id" => Value::String(row.id.to_string()),
+            "sequence" => i32::try_from(row.sequence).unwrap_or(i32::MAX).into(),
+            "action" => text(&row.action),
+            "outcome" => enum_value(row.outcome),
+            "actorLabel" => text(&row.actor_label),
+            "actorRole" => row.details.as_ref()?.actor_role.map_or(Value::Null, enum_value),
+            "targetType" => text(&row.target_type),
+            "targetId" => maybe(row.target_id.as_deref()),
+            "ip" => maybe(row.ip.as_deref()),
+            "userAgent" => maybe(row.user_agent.as_deref()),
+            "requestId" => text(&row.details.as_ref()?.request_id),
+            "occurredAt" => DateTime::from(row.occurred_at).to_value(),
+            _ => return None,
+        })
     }
 }
 
@@ -214,6 +254,9 @@ impl AuditLogFilter {
     }
 }
 
+/// The fields that are taken from [`Details`].
+const DETAILS: [&str; 6] = ["actor", "actorRole", "project", "changes", "requestId", "hash"];
+
 /// A page of an organization's audit log; none when the question is answered with no.
 ///
 /// # Errors
@@ -234,7 +277,12 @@ pub async fn connection(
     let word = serde_json::to_string(&filter).map_err(Error::internal)?;
     let seal = door.seal(&["auditLog", &organization.to_string(), &word]);
     let page = args.read(&seal)?;
-    let slice = if let Some(call) = super::newest(&page, &filter)? {
+    let look = ctx.look_ahead();
+    let selected = |name| {
+        look.field("nodes").field(name).exists() || look.field("edges").field("node").field(name).exists()
+    };
+    let with_details = DETAILS.into_iter().any(selected);
+    let slice = if let Some(call) = super::newest(&page, &filter, with_details)? {
         let found = door.call_if(organization, Action::AuditRead, call, may).await?;
         let Some(rows) = found else { return Ok(None) };
         page.slice(rows.into_iter().map(|row| row.read(organization)).collect::<Result<Vec<_>>>()?)
@@ -267,5 +315,69 @@ pub async fn node(ctx: &Context<'_>, id: AuditEntryId) -> Result<Option<AuditEnt
     };
     let Some(row) = found else { return Ok(None) };
     let scope = door.scope(organization).await?;
-    Ok(scope.may_see(row.project, Action::AuditRead.permission()).then(|| AuditEntry::new(row)))
+    // One entry is always read with its details.
+    let Some(project) = row.details.as_ref().map(|details| details.project) else { return Ok(None) };
+    Ok(scope.may_see(project, Action::AuditRead.permission()).then(|| AuditEntry::new(row)))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Utc;
+
+    use super::*;
+    use crate::graphql::connection::tests::assert_same;
+
+    fn entries() -> Vec<AuditEntry> {
+        let row = super::super::AuditEntry {
+            organization: OrganizationId::generate(),
+            id: "aud_01jd3x8r5nf6xr8m2zq0v7k9we".parse().unwrap(),
+            sequence: 7,
+            action: "project.create".to_owned(),
+            outcome: Outcome::Done,
+            actor_label: "Somebody \"else\" \u{1F600}\u{0}".to_owned(),
+            target_type: "Project".to_owned(),
+            target_id: Some("prj_1".to_owned()),
+            ip: Some("127.0.0.1".to_owned()),
+            user_agent: None,
+            occurred_at: chrono::DateTime::<Utc>::from_timestamp_nanos(1_790_000_000_123_456_789),
+            details: Some(Details {
+                actor_user: None,
+                actor_key: None,
+                actor_role: Some(Role::Admin),
+                project: None,
+                changes: Vec::new(),
+                request_id: "r".to_owned(),
+                hash: vec![1, 255],
+            }),
+        };
+        let bare = super::super::AuditEntry {
+            sequence: i64::MAX,
+            outcome: Outcome::Refused,
+            details: row.details.clone().map(|details| Details { actor_role: None, ..details }),
+            target_id: None,
+            ip: None,
+            user_agent: Some("agent".to_owned()),
+            ..row.clone()
+        };
+        vec![AuditEntry::new(row), AuditEntry::new(bare)]
+    }
+
+    #[tokio::test]
+    async fn plain_fields_are_what_the_resolvers_say() {
+        let plain = [
+            "id",
+            "sequence",
+            "action",
+            "outcome",
+            "actorLabel",
+            "actorRole",
+            "targetType",
+            "targetId",
+            "ip",
+            "userAgent",
+            "requestId",
+            "occurredAt",
+        ];
+        assert_same(entries, &plain, &["hash", "changes { field }", "actor { __typename }"]).await;
+    }
 }

@@ -51,32 +51,39 @@ pub struct AuditEntry {
     pub action: String,
     /// What came of it.
     pub outcome: Outcome,
-    /// Who did it, when it was a person.
-    pub actor_user: Option<UserId>,
-    /// Who did it, when it was a key.
-    pub actor_key: Option<ApiKeyId>,
     /// What the actor was called then.
     pub actor_label: String,
-    /// The actor's role then.
-    pub actor_role: Option<Role>,
     /// The type of what it was done to.
     pub target_type: String,
     /// What it was done to.
     pub target_id: Option<String>,
-    /// The project that it was done in.
-    pub project: Option<ProjectId>,
-    /// Before and after, per field.
-    pub changes: Vec<Change>,
     /// From where.
     pub ip: Option<String>,
     /// With what.
     pub user_agent: Option<String>,
+    /// When.
+    pub occurred_at: DateTime<Utc>,
+    /// The rest; none when it was not asked for.
+    pub details: Option<Details>,
+}
+
+/// What weighs most in an entry, and is not part of a line in a list.
+#[derive(Debug, Clone)]
+pub struct Details {
+    /// Who did it, when it was a person.
+    pub actor_user: Option<UserId>,
+    /// Who did it, when it was a key.
+    pub actor_key: Option<ApiKeyId>,
+    /// The actor's role then.
+    pub actor_role: Option<Role>,
+    /// The project that it was done in.
+    pub project: Option<ProjectId>,
+    /// Before and after, per field.
+    pub changes: Vec<Change>,
     /// By which request.
     pub request_id: String,
     /// The chain's hash up to here.
     pub hash: Vec<u8>,
-    /// When.
-    pub occurred_at: DateTime<Utc>,
 }
 
 /// Which entries.
@@ -123,9 +130,13 @@ impl Filter {
 ///
 /// # Errors
 /// When a value cannot be encoded.
-pub(crate) fn newest(page: &Page<i64>, filter: &Filter) -> Result<Option<Call<store::Row>>> {
+pub(crate) fn newest(
+    page: &Page<i64>,
+    filter: &Filter,
+    with_details: bool,
+) -> Result<Option<Call<store::Row>>> {
     match filter.only_action() {
-        Some(action) if !page.from_end => store::newest(action, page).map(Some),
+        Some(action) if !page.from_end => store::newest(action, page, with_details).map(Some),
         _ => Ok(None),
     }
 }

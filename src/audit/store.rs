@@ -1,19 +1,20 @@
 //! The SQL of the audit log.
 
 use chrono::{DateTime, Utc};
-use sqlx::FromRow;
+use sqlx::postgres::PgRow;
 use sqlx::types::Json;
+use sqlx::{FromRow, Row as _};
 use uuid::Uuid;
 
-use super::{AuditEntry, Filter, Outcome};
+use super::{AuditEntry, Details, Filter, Outcome};
 use crate::access::Role;
 use crate::db::page::{Page, Slice};
 use crate::db::{Call, Change, Hot, ReadTx, hot};
 use crate::error::{Error, Result};
 use crate::id::{AuditEntryId, OrganizationId};
 
-/// An entry as it is stored.
-#[derive(Debug, FromRow)]
+/// An entry as it is stored; its details may be left out.
+#[derive(Debug)]
 pub(crate) struct Row {
     id: Uuid,
     sequence: i64,
@@ -26,37 +27,68 @@ pub(crate) struct Row {
     target_type: String,
     target_id: Option<String>,
     project_id: Option<Uuid>,
-    changes: Json<Vec<Change>>,
+    changes: Option<Json<Vec<Change>>>,
     ip: Option<String>,
     user_agent: Option<String>,
-    request_id: String,
-    hash: Vec<u8>,
+    request_id: Option<String>,
+    hash: Option<Vec<u8>>,
     occurred_at: DateTime<Utc>,
+}
+
+/// By place, in the order of [`NEWEST`]: looking up names is a good part of what reading a page costs.
+impl FromRow<'_, PgRow> for Row {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.try_get(0)?,
+            sequence: row.try_get(1)?,
+            action: row.try_get(2)?,
+            outcome: row.try_get(3)?,
+            actor_user_id: row.try_get(4)?,
+            actor_key_id: row.try_get(5)?,
+            actor_label: row.try_get(6)?,
+            actor_role: row.try_get(7)?,
+            target_type: row.try_get(8)?,
+            target_id: row.try_get(9)?,
+            project_id: row.try_get(10)?,
+            changes: row.try_get(11)?,
+            ip: row.try_get(12)?,
+            user_agent: row.try_get(13)?,
+            request_id: row.try_get(14)?,
+            hash: row.try_get(15)?,
+            occurred_at: row.try_get(16)?,
+        })
+    }
 }
 
 impl Row {
     pub(crate) fn read(self, organization: OrganizationId) -> Result<AuditEntry> {
         let outcome = Outcome::parse(&self.outcome)
             .ok_or_else(|| Error::internal(anyhow::anyhow!("the database holds an unknown outcome")))?;
+        let details = match (self.changes, self.request_id, self.hash) {
+            (Some(Json(changes)), Some(request_id), Some(hash)) => Some(Details {
+                actor_user: self.actor_user_id.map(Into::into),
+                actor_key: self.actor_key_id.map(Into::into),
+                actor_role: self.actor_role.as_deref().and_then(Role::parse),
+                project: self.project_id.map(Into::into),
+                changes,
+                request_id,
+                hash,
+            }),
+            _ => None,
+        };
         Ok(AuditEntry {
             organization,
             id: self.id.into(),
             sequence: self.sequence,
             action: self.action,
             outcome,
-            actor_user: self.actor_user_id.map(Into::into),
-            actor_key: self.actor_key_id.map(Into::into),
             actor_label: self.actor_label,
-            actor_role: self.actor_role.as_deref().and_then(Role::parse),
             target_type: self.target_type,
             target_id: self.target_id,
-            project: self.project_id.map(Into::into),
-            changes: self.changes.0,
             ip: self.ip,
             user_agent: self.user_agent,
-            request_id: self.request_id,
-            hash: self.hash,
             occurred_at: self.occurred_at,
+            details,
         })
     }
 }
@@ -64,20 +96,24 @@ impl Row {
 /// The newest entries of one action: what dashboards ask for all the time.
 pub static NEWEST: Hot = Hot {
     name: "audit_newest",
-    params: "p_action text, p_low bigint, p_high bigint, p_limit bigint",
+    params: "p_action text, p_low bigint, p_high bigint, p_limit bigint, p_details boolean",
     returns: "id uuid, sequence bigint, action text, outcome text, actor_user_id uuid, actor_key_id uuid, actor_label text, actor_role text, target_type text, target_id text, project_id uuid, changes jsonb, ip text, user_agent text, request_id text, hash bytea, occurred_at timestamptz",
     door: hot::Door::Tenant,
-    body: "select e.id, e.sequence, e.action, e.outcome, e.actor_user_id, e.actor_key_id, e.actor_label, e.actor_role,
-            e.target_type, e.target_id, e.project_id, e.changes, e.ip, e.user_agent, e.request_id, e.hash, e.occurred_at
+    body: "select e.id, e.sequence, e.action, e.outcome, case when p_details then e.actor_user_id end,
+            case when p_details then e.actor_key_id end, e.actor_label, case when p_details then e.actor_role end,
+            e.target_type, e.target_id, case when p_details then e.project_id end,
+            case when p_details then e.changes end, e.ip, e.user_agent, case when p_details then e.request_id end,
+            case when p_details then e.hash end, e.occurred_at
         from public.audit_entries e
         where e.organization_id = p_organization and e.action = p_action
             and e.sequence > p_low and e.sequence < p_high
         order by e.sequence desc limit p_limit",
 };
 
-pub(super) fn newest(action: &str, page: &Page<i64>) -> Result<Call<Row>> {
+/// The details of a page weigh more than the rest of it, so they are read only when they are shown.
+pub(super) fn newest(action: &str, page: &Page<i64>, with_details: bool) -> Result<Call<Row>> {
     let (low, high) = page.descending();
-    Call::new(&NEWEST).bind(action.to_owned())?.bind(low)?.bind(high)?.bind(page.fetch())
+    Call::new(&NEWEST).bind(action.to_owned())?.bind(low)?.bind(high)?.bind(page.fetch())?.bind(with_details)
 }
 
 pub(super) async fn list(

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -290,14 +290,14 @@ impl fmt::Debug for Hasher {
 }
 
 impl Hasher {
-    /// Prepares hashing; computes one hash, so it takes as long as one.
+    /// Prepares hashing.
     pub fn start(settings: HashSettings) -> Result<Self> {
         let Cost { memory_kib, passes, lanes } = settings.cost;
         let params =
             Params::new(memory_kib, passes, lanes, Some(Params::DEFAULT_OUTPUT_LEN)).map_err(|error| {
                 Error::internal(anyhow::anyhow!("the cost of password hashes is not usable: {error}"))
             })?;
-        let dummy = hash_with(&params, &random::<32>()?)?;
+        let dummy = dummy(&params)?;
         let parallel = settings.parallel.max(1);
         Ok(Self(Arc::new(Inner {
             params,
@@ -470,6 +470,23 @@ fn hash_with(params: &Params, password: &[u8]) -> Result<PasswordHash> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
         .hash_password_with_salt(password, &random::<16>()?)
         .map_err(|error| Error::internal(anyhow::anyhow!("hashing a password did not work: {error}")))
+}
+
+/// A hash in form, of no password at all: comparing with it costs what comparing with a real one does. It is not
+/// computed, which would make every start slower and leave its memory with the allocator.
+fn dummy(params: &Params) -> Result<PasswordHash> {
+    let (salt, output) = (random::<16>()?, random::<{ Params::DEFAULT_OUTPUT_LEN }>()?);
+    let text = format!(
+        "$argon2id$v={}$m={},t={},p={}${}${}",
+        u32::from(Version::V0x13),
+        params.m_cost(),
+        params.t_cost(),
+        params.p_cost(),
+        STANDARD_NO_PAD.encode(salt),
+        STANDARD_NO_PAD.encode(output)
+    );
+    PasswordHash::new(&text)
+        .map_err(|error| Error::internal(anyhow::anyhow!("the dummy hash is malformed: {error}")))
 }
 
 fn matches(password: &str, hash: &PasswordHash) -> bool {

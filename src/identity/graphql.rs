@@ -1,13 +1,16 @@
 //! People, sessions and signing in, as the schema shows them.
 
-use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};
+use async_graphql::parser::types::Field;
+use async_graphql::{
+    Context, Enum, ID, InputObject, MaybeUndefined, Object, ScalarType as _, SimpleObject, Value,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{NewAccount, SignedIn};
 use crate::access::{Action, Credential as Proof, Permission, Role};
 use crate::db::SecurityEventKind;
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::graphql::connection::{Connection, connect};
+use crate::graphql::connection::{Connection, Node, connect};
 use crate::graphql::context::{ContextExt as _, Requires, input_id, page_args, visible};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
@@ -146,6 +149,18 @@ impl User {
     }
 }
 
+/// A field of a person that everybody sees who sees the person.
+pub fn plain_user(row: &super::User, field: &Field) -> Option<Value> {
+    Some(match field.name.node.as_str() {
+        "id" => Value::String(row.id().to_string()),
+        "name" => Value::String(row.name.clone()),
+        "avatarUrl" => Url::stored(row.avatar_url.as_deref()).map_or(Value::Null, |url| url.to_value()),
+        "emailVerified" => Value::Boolean(row.email_verified_at.is_some()),
+        "createdAt" => DateTime::from(row.created_at).to_value(),
+        _ => return None,
+    })
+}
+
 /// A signed-in device.
 pub struct Session {
     row: super::Session,
@@ -223,6 +238,8 @@ impl SecurityEvent {
         self.row.occurred_at.into()
     }
 }
+
+impl Node for SecurityEvent {}
 
 /// What a request is authenticated with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]

@@ -8,6 +8,7 @@ use super::{Delivery, NewInvitation, Status};
 use crate::access::{Action, Role, Scope};
 use crate::db::{Changes, Record, Target};
 use crate::error::{Error, Result};
+use crate::graphql::connection::Node;
 use crate::graphql::context::{ContextExt as _, Door, Requires, input_id, not_found_at, visible};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
@@ -31,6 +32,8 @@ impl Invitation {
         Self { row }
     }
 }
+
+impl Node for Invitation {}
 
 /// An invitation to an organization, or to one of its projects.
 #[Object]

@@ -5,6 +5,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use crate::access::{Action, Role, Scope};
 use crate::db::{Record, Target};
 use crate::error::Result;
+use crate::graphql::connection::Node;
 use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at, visible};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
@@ -25,6 +26,8 @@ impl Membership {
         Self { row }
     }
 }
+
+impl Node for Membership {}
 
 /// One person's role in one organization: a node of its own, so that a role change patches every cached list.
 #[Object]

@@ -109,7 +109,9 @@ pub(super) async fn count_own(tx: &mut ReadTx<'_>) -> Result<i64> {
 pub(super) async fn find(tx: &mut ReadTx<'_>, id: MembershipId) -> Result<Option<Membership>> {
     let row = sqlx::query_as!(
         Row,
-        "select id, organization_id, user_id, role, limited, invited_by, created_at from memberships where id = $1",
+        "select id, organization_id, user_id, role, limited, invited_by, created_at from memberships
+         where id = $1
+           and (organization_id = (select app.current_organization()) or user_id = (select app.current_user_id()))",
         id.uuid()
     )
     .fetch_optional(tx.conn())

@@ -1,5 +1,7 @@
 //! Organizations, as the schema shows them.
 
+use std::sync::{Mutex, PoisonError};
+
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use serde::Serialize;
 use tokio::sync::OnceCell;
@@ -22,7 +24,7 @@ use crate::identity::graphql::{User, cleared, kept};
 use crate::invitations::Status as InvitationStatus;
 use crate::invitations::graphql::Invitation;
 use crate::memberships::graphql::Membership;
-use crate::projects::graphql::{Project, ProjectFilter};
+use crate::projects::graphql::{self as projects, Project, ProjectFilter};
 use crate::usage::graphql::OrganizationUsage;
 use crate::usage::{Metric, PeriodKind};
 use crate::{idempotency, input};
@@ -31,17 +33,23 @@ use crate::{idempotency, input};
 pub struct Organization {
     id: OrganizationId,
     row: OnceCell<super::Organization>,
+    /// Its first projects, when they were read with it.
+    projects: Mutex<Option<projects::Ahead>>,
 }
 
 impl Organization {
     /// One whose own fields are read when the first of them is selected.
     pub fn lazy(id: OrganizationId) -> Self {
-        Self { id, row: OnceCell::new() }
+        Self { id, row: OnceCell::new(), projects: Mutex::default() }
     }
 
     /// One that has been read.
     pub fn loaded(row: super::Organization) -> Self {
-        Self { id: row.id, row: OnceCell::new_with(Some(row)) }
+        Self { id: row.id, row: OnceCell::new_with(Some(row)), projects: Mutex::default() }
+    }
+
+    fn with_projects(self, ahead: projects::Ahead) -> Self {
+        Self { projects: Mutex::new(Some(ahead)), ..self }
     }
 
     async fn row(&self, ctx: &Context<'_>) -> Result<&super::Organization> {
@@ -127,7 +135,8 @@ impl Organization {
         #[graphql(desc = "Which projects.")] filter: Option<ProjectFilter>,
     ) -> async_graphql::Result<Option<Connection<Project>>> {
         let args = page_args(first, after, last, before);
-        Ok(crate::projects::graphql::connection(ctx, self.id, &args, filter).await?)
+        let ahead = || self.projects.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(projects::connection(ctx, self.id, &args, filter, ahead).await?)
     }
 
     /// Its people, in the order in which they came. Null without `ORG_READ`, and for guests of single projects.
@@ -499,6 +508,26 @@ pub async fn open(ctx: &Context<'_>, id: OrganizationId) -> Result<Option<Organi
     const LISTS: [&str; 8] =
         ["id", "__typename", "projects", "members", "invitations", "apiKeys", "auditLog", "usage"];
     let field = ctx.field();
+    if let Some(wanted) = projects::Wanted::of(&field) {
+        let may = |scope: &Scope| {
+            !scope.is_deleted()
+                && scope.may_somewhere(Action::OrganizationRead.permission())
+                && scope.may_somewhere(Action::ProjectRead.permission())
+        };
+        // Whoever may not see projects gets the organization the other way.
+        if let Some(scope) = visible(ctx.door().scope(id).await)?
+            && may(&scope)
+        {
+            let call = super::levels(wanted.sizes())?;
+            let Some(rows) = visible(ctx.door().call(id, Action::OrganizationRead, call).await)? else {
+                return Ok(None);
+            };
+            let levels = super::read_levels(rows, wanted.sizes())?;
+            return Ok(
+                levels.map(|(row, levels)| Organization::loaded(row).with_projects(wanted.read(levels)))
+            );
+        }
+    }
     let only_lists = field.selection_set().all(|field| LISTS.contains(&field.name()));
     let some_list = field.selection_set().any(|field| !matches!(field.name(), "id" | "__typename"));
     if only_lists && some_list {

@@ -16,6 +16,7 @@ use crate::access::Role;
 use crate::db::{Call, Changes, PersonTx, ReadTx, WriteTx};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{OrganizationId, UserId};
+use crate::projects::Levels;
 use crate::{idempotency, input, memberships, projects};
 
 /// An organization.
@@ -120,6 +121,25 @@ pub struct OrganizationUpdate {
 /// The request's organization, through the one-statement door.
 pub(crate) fn current() -> Call<store::Row> {
     store::current()
+}
+
+/// The request's organization with its first projects and their first people, through the one-statement door.
+///
+/// # Errors
+/// When a value cannot be encoded.
+pub(crate) fn levels((projects, members): (i64, i64)) -> Result<Call<store::LevelRow>> {
+    store::levels(projects, members)
+}
+
+/// What [`levels`] found; none when there is no organization.
+///
+/// # Errors
+/// When the database holds what it should not.
+pub(crate) fn read_levels(
+    rows: Vec<store::LevelRow>,
+    (_, members): (i64, i64),
+) -> Result<Option<(Organization, Levels)>> {
+    store::read_levels(rows, usize::try_from(members).unwrap_or(0))
 }
 
 /// Organizations by id, as far as the transaction sees them.

@@ -1,14 +1,20 @@
 //! The SQL of organizations.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::FromRow;
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, Row as _};
 use uuid::Uuid;
 
 use super::{Organization, OrganizationUpdate, Tier};
+use crate::access::Role;
 use crate::db::{Call, Hot, PersonTx, ReadTx, WriteTx, hot};
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, UserId};
+use crate::identity::User;
+use crate::projects::{Levels, Project, ProjectMember};
 
 /// The request's organization.
 pub static ORGANIZATION: Hot = Hot {
@@ -19,6 +25,175 @@ pub static ORGANIZATION: Hot = Hot {
     body: "select o.id, o.name, o.slug, o.description, o.tier, o.settings, o.created_at, o.updated_at, o.deleted_at
         from public.organizations o where o.id = p_organization",
 };
+
+/// The request's organization, its first projects and the first people of each: what a start page asks for. Level by level
+/// in one statement, and each person once, however many projects they are in.
+///
+/// Somebody is in a project as a full member of the organization or, as a guest, by a row of the project. The first people
+/// of a project are therefore among the organization's first full members, who are the same for every project, and the
+/// project's own first rows of those members and of guests. [`read_levels`] puts the two together.
+pub static LEVELS: Hot = Hot {
+    name: "organization_levels",
+    params: "p_projects bigint, p_members bigint",
+    returns: "kind integer, id uuid, user_id uuid, name text, slug text, description text, word text, settings jsonb, created_at timestamptz, updated_at timestamptz, ended_at timestamptz",
+    door: hot::Door::Tenant,
+    body: "with p as materialized (
+            select p.id, p.name, p.slug, p.description, p.settings, p.created_at, p.updated_at, p.archived_at
+            from public.projects p where p.organization_id = p_organization order by p.id limit p_projects
+        ), m as materialized (
+            select m.user_id, m.role from public.memberships m
+            where m.organization_id = p_organization and not m.limited order by m.user_id limit p_members
+        ), r as materialized (
+            select p.id, r.user_id, r.role, r.guest from p cross join lateral (
+                select r.user_id, r.role, r.user_id <> all (array(select m.user_id from m)) as guest
+                from public.project_members r
+                where r.organization_id = p_organization and r.project_id = p.id
+                    and (r.user_id = any (array(select m.user_id from m))
+                        or r.user_id = any (array(select g.user_id from public.memberships g
+                            where g.organization_id = p_organization and g.limited)))
+                order by r.user_id limit p_members
+            ) r
+            where p_members > 0
+        )
+        select 0, o.id, null::uuid, o.name, o.slug, o.description, o.tier, o.settings, o.created_at, o.updated_at, o.deleted_at
+            from public.organizations o where o.id = p_organization
+        union all select 1, p.id, null, p.name, p.slug, p.description, null, p.settings, p.created_at, p.updated_at,
+            p.archived_at from p
+        union all select 2, null, m.user_id, null, null, null, m.role, null, null, null, null from m
+        union all select case when r.guest then 4 else 3 end, r.id, r.user_id, null, null, null, r.role, null, null, null,
+            null from r
+        union all select 5, u.id, null, u.name, u.email, u.avatar_url, null, null, u.created_at, null, u.email_verified_at
+            from public.users u where u.id = any (array(select m.user_id from m union select r.user_id from r))",
+};
+
+/// A row of [`LEVELS`]: by `kind` the organization (0), a project (1), a full member (2), a full member's role in a project
+/// (3), a guest of a project (4) or a person (5).
+#[derive(Debug)]
+pub(crate) struct LevelRow {
+    kind: i32,
+    id: Option<Uuid>,
+    user_id: Option<Uuid>,
+    name: Option<String>,
+    /// A person's address.
+    slug: Option<String>,
+    /// A person's picture.
+    description: Option<String>,
+    /// A tier or a role.
+    word: Option<String>,
+    settings: Option<Value>,
+    created_at: Option<DateTime<Utc>>,
+    updated_at: Option<DateTime<Utc>>,
+    /// When it was deleted, archived or verified.
+    ended_at: Option<DateTime<Utc>>,
+}
+
+/// By place: looking up names is a good part of what reading costs.
+impl FromRow<'_, PgRow> for LevelRow {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            kind: row.try_get(0)?,
+            id: row.try_get(1)?,
+            user_id: row.try_get(2)?,
+            name: row.try_get(3)?,
+            slug: row.try_get(4)?,
+            description: row.try_get(5)?,
+            word: row.try_get(6)?,
+            settings: row.try_get(7)?,
+            created_at: row.try_get(8)?,
+            updated_at: row.try_get(9)?,
+            ended_at: row.try_get(10)?,
+        })
+    }
+}
+
+fn there<T>(value: Option<T>) -> Result<T> {
+    value.ok_or_else(|| Error::internal(anyhow::anyhow!("a level came without a column")))
+}
+
+fn parse_role(word: Option<String>) -> Result<Role> {
+    there(Role::parse(&there(word)?))
+}
+
+pub(super) fn levels(projects: i64, members: i64) -> Result<Call<LevelRow>> {
+    Call::new(&LEVELS).bind(projects)?.bind(members)
+}
+
+/// Puts the levels together: at most `most` people for each project.
+pub(super) fn read_levels(rows: Vec<LevelRow>, most: usize) -> Result<Option<(Organization, Levels)>> {
+    let mut own = None;
+    let mut levels = Levels { projects: Vec::new(), members: Vec::new(), users: Vec::new() };
+    let mut full: Vec<(Uuid, Role)> = Vec::new();
+    let mut rows_of: HashMap<Uuid, Vec<(Uuid, Role, bool)>> = HashMap::new();
+    for row in rows {
+        match row.kind {
+            0 => {
+                own = Some(Organization::try_from(Row {
+                    id: there(row.id)?,
+                    name: there(row.name)?,
+                    slug: there(row.slug)?,
+                    description: row.description,
+                    tier: there(row.word)?,
+                    settings: there(row.settings)?,
+                    created_at: there(row.created_at)?,
+                    updated_at: there(row.updated_at)?,
+                    deleted_at: row.ended_at,
+                })?);
+            }
+            1 => levels.projects.push(Project {
+                // The organization is the first row.
+                organization: there(own.as_ref())?.id,
+                id: there(row.id)?.into(),
+                name: there(row.name)?,
+                slug: there(row.slug)?,
+                description: row.description,
+                settings: serde_json::from_value(there(row.settings)?).map_err(Error::internal)?,
+                created_at: there(row.created_at)?,
+                updated_at: there(row.updated_at)?,
+                archived_at: row.ended_at,
+            }),
+            2 => full.push((there(row.user_id)?, parse_role(row.word)?)),
+            5 => levels.users.push(User {
+                id: there(row.id)?,
+                name: there(row.name)?,
+                email: there(row.slug)?,
+                avatar_url: row.description,
+                email_verified_at: row.ended_at,
+                created_at: there(row.created_at)?,
+            }),
+            kind => {
+                let of_project = rows_of.entry(there(row.id)?).or_default();
+                of_project.push((there(row.user_id)?, parse_role(row.word)?, kind == 4));
+            }
+        }
+    }
+    let Some(own) = own else { return Ok(None) };
+    levels.projects.sort_unstable_by_key(|project| project.id);
+    for project in &levels.projects {
+        let rows = rows_of.get(&project.id.uuid()).map_or(&[][..], Vec::as_slice);
+        let mut people: Vec<ProjectMember> = Vec::with_capacity(full.len() + rows.len());
+        let member = |user: Uuid, role, inherited| ProjectMember {
+            organization: own.id,
+            project: project.id,
+            user: user.into(),
+            role,
+            inherited,
+        };
+        for (user, inherited) in &full {
+            // An owner is never lowered.
+            let set = rows.iter().find(|(other, ..)| other == user && *inherited != Role::Owner);
+            people.push(
+                set.map_or(member(*user, *inherited, true), |(_, role, _)| member(*user, *role, false)),
+            );
+        }
+        people.extend(
+            rows.iter().filter(|(.., guest)| *guest).map(|(user, role, _)| member(*user, *role, false)),
+        );
+        people.sort_unstable_by_key(|member| member.user);
+        people.truncate(most);
+        levels.members.append(&mut people);
+    }
+    Ok(Some((own, levels)))
+}
 
 /// An organization as it is stored.
 #[derive(Debug, FromRow)]

@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
+use async_graphql::parser::types::{Field, SelectionSet};
+use async_graphql::resolver_utils::enum_value;
+use async_graphql::{
+    Context, ID, InputObject, MaybeUndefined, Object, ScalarType as _, SelectionField, SimpleObject, Value,
+};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
-use super::{NewProject, ProjectUpdate};
+use super::{Levels, NewProject, ProjectUpdate};
 use crate::access::{Action, Permission, Role, Scope};
 use crate::audit::graphql::AuditEntry;
-use crate::db::page::PageArgs;
+use crate::db::page::{Page, PageArgs, Slice};
 use crate::db::{Changes, Record, Target};
 use crate::error::{Error, Result};
-use crate::graphql::connection::{Connection, Counter, Cursor, Edge, connect};
+use crate::graphql::connection::{Connection, Counter, Cursor, Edge, Node, connect, plain_fields};
 use crate::graphql::context::{
     ContextExt as _, Requires, in_argument, input_id, not_found_at, page_args, read_id, visible,
 };
@@ -21,9 +25,28 @@ use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
 use crate::id::{OrganizationId, ProjectId, ProjectMemberId, UserId};
 use crate::identity::User as UserRow;
-use crate::identity::graphql::{User, cleared, kept};
+use crate::identity::graphql::{User, cleared, kept, plain_user};
 use crate::organizations::graphql::{Organization, Settings, SettingsInput};
 use crate::{idempotency, input};
+
+impl Node for Project {
+    fn plain(&self, field: &Field) -> Option<Value> {
+        let row = &self.row;
+        let maybe = |text: Option<&str>| text.map_or(Value::Null, |text| Value::String(text.to_owned()));
+        Some(match field.name.node.as_str() {
+            "id" => Value::String(row.id.to_string()),
+            "name" => Value::String(row.name.clone()),
+            "slug" => Value::String(row.slug.clone()),
+            "description" => maybe(row.description.as_deref()),
+            "createdAt" => DateTime::from(row.created_at).to_value(),
+            "updatedAt" => DateTime::from(row.updated_at).to_value(),
+            "archivedAt" => row.archived_at.map_or(Value::Null, |time| DateTime::from(time).to_value()),
+            // The only such field of the operation, so its arguments are those that it was read for.
+            "members" => self.people.as_ref()?.plain(row.id, &field.selection_set.node)?,
+            _ => return None,
+        })
+    }
+}
 
 /// The people of a page of projects, fetched for all of them when the first one asks.
 #[derive(Debug, Default)]
@@ -42,13 +65,44 @@ struct Fetched {
 pub struct Project {
     row: super::Project,
     siblings: Arc<Siblings>,
+    /// Its first people, when they were read ahead and the caller may see them.
+    people: Option<People>,
+}
+
+/// The first people of the projects of a page.
+#[derive(Debug, Clone)]
+struct People {
+    fetched: Arc<Fetched>,
+    /// How many of each the caller gets.
+    size: usize,
+}
+
+impl People {
+    /// The connection of a project's people, when only plain fields of its nodes are selected.
+    fn plain(&self, project: ProjectId, set: &SelectionSet) -> Option<Value> {
+        let Fetched { members, users } = &*self.fetched;
+        plain_fields("ProjectMemberConnection", set, |field| {
+            if field.name.node.as_str() != "nodes" {
+                return None;
+            }
+            let set = &field.selection_set.node;
+            let own = members.iter().filter(|member| member.project == project).take(self.size);
+            let nodes: Option<Vec<Value>> = own
+                .map(|row| {
+                    let user = users.get(&row.user);
+                    plain_fields("ProjectMember", set, |field| plain_member(row, Some(user), field))
+                })
+                .collect();
+            nodes.map(Value::List)
+        })
+    }
 }
 
 impl Project {
     /// The project of a row.
     pub fn new(row: super::Project) -> Self {
         let siblings = Siblings { projects: vec![row.id], ..Siblings::default() };
-        Self { row, siblings: Arc::new(siblings) }
+        Self { row, siblings: Arc::new(siblings), people: None }
     }
 
     async fn may(&self, ctx: &Context<'_>, permission: Permission) -> Result<bool> {
@@ -65,7 +119,7 @@ impl Project {
     ) -> Result<Arc<Fetched>> {
         // A cursor belongs to one project; without one the page is the same for all.
         let alone = args.after.is_some() || args.before.is_some();
-        let key = format!("{:?} {:?} {with_users}", args.first, args.last);
+        let key = members_key(args.first, args.last, with_users);
         let mut fetched = self.siblings.fetched.lock().await;
         if !alone
             && let Some((known, rows)) = fetched.as_ref()
@@ -256,6 +310,25 @@ impl ProjectMember {
     }
 }
 
+impl Node for ProjectMember {
+    fn plain(&self, field: &Field) -> Option<Value> {
+        plain_member(&self.row, self.user.as_ref().map(Option::as_ref), field)
+    }
+}
+
+/// A plain field of somebody's role in a project; `user` is who, when they were fetched.
+fn plain_member(row: &super::ProjectMember, user: Option<Option<&UserRow>>, field: &Field) -> Option<Value> {
+    Some(match field.name.node.as_str() {
+        "id" => Value::String(row.id().to_string()),
+        "role" => enum_value(row.role),
+        "user" => match user? {
+            None => Value::Null,
+            Some(user) => plain_fields("User", &field.selection_set.node, |field| plain_user(user, field))?,
+        },
+        _ => return None,
+    })
+}
+
 /// Which projects.
 #[derive(InputObject)]
 pub struct ProjectFilter {
@@ -263,6 +336,94 @@ pub struct ProjectFilter {
     search: Option<String>,
     /// Only archived ones, or only others.
     archived: Option<bool>,
+}
+
+/// The first page of an organization's projects, read together with the organization.
+#[derive(Debug)]
+pub struct Ahead {
+    first: Option<i32>,
+    slice: Slice<super::Project>,
+    members: Option<AheadMembers>,
+}
+
+/// The first people of those projects.
+#[derive(Debug)]
+struct AheadMembers {
+    /// The key of [`members_key`].
+    key: String,
+    fetched: Arc<Fetched>,
+    /// How many of each the caller gets.
+    size: usize,
+}
+
+/// What of a selection on an organization can be read together with it.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    first: Option<i32>,
+    projects: Page<uuid::Uuid>,
+    /// People of each project, with their names.
+    members: Option<(Option<i32>, Page<uuid::Uuid>)>,
+}
+
+/// The value of `first` when there is no other argument, and its page.
+fn first_page(field: &SelectionField<'_>) -> Option<(Option<i32>, Page<uuid::Uuid>)> {
+    let mut first = None;
+    for (name, value) in field.arguments().ok()? {
+        match (name.as_str(), value) {
+            ("first", Value::Number(number)) => first = Some(i32::try_from(number.as_i64()?).ok()?),
+            (_, Value::Null) => {}
+            _ => return None,
+        }
+    }
+    let size = first.unwrap_or(crate::db::page::DEFAULT_PAGE);
+    (0..=crate::db::page::MAX_PAGE).contains(&size).then(|| (first, Page::first(i64::from(size))))
+}
+
+/// What is selected below the fields, under this name.
+fn below<'a>(fields: &[SelectionField<'a>], name: &str) -> Vec<SelectionField<'a>> {
+    let mut found = Vec::new();
+    for field in fields {
+        found.extend(field.selection_set().filter(|field| field.name() == name));
+    }
+    found
+}
+
+impl Wanted {
+    /// Looks at the selection on an organization: one list of projects from its start, and in it one list of people with
+    /// their names from its start. Anything else is read when its resolver runs.
+    pub fn of(organization: &SelectionField<'_>) -> Option<Self> {
+        let lists = below(std::slice::from_ref(organization), "projects");
+        let [list] = lists.as_slice() else { return None };
+        let (first, projects) = first_page(list)?;
+        let of_each = below(&below(&lists, "nodes"), "members");
+        let members = match of_each.as_slice() {
+            [people] if !below(&below(&of_each, "nodes"), "user").is_empty() => first_page(people),
+            _ => None,
+        };
+        Some(Self { first, projects, members })
+    }
+
+    /// How many projects a statement fetches, and how many people of each.
+    pub fn sizes(&self) -> (i64, i64) {
+        (self.projects.fetch(), self.members.map_or(0, |(_, page)| page.fetch()))
+    }
+
+    /// What was read.
+    pub fn read(&self, levels: Levels) -> Ahead {
+        let Levels { projects, members, users } = levels;
+        let users = users.into_iter().map(|row| (row.id(), row)).collect();
+        let fetched = Arc::new(Fetched { members, users });
+        let members = self.members.map(|(first, page)| AheadMembers {
+            key: members_key(first, None, true),
+            fetched,
+            size: usize::try_from(page.size).unwrap_or(0),
+        });
+        Ahead { first: self.first, slice: self.projects.slice(projects), members }
+    }
+}
+
+fn members_key(first: Option<i32>, last: Option<i32>, with_users: bool) -> String {
+    format!("{first:?} {last:?} {with_users}")
 }
 
 /// A page of an organization's projects; none without `PROJECT_READ`.
@@ -274,10 +435,27 @@ pub async fn connection(
     organization: OrganizationId,
     args: &PageArgs,
     filter: Option<ProjectFilter>,
+    ahead: impl FnOnce() -> Option<Ahead>,
 ) -> Result<Option<Connection<Project>>> {
     let may = |scope: &Scope| scope.may_somewhere(Action::ProjectRead.permission());
-    let opened = ctx.door().read_if(organization, Action::ProjectRead, may).await?;
-    let Some(mut tx) = opened else { return Ok(None) };
+    let ahead = match (args, &filter) {
+        (PageArgs { last: None, after: None, before: None, .. }, None) => {
+            ahead().filter(|ahead| ahead.first == args.first)
+        }
+        _ => None,
+    };
+    let mut tx = None;
+    if ahead.is_some() {
+        // What was read ahead has verified the scope.
+        if !ctx.door().asks(organization, may).await? {
+            return Ok(None);
+        }
+    } else {
+        tx = ctx.door().read_if(organization, Action::ProjectRead, may).await?;
+        if tx.is_none() {
+            return Ok(None);
+        }
+    }
     let filter = match filter {
         Some(filter) => super::ProjectFilter::parse(filter.search.as_deref(), filter.archived)
             .map_err(in_argument("filter"))?,
@@ -286,11 +464,18 @@ pub async fn connection(
     let word = serde_json::to_string(&filter).map_err(Error::internal)?;
     let seal = ctx.door().seal(&["projects", &organization.to_string(), &word]);
     let page = args.read(&seal)?;
-    let slice = super::list(&mut tx, &page, &filter).await?;
-    drop(tx);
-    let siblings =
-        Siblings { projects: slice.items.iter().map(|row| row.id).collect(), ..Siblings::default() };
-    let siblings = Arc::new(siblings);
+    let scope = ctx.door().scope(organization).await?;
+    let (slice, members) = match (ahead, tx) {
+        (Some(ahead), _) => (ahead.slice, ahead.members),
+        (None, Some(mut tx)) => (super::list(&mut tx, &page, &filter).await?, None),
+        (None, None) => return Ok(None),
+    };
+    let people =
+        members.as_ref().map(|ahead| People { fetched: Arc::clone(&ahead.fetched), size: ahead.size });
+    let siblings = Arc::new(Siblings {
+        projects: slice.items.iter().map(|row| row.id).collect(),
+        fetched: Mutex::new(members.map(|ahead| (ahead.key, ahead.fetched))),
+    });
     let count: Counter = Box::new(move |ctx| {
         let filter = filter.clone();
         Box::pin(async move {
@@ -298,7 +483,10 @@ pub async fn connection(
             super::count(&mut tx, &filter).await.map(Some)
         })
     });
-    let node = |row| Project { row, siblings: Arc::clone(&siblings) };
+    let node = |row: super::Project| {
+        let readable = |_: &&People| scope.permissions_in(row.id).contains(Permission::ProjectRead);
+        Project { people: people.as_ref().filter(readable).cloned(), row, siblings: Arc::clone(&siblings) }
+    };
     Ok(Some(connect(slice, &seal, count, |row| row.id.uuid(), node)))
 }
 
@@ -633,4 +821,73 @@ pub async fn member_node(ctx: &Context<'_>, id: ProjectMemberId) -> Result<Optio
     }
     let mut tx = door.read(organization, Action::ProjectRead).await?;
     Ok(super::member(&mut tx, organization, id).await?.map(|row| ProjectMember { row, user: None }))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+
+    use super::*;
+    use crate::graphql::connection::tests::assert_same;
+
+    fn time(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 120_000).unwrap()
+    }
+
+    fn projects() -> Vec<Project> {
+        let row = super::super::Project {
+            organization: OrganizationId::from(uuid::Uuid::from_u128(1)),
+            id: ProjectId::from(uuid::Uuid::from_u128(2)),
+            name: "A \\ \"project\"".to_owned(),
+            slug: "a".to_owned(),
+            description: None,
+            settings: crate::organizations::Settings::default(),
+            created_at: time(1_790_000_000),
+            updated_at: time(1_790_000_001),
+            archived_at: None,
+        };
+        let other = super::super::Project {
+            description: Some("It\nis".to_owned()),
+            archived_at: Some(time(0)),
+            ..row.clone()
+        };
+        vec![Project::new(row), Project::new(other)]
+    }
+
+    fn members() -> Vec<ProjectMember> {
+        let row = super::super::ProjectMember {
+            organization: OrganizationId::from(uuid::Uuid::from_u128(1)),
+            project: ProjectId::from(uuid::Uuid::from_u128(2)),
+            user: UserId::from(uuid::Uuid::from_u128(3)),
+            role: Role::Viewer,
+            inherited: false,
+        };
+        let user = UserRow {
+            id: uuid::Uuid::from_u128(3),
+            email: "a@example.com".to_owned(),
+            name: "A".to_owned(),
+            avatar_url: Some("https://example.com/a b.png".to_owned()),
+            email_verified_at: Some(time(1)),
+            created_at: time(2),
+        };
+        let plain = UserRow { avatar_url: None, email_verified_at: None, ..user.clone() };
+        [Some(user), Some(plain), None]
+            .map(|user| ProjectMember { row, user: Some(user) })
+            .into_iter()
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn plain_fields_are_what_the_resolvers_say() {
+        let plain = ["id", "name", "slug", "description", "createdAt", "updatedAt", "archivedAt"];
+        assert_same(projects, &plain, &[]).await;
+        let plain = [
+            "id",
+            "role",
+            "user { id }",
+            "user { avatarUrl name }",
+            "user { createdAt again: name emailVerified __typename }",
+        ];
+        assert_same(members, &plain, &["inheritedFrom { id }", "user { ... { id } }"]).await;
+    }
 }

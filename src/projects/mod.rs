@@ -13,6 +13,7 @@ use crate::db::page::{Page, Slice};
 use crate::db::{Call, Changes, ReadTx, WriteTx};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{OrganizationId, ProjectId, ProjectMemberId, UserId};
+use crate::identity::User;
 use crate::organizations::{Settings, SettingsUpdate};
 use crate::usage::{self, Metric};
 use crate::{idempotency, input, memberships};
@@ -84,6 +85,17 @@ impl ProjectMember {
     pub const fn id(&self) -> ProjectMemberId {
         ProjectMemberId { project: self.project, user: self.user }
     }
+}
+
+/// The projects of an organization and their people, level by level.
+#[derive(Debug)]
+pub struct Levels {
+    /// The projects, in order.
+    pub projects: Vec<Project>,
+    /// Their people, in order within each project.
+    pub members: Vec<ProjectMember>,
+    /// Everybody who is among them, once.
+    pub users: Vec<User>,
 }
 
 /// Which projects.

@@ -84,7 +84,8 @@ declare
     made public.projects;
 begin
     insert into public.projects as p (organization_id, id, name, slug)
-    values (app.current_organization(), gen_random_uuid(), add_project.name, add_project.slug) returning p.* into made;
+    -- After every project that is there, as ids of version 7 are.
+    values (app.current_organization(), overlay(gen_random_uuid()::text placing 'ffffffff' from 1)::uuid, add_project.name, add_project.slug) returning p.* into made;
     perform app.record_audit(gen_random_uuid(), 'project.create', 'DONE', null, 'OWNER', 'Project', made.id::text, made.id,
         jsonb_build_array(jsonb_build_object('field', 'name', 'before', null, 'after', made.name),
             jsonb_build_object('field', 'slug', 'before', null, 'after', made.slug)), '127.0.0.1', null,

@@ -8,6 +8,7 @@
 
 mod statements;
 
+use std::collections::HashMap;
 use std::env;
 use std::sync::{Arc, Mutex};
 
@@ -291,31 +292,49 @@ async fn levels_flat(pool: &Pool, ask: &Ask<'_>) -> Answered {
     Ok(answer(&Organization { id: first.get(0), name: first.get(1), slug: first.get(2), projects }))
 }
 
+/// A project's own row for somebody: who, as what, and whether they are a guest.
+type Own<'a> = (Uuid, &'a str, bool);
+
+/// The first five people of a project.
+fn together<'a>(full: &[(Uuid, &'a str)], own: &[Own<'a>], people: &[User<'a>]) -> Vec<Member<'a>> {
+    let mut members = Vec::with_capacity(10);
+    for (user, inherited) in full {
+        let set = own.iter().find(|(other, ..)| other == user && *inherited != "OWNER");
+        members.push((*user, set.map_or(*inherited, |(_, role, _)| *role)));
+    }
+    members.extend(own.iter().filter(|(.., guest)| *guest).map(|(user, role, _)| (*user, *role)));
+    members.sort_unstable_by_key(|(user, _)| *user);
+    members.truncate(5);
+    let found = members.into_iter().filter_map(|(user, role)| {
+        people.iter().find(|person| person.id == user).map(|user| Member { role, user: *user })
+    });
+    found.collect()
+}
+
 /// One row per thing: the organization, each project, each role, and each person once.
 async fn levels_rows(pool: &Pool, ask: &Ask<'_>) -> Answered {
     let rows: Rows =
         pool.with(async |session| session.run(ask, &session.levels_rows, &[&ask.organization]).await).await;
     let rows = rows?;
-    let kind = |row: &Row| -> i32 { row.get(0) };
-    let (Some(own), people): (_, Vec<_>) = (
-        rows.iter().find(|row| kind(row) == 0),
-        rows.iter().filter(|row| kind(row) == 3).map(|row| User { id: row.get(1), name: row.get(3) }).collect(),
-    ) else {
-        return Ok(answer(&()));
-    };
-    let mut projects: Vec<_> = rows
-        .iter()
-        .filter(|row| kind(row) == 1)
-        .map(|row| Project { id: row.get(1), name: row.get(3), slug: row.get(4), members: Vec::new() })
-        .collect();
-    for row in rows.iter().filter(|row| kind(row) == 2) {
-        let (project, user): (Uuid, Uuid) = (row.get(1), row.get(2));
-        let person = people.iter().find(|person| person.id == user);
-        let place = projects.iter_mut().find(|own| own.id == project);
-        if let (Some(place), Some(person)) = (place, person) {
-            place.members.push(Member { role: row.get(4), user: *person });
+    let mut own = None;
+    let (mut projects, mut full, mut people) = (Vec::with_capacity(20), Vec::new(), Vec::new());
+    let mut roles: HashMap<Uuid, Vec<Own<'_>>> = HashMap::new();
+    for row in &rows {
+        match row.get::<_, i32>(0) {
+            0 => own = Some(row),
+            1 => projects.push(row),
+            2 => full.push((row.get(2), row.get(4))),
+            5 => people.push(User { id: row.get(1), name: row.get(3) }),
+            kind => roles.entry(row.get(1)).or_default().push((row.get(2), row.get(4), kind == 4)),
         }
     }
+    let Some(own) = own else { return Ok(answer(&())) };
+    let projects = projects.into_iter().map(|row: &Row| {
+        let id = row.get(1);
+        let members = together(&full, roles.get(&id).map_or(&[], Vec::as_slice), &people);
+        Project { id, name: row.get(3), slug: row.get(4), members }
+    });
+    let projects = projects.collect();
     Ok(answer(&Organization { id: own.get(1), name: own.get(3), slug: own.get(4), projects }))
 }
 
@@ -324,23 +343,25 @@ async fn levels_arrays(pool: &Pool, ask: &Ask<'_>) -> Answered {
     let rows: Rows =
         pool.with(async |session| session.run(ask, &session.levels_arrays, &[&ask.organization]).await).await;
     let rows = rows?;
-    let row = &rows[0];
+    let Some(row) = rows.first() else { return Ok(answer(&())) };
     let (ids, names, slugs): (Vec<Uuid>, Vec<&str>, Vec<&str>) = (row.get(3), row.get(4), row.get(5));
-    let (places, members, roles): (Vec<i64>, Vec<Uuid>, Vec<&str>) = (row.get(6), row.get(7), row.get(8));
-    let (people, called): (Vec<Uuid>, Vec<&str>) = (row.get(9), row.get(10));
+    let (users, words): (Vec<Uuid>, Vec<&str>) = (row.get(6), row.get(7));
+    let full: Vec<_> = users.into_iter().zip(words).collect();
+    let (places, users, words): (Vec<Uuid>, Vec<Uuid>, Vec<&str>) = (row.get(8), row.get(9), row.get(10));
+    let guests: Vec<bool> = row.get(11);
+    let (people, called): (Vec<Uuid>, Vec<&str>) = (row.get(12), row.get(13));
     let people: Vec<_> = people.into_iter().zip(called).map(|(id, name)| User { id, name }).collect();
-    let mut projects: Vec<_> = ids
-        .into_iter()
-        .zip(names.into_iter().zip(slugs))
-        .map(|(id, (name, slug))| Project { id, name, slug, members: Vec::with_capacity(5) })
-        .collect();
-    for (place, (member, role)) in places.into_iter().zip(members.into_iter().zip(roles)) {
-        if let Some(person) = people.iter().find(|person| person.id == member) {
-            projects[usize::try_from(place - 1).expect("places begin at 1")]
-                .members
-                .push(Member { role, user: *person });
-        }
+    let mut roles: HashMap<Uuid, Vec<Own<'_>>> = HashMap::new();
+    for ((place, user), (role, guest)) in places.into_iter().zip(users).zip(words.into_iter().zip(guests)) {
+        roles.entry(place).or_default().push((user, role, guest));
     }
+    let projects = ids.into_iter().zip(names.into_iter().zip(slugs)).map(|(id, (name, slug))| Project {
+        id,
+        name,
+        slug,
+        members: together(&full, roles.get(&id).map_or(&[], Vec::as_slice), &people),
+    });
+    let projects = projects.collect();
     Ok(answer(&Organization { id: row.get(0), name: row.get(1), slug: row.get(2), projects }))
 }
 

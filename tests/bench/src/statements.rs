@@ -47,49 +47,59 @@ left join lateral (
 left join users u on u.id = m.user_id
 where o.id = $1 order by p.id, m.user_id";
 
-/// W2 level by level, in one statement; people once.
-pub const LEVELS_ROWS: &str = "
+/// W2 level by level: the organization's first full members, who are the same for every project, then each project's own
+/// rows of those members and of guests; people once. The handler puts them together.
+macro_rules! levels {
+    ($rest:literal) => {
+        concat!(
+            "
 with p as materialized (
     select p.id, p.name, p.slug from projects p where p.organization_id = $1 order by p.id limit 20
 ), m as materialized (
-    select p.id as project_id, m.user_id, m.role from p cross join lateral (
-        select s.user_id, case when s.role = 'OWNER' then s.role else coalesce(r.role, s.role) end as role
-        from memberships s
-        left join project_members r
-            on r.organization_id = s.organization_id and r.project_id = p.id and r.user_id = s.user_id
-        where s.organization_id = $1 and (not s.limited or r.role is not null)
-        order by s.user_id limit 5
-    ) m
-)
+    select m.user_id, m.role from memberships m
+    where m.organization_id = $1 and not m.limited order by m.user_id limit 5
+), r as materialized (
+    select p.id, r.user_id, r.role, r.guest from p cross join lateral (
+        select r.user_id, r.role, r.user_id <> all (array(select m.user_id from m)) as guest
+        from project_members r
+        where r.organization_id = $1 and r.project_id = p.id
+            and (r.user_id = any (array(select m.user_id from m))
+                or r.user_id = any (array(select g.user_id from memberships g
+                    where g.organization_id = $1 and g.limited)))
+        order by r.user_id limit 5
+    ) r
+)",
+            $rest
+        )
+    };
+}
+
+/// The levels with one row per thing.
+pub const LEVELS_ROWS: &str = levels!(
+    "
 select 0, o.id, null::uuid, o.name, o.slug from organizations o where o.id = $1
 union all select 1, p.id, null, p.name, p.slug from p
-union all select 2, m.project_id, m.user_id, null, m.role from m
-union all select 3, u.id, null, u.name, null from users u where u.id = any (array(select distinct m.user_id from m))";
+union all select 2, null, m.user_id, null, m.role from m
+union all select case when r.guest then 4 else 3 end, r.id, r.user_id, null, r.role from r
+union all select 5, u.id, null, u.name, null
+    from users u where u.id = any (array(select m.user_id from m union select r.user_id from r))"
+);
 
-/// W2 level by level as one row of arrays; people once.
-pub const LEVELS_ARRAYS: &str = "
-with p as materialized (
-    select row_number() over (order by p.id) as place, p.id, p.name, p.slug
-    from (select p.id, p.name, p.slug from projects p where p.organization_id = $1 order by p.id limit 20) p
-), m as materialized (
-    select p.place, m.user_id, m.role from p cross join lateral (
-        select s.user_id, case when s.role = 'OWNER' then s.role else coalesce(r.role, s.role) end as role
-        from memberships s
-        left join project_members r
-            on r.organization_id = s.organization_id and r.project_id = p.id and r.user_id = s.user_id
-        where s.organization_id = $1 and (not s.limited or r.role is not null)
-        order by s.user_id limit 5
-    ) m
-)
-select o.id, o.name, o.slug, pa.ids, pa.names, pa.slugs, ma.places, ma.users, ma.roles, ua.ids, ua.names
+/// The levels as one row of arrays.
+pub const LEVELS_ARRAYS: &str = levels!(
+    "
+select o.id, o.name, o.slug, pa.ids, pa.names, pa.slugs, ma.users, ma.roles, ra.projects, ra.users, ra.roles, ra.guests,
+    ua.ids, ua.names
 from organizations o
 cross join (select coalesce(array_agg(p.id), '{}') as ids, coalesce(array_agg(p.name), '{}') as names,
     coalesce(array_agg(p.slug), '{}') as slugs from p) pa
-cross join (select coalesce(array_agg(m.place), '{}') as places, coalesce(array_agg(m.user_id), '{}') as users,
-    coalesce(array_agg(m.role), '{}') as roles from m) ma
+cross join (select coalesce(array_agg(m.user_id), '{}') as users, coalesce(array_agg(m.role), '{}') as roles from m) ma
+cross join (select coalesce(array_agg(r.id), '{}') as projects, coalesce(array_agg(r.user_id), '{}') as users,
+    coalesce(array_agg(r.role), '{}') as roles, coalesce(array_agg(r.guest), '{}') as guests from r) ra
 cross join (select coalesce(array_agg(u.id), '{}') as ids, coalesce(array_agg(u.name), '{}') as names
-    from users u where u.id = any (array(select distinct m.user_id from m))) ua
-where o.id = $1";
+    from users u where u.id = any (array(select m.user_id from m union select r.user_id from r))) ua
+where o.id = $1"
+);
 
 /// W3: the newest of one action.
 pub const PAGE: &str = "
