@@ -175,7 +175,6 @@ async fn install(npm: &Path, new: &Path, os: &str, cpu: &str, hash: &str) -> Res
             "": { "name": "postgresql", "version": "0.0.0", "dependencies": wanted },
             (format!("node_modules/{name}")): {
                 "version": VERSION,
-                "resolved": format!("https://registry.npmjs.org/{name}/-/{os}-{cpu}-{VERSION}.tgz"),
                 "integrity": hash,
                 "os": [os],
                 "cpu": [cpu],
