@@ -8,6 +8,7 @@
 //! | [`db`] | the doorway: a request's hold on the database, and the transactions that leave it | `access` |
 //! | [`identity`] | people, sessions, passwords, tokens; makes callers and scopes | `db` |
 //! | [`organizations`], [`memberships`], [`invitations`], [`projects`], [`api_keys`], [`audit`], [`usage`] | one folder per entity: `mod.rs` has the words, `store.rs` the SQL, `graphql.rs` the schema | each other's `mod.rs` |
+//! | [`engine`] | outside providers of models: the port, the wire formats, the prices | nothing of aicos |
 //! | [`graphql`] | the schema put together; the check of documents; a request's [`Door`](graphql::context::Door) | the entities |
 //! | [`http`] | addresses, GraphQL over HTTP, limits, draining | `graphql` |
 //! | [`postgres`] | the private cluster: find it, start it, stop it | nothing of aicos |
@@ -43,6 +44,7 @@ pub mod audit;
 pub mod config;
 pub mod demo;
 pub mod doctor;
+pub mod engine;
 pub mod error;
 pub mod graphql;
 pub mod http;

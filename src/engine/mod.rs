@@ -1,0 +1,396 @@
+//! Engines: models of outside providers, behind ports that say nothing of any provider's wire format.
+//!
+//! It knows nothing of tenants, SQL or GraphQL, keeps nothing, and never tries again by itself: the job runner does, and a
+//! [`Failure`] tells it whether that makes sense and when. A port is a trait ([`TextEngine`]); ports for images, speech
+//! and embeddings stand beside it, and [`Engines`] hands them out by the provider's name.
+//!
+//! No key, header or body of a provider reaches a message, a log line or a `Debug` output; what a provider says of an
+//! error is shown shortened, cleaned, and without anything that looks like a key.
+
+mod anthropic;
+mod failure;
+mod openai;
+pub mod prices;
+mod schema;
+mod sse;
+mod wire;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use secrecy::SecretString;
+use serde_json::Value;
+use url::Url;
+
+pub use failure::{Failure, Kind};
+
+/// Who answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Provider {
+    /// OpenAI, and every server that speaks its chat format.
+    OpenAi,
+    /// Anthropic, and every server that speaks its messages format.
+    Anthropic,
+}
+
+impl Provider {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::OpenAi, Self::Anthropic];
+
+    /// Its name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+        }
+    }
+
+    /// The one of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|provider| provider.as_str() == name)
+    }
+
+    /// The settings that configure it.
+    const fn settings(self) -> &'static str {
+        match self {
+            Self::OpenAi => "OPENAI_API_KEY, or OPENAI_BASE_URL for a server that needs no key",
+            Self::Anthropic => "ANTHROPIC_API_KEY",
+        }
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where a provider is reached, and with what.
+///
+/// The address of a server setting is trusted. One that a tenant gives must have passed the check of outside addresses
+/// before it stands here: nothing below looks at where it leads. Redirects are never followed.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// http or https, a host, perhaps a path; with or without the version (`/v1`) at its end.
+    pub base_url: Url,
+    /// The API key; none for servers that need none.
+    pub key: Option<SecretString>,
+}
+
+/// The providers that a server's settings name.
+#[derive(Debug, Clone, Default)]
+pub struct Endpoints {
+    /// `OPENAI_API_KEY`, `OPENAI_BASE_URL`.
+    pub openai: Option<Endpoint>,
+    /// `ANTHROPIC_API_KEY`, `ANTHROPIC_BASE_URL`.
+    pub anthropic: Option<Endpoint>,
+}
+
+/// How long and how much a call may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Until the connection stands.
+    pub connect: Duration,
+    /// Until the first byte of the answer, and between one piece of it and the next.
+    pub idle: Duration,
+    /// The whole call, the requests that adapt to an older server included.
+    pub total: Duration,
+    /// Bytes of an answer.
+    pub bytes: usize,
+    /// Bytes of one line of a streamed answer.
+    pub line: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            idle: Duration::from_secs(30),
+            total: Duration::from_secs(120),
+            bytes: 8 << 20,
+            line: 1 << 20,
+        }
+    }
+}
+
+/// Who says a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The one who asks.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Who says it.
+    pub role: Role,
+    /// What.
+    pub text: String,
+}
+
+impl Message {
+    /// What the user says.
+    pub fn user(text: impl Into<String>) -> Self {
+        Self { role: Role::User, text: text.into() }
+    }
+
+    /// What the model said before.
+    pub fn assistant(text: impl Into<String>) -> Self {
+        Self { role: Role::Assistant, text: text.into() }
+    }
+}
+
+/// The form that an answer must have.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JsonSchema {
+    /// What the answer is, for the provider: 1 to 64 of `a-z A-Z 0-9 _ -`.
+    pub name: String,
+    /// A JSON Schema whose root is an object. Providers are strictest, and best, when every object lists all of its
+    /// properties as `required` and forbids others with `additionalProperties: false`. The answer is checked against
+    /// `type`, `properties`, `required`, `additionalProperties: false`, `items`, `enum`, `const` and `anyOf`.
+    pub schema: Value,
+}
+
+/// What a model is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextRequest {
+    /// The model's name at the provider.
+    pub model: String,
+    /// What it is told about its task, apart from the conversation.
+    pub system: Option<String>,
+    /// The conversation: begins and ends with the user. Neighbours of one role count as one message.
+    pub messages: Vec<Message>,
+    /// How much it may write, in the provider's tokens; what it thinks before it writes counts.
+    pub max_tokens: u32,
+    /// From 0 (the likeliest words) to 1; none: the provider's own. Left out for models that refuse it.
+    pub temperature: Option<f64>,
+    /// The answer is JSON of this form.
+    pub schema: Option<JsonSchema>,
+    /// Asks for the same answer to the same question, where the provider knows how (Anthropic does not).
+    pub seed: Option<u32>,
+    /// How long the whole call may take, when that is less than [`Limits::total`].
+    pub timeout: Option<Duration>,
+}
+
+impl TextRequest {
+    /// One question, without the rest.
+    pub fn new(model: impl Into<String>, question: impl Into<String>, max_tokens: u32) -> Self {
+        Self {
+            model: model.into(),
+            system: None,
+            messages: vec![Message::user(question)],
+            max_tokens,
+            temperature: None,
+            schema: None,
+            seed: None,
+            timeout: None,
+        }
+    }
+}
+
+/// The longest model name that is sent.
+const NAME_BYTES: usize = 200;
+
+/// The longest question that is sent, system and conversation together. No model takes as much.
+const QUESTION_BYTES: usize = 8 << 20;
+
+impl TextRequest {
+    /// Refuses what every provider would refuse, without asking one.
+    fn check(&self, provider: Provider) -> Result<(), Failure> {
+        let rejected = |what: &str| Err(Failure::new(provider, Kind::Rejected, what));
+        let name = &self.model;
+        if name.trim().is_empty() || name.len() > NAME_BYTES || name.contains(char::is_control) {
+            return rejected("The model's name is empty or no name. Name one of the provider's models.");
+        }
+        let ends = [self.messages.first(), self.messages.last()];
+        if !ends.iter().all(|end| end.is_some_and(|message| message.role == Role::User)) {
+            return rejected("The conversation is empty, or does not begin and end with the user.");
+        }
+        if self.messages.iter().any(|message| message.text.trim().is_empty()) {
+            return rejected("A message of the conversation is empty. Write something, or leave it out.");
+        }
+        if self.max_tokens == 0 || self.temperature.is_some_and(|degree| !(0.0..=1.0).contains(&degree)) {
+            return rejected("The limit of tokens is at least 1, and the temperature is from 0 to 1.");
+        }
+        let system = self.system.as_ref().map_or(0, String::len);
+        if system + self.messages.iter().map(|message| message.text.len()).sum::<usize>() > QUESTION_BYTES {
+            let message = "The text is too long for any model. Give it less.";
+            return Err(Failure::new(provider, Kind::ContextLength, message));
+        }
+        Ok(())
+    }
+
+    /// The conversation with neighbours of one role joined, because roles have to alternate.
+    fn turns(&self) -> Vec<(Role, String)> {
+        let mut turns: Vec<(Role, String)> = Vec::new();
+        for message in &self.messages {
+            match turns.last_mut() {
+                Some((role, text)) if *role == message.role => {
+                    text.push_str("\n\n");
+                    text.push_str(&message.text);
+                }
+                _ => turns.push((message.role, message.text.clone())),
+            }
+        }
+        turns
+    }
+
+    /// The reply, if it is what was asked for.
+    fn accept(&self, provider: Provider, mut reply: TextReply) -> Result<TextReply, Failure> {
+        let broken = |what: &str| Err(Failure::broken(provider, what).with_usage(reply.usage));
+        let limit = self.max_tokens;
+        let cut = reply.finish == Finish::Length;
+        if reply.text.trim().is_empty() {
+            return if cut {
+                broken(&format!("used up its {limit} tokens before anything was written"))
+            } else {
+                broken("is empty")
+            };
+        }
+        if let Some(form) = &self.schema {
+            let text = unfenced(&reply.text);
+            let Ok(value) = serde_json::from_str(text) else {
+                return if cut {
+                    broken(&format!("is JSON that was cut off at {limit} tokens"))
+                } else {
+                    broken("is not JSON")
+                };
+            };
+            if !schema::fits(&form.schema, &value) {
+                return broken("is JSON of another form than was asked for");
+            }
+            reply.text = text.to_owned();
+        }
+        Ok(reply)
+    }
+}
+
+/// JSON without the code fence that models without a JSON mode like to put around it.
+fn unfenced(text: &str) -> &str {
+    let text = text.trim();
+    let inner = text.strip_prefix("```").and_then(|text| text.strip_suffix("```"));
+    inner.map_or(text, |inner| inner.strip_prefix("json").unwrap_or(inner).trim())
+}
+
+/// Tokens, as the provider counted them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Read, from a cache or not.
+    pub prompt_tokens: u64,
+    /// Written, what was thought included.
+    pub completion_tokens: u64,
+}
+
+/// Why a model stopped. Refusals and filtered answers are failures ([`Kind::Refused`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// It had said everything.
+    Stop,
+    /// `max_tokens` or the context was used up: the text ends somewhere.
+    Length,
+}
+
+/// What a model answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextReply {
+    /// Never empty; with a schema, JSON that fits it.
+    pub text: String,
+    /// The model that the provider says has answered, which may be a dated version of the one that was asked.
+    pub model: String,
+    /// None where the provider does not count.
+    pub usage: Option<Usage>,
+    /// Why it stopped.
+    pub finish: Finish,
+}
+
+/// Is given each piece of text when it arrives; with a schema, pieces of JSON. What is given is part of the reply, unless
+/// the call fails after all.
+pub type OnText<'a> = &'a mut (dyn FnMut(&str) + Send);
+
+/// A provider's text models.
+pub trait TextEngine: fmt::Debug + Send + Sync {
+    /// Whose.
+    fn provider(&self) -> Provider;
+
+    /// Asks, hands on the text while it arrives, and returns the whole. Dropping the future closes the connection.
+    ///
+    /// # Errors
+    /// A [`Failure`] of any kind; text that was handed on before it is void.
+    fn write<'a>(
+        &'a self,
+        request: &'a TextRequest,
+        on_text: OnText<'a>,
+    ) -> BoxFuture<'a, Result<TextReply, Failure>>;
+}
+
+/// Why there is no engine of that name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotConfigured {
+    /// aicos does not know such a provider.
+    #[error("There is no provider of that name. The providers are openai and anthropic.")]
+    Unknown,
+    /// It is known, and this server has neither its key nor its address.
+    #[error(
+        "The provider {0} is not configured. Set {settings}, or use the built-in engine.",
+        settings = .0.settings()
+    )]
+    Missing(Provider),
+}
+
+/// The configured providers of a server.
+#[derive(Debug, Clone)]
+pub struct Engines {
+    wire: Arc<wire::Wire>,
+    text: Vec<Arc<dyn TextEngine>>,
+}
+
+impl Engines {
+    /// Those that `endpoints` names. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// The machine's TLS roots cannot be read, or a key holds what no header can.
+    pub fn new(endpoints: &Endpoints, limits: Limits) -> anyhow::Result<Self> {
+        let mut engines = Self { wire: Arc::new(wire::Wire::new(limits)?), text: Vec::new() };
+        for (provider, endpoint) in
+            [(Provider::OpenAi, &endpoints.openai), (Provider::Anthropic, &endpoints.anthropic)]
+        {
+            if let Some(endpoint) = endpoint {
+                engines.text.push(engines.connect(provider, endpoint)?);
+            }
+        }
+        Ok(engines)
+    }
+
+    /// The text models of the provider of that name.
+    ///
+    /// # Errors
+    /// There is no such provider, or it is not configured; a sentence says what to set.
+    pub fn text(&self, provider: &str) -> Result<Arc<dyn TextEngine>, NotConfigured> {
+        let provider = Provider::parse(provider).ok_or(NotConfigured::Unknown)?;
+        let found = self.text.iter().find(|engine| engine.provider() == provider);
+        found.cloned().ok_or(NotConfigured::Missing(provider))
+    }
+
+    /// The providers that [`text`](Self::text) finds.
+    pub fn configured(&self) -> impl Iterator<Item = Provider> {
+        self.text.iter().map(|engine| engine.provider())
+    }
+
+    /// Text models that are reached elsewhere or with another key, such as an organization's own; see [`Endpoint`] for
+    /// what must have been checked. Connections are shared, keys are not.
+    ///
+    /// # Errors
+    /// The key holds what no header can.
+    pub fn connect(&self, provider: Provider, endpoint: &Endpoint) -> anyhow::Result<Arc<dyn TextEngine>> {
+        let wire = Arc::clone(&self.wire);
+        Ok(match provider {
+            Provider::OpenAi => Arc::new(openai::OpenAi::new(wire, endpoint)?),
+            Provider::Anthropic => Arc::new(anthropic::Anthropic::new(wire, endpoint)?),
+        })
+    }
+}
