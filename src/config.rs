@@ -11,6 +11,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::engine::{Endpoint, Endpoints};
+
 /// On or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -92,6 +94,26 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mail_from: Option<String>,
 
+    /// The key of OpenAI, or of a server that speaks its chat format, for the provider `openai`
+    #[arg(long, env = "OPENAI_API_KEY", global = true, value_name = "KEY", hide_env_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub openai_api_key: Option<String>,
+
+    /// Where the provider `openai` is reached; alone, it needs no key [default: <https://api.openai.com>]
+    #[arg(long, env = "OPENAI_BASE_URL", global = true, value_name = "URL", hide_env_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub openai_base_url: Option<String>,
+
+    /// The key of Anthropic, for the provider `anthropic`
+    #[arg(long, env = "ANTHROPIC_API_KEY", global = true, value_name = "KEY", hide_env_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anthropic_api_key: Option<String>,
+
+    /// Where the provider `anthropic` is reached; alone, it needs no key [default: <https://api.anthropic.com>]
+    #[arg(long, env = "ANTHROPIC_BASE_URL", global = true, value_name = "URL", hide_env_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anthropic_base_url: Option<String>,
+
     /// Whether the schema can be asked for [default: on for loopback, off otherwise]
     #[arg(long, env = "AICOS_INTROSPECTION", global = true, value_name = "on|off")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,6 +168,8 @@ pub struct Config {
     pub master_key: Option<SecretString>,
     /// Server and sender of mails.
     pub mail: Option<(SecretString, String)>,
+    /// Providers of models.
+    pub providers: Endpoints,
     /// Whether the schema can be asked for.
     pub introspection: bool,
     /// Whether `/` serves the playground.
@@ -221,6 +245,20 @@ impl Settings {
             (Some(_), None) => bail!("SMTP_URL is set without MAIL_FROM, the address that mails are from."),
             (None, Some(_)) => bail!("MAIL_FROM is set without SMTP_URL, the server that mails go out by."),
         };
+        let providers = Endpoints {
+            openai: provider(
+                "OPENAI",
+                self.openai_api_key.as_deref(),
+                self.openai_base_url.as_deref(),
+                "https://api.openai.com",
+            )?,
+            anthropic: provider(
+                "ANTHROPIC",
+                self.anthropic_api_key.as_deref(),
+                self.anthropic_base_url.as_deref(),
+                "https://api.anthropic.com",
+            )?,
+        };
         let minutes = self.access_token_expire_minutes.unwrap_or(60);
         ensure!(
             (1..=1440).contains(&minutes),
@@ -267,6 +305,7 @@ impl Settings {
             session_lifetime: chrono::TimeDelta::days(i64::from(days)),
             master_key: self.master_key.map(Into::into),
             mail,
+            providers,
             introspection: on(self.introspection),
             playground: on(self.playground),
             cors_origins,
@@ -274,6 +313,39 @@ impl Settings {
             batching: self.batching.is_some_and(Switch::is_on),
         })
     }
+}
+
+/// A provider by its two settings; none when neither is set. An empty setting is as good as none.
+fn provider(
+    name: &str,
+    key: Option<&str>,
+    base_url: Option<&str>,
+    usual: &str,
+) -> anyhow::Result<Option<Endpoint>> {
+    let set = |text: Option<&str>| text.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    let (key, base_url) = (set(key), set(base_url));
+    if key.is_none() && base_url.is_none() {
+        return Ok(None);
+    }
+    ensure!(
+        key.as_ref().is_none_or(|key| key.chars().all(|c| c.is_ascii_graphic())),
+        "{name}_API_KEY holds a space or another character that no key has. Copy it again from the provider."
+    );
+    // What is wrong is not repeated: a password may stand in it.
+    let url = Url::parse(base_url.as_deref().unwrap_or(usual)).ok().filter(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    let base_url = url.with_context(|| {
+        format!(
+            "{name}_BASE_URL is an http(s) address such as {usual}, without a user, a password, `?` or `#`."
+        )
+    })?;
+    Ok(Some(Endpoint { base_url, key: key.map(Into::into) }))
 }
 
 fn default_public_url(listen: SocketAddr) -> anyhow::Result<Url> {
@@ -297,6 +369,34 @@ mod tests {
         let open = Settings { listen: Some("0.0.0.0:80".parse().unwrap()), ..Settings::default() };
         let config = open.checked().unwrap();
         assert!(!config.introspection && !config.playground);
+    }
+
+    #[test]
+    fn a_provider_has_a_key_or_an_address_of_its_own() {
+        let with = |key: Option<&str>, url: Option<&str>| Settings {
+            openai_api_key: key.map(Into::into),
+            openai_base_url: url.map(Into::into),
+            ..Settings::default()
+        };
+        let openai = |key, url| with(key, url).checked().unwrap().providers.openai;
+        assert!(openai(None, None).is_none() && openai(Some(" "), Some("")).is_none());
+        assert_eq!(openai(Some("k"), None).unwrap().base_url.as_str(), "https://api.openai.com/");
+        let local = openai(None, Some("http://localhost:11434/v1")).unwrap();
+        assert!(local.key.is_none() && local.base_url.port() == Some(11434));
+        for url in [
+            "localhost:11434",
+            "ftp://models.example",
+            "http://someone:hunter2@models.example",
+            "http://models.example/?key=hunter2",
+            "http://models.example/#hunter2",
+        ] {
+            let error = with(None, Some(url)).checked().unwrap_err().to_string();
+            assert!(error.contains("OPENAI_BASE_URL") && !error.contains("hunter2"), "{error}");
+        }
+        let error = with(Some("two words"), None).checked().unwrap_err().to_string();
+        assert!(error.contains("OPENAI_API_KEY") && !error.contains("words"), "{error}");
+        let config = with(Some("hunter2"), None).checked().unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
     }
 
     #[test]

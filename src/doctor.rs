@@ -63,6 +63,19 @@ pub fn check_settings(config: &Config, report: &mut Report) {
                 .good("mail", "no mail is sent; links are shown to inviters and by `aicos user reset-link`");
         }
     }
+    for (provider, endpoint) in
+        [("openai", &config.providers.openai), ("anthropic", &config.providers.anthropic)]
+    {
+        match endpoint {
+            Some(endpoint) => {
+                let key = if endpoint.key.is_some() { "with a key" } else { "without a key" };
+                report.good("providers", &format!("{provider} is reached at {} {key}", endpoint.base_url));
+            }
+            None => {
+                report.good("providers", &format!("{provider} is not configured; agents answer without it"))
+            }
+        }
+    }
     match free_space(config) {
         Some(bytes) if bytes < 1 << 30 => {
             let megabytes = bytes >> 20;

@@ -16,6 +16,7 @@ mod catalogue;
 mod concurrency;
 mod database;
 mod doorway;
+mod engine;
 mod flows;
 mod identity;
 mod invitations;

@@ -106,6 +106,11 @@ fn http_stays_in_its_room() {
 }
 
 #[test]
+fn outside_addresses_are_called_from_one_room() {
+    only_in("reqwest", &["engine/"], "Only engine/ makes HTTP clients: theirs are the limits.");
+}
+
+#[test]
 fn the_arrows_point_one_way() {
     for room in ["sqlx", "crate::db", "crate::graphql", "crate::http", "crate::identity"] {
         never_in(room, &["access/"], "access/ knows nothing of SQL, HTTP or GraphQL.");
@@ -125,6 +130,7 @@ fn the_arrows_point_one_way() {
     never_in("crate::graphql", &words, "Only graphql.rs may know the schema.");
     for room in ["crate::", "super::super"] {
         never_in(room, &["postgres/"], "postgres/ knows nothing of aicos.");
+        never_in(room, &["engine/"], "engine/ knows nothing of aicos.");
     }
 }
 

@@ -353,9 +353,9 @@ impl Engines {
     /// Those that `endpoints` names. Nothing is connected yet.
     ///
     /// # Errors
-    /// The machine's TLS roots cannot be read, or a key holds what no header can.
+    /// A key holds what no header can.
     pub fn new(endpoints: &Endpoints, limits: Limits) -> anyhow::Result<Self> {
-        let mut engines = Self { wire: Arc::new(wire::Wire::new(limits)?), text: Vec::new() };
+        let mut engines = Self { wire: Arc::new(wire::Wire::new(limits)), text: Vec::new() };
         for (provider, endpoint) in
             [(Provider::OpenAi, &endpoints.openai), (Provider::Anthropic, &endpoints.anthropic)]
         {

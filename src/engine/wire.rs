@@ -1,5 +1,6 @@
 //! HTTP as all providers share it: one client, no redirects, no proxies, and a limit on time and size everywhere.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -24,7 +25,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 /// The client and its limits.
 #[derive(Debug)]
 pub struct Wire {
-    client: Client,
+    client: OnceLock<Client>,
     limits: Limits,
 }
 
@@ -154,17 +155,30 @@ fn below_version(base: &Url, path: &str) -> anyhow::Result<Url> {
 }
 
 impl Wire {
-    /// A client with these limits.
-    pub fn new(limits: Limits) -> anyhow::Result<Self> {
+    /// A wire with these limits.
+    pub fn new(limits: Limits) -> Self {
+        Self { client: OnceLock::new(), limits }
+    }
+
+    /// The client, made at the first call: it reads the machine's certificates, which takes as long as all the rest of a
+    /// start.
+    fn client(&self, provider: Provider) -> Result<&Client, Failure> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
         let client = Client::builder()
             .user_agent(concat!("aicos/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(limits.connect)
+            .connect_timeout(self.limits.connect)
             .redirect(redirect::Policy::none())
             .referer(false)
             .no_proxy()
             .build()
-            .context("The client for providers cannot be made; are the machine's TLS roots readable?")?;
-        Ok(Self { client, limits })
+            .map_err(|error| {
+                tracing::error!("no client for providers can be made: {error:?}");
+                let message = "This server cannot call providers. Ask its operator to look at the log.";
+                Failure::new(provider, Kind::Unavailable, message)
+            })?;
+        Ok(self.client.get_or_init(|| client))
     }
 
     /// Runs a whole call, within `timeout` when that is less than the limit.
@@ -184,7 +198,8 @@ impl Wire {
     /// Posts `body`, and reads the answer's head.
     pub async fn post(&self, target: &Target, body: &Value) -> Result<Answer, Failure> {
         let provider = target.provider;
-        let request = self.client.post(target.url.clone()).headers(target.headers.clone()).json(body);
+        let request =
+            self.client(provider)?.post(target.url.clone()).headers(target.headers.clone()).json(body);
         let waited = self.limits.connect + self.limits.idle;
         let sent = tokio::time::timeout(waited, request.send()).await;
         let response = match sent {

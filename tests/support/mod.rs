@@ -2,6 +2,7 @@
 
 pub mod cast;
 pub mod fixture;
+pub mod provider;
 pub mod sdl;
 pub mod visitor;
 pub mod world;

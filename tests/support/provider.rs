@@ -1,0 +1,759 @@
+//! A provider of models for tests: a server on a loopback port that speaks both real wire formats, faults included.
+//!
+//! ```ignore
+//! let fake = FakeProvider::start().await;
+//! fake.script([Reply::text("Hello there."), Reply::rate_limited("20")]);
+//! let endpoints = fake.endpoints("a-key"); // or `fake.url()` for OPENAI_BASE_URL
+//! // … run what is to be tested …
+//! assert_eq!(fake.requests()[0].body["model"], "some-model");
+//! ```
+//!
+//! Each accepted request takes the next reply of the script; without one it is answered with an error that says so. The
+//! format is told by the address. A request that the real provider would not accept gets its 400 and takes no reply.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use aicos::engine::{Endpoint, Endpoints};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use futures_util::{Stream, StreamExt as _, stream};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+
+/// A request as the server got it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub path: String,
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+/// How tokens are counted in the chat format; the messages format always counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counting {
+    /// In a last chunk of its own with `choices: []`, as OpenAI does when it is asked to.
+    Asked,
+    /// As `null`.
+    Null,
+    /// Not at all.
+    Missing,
+}
+
+/// What happens to the answer on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It arrives.
+    Whole,
+    /// The connection breaks after so many deltas.
+    Cut(usize),
+    /// The body ends properly after so many deltas.
+    End(usize),
+    /// Nothing more comes after so many deltas.
+    Stall(usize),
+    /// An error event comes after so many deltas.
+    Error(usize),
+    /// The connection breaks after the reason to stop.
+    CutAfterFinish,
+}
+
+/// One scripted answer.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    deltas: Vec<String>,
+    refusal: bool,
+    /// In the words of the chat format.
+    finish: &'static str,
+    counting: Counting,
+    tokens: (u64, u64),
+    model: Option<String>,
+    fate: Fate,
+    pause: Duration,
+    before: Duration,
+    drip: bool,
+    streamed: bool,
+    /// A status and an error instead of an answer.
+    error: Option<Fault>,
+    /// A body instead of an answer, as it stands.
+    raw: Option<(StatusCode, &'static str, Bytes)>,
+}
+
+#[derive(Debug, Clone)]
+struct Fault {
+    status: u16,
+    chat: Value,
+    messages: Value,
+    retry_after: Option<String>,
+}
+
+impl Fault {
+    fn new(status: u16, message: &str, (chat_type, code): (&str, Option<&str>), messages: &str) -> Self {
+        Self {
+            status,
+            chat: json!({
+                "error": { "message": message, "type": chat_type, "param": null, "code": code },
+            }),
+            messages: json!({
+                "type": "error", "error": { "type": messages, "message": message }, "request_id": "req_1",
+            }),
+            retry_after: None,
+        }
+    }
+
+    /// A 400 about one parameter.
+    fn parameter(name: &str, message: &str) -> Self {
+        let mut fault = Self::new(400, message, ("invalid_request_error", None), "invalid_request_error");
+        fault.chat["error"]["param"] = name.into();
+        fault
+    }
+}
+
+impl Reply {
+    /// An answer in these pieces.
+    pub fn deltas<T: Into<String>>(deltas: impl IntoIterator<Item = T>) -> Self {
+        Self {
+            deltas: deltas.into_iter().map(Into::into).collect(),
+            refusal: false,
+            finish: "stop",
+            counting: Counting::Asked,
+            tokens: (11, 7),
+            model: None,
+            fate: Fate::Whole,
+            pause: Duration::ZERO,
+            before: Duration::ZERO,
+            drip: false,
+            streamed: true,
+            error: None,
+            raw: None,
+        }
+    }
+
+    /// An answer, word by word.
+    pub fn text(text: &str) -> Self {
+        Self::deltas(text.split_inclusive(' '))
+    }
+
+    /// An answer in JSON, in pieces that respect nothing: with a schema, of its form; without one, text all the same.
+    pub fn json(value: &Value) -> Self {
+        let text: Vec<char> = value.to_string().chars().collect();
+        Self::deltas(text.chunks(5).map(|piece| piece.iter().collect::<String>()))
+    }
+
+    /// The model refuses, in these words (the messages format has none).
+    pub fn refusal(words: &str) -> Self {
+        Self { refusal: true, ..Self::text(words) }
+    }
+
+    /// So many bytes of text.
+    pub fn huge(bytes: usize) -> Self {
+        let piece = "x".repeat(16 << 10);
+        Self::deltas(std::iter::repeat_n(piece, bytes.div_ceil(16 << 10)))
+    }
+
+    /// 401: the key is not accepted. The message repeats it, as OpenAI's does.
+    pub fn unauthorized(key: &str) -> Self {
+        let message =
+            format!("Incorrect API key provided: {key}. You can find yours at https://keys.example.");
+        let chat = ("invalid_request_error", Some("invalid_api_key"));
+        Self::fault(Fault::new(401, &message, chat, "authentication_error"))
+    }
+
+    /// 429: too many requests, with what `retry-after` says.
+    pub fn rate_limited(retry_after: &str) -> Self {
+        let chat = ("requests", Some("rate_limit_exceeded"));
+        let mut fault = Fault::new(429, "Rate limit reached. Slow down.", chat, "rate_limit_error");
+        fault.retry_after = Some(retry_after.to_owned());
+        Self::fault(fault)
+    }
+
+    /// No credit left: 429 in the chat format, 400 in the messages format.
+    pub fn insufficient_quota() -> Self {
+        let chat = ("insufficient_quota", Some("insufficient_quota"));
+        let message = "You exceeded your current quota; your credit balance is too low.";
+        Self::fault(Fault::new(429, message, chat, "invalid_request_error"))
+    }
+
+    /// 400: the question is too long.
+    pub fn context_length() -> Self {
+        let chat = ("invalid_request_error", Some("context_length_exceeded"));
+        let message = "prompt is too long: 210000 tokens > 200000 maximum context length";
+        Self::fault(Fault::new(400, message, chat, "invalid_request_error"))
+    }
+
+    /// 404: there is no such model.
+    pub fn unknown_model() -> Self {
+        let chat = ("invalid_request_error", Some("model_not_found"));
+        Self::fault(Fault::new(404, "The model `nope` does not exist.", chat, "not_found_error"))
+    }
+
+    /// 413: the request is too large.
+    pub fn too_large() -> Self {
+        let chat = ("invalid_request_error", Some("request_too_large"));
+        Self::fault(Fault::new(413, "Request exceeds the maximum size.", chat, "request_too_large"))
+    }
+
+    /// 500: an error of the provider's own.
+    pub fn server_error() -> Self {
+        let chat = ("server_error", None);
+        Self::fault(Fault::new(500, "The server had an error.", chat, "api_error"))
+    }
+
+    /// 529 in the messages format, 503 in the chat format: overloaded.
+    pub fn overloaded() -> Self {
+        Self::fault(Fault::new(529, "Overloaded", ("server_error", None), "overloaded_error"))
+    }
+
+    /// A body as it stands.
+    pub fn raw(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        let status = StatusCode::from_u16(status).unwrap();
+        Self { raw: Some((status, content_type, body.into())), ..Self::text("") }
+    }
+
+    fn fault(fault: Fault) -> Self {
+        Self { error: Some(fault), ..Self::text("") }
+    }
+
+    /// Why the model stops, in the words of the chat format: `stop`, `length`, `content_filter`.
+    pub fn finish(self, finish: &'static str) -> Self {
+        Self { finish, ..self }
+    }
+
+    /// How the chat format counts tokens.
+    pub fn counting(self, counting: Counting) -> Self {
+        Self { counting, ..self }
+    }
+
+    /// How many tokens were read and written.
+    pub fn tokens(self, prompt: u64, completion: u64) -> Self {
+        Self { tokens: (prompt, completion), ..self }
+    }
+
+    /// The model that is said to answer; otherwise the one that was asked.
+    pub fn model(self, model: &str) -> Self {
+        Self { model: Some(model.to_owned()), ..self }
+    }
+
+    /// Waits between the deltas.
+    pub fn pause(self, pause: Duration) -> Self {
+        Self { pause, ..self }
+    }
+
+    /// Waits before the first byte.
+    pub fn slow_headers(self, before: Duration) -> Self {
+        Self { before, ..self }
+    }
+
+    /// Sends one byte at a time.
+    pub fn drip(self) -> Self {
+        Self { drip: true, ..self }
+    }
+
+    /// Breaks the connection after so many deltas.
+    pub fn cut_after(self, deltas: usize) -> Self {
+        Self { fate: Fate::Cut(deltas), ..self }
+    }
+
+    /// Ends the body, properly but too early, after so many deltas.
+    pub fn end_after(self, deltas: usize) -> Self {
+        Self { fate: Fate::End(deltas), ..self }
+    }
+
+    /// Breaks the connection when the model has stopped, before tokens are counted.
+    pub fn cut_after_finish(self) -> Self {
+        Self { fate: Fate::CutAfterFinish, ..self }
+    }
+
+    /// Says nothing more after so many deltas.
+    pub fn stall_after(self, deltas: usize) -> Self {
+        Self { fate: Fate::Stall(deltas), ..self }
+    }
+
+    /// Sends an error (overloaded) after so many deltas.
+    pub fn error_after(self, deltas: usize) -> Self {
+        Self { fate: Fate::Error(deltas), ..self }
+    }
+
+    /// Answers at once although a stream was asked for, as some servers of the chat format do.
+    pub fn unstreamed(self) -> Self {
+        Self { streamed: false, ..self }
+    }
+}
+
+/// The server. It stops when this is dropped.
+pub struct FakeProvider {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+struct Shared {
+    script: Mutex<VecDeque<Reply>>,
+    requests: Mutex<Vec<Seen>>,
+    lacking: Mutex<Vec<&'static str>>,
+    hung_up: watch::Sender<usize>,
+}
+
+impl Drop for FakeProvider {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl FakeProvider {
+    /// A server without a script.
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            script: Mutex::default(),
+            requests: Mutex::default(),
+            lacking: Mutex::default(),
+            hung_up: watch::Sender::new(0),
+        });
+        let router = Router::new()
+            .route("/v1/chat/completions", post(chat))
+            .route("/v1/messages", post(messages))
+            .with_state(Arc::clone(&shared));
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { address, shared, serving }
+    }
+
+    /// Its address: what `OPENAI_BASE_URL` and `ANTHROPIC_BASE_URL` are set to.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Both providers at this server, with this key.
+    pub fn endpoints(&self, key: &str) -> Endpoints {
+        let endpoint = Endpoint { base_url: self.url().parse().unwrap(), key: Some(key.into()) };
+        Endpoints { openai: Some(endpoint.clone()), anthropic: Some(endpoint) }
+    }
+
+    /// Adds to what will be answered.
+    pub fn script(&self, replies: impl IntoIterator<Item = Reply>) {
+        self.shared.script.lock().unwrap().extend(replies);
+    }
+
+    /// From now on the server does not know this parameter: `max_completion_tokens`, `stream_options`, `temperature`,
+    /// `seed`, `json_schema`, `response_format`, `tool_choice`.
+    pub fn lacks(&self, parameter: &'static str) {
+        self.shared.lacking.lock().unwrap().push(parameter);
+    }
+
+    /// What has been asked, in order; what was answered with a 400 included.
+    pub fn requests(&self) -> Vec<Seen> {
+        self.shared.requests.lock().unwrap().clone()
+    }
+
+    /// Replies of the script that nobody has asked for yet.
+    pub fn left(&self) -> usize {
+        self.shared.script.lock().unwrap().len()
+    }
+
+    /// Waits until so many clients have hung up in the middle of an answer.
+    pub async fn hung_up(&self, clients: usize) {
+        let mut count = self.shared.hung_up.subscribe();
+        let waited = tokio::time::timeout(Duration::from_secs(5), count.wait_for(|count| *count >= clients));
+        waited.await.expect("nobody has hung up").unwrap();
+    }
+}
+
+async fn chat(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    shared.answer("/v1/chat/completions", headers, &body, refuse_chat, chat_events).await
+}
+
+async fn messages(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    shared.answer("/v1/messages", headers, &body, refuse_messages, message_events).await
+}
+
+/// What is wrong with a request of the chat format.
+fn refuse_chat(_: &HeaderMap, body: &Value) -> Option<Fault> {
+    if body["model"].as_str().is_none_or(str::is_empty) {
+        return Some(Fault::parameter("model", "you must provide a model parameter"));
+    }
+    let turns = body["messages"].as_array().filter(|turns| !turns.is_empty());
+    let Some(turns) = turns else {
+        return Some(Fault::parameter("messages", "'messages' must contain at least one message."));
+    };
+    if !turns.iter().all(|turn| {
+        matches!(turn["role"].as_str(), Some("system" | "user" | "assistant")) && turn["content"].is_string()
+    }) {
+        return Some(Fault::parameter("messages", "Invalid value in messages."));
+    }
+    if body.get("max_tokens").is_some() && body.get("max_completion_tokens").is_some() {
+        return Some(Fault::parameter(
+            "max_tokens",
+            "Setting both limits at the same time is not supported.",
+        ));
+    }
+    let format = &body["response_format"];
+    if format["type"] == "json_object" && !body["messages"].to_string().to_lowercase().contains("json") {
+        return Some(Fault::parameter("messages", "'messages' must contain the word 'json' in some form."));
+    }
+    if format["type"] == "json_schema" {
+        let schema = &format["json_schema"];
+        let named = schema["name"].as_str().is_some_and(|name| {
+            (1..=64).contains(&name.len())
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+        });
+        if !named || schema["schema"]["additionalProperties"] != false {
+            return Some(Fault::parameter("response_format", "Invalid schema for response_format."));
+        }
+    }
+    None
+}
+
+/// What is wrong with a request of the messages format.
+fn refuse_messages(headers: &HeaderMap, body: &Value) -> Option<Fault> {
+    let missing = |name: &str| Some(Fault::parameter(name, &format!("{name}: Field required")));
+    if headers.get("anthropic-version").is_none_or(|version| version != "2023-06-01") {
+        return Some(Fault::parameter("version", "anthropic-version: header is required"));
+    }
+    if body["model"].as_str().is_none_or(str::is_empty) {
+        return missing("model");
+    }
+    if body["max_tokens"].as_u64().is_none_or(|limit| limit == 0) {
+        return missing("max_tokens");
+    }
+    let Some(turns) = body["messages"].as_array().filter(|turns| !turns.is_empty()) else {
+        return missing("messages");
+    };
+    let role = |at: usize| if at % 2 == 0 { "user" } else { "assistant" };
+    if !turns.iter().enumerate().all(|(at, turn)| turn["role"] == role(at)) {
+        return Some(Fault::parameter(
+            "messages",
+            "messages: roles must alternate between user and assistant",
+        ));
+    }
+    if turns.iter().any(|turn| turn["content"].as_str().is_none_or(|text| text.trim().is_empty())) {
+        return Some(Fault::parameter("messages", "messages: text content blocks must be non-empty"));
+    }
+    for unknown in ["seed", "response_format", "stream_options", "max_completion_tokens"] {
+        if body.get(unknown).is_some() {
+            return Some(Fault::parameter(unknown, &format!("{unknown}: Extra inputs are not permitted")));
+        }
+    }
+    if body["tool_choice"]["type"] == "tool" {
+        let tools = body["tools"].as_array().into_iter().flatten();
+        let mut tools = tools.filter(|tool| tool["name"] == body["tool_choice"]["name"]);
+        if !tools.any(|tool| tool["input_schema"]["type"] == "object") {
+            return Some(Fault::parameter("tool_choice", "tool_choice: no such tool"));
+        }
+    }
+    None
+}
+
+type Refuse = fn(&HeaderMap, &Value) -> Option<Fault>;
+type Events = fn(&Reply, &Value) -> Vec<Step>;
+
+/// A step of an answer: bytes, or what happens in between.
+enum Step {
+    Send(String),
+    Delta(String),
+    Cut,
+    Stall,
+}
+
+impl Shared {
+    /// What the server refuses because it does not know it.
+    fn lacks(&self, body: &Value) -> Option<Fault> {
+        for name in self.lacking.lock().unwrap().iter() {
+            let there = match *name {
+                "json_schema" => body["response_format"]["type"] == "json_schema",
+                "tool_choice" => body["tool_choice"]["type"] == "tool",
+                name => body.get(name).is_some(),
+            };
+            let message = match *name {
+                "json_schema" => "'response_format.type' must be 'json_object' or 'text'".to_owned(),
+                "tool_choice" => {
+                    r#"tool_choice: type "tool" and "any" are not supported for this model."#.to_owned()
+                }
+                "temperature" => "`temperature` is deprecated for this model.".to_owned(),
+                name => format!("Unsupported parameter: '{name}' is not supported with this model."),
+            };
+            if there {
+                return Some(Fault::parameter(name, &message));
+            }
+        }
+        None
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        path: &str,
+        headers: HeaderMap,
+        body: &Bytes,
+        refuse: Refuse,
+        events: Events,
+    ) -> Response {
+        let chat = path.ends_with("completions");
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let seen = Seen { path: path.to_owned(), headers: headers.clone(), body: body.clone() };
+        self.requests.lock().unwrap().push(seen);
+        let refused = refuse(&headers, &body).or_else(|| self.lacks(&body));
+        if let Some(fault) = refused {
+            return respond(&fault, chat);
+        }
+        let next = self.script.lock().unwrap().pop_front();
+        let Some(reply) = next else {
+            let fault =
+                Fault::new(500, "The script has no more replies.", ("server_error", None), "api_error");
+            return respond(&fault, chat);
+        };
+        tokio::time::sleep(reply.before).await;
+        if let Some(fault) = &reply.error {
+            return respond(fault, chat);
+        }
+        if let Some((status, content_type, body)) = reply.raw {
+            let headers = [(header::CONTENT_TYPE, content_type), (header::LOCATION, "/elsewhere")];
+            return (status, headers, body).into_response();
+        }
+        if !reply.streamed {
+            return in_json(StatusCode::OK, &chat_whole(&reply, &body));
+        }
+        let steps = events(&reply, &body);
+        let (sender, pieces) = mpsc::channel(1);
+        let told = Arc::clone(&self);
+        tokio::spawn(async move {
+            // Sending fails when the client has gone: hyper drops the body then.
+            if play(steps, &reply, &sender).await.is_err() {
+                told.hung_up.send_modify(|count| *count += 1);
+            }
+        });
+        let body = Body::from_stream(Pieces(pieces));
+        ([(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")], body).into_response()
+    }
+}
+
+fn in_json(status: StatusCode, body: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
+fn respond(fault: &Fault, chat: bool) -> Response {
+    // Only the messages format knows 529; and there a lack of credit is a 400.
+    let status = match fault.status {
+        529 if chat => 503,
+        429 if !chat && fault.retry_after.is_none() => 400,
+        status => status,
+    };
+    let body = if chat { &fault.chat } else { &fault.messages };
+    let status = StatusCode::from_u16(status).unwrap();
+    let mut response = in_json(status, body);
+    if let Some(wait) = &fault.retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, wait.parse().unwrap());
+    }
+    response
+}
+
+type Piece = Result<Bytes, std::io::Error>;
+
+/// The body's pieces out of a channel.
+struct Pieces(mpsc::Receiver<Piece>);
+
+impl Stream for Pieces {
+    type Item = Piece;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Piece>> {
+        self.0.poll_recv(context)
+    }
+}
+
+/// The client has hung up.
+struct Gone;
+
+async fn play(steps: Vec<Step>, reply: &Reply, sender: &mpsc::Sender<Piece>) -> Result<(), Gone> {
+    let drip = |text: String| -> Pin<Box<dyn Stream<Item = Bytes> + Send>> {
+        let bytes = Bytes::from(text);
+        if reply.drip {
+            Box::pin(stream::iter((0..bytes.len()).map(move |at| bytes.slice(at..=at))))
+        } else {
+            Box::pin(stream::iter([bytes]))
+        }
+    };
+    for step in steps {
+        let (text, pause) = match step {
+            Step::Send(text) => (text, Duration::ZERO),
+            Step::Delta(text) => (text, reply.pause),
+            Step::Cut => {
+                let _ = sender.send(Err(std::io::Error::other("the connection breaks"))).await;
+                return Ok(());
+            }
+            Step::Stall => {
+                sender.closed().await;
+                return Err(Gone);
+            }
+        };
+        let mut pieces = drip(text);
+        while let Some(piece) = pieces.next().await {
+            sender.send(Ok(piece)).await.map_err(|_| Gone)?;
+            if reply.drip {
+                tokio::task::yield_now().await;
+            }
+        }
+        if !pause.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = sender.closed() => return Err(Gone),
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Reply {
+    fn model_of<'a>(&'a self, request: &'a Value) -> &'a Value {
+        &request["model"]
+    }
+
+    /// The deltas as steps up to where the answer's fate sets in; and whether it goes on after that.
+    fn steps(&self, delta: impl Fn(&str) -> String, error: String) -> (Vec<Step>, bool) {
+        let end = match self.fate {
+            Fate::Cut(at) | Fate::End(at) | Fate::Stall(at) | Fate::Error(at) => at,
+            Fate::Whole | Fate::CutAfterFinish => self.deltas.len(),
+        };
+        let mut steps: Vec<Step> =
+            self.deltas.iter().take(end).map(|text| Step::Delta(delta(text))).collect();
+        match self.fate {
+            Fate::Cut(_) => steps.push(Step::Cut),
+            Fate::Stall(_) => steps.push(Step::Stall),
+            Fate::Error(_) => steps.push(Step::Send(error)),
+            Fate::End(_) => {}
+            Fate::Whole | Fate::CutAfterFinish => return (steps, true),
+        }
+        (steps, false)
+    }
+}
+
+fn chat_events(reply: &Reply, request: &Value) -> Vec<Step> {
+    let model = reply.model.clone().map_or_else(|| reply.model_of(request).clone(), Value::from);
+    let counted = request["stream_options"]["include_usage"] == true;
+    let chunk = |choices: Value, usage: Value| {
+        let mut chunk = json!({
+            "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": model,
+            "choices": choices,
+        });
+        if !usage.is_null() || (counted && reply.counting != Counting::Missing) {
+            chunk["usage"] = usage;
+        }
+        format!("data: {chunk}\n\n")
+    };
+    let choice = |delta: Value, finish: Option<&str>| {
+        chunk(json!([{ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish }]), Value::Null)
+    };
+    let field = if reply.refusal { "refusal" } else { "content" };
+    let error = json!({ "error": { "message": "Overloaded", "type": "server_error", "code": null } });
+    let (steps, goes_on) =
+        reply.steps(|text| choice(json!({ field: text }), None), format!("data: {error}\n\n"));
+    let mut all = vec![Step::Send(choice(json!({ "role": "assistant", "content": null }), None))];
+    all.extend(steps);
+    if goes_on {
+        all.push(Step::Send(choice(json!({}), Some(reply.finish))));
+        if reply.fate == Fate::CutAfterFinish {
+            all.push(Step::Cut);
+            return all;
+        }
+        if counted && reply.counting == Counting::Asked {
+            all.push(Step::Send(chunk(json!([]), usage(reply))));
+        }
+        all.push(Step::Send("data: [DONE]\n\n".to_owned()));
+    }
+    all
+}
+
+fn usage(reply: &Reply) -> Value {
+    let (prompt, completion) = reply.tokens;
+    json!({ "prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion })
+}
+
+fn chat_whole(reply: &Reply, request: &Value) -> Value {
+    let text = reply.deltas.concat();
+    let message = if reply.refusal {
+        json!({ "role": "assistant", "content": null, "refusal": text })
+    } else {
+        json!({ "role": "assistant", "content": text, "refusal": null })
+    };
+    json!({
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 1_700_000_000,
+        "model": reply.model_of(request),
+        "choices": [{ "index": 0, "message": message, "finish_reason": reply.finish }],
+        "usage": usage(reply),
+    })
+}
+
+fn message_events(reply: &Reply, request: &Value) -> Vec<Step> {
+    let model = reply.model.clone().map_or_else(|| reply.model_of(request).clone(), Value::from);
+    let event = |name: &str, mut data: Value| {
+        data["type"] = name.into();
+        format!("event: {name}\ndata: {data}\n\n")
+    };
+    let (prompt, completion) = reply.tokens;
+    let forced = request["tool_choice"]["type"] == "tool";
+    let start = json!({ "message": {
+        "id": "msg_1", "type": "message", "role": "assistant", "model": model, "content": [],
+        "stop_reason": null, "stop_sequence": null,
+        "usage": {
+            "input_tokens": prompt, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0,
+            "output_tokens": 1,
+        },
+    } });
+    let block = if forced {
+        let name = &request["tool_choice"]["name"];
+        json!({ "type": "tool_use", "id": "toolu_1", "name": name, "input": {} })
+    } else {
+        json!({ "type": "text", "text": "" })
+    };
+    let delta = |text: &str| {
+        let delta = if forced {
+            json!({ "type": "input_json_delta", "partial_json": text })
+        } else {
+            json!({ "type": "text_delta", "text": text })
+        };
+        event("content_block_delta", json!({ "index": 1, "delta": delta }))
+    };
+    let error = json!({ "error": { "type": "overloaded_error", "message": "Overloaded" } });
+    // A refusal comes without words; the models think before they answer.
+    let silent = Reply { deltas: Vec::new(), ..reply.clone() };
+    let told = if reply.refusal { &silent } else { reply };
+    let (steps, goes_on) = told.steps(delta, event("error", error));
+    let thought = json!({ "type": "thinking_delta", "thinking": "Not for the reader." });
+    let mut all: Vec<Step> = [
+        event("message_start", start),
+        event("content_block_start", json!({ "index": 0, "content_block": { "type": "thinking" } })),
+        event("ping", json!({})),
+        event("content_block_delta", json!({ "index": 0, "delta": thought })),
+        event("content_block_stop", json!({ "index": 0 })),
+        event("content_block_start", json!({ "index": 1, "content_block": block })),
+    ]
+    .map(Step::Send)
+    .into();
+    all.extend(steps);
+    if goes_on {
+        let stop_reason = match reply.finish {
+            _ if reply.refusal => "refusal",
+            "length" => "max_tokens",
+            "content_filter" => "refusal",
+            _ if forced => "tool_use",
+            _ => "end_turn",
+        };
+        let ended = json!({
+            "delta": { "stop_reason": stop_reason, "stop_sequence": null },
+            "usage": { "output_tokens": completion },
+        });
+        all.push(Step::Send(event("content_block_stop", json!({ "index": 1 }))));
+        all.push(Step::Send(event("message_delta", ended)));
+        all.push(if reply.fate == Fate::CutAfterFinish {
+            Step::Cut
+        } else {
+            Step::Send(event("message_stop", json!({})))
+        });
+    }
+    all
+}
