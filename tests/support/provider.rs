@@ -426,7 +426,7 @@ fn refuse_messages(headers: &HeaderMap, body: &Value) -> Option<Fault> {
     let Some(turns) = body["messages"].as_array().filter(|turns| !turns.is_empty()) else {
         return missing("messages");
     };
-    let role = |at: usize| if at % 2 == 0 { "user" } else { "assistant" };
+    let role = |at: usize| if at.is_multiple_of(2) { "user" } else { "assistant" };
     if !turns.iter().enumerate().all(|(at, turn)| turn["role"] == role(at)) {
         return Some(Fault::parameter(
             "messages",
@@ -609,8 +609,9 @@ async fn play(steps: Vec<Step>, reply: &Reply, sender: &mpsc::Sender<Piece>) -> 
 }
 
 impl Reply {
-    fn model_of<'a>(&'a self, request: &'a Value) -> &'a Value {
-        &request["model"]
+    /// The model that is said to answer.
+    fn model_of(&self, request: &Value) -> Value {
+        self.model.clone().map_or_else(|| request["model"].clone(), Value::from)
     }
 
     /// The deltas as steps up to where the answer's fate sets in; and whether it goes on after that.
@@ -633,7 +634,7 @@ impl Reply {
 }
 
 fn chat_events(reply: &Reply, request: &Value) -> Vec<Step> {
-    let model = reply.model.clone().map_or_else(|| reply.model_of(request).clone(), Value::from);
+    let model = reply.model_of(request);
     let counted = request["stream_options"]["include_usage"] == true;
     let chunk = |choices: Value, usage: Value| {
         let mut chunk = json!({
@@ -689,7 +690,7 @@ fn chat_whole(reply: &Reply, request: &Value) -> Value {
 }
 
 fn message_events(reply: &Reply, request: &Value) -> Vec<Step> {
-    let model = reply.model.clone().map_or_else(|| reply.model_of(request).clone(), Value::from);
+    let model = reply.model_of(request);
     let event = |name: &str, mut data: Value| {
         data["type"] = name.into();
         format!("event: {name}\ndata: {data}\n\n")
