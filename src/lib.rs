@@ -5,7 +5,8 @@
 //! | room | what it is | what it may know |
 //! |---|---|---|
 //! | [`access`] | who may do what: roles, permissions, actions, scopes | nothing below it |
-//! | [`db`] | the doorway: a request's hold on the database, and the transactions that leave it | `access` |
+//! | [`events`] | what has happened, to whoever listens: hints, in this process and across | nothing but ids |
+//! | [`db`] | the doorway: a request's hold on the database, and the transactions that leave it | `access`, `events` |
 //! | [`identity`] | people, sessions, passwords, tokens; makes callers and scopes | `db` |
 //! | [`organizations`], [`memberships`], [`invitations`], [`projects`], [`api_keys`], [`audit`], [`usage`] | one folder per entity: `mod.rs` has the words, `store.rs` the SQL, `graphql.rs` the schema | each other's `mod.rs` |
 //! | [`graphql`] | the schema put together; the check of documents; a request's [`Door`](graphql::context::Door) | the entities |
@@ -44,6 +45,7 @@ pub mod config;
 pub mod demo;
 pub mod doctor;
 pub mod error;
+pub mod events;
 pub mod graphql;
 pub mod http;
 pub mod id;

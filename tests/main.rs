@@ -16,6 +16,7 @@ mod catalogue;
 mod concurrency;
 mod database;
 mod doorway;
+mod events;
 mod flows;
 mod identity;
 mod invitations;
