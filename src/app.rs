@@ -17,6 +17,7 @@ use url::Url;
 
 use crate::config::{Config, Database};
 use crate::db::{Db, Hot, PoolSettings, migrate};
+use crate::events::redis::Redis;
 use crate::graphql::document::Limits;
 use crate::graphql::execute::{Disclosure, Executor};
 use crate::http::limiter::{Limiter, LimiterSettings};
@@ -27,7 +28,7 @@ use crate::identity::throttle::ThrottleSettings;
 use crate::identity::{Identity, IdentitySettings};
 use crate::mail::{Links, Mailer};
 use crate::postgres::{Cluster, Options, Progress};
-use crate::{audit, graphql, identity, organizations, projects};
+use crate::{audit, events, graphql, identity, organizations, projects};
 
 /// Every hot query; `migrate` makes their functions.
 pub const HOT_QUERIES: &[&Hot] = &[
@@ -186,6 +187,7 @@ pub struct App {
     /// The addresses.
     pub router: axum::Router,
     draining: Arc<AtomicBool>,
+    redis: Option<Redis>,
 }
 
 /// The master keys: from the settings, or kept in the data folder.
@@ -233,6 +235,7 @@ impl App {
     /// # Errors
     /// A sentence that names the fix.
     pub async fn start(config: &Config, serve: PgConnectOptions, tuning: Tuning) -> anyhow::Result<Self> {
+        let redis = config.redis_url.as_ref().map(|url| Redis::at(url.expose_secret())).transpose()?;
         let pool = PoolSettings { size: config.connections, ..tuning.pool.clone() };
         let db = Db::open(serve, &pool)?;
         db.check().await?;
@@ -253,7 +256,7 @@ impl App {
         let draining = Arc::new(AtomicBool::new(false));
         let router =
             http::router(endpoint, db.clone(), Arc::clone(&identity), &surface, Arc::clone(&draining));
-        Ok(Self { db, identity, router, draining })
+        Ok(Self { db, identity, router, draining, redis })
     }
 
     /// Listens, and serves in the background until stopped.
@@ -269,9 +272,20 @@ impl App {
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.identity), stop.clone()));
+        let carrying = tokio::spawn(carry_events(self.db.clone(), self.redis, stop.clone()));
         let until = stop.clone().cancelled_owned();
         let serving = tokio::spawn(http::serve(listener, self.router, self.draining, until));
-        Ok(Running { address, db: self.db, identity: self.identity, stop, serving, housekeeping })
+        Ok(Running { address, db: self.db, identity: self.identity, stop, serving, housekeeping, carrying })
+    }
+}
+
+/// Carries what has happened between this process and the others, until stopped: by Redis where there is one, by the
+/// database otherwise. Every process that changes or watches something runs it.
+pub async fn carry_events(db: Db, redis: Option<Redis>, stop: CancellationToken) {
+    let events = db.events().clone();
+    match redis {
+        Some(redis) => events::carry(events, redis, stop).await,
+        None => events::carry(events, db.notifications().clone(), stop).await,
     }
 }
 
@@ -299,6 +313,7 @@ pub struct Running {
     stop: CancellationToken,
     serving: JoinHandle<std::io::Result<()>>,
     housekeeping: JoinHandle<()>,
+    carrying: JoinHandle<()>,
 }
 
 impl Running {
@@ -310,6 +325,7 @@ impl Running {
         self.stop.cancel();
         let served = self.serving.await;
         self.housekeeping.await?;
+        self.carrying.await?;
         if let Err(error) = self.identity.flush_used().await {
             tracing::warn!("the last uses were not written: {error}");
         }

@@ -64,6 +64,11 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database_connections: Option<usize>,
 
+    /// Carries events between several servers; without one, the database does
+    #[arg(long, env = "REDIS_URL", global = true, value_name = "URL", hide_env_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redis_url: Option<String>,
+
     /// Signs access tokens with this secret (HS256, 32 bytes or more) instead of the keys in the database
     #[arg(long, env = "JWT_SECRET_KEY", global = true, value_name = "SECRET", hide_env_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,6 +163,8 @@ pub struct Config {
     pub database: Database,
     /// Connections to the database at the most.
     pub connections: usize,
+    /// Carries events between servers; none: the database does.
+    pub redis_url: Option<SecretString>,
     /// HS256 with this secret.
     pub jwt_secret: Option<SecretString>,
     /// How long an access token is good.
@@ -300,6 +307,7 @@ impl Settings {
             public_url,
             database,
             connections,
+            redis_url: self.redis_url.map(Into::into),
             jwt_secret: self.jwt_secret_key.map(Into::into),
             access_lifetime: chrono::TimeDelta::minutes(i64::from(minutes)),
             session_lifetime: chrono::TimeDelta::days(i64::from(days)),

@@ -155,6 +155,8 @@ ids! {
     AuditEntryId, "aud", "AuditEntry";
     /// One event of a person's own security log.
     SecurityEventId, "sec", "SecurityEvent";
+    /// A piece of work that outlives its request.
+    JobId, "job", "Job";
 }
 
 /// A project and a person: a pair without a row of its own.

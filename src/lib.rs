@@ -5,7 +5,8 @@
 //! | room | what it is | what it may know |
 //! |---|---|---|
 //! | [`access`] | who may do what: roles, permissions, actions, scopes | nothing below it |
-//! | [`db`] | the doorway: a request's hold on the database, and the transactions that leave it | `access` |
+//! | [`events`] | what has happened, to whoever listens: hints, in this process and across | nothing but ids |
+//! | [`db`] | the doorway: a request's hold on the database, and the transactions that leave it | `access`, `events` |
 //! | [`identity`] | people, sessions, passwords, tokens; makes callers and scopes | `db` |
 //! | [`organizations`], [`memberships`], [`invitations`], [`projects`], [`api_keys`], [`audit`], [`usage`] | one folder per entity: `mod.rs` has the words, `store.rs` the SQL, `graphql.rs` the schema | each other's `mod.rs` |
 //! | [`engine`] | outside providers of models: the port, the wire formats, the prices | nothing of aicos |
@@ -46,6 +47,7 @@ pub mod demo;
 pub mod doctor;
 pub mod engine;
 pub mod error;
+pub mod events;
 pub mod graphql;
 pub mod http;
 pub mod id;

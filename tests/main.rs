@@ -17,6 +17,7 @@ mod concurrency;
 mod database;
 mod doorway;
 mod engine;
+mod events;
 mod flows;
 mod identity;
 mod invitations;

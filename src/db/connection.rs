@@ -20,18 +20,19 @@ pub(super) struct Connections {
 
 impl Connections {
     pub(super) fn new(options: PgConnectOptions, statement_timeout: Duration) -> Self {
-        let options = options
-            .application_name("aicos")
-            .options([
-                ("statement_timeout", statement_timeout.as_millis().to_string()),
-                ("lock_timeout", "5000".to_owned()),
-                // Longer than any request lasts: only a bug leaves a transaction idle that long.
-                ("idle_in_transaction_session_timeout", "60000".to_owned()),
-            ])
-            .log_statements(LevelFilter::Off)
-            .log_slow_statements(LevelFilter::Off, Duration::ZERO);
-        Self { options }
+        let options = options.application_name("aicos").options([
+            ("statement_timeout", statement_timeout.as_millis().to_string()),
+            ("lock_timeout", "5000".to_owned()),
+            // Longer than any request lasts: only a bug leaves a transaction idle that long.
+            ("idle_in_transaction_session_timeout", "60000".to_owned()),
+        ]);
+        Self { options: quiet(options) }
     }
+}
+
+/// Statements are not logged: what stands in them is nobody's to read there.
+pub(super) fn quiet(options: PgConnectOptions) -> PgConnectOptions {
+    options.log_statements(LevelFilter::Off).log_slow_statements(LevelFilter::Off, Duration::ZERO)
 }
 
 /// What the pool keeps: a connection, and whether it has failed.

@@ -17,6 +17,7 @@ use super::hot::{Call, Door};
 use super::tx::{AnonymousTx, Changes, PersonTx, ReadTx, Record, Target, WriteTx};
 use crate::access::{Action, Credential, Scope};
 use crate::error::{Error, Refusal, Result};
+use crate::events::{Events, Topic};
 use crate::id::{AuditEntryId, OrganizationId, ProjectId, SessionId, UserId};
 
 /// What is written beside every change: where the request came from.
@@ -108,6 +109,7 @@ impl State {
 /// A request's hold on the database.
 pub struct Lease {
     pool: Pool<Connections>,
+    events: Events,
     state: Arc<Mutex<State>>,
     facts: Facts,
 }
@@ -142,8 +144,13 @@ fn person_sql(user: UserId) -> String {
 }
 
 impl Lease {
-    pub(super) fn new(pool: Pool<Connections>, facts: Facts) -> Self {
-        Self { pool, state: Arc::default(), facts }
+    pub(super) fn new(pool: Pool<Connections>, events: Events, facts: Facts) -> Self {
+        Self { pool, events, state: Arc::default(), facts }
+    }
+
+    /// What has happened, to whoever listens.
+    pub const fn events(&self) -> &Events {
+        &self.events
     }
 
     /// Where the request came from.
@@ -239,7 +246,7 @@ impl Lease {
     async fn write_anyway(&self, scope: &Arc<Scope>, action: Action) -> Result<WriteTx<'_>, Entry> {
         let mut state = self.hold().await?;
         Self::open(&mut state, &enter_sql(scope), "BEGIN", Context::Exclusive).await?;
-        Ok(WriteTx::new(state, &self.facts, Arc::clone(scope), action))
+        Ok(WriteTx::new(state, &self.facts, &self.events, Arc::clone(scope), action))
     }
 
     /// Leaves the row of a refusal: its own unit of work, after what was refused has been rolled back.
@@ -249,7 +256,7 @@ impl Lease {
     pub async fn record_refusal(&self, scope: &Arc<Scope>, action: Action, target: Target) -> Result<()> {
         let mut state = self.hold().await?;
         Self::open(&mut state, &enter_sql(scope), "BEGIN", Context::Exclusive).await?;
-        WriteTx::new(state, &self.facts, Arc::clone(scope), action)
+        WriteTx::new(state, &self.facts, &self.events, Arc::clone(scope), action)
             .refuse(Record { target, changes: Changes::none() })
             .await
     }
@@ -302,7 +309,12 @@ impl Lease {
         let arguments = add(arguments, self.facts.ip.as_deref())?;
         let arguments = add(arguments, self.facts.user_agent.as_deref())?;
         let arguments = add(arguments, self.facts.request_id.as_str())?;
-        Self::run(&mut state, call, arguments).await
+        let rows = Self::run(&mut state, call, arguments).await?;
+        // Each row was changed with an audit row of its own; without one nothing happened.
+        if !rows.is_empty() {
+            self.events.publish(Topic::Audit(scope.organization()));
+        }
+        Ok(rows)
     }
 
     /// Runs a hot query of what is a person's own.
@@ -371,7 +383,7 @@ impl Lease {
         let mut state = self.hold().await?;
         let enter = format!("SELECT app.enter_user('{}', '{}')", user.uuid(), session.uuid());
         Self::open(&mut state, &enter, "BEGIN", Context::Exclusive).await?;
-        Ok(PersonTx::new(state, &self.facts, user, session))
+        Ok(PersonTx::new(state, &self.facts, &self.events, user, session))
     }
 
     /// The narrow door before anybody is known: only the gate's functions answer here, every table is empty.
@@ -393,7 +405,7 @@ impl Lease {
     pub async fn identify(&self, user: UserId, session: SessionId) -> Result<PersonTx<'_>> {
         let mut state = self.hold().await?;
         Self::open(&mut state, &person_sql(user), "BEGIN", Context::Exclusive).await?;
-        Ok(PersonTx::new(state, &self.facts, user, session))
+        Ok(PersonTx::new(state, &self.facts, &self.events, user, session))
     }
 
     /// Gives the connection back early, for work that now waits for something else.

@@ -10,6 +10,7 @@ mod connection;
 pub mod hot;
 mod lease;
 pub mod migrate;
+mod notify;
 pub mod page;
 mod tx;
 
@@ -22,11 +23,13 @@ use sqlx::postgres::PgConnectOptions;
 use connection::Connections;
 pub use hot::{Call, Hot};
 pub use lease::{Entry, Facts, Lease};
+pub use notify::Notifications;
 pub use tx::{
     AnonymousTx, Change, Changes, PersonTx, ReadTx, Record, Redacted, SecurityEventKind, Target, WriteTx,
 };
 
 use crate::error::{Error, Result};
+use crate::events::Events;
 
 /// How the pool behaves; every figure is a limit on how long somebody may wait.
 #[derive(Debug, Clone)]
@@ -49,6 +52,8 @@ impl Default for PoolSettings {
 #[derive(Clone)]
 pub struct Db {
     pool: Pool<Connections>,
+    events: Events,
+    notifications: Notifications,
 }
 
 impl Db {
@@ -57,6 +62,7 @@ impl Db {
     /// # Errors
     /// When the pool cannot be made.
     pub fn open(options: PgConnectOptions, settings: &PoolSettings) -> anyhow::Result<Self> {
+        let notifications = Notifications::new(options.clone());
         let manager = Connections::new(options, settings.statement_timeout);
         let timeouts =
             Timeouts { wait: Some(settings.wait), create: Some(Duration::from_secs(3)), recycle: None };
@@ -65,12 +71,22 @@ impl Db {
             .timeouts(timeouts)
             .runtime(Runtime::Tokio1)
             .build()?;
-        Ok(Self { pool })
+        Ok(Self { pool, events: Events::local(), notifications })
+    }
+
+    /// What has happened here; whatever leaves this room with an audit row is told by it.
+    pub const fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// The database's own way to carry events to other processes.
+    pub const fn notifications(&self) -> &Notifications {
+        &self.notifications
     }
 
     /// A lease for one request or one piece of work: takes a connection when it is first needed.
     pub fn lease(&self, facts: Facts) -> Lease {
-        Lease::new(self.pool.clone(), facts)
+        Lease::new(self.pool.clone(), self.events.clone(), facts)
     }
 
     /// Refuses a role that could see more than one tenant, and a schema that is not this binary's.

@@ -12,6 +12,7 @@ use tokio::sync::MutexGuard;
 use super::lease::{Facts, State};
 use crate::access::{Action, Credential, Role, Scope};
 use crate::error::{Error, Result};
+use crate::events::{Events, Topic};
 use crate::id::{
     ApiKeyId, AuditEntryId, InvitationId, MembershipId, OrganizationId, ProjectId, ProjectMemberId,
     SecurityEventId, SessionId, UserId,
@@ -65,6 +66,7 @@ impl DerefMut for AnonymousTx<'_> {
 pub struct WriteTx<'a> {
     tx: ReadTx<'a>,
     facts: &'a Facts,
+    events: &'a Events,
     /// Who acts, and where; the founder of an organization has no scope in it yet.
     actor: Actor,
     action: Action,
@@ -95,10 +97,11 @@ impl<'a> WriteTx<'a> {
     pub(super) const fn new(
         state: MutexGuard<'a, State>,
         facts: &'a Facts,
+        events: &'a Events,
         scope: Arc<Scope>,
         action: Action,
     ) -> Self {
-        Self { tx: ReadTx::new(state), facts, actor: Actor::Member(scope), action }
+        Self { tx: ReadTx::new(state), facts, events, actor: Actor::Member(scope), action }
     }
 
     /// Where it is done.
@@ -170,7 +173,9 @@ impl<'a> WriteTx<'a> {
             .bind(&self.facts.request_id)
             .execute(self.tx.conn())
             .await?;
-        end(&mut self.tx.state, "COMMIT").await
+        end(&mut self.tx.state, "COMMIT").await?;
+        self.events.publish(Topic::Audit(self.organization()));
+        Ok(())
     }
 }
 
@@ -179,6 +184,7 @@ impl<'a> WriteTx<'a> {
 pub struct PersonTx<'a> {
     tx: ReadTx<'a>,
     facts: &'a Facts,
+    events: &'a Events,
     user: UserId,
     session: SessionId,
 }
@@ -200,10 +206,11 @@ impl<'a> PersonTx<'a> {
     pub(super) const fn new(
         state: MutexGuard<'a, State>,
         facts: &'a Facts,
+        events: &'a Events,
         user: UserId,
         session: SessionId,
     ) -> Self {
-        Self { tx: ReadTx::new(state), facts, user, session }
+        Self { tx: ReadTx::new(state), facts, events, user, session }
     }
 
     /// The person.
@@ -269,9 +276,9 @@ impl<'a> PersonTx<'a> {
     ) -> Result<WriteTx<'a>> {
         let sql = format!("SELECT set_config('app.organization', '{}', true)", organization.uuid());
         self.tx.conn().execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
-        let Self { tx, facts, user, session } = self;
+        let Self { tx, facts, events, user, session } = self;
         let credential = Credential::Session { user, session };
-        Ok(WriteTx { tx, facts, actor: Actor::Newcomer { organization, credential, role }, action })
+        Ok(WriteTx { tx, facts, events, actor: Actor::Newcomer { organization, credential, role }, action })
     }
 }
 
