@@ -10,6 +10,7 @@
 //! | [`organizations`], [`memberships`], [`invitations`], [`projects`], [`api_keys`], [`audit`], [`usage`] | one folder per entity: `mod.rs` has the words, `store.rs` the SQL, `graphql.rs` the schema | each other's `mod.rs` |
 //! | [`graphql`] | the schema put together; the check of documents; a request's [`Door`](graphql::context::Door) | the entities |
 //! | [`http`] | addresses, GraphQL over HTTP, limits, draining | `graphql` |
+//! | [`retrieval`] | documents in, questions in, exact quotations out: the built-in engine | nothing of aicos |
 //! | [`postgres`] | the private cluster: find it, start it, stop it | nothing of aicos |
 //! | [`app`] | settings in, a running server out | everything |
 //!
@@ -56,5 +57,6 @@ pub mod memberships;
 pub mod organizations;
 pub mod postgres;
 pub mod projects;
+pub mod retrieval;
 pub mod telemetry;
 pub mod usage;
