@@ -278,7 +278,10 @@ fn weigh<'r, 'a>(
 
 /// How well a piece has a word, itself or by what it stands under.
 fn slot_credit(slot: &PlanSlot, reach: &[(u64, f64)], document: u64, met: f64, asks: Asks) -> f64 {
-    let near = reach.iter().map(|(terms, place)| place * slot.credit(*terms)).fold(0.0, f64::max);
+    let whole = reach.iter().take(3).map(|(terms, place)| place * slot.credit(*terms));
+    // The parts of a compound far from each other are not the compound.
+    let far = reach.iter().skip(3).map(|(terms, place)| place * slot.single_credit(*terms));
+    let near = whole.chain(far).fold(0.0, f64::max);
     let soft = if slot.role == Role::Soft && met >= 1.0 && asks != Asks::Other { 1.0 } else { 0.0 };
     let named = if slot.role == Role::Key { place::DOCUMENT * slot.credit(document) } else { 0.0 };
     near.max(soft).max(named)
@@ -360,11 +363,17 @@ fn choose<'w, 'r, 'a>(
                 .sum();
             let adds = gain / whole.max(f64::MIN_POSITIVE) >= 0.12 && one.score >= 0.6 * best.score;
             let as_good = one.score >= 0.93 * best.score && one.own != 0;
+            // The sentence beside it says when or how much in another case.
+            let beside = one.rank == best.rank
+                && one.index.abs_diff(best.index) == 1
+                && one.score >= 0.7 * best.score
+                && one.met >= 1.0
+                && plan.asks.is_measured();
             let speaks = one.met > 0.0 && !text[one.bytes.clone()].ends_with('?');
             let repeats = chosen.iter().any(|(other, stretch)| {
                 similarity(&other.ranked.candidate.text[stretch.clone()], &text[bytes.clone()]) > 0.5
             });
-            if !(adds || as_good) || !speaks || repeats {
+            if !(adds || as_good || beside) || !speaks || repeats {
                 continue;
             }
         }

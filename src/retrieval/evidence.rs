@@ -20,6 +20,8 @@ pub enum Asks {
     Number,
     /// How often.
     Frequency,
+    /// How warm.
+    Temperature,
     /// A telephone number, an e-mail address or another way to reach somebody.
     Contact,
     /// Somebody: a name or a role.
@@ -39,6 +41,14 @@ pub enum Asks {
 }
 
 impl Asks {
+    /// Whether the answer is a figure or a date, which is plain to see.
+    pub(super) const fn is_measured(self) -> bool {
+        matches!(
+            self,
+            Self::When | Self::Duration | Self::Money | Self::Number | Self::Frequency | Self::Temperature
+        )
+    }
+
     /// How well the signs answer: 1 for an answer of the kind or when any text may be one, 0 for none of it where the
     /// kind is plain to see, and between for kinds that can be there without a sign.
     pub(super) fn met_by(self, signs: Signs) -> f64 {
@@ -54,7 +64,13 @@ impl Asks {
                     || signs.has(Signs::CLOCK | Signs::DATE | Signs::FOREVER)
                     || (number && signs.has(Signs::MONTH))
             }
-            Self::Money => (number && signs.has(Signs::MONEY)) || signs.has(Signs::FREE),
+            Self::Money => {
+                if number && !signs.has(Signs::MONEY | Signs::FREE) {
+                    return 0.6;
+                }
+                number || signs.has(Signs::FREE)
+            }
+            Self::Temperature => number && signs.has(Signs::DEGREE),
             Self::Number => number || signs.has(Signs::NONE),
             Self::Frequency => signs.has(Signs::OFTEN) || (number && signs.has(Signs::SPAN)),
             Self::Contact => signs.has(Signs::PHONE | Signs::MAIL),
@@ -234,7 +250,7 @@ const FREQUENCY_ENDS: [&str; 4] = ["jährlich", "monatlich", "wöchentlich", "t�
 
 /// Words that are signs, by class.
 static CLASSES: LazyLock<HashMap<&'static str, Signs>> = LazyLock::new(|| {
-    let lists: [(Signs, &str); 15] = [
+    let lists: [(Signs, &str); 16] = [
         (
             Signs::NUMBER,
             "null ein eine einen einem einer zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn \
@@ -271,12 +287,13 @@ static CLASSES: LazyLock<HashMap<&'static str, Signs>> = LazyLock::new(|| {
             Signs::FOREVER,
             "unbefristet dauerhaft unbegrenzt lebenslang indefinitely permanently unlimited lifetime",
         ),
-        (Signs::MONEY, "euro eur cent cents dollar dollars usd chf franken pfund pound pounds gbp pence"),
+        (Signs::MONEY, "euro euros eur cent cents dollar dollars usd chf franken pfund pound pounds gbp pence"),
         (
             Signs::FREE,
             "kostenlos kostenfrei gratis unentgeltlich kostenlose kostenfreie inklusive inbegriffen enthalten free included \
              complimentary",
         ),
+        (Signs::DEGREE, "grad celsius fahrenheit degree degrees"),
         (Signs::NONE, "kein keine keinen keiner no none unlimited unbegrenzt"),
         (
             Signs::OFTEN,

@@ -66,6 +66,12 @@ pub(super) struct PlanSlot {
 }
 
 impl PlanSlot {
+    /// The same by forms of one term only.
+    pub fn single_credit(&self, terms: u64) -> f64 {
+        let single = self.forms.iter().filter(|(mask, _)| mask.count_ones() == 1 && terms & mask == *mask);
+        single.map(|(_, credit)| *credit).fold(0.0, f64::max)
+    }
+
     /// How well a set of terms has the word: 0 to 1.
     pub fn credit(&self, terms: u64) -> f64 {
         let matched = self.forms.iter().filter(|(mask, _)| terms & mask == *mask).map(|(_, credit)| *credit);
@@ -132,9 +138,9 @@ fn importance(slot: &Slot, known: bool, language: Option<Language>) -> f64 {
     match slot.role {
         Role::Key => 1.6,
         Role::Noun => 1.25,
-        // A verb that the documents lack is often said with another one; in English it may as well be a noun.
-        Role::Word if !known && language == Some(Language::German) => 0.45,
-        Role::Word if !known => 0.7,
+        // A verb or adjective that the documents lack is often said with another one.
+        Role::Word if !known => 0.45,
+        Role::Word if language == Some(Language::German) => 0.6,
         Role::Word => 0.8,
         Role::Soft => 0.35,
         Role::Filler => 0.1,

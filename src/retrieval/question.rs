@@ -14,6 +14,8 @@ const WORDS: usize = 48;
 pub const LOOKUPS: usize = 1_000;
 /// The most terms that one neighbourhood of the lexicon gives.
 pub const NEIGHBOURS: usize = 500;
+/// How many synonyms of a compound's part are tried.
+const SYNONYMS_OF_A_PART: usize = 12;
 /// The most neighbourhoods that a question asks for.
 const NEIGHBOURHOODS: usize = 16;
 
@@ -259,10 +261,8 @@ impl Question {
             let stems: Vec<String> =
                 Language::ALL.iter().map(|language| stem(&slot.word, *language)).collect();
             for (language, term) in Language::ALL.iter().zip(&stems) {
-                for group in SYNONYMS.get(&(*language, term.clone())).into_iter().flatten() {
-                    for other in GROUPS[*group].iter().filter(|other| !stems.contains(other)) {
-                        slot.add(vec![other.clone()], credit::SYNONYM);
-                    }
+                for other in synonyms_of(term, *language).filter(|other| !stems.contains(other)) {
+                    slot.add(vec![other.clone()], credit::SYNONYM);
                 }
             }
         }
@@ -377,11 +377,12 @@ fn slots(
             .rev()
             .find(|other| other.end() <= token.start)
             .map(|other| normal(words::bounded(other.text)));
+        let last = spoken.last().is_some_and(|other| other.position == token.position);
         let is_quoted = quoted.iter().any(|phrase| phrase.contains(token.text));
         let role = if is_quoted {
             Role::Key
         } else {
-            role(token, &lower, before.as_deref(), language, shouted, asks)
+            role(token, &lower, before.as_deref(), language, shouted, asks, last)
         };
         let mut slot = Slot {
             word: lower.clone(),
@@ -398,6 +399,12 @@ fn slots(
             if lower.chars().count() >= 8 && lower.len() <= 40 {
                 for (left, right) in splits(&lower) {
                     slot.add(vec![left.clone(), right.clone()], credit::SPLIT);
+                    if words::is_common_part(&right) {
+                        // `Ferientage` for `Urlaubstage`.
+                        for other in synonyms_of(&left, Language::German).take(SYNONYMS_OF_A_PART) {
+                            slot.add(vec![other.clone(), right.clone()], credit::SYNONYM);
+                        }
+                    }
                     slot.add(vec![left], credit::MODIFIER);
                     slot.add(vec![right], credit::HEAD);
                 }
@@ -447,6 +454,7 @@ fn role(
     language: Option<Language>,
     shouted: bool,
     asks: Asks,
+    last: bool,
 ) -> Role {
     if token.kind == Kind::Email || token.kind == Kind::Section {
         return Role::Key;
@@ -470,8 +478,13 @@ fn role(
         return if language == Some(Language::English) { Role::Key } else { Role::Noun };
     }
     let determined = before.is_some_and(|word| DETERMINERS.contains(&word));
-    if language != Some(Language::German) && determined { Role::Noun } else { Role::Word }
+    // The last word of an English question is its object more often than its verb.
+    let object = last && !lower.ends_with("ed") && !lower.ends_with("ing") && !before.is_some_and(|word| SUBJECTS.contains(&word));
+    if language != Some(Language::German) && (determined || object) { Role::Noun } else { Role::Word }
 }
+
+/// Words that a verb follows.
+const SUBJECTS: [&str; 10] = ["i", "you", "we", "they", "it", "he", "she", "to", "not", "there"];
 
 const DETERMINERS: [&str; 26] = [
     "a", "an", "the", "my", "our", "your", "their", "his", "her", "its", "of", "for", "any", "no", "many",
@@ -513,6 +526,12 @@ fn asks(lower: &[String]) -> Asks {
         || pair(&["viel", "wieviel"], &["uhr"])
     {
         return Asks::When;
+    }
+    if pair(&["wie", "how"], &["warm", "heiß", "heiss", "kalt", "hot", "cold"]) || has(&["temperatur", "temperature"]) {
+        return Asks::Temperature;
+    }
+    if pair(&["wie", "how"], &["erreiche", "erreichen", "kontaktiere"]) || (has(&["how"]) && has(&["reach", "contact"])) {
+        return Asks::Contact;
     }
     let quantity = pair(
         &["wie", "how"],
@@ -602,6 +621,7 @@ static FILLERS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
      hoch lang lange viel viele oft groß gross insgesamt maximal mindestens höchstens beträgt betragen lautet lauten heißt \
      need needs want wants do make makes happen happens work works find know tell explain describe possible important exactly \
      actually usually go goes come comes say says give given thing things please hello thanks question like use used using \
+     done held made got taken found been placed happened stattfinden stattfindet findet fand gemacht gegeben genommen statt \
      high long much many often big large total take takes long allowed required"
         .split_whitespace()
         .collect()
@@ -609,8 +629,8 @@ static FILLERS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
 
 /// Words that an answer of the kind satisfies by itself.
 static SOFT: LazyLock<HashMap<&str, Vec<Asks>>> = LazyLock::new(|| {
-    use Asks::{Contact, Definition, Duration, Frequency, Money, Number, Person, Place, Reason, When};
-    let lists: [(&[Asks], &str); 9] = [
+    use Asks::{Contact, Definition, Duration, Frequency, Money, Number, Person, Place, Reason, Temperature, When};
+    let lists: [(&[Asks], &str); 10] = [
         (
             &[Money, Number],
             "kostet kosten preis preise gebühr gebühren betrag höhe teuer zahlen bezahlen cost costs price prices fee fees charge \
@@ -628,6 +648,7 @@ static SOFT: LazyLock<HashMap<&str, Vec<Asks>>> = LazyLock::new(|| {
             &[Number],
             "anzahl zahl menge number amount höhe size größe prozent prozentsatz percentage percent temperatur temperature grad degrees weight gewicht schwer alt old",
         ),
+        (&[Temperature], "temperatur temperature grad degrees warm heiß hot"),
         (&[Frequency], "häufigkeit frequency mal times"),
         (
             &[Contact],
@@ -648,6 +669,12 @@ static SOFT: LazyLock<HashMap<&str, Vec<Asks>>> = LazyLock::new(|| {
     }
     soft
 });
+
+/// What a term is also called.
+fn synonyms_of(term: &str, language: Language) -> impl Iterator<Item = &'static String> {
+    let groups = SYNONYMS.get(&(language, term.to_owned())).into_iter().flatten();
+    groups.flat_map(|group| &GROUPS[*group])
+}
 
 /// Groups of general synonyms, as terms of both languages.
 static GROUPS: LazyLock<Vec<Vec<String>>> = LazyLock::new(|| {

@@ -192,7 +192,7 @@ impl<'p, 'a> Reader<'p, 'a> {
         if language == Language::German
             && token.kind == Kind::Word
             && !own.is_empty()
-            && token.text.len() >= 8
+            && token.text.len() >= 7
         {
             let bare = super::words::bare(token.text);
             if self.stems.iter().any(|stem| bare.contains(stem)) {

@@ -266,7 +266,7 @@ impl<'v> Analyser<'v> {
             let mut terms = terms_of(&token, self.language);
             if self.language == Language::German && token.kind == Kind::Word && !terms.is_empty() {
                 let capital = token.text.chars().next().is_some_and(char::is_uppercase);
-                if capital && token.text.len() >= 2 * PART {
+                if capital && token.text.len() >= 2 * PART - 1 {
                     terms.extend(parts(&normal(token.text), &|stem| self.vocabulary.knows(stem)));
                 }
             }
@@ -322,7 +322,7 @@ pub(super) fn number(text: &str) -> String {
 
 fn collect_parts(word: &str, known: &dyn Fn(&str) -> bool, found: &mut Vec<String>, depth: u8) {
     let letters = word.chars().count();
-    if letters < 2 * PART || depth == 0 {
+    if letters < 2 * PART - 1 || depth == 0 {
         return;
     }
     let mut one_sided = None;
@@ -337,19 +337,20 @@ fn collect_parts(word: &str, known: &dyn Fn(&str) -> bool, found: &mut Vec<Strin
             return;
         }
         // One long half is enough when the other is long enough to be a word, and not an ending.
-        let remainder = if left_known { right } else { left };
-        let known_stem = if left_known { &left_stem } else { &right_stem };
+        let (half, remainder) = if left_known { (left, right) } else { (right, left) };
+        // The head, on the right, is the surer sign.
+        let enough = if left_known { STRONG_PART } else { PART };
         if (left_known || right_known)
-            && known_stem.len() >= STRONG_PART
-            && remainder.chars().count() >= STRONG_PART
+            && half.chars().count() >= enough
+            && remainder.chars().count() >= enough
             && !ENDINGS.contains(&remainder)
-            && one_sided.as_ref().is_none_or(|(_, best, _): &(String, usize, &str)| *best < known_stem.len())
+            && one_sided.as_ref().is_none_or(|(best, ..): &(usize, _, _)| *best < half.len())
         {
-            one_sided = Some((known_stem.clone(), known_stem.len(), remainder));
+            one_sided = Some((half.len(), [left_stem, right_stem], remainder));
         }
     }
-    if let Some((stem, _, remainder)) = one_sided {
-        found.push(stem);
+    if let Some((_, stems, remainder)) = one_sided {
+        found.extend(stems);
         collect_parts(remainder, known, found, depth - 1);
     }
 }
