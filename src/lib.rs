@@ -12,6 +12,7 @@
 //! | [`engine`] | outside providers of models: the port, the wire formats, the prices | nothing of aicos |
 //! | [`graphql`] | the schema put together; the check of documents; a request's [`Door`](graphql::context::Door) | the entities |
 //! | [`http`] | addresses, GraphQL over HTTP, limits, draining | `graphql` |
+//! | [`retrieval`] | documents in, questions in, exact quotations out: the built-in engine | nothing of aicos |
 //! | [`postgres`] | the private cluster: find it, start it, stop it | nothing of aicos |
 //! | [`app`] | settings in, a running server out | everything |
 //!
@@ -60,5 +61,6 @@ pub mod memberships;
 pub mod organizations;
 pub mod postgres;
 pub mod projects;
+pub mod retrieval;
 pub mod telemetry;
 pub mod usage;

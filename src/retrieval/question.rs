@@ -1,0 +1,713 @@
+//! A question: what it asks for, the words that must be found, and every form in which a document may have them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use super::Language;
+use super::evidence::Asks;
+use super::plan::Statistics;
+use super::words::{self, Kind, Token, compounds, is_stop_word, normal, splits, stem, terms_of, tokens};
+
+/// The most words of a question that are looked for.
+const WORDS: usize = 48;
+/// The most terms that are looked up in the lexicon for a question.
+pub const LOOKUPS: usize = 1_000;
+/// The most terms that one neighbourhood of the lexicon gives.
+pub const NEIGHBOURS: usize = 500;
+/// How many synonyms of a compound's part are tried.
+const SYNONYMS_OF_A_PART: usize = 12;
+/// The most neighbourhoods that a question asks for.
+const NEIGHBOURHOODS: usize = 16;
+
+/// How much a form counts when a text has it instead of the word itself.
+mod credit {
+    pub const EXACT: f64 = 1.0;
+    pub const COMPOUND: f64 = 0.95;
+    pub const SPLIT: f64 = 0.85;
+    pub const FAMILY: f64 = 0.8;
+    pub const SYNONYM: f64 = 0.75;
+    pub const HEAD: f64 = 0.25;
+    pub const MODIFIER: f64 = 0.45;
+}
+
+/// What a word of a question is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Role {
+    /// A name, a number, a code, or a quoted word: an answer without it answers something else.
+    Key,
+    /// A noun.
+    Noun,
+    /// Another word of content.
+    Word,
+    /// A word that says what kind of answer is wanted (`Datum`, `cost`): an answer of the kind satisfies it.
+    Soft,
+    /// A word that hardly narrows anything (`brauchen`, `need`).
+    Filler,
+}
+
+/// A form in which a text may have a word: all of its terms together.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Form {
+    pub terms: Vec<String>,
+    pub credit: f64,
+}
+
+/// A word of a question with all of its forms.
+#[derive(Debug, Clone)]
+pub(super) struct Slot {
+    /// The word, in one spelling.
+    pub word: String,
+    pub role: Role,
+    /// Where it stands among the question's words.
+    pub position: u32,
+    /// The forms; the first are the word itself.
+    pub forms: Vec<Form>,
+    /// Whether it was written in quotation marks.
+    pub quoted: bool,
+}
+
+impl Slot {
+    /// Whether the lexicon has the word itself, or its parts.
+    fn is_known(&self, statistics: &Statistics) -> bool {
+        let known =
+            |form: &Form| form.credit >= credit::SPLIT && form.terms.iter().all(|t| statistics.count(t) > 0);
+        self.forms.iter().any(known)
+    }
+
+    fn add(&mut self, terms: Vec<String>, credit: f64) {
+        let new =
+            terms.iter().all(|term| !term.is_empty()) && self.forms.iter().all(|form| form.terms != terms);
+        if new {
+            self.forms.push(Form { terms, credit });
+        }
+    }
+}
+
+/// A part of the lexicon: the terms that begin with a prefix and are within a range of lengths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Neighbourhood {
+    /// What the terms begin with.
+    pub prefix: String,
+    /// The least number of characters.
+    pub shortest: usize,
+    /// The greatest number of characters.
+    pub longest: usize,
+    /// How many terms to give at most, the most frequent first; at most [`NEIGHBOURS`].
+    pub limit: usize,
+}
+
+/// A question as it was understood.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// Its language, if it shows one.
+    pub language: Option<Language>,
+    /// What it asks for.
+    pub asks: Asks,
+    /// Phrases in quotation marks, as they were written.
+    pub quoted: Vec<String>,
+    /// Words that were read as something else, by the lexicon: as written, and as read.
+    pub corrected: Vec<(String, String)>,
+    pub(super) slots: Vec<Slot>,
+}
+
+/// Words that mean the same in an organization: a word, and what it is also called.
+pub type Synonyms = HashMap<String, Vec<String>>;
+
+impl Question {
+    /// Reads a question of any length; words beyond the first few dozen are not looked for.
+    pub fn read(text: &str) -> Self {
+        Self::read_with(text, &Synonyms::new())
+    }
+
+    /// The same with an organization's own synonyms.
+    pub fn read_with(text: &str, synonyms: &Synonyms) -> Self {
+        let language = Language::detect(text);
+        let quoted = quoted(text);
+        let all = tokens(text);
+        let lower: Vec<String> =
+            all.iter().filter(|t| t.kind == Kind::Word).map(|t| normal(words::bounded(t.text))).collect();
+        let asks = asks(&lower);
+        let slots = slots(text, &all, language, asks, &quoted);
+        let mut question = Self { language, asks, quoted, corrected: Vec::new(), slots };
+        question.join_neighbours();
+        question.add_synonyms(synonyms);
+        question
+    }
+
+    /// Whether there is anything in it to look for.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// The terms whose number of chunks a plan needs; at most [`LOOKUPS`], without repetition.
+    pub fn lookups(&self) -> Vec<String> {
+        let mut seen = HashSet::new();
+        // The words themselves come before what they may also be.
+        let mut forms: Vec<&Form> = self.slots.iter().flat_map(|slot| &slot.forms).collect();
+        forms.sort_by(|a, b| b.credit.total_cmp(&a.credit));
+        let terms = forms.into_iter().flat_map(|form| &form.terms).filter(|term| seen.insert(term.as_str()));
+        terms.take(LOOKUPS).cloned().collect()
+    }
+
+    /// The words that no chunk holds, in the question's spelling.
+    pub fn unknown_words(&self, statistics: &Statistics) -> Vec<&str> {
+        self.slots.iter().filter(|slot| !slot.is_known(statistics)).map(|slot| slot.word.as_str()).collect()
+    }
+
+    /// The parts of the lexicon in which other spellings of unknown words, and relatives of known ones, may be.
+    pub fn unknown(&self, statistics: &Statistics) -> Vec<Neighbourhood> {
+        let mut wanted = Vec::new();
+        for slot in self.slots.iter().filter(|slot| !matches!(slot.role, Role::Filler | Role::Soft)) {
+            let Some(term) = slot.forms.first().and_then(|form| form.terms.first()) else { continue };
+            let letters = term.chars().count();
+            if letters < 4 || term.contains(|c: char| c.is_numeric()) {
+                continue;
+            }
+            let neighbourhood = if slot.is_known(statistics) {
+                Neighbourhood {
+                    prefix: term.chars().take(letters.saturating_sub(2).max(4)).collect(),
+                    shortest: letters.saturating_sub(2),
+                    longest: letters + 6,
+                    limit: NEIGHBOURS / 5,
+                }
+            } else {
+                let slack = distance(letters).max(2);
+                Neighbourhood {
+                    prefix: term.chars().take(1).collect(),
+                    shortest: letters.saturating_sub(slack).max(3),
+                    longest: letters + slack,
+                    limit: NEIGHBOURS,
+                }
+            };
+            if !wanted.contains(&neighbourhood) {
+                wanted.push(neighbourhood);
+            }
+        }
+        wanted.truncate(NEIGHBOURHOODS);
+        wanted
+    }
+
+    /// Takes up terms of the lexicon, with their numbers of chunks, as other forms of the question's words: relatives
+    /// (`bezahl` for `bezahlung`), and for words without a chunk the nearest spellings. The counts join the statistics.
+    pub fn correct(&mut self, neighbours: &[(String, u64)], statistics: &mut Statistics) {
+        for slot in &mut self.slots {
+            if matches!(slot.role, Role::Filler | Role::Soft) {
+                continue;
+            }
+            let originals: Vec<String> = slot
+                .forms
+                .iter()
+                .filter(|form| form.credit >= credit::EXACT && form.terms.len() == 1)
+                .flat_map(|form| form.terms.iter().cloned())
+                .filter(|term| term.chars().count() >= 4 && !term.contains(|c: char| c.is_numeric()))
+                .collect();
+            let known = slot.is_known(statistics);
+            let mut nearest: Option<(usize, u64, &str)> = None;
+            for (term, count) in neighbours {
+                for original in &originals {
+                    if term == original {
+                        continue;
+                    }
+                    if are_related(original, term) {
+                        slot.add(vec![term.clone()], credit::FAMILY);
+                        statistics.counts.insert(term.clone(), *count);
+                    } else if !known && !term.contains(|c: char| c.is_numeric()) {
+                        let away = strsim::damerau_levenshtein(original, term);
+                        let better = nearest.is_none_or(|(best, most, name)| {
+                            (away, std::cmp::Reverse(*count), term.as_str())
+                                < (best, std::cmp::Reverse(most), name)
+                        });
+                        if away <= distance(original.chars().count()) && better {
+                            nearest = Some((away, *count, term));
+                        }
+                    }
+                }
+            }
+            if let Some((away, count, term)) = nearest {
+                let steps = if away > 1 { 0.2 } else { 0.1 };
+                slot.add(vec![term.to_owned()], credit::EXACT - steps);
+                statistics.counts.insert(term.to_owned(), count);
+                self.corrected.push((slot.word.clone(), term.to_owned()));
+            }
+        }
+    }
+
+    /// Two nouns near each other may be one word in a document: `Frist der Kündigung`, `Kündigungsfrist`.
+    fn join_neighbours(&mut self) {
+        let nouns: Vec<(usize, u32, String)> = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| {
+                matches!(slot.role, Role::Noun | Role::Word | Role::Soft) && slot.word.len() >= 3
+            })
+            .map(|(index, slot)| (index, slot.position, slot.word.clone()))
+            .collect();
+        for pair in nouns.windows(2) {
+            let [(first, at, one), (second, then, other)] = pair else { continue };
+            if then - at > 4 {
+                continue;
+            }
+            for term in compounds(one, other).into_iter().chain(compounds(other, one)) {
+                for index in [*first, *second] {
+                    self.slots[index].add(vec![term.clone()], credit::COMPOUND);
+                }
+            }
+        }
+    }
+
+    fn add_synonyms(&mut self, own: &Synonyms) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.role != Role::Key || slot.quoted) {
+            let stems: Vec<String> =
+                Language::ALL.iter().map(|language| stem(&slot.word, *language)).collect();
+            for (language, term) in Language::ALL.iter().zip(&stems) {
+                for other in synonyms_of(term, *language).filter(|other| !stems.contains(other)) {
+                    slot.add(vec![other.clone()], credit::SYNONYM);
+                }
+            }
+        }
+        for slot in &mut self.slots {
+            for other in own.get(&slot.word).into_iter().flatten().take(20) {
+                for language in Language::ALL {
+                    let terms: Vec<String> = words::terms(other, language).into_iter().take(6).collect();
+                    if !terms.is_empty() {
+                        slot.add(terms, credit::COMPOUND);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How many changes a word of so many letters may be away (Damerau–Levenshtein).
+fn distance(letters: usize) -> usize {
+    match letters {
+        0..=3 => 0,
+        4..=7 => 1,
+        _ => 2,
+    }
+}
+
+/// Whether two stems differ only by endings that make one kind of word from another.
+fn are_related(one: &str, other: &str) -> bool {
+    let common: usize =
+        one.chars().zip(other.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum();
+    let longer = one.len().max(other.len());
+    common >= 4
+        && common * 2 >= longer
+        && DERIVATIONS.contains(&&one[common..])
+        && DERIVATIONS.contains(&&other[common..])
+}
+
+/// What is left of a related word after the common part, in German and English.
+const DERIVATIONS: [&str; 44] = [
+    "", "e", "en", "n", "t", "et", "te", "ten", "st", "est", "er", "ern", "el", "ung", "erung", "lich", "ig",
+    "bar", "keit", "igkeit", "schaft", "nis", "end", "in", "erin", "ier", "ation", "s", "or", "ment", "ion",
+    "ing", "al", "anc", "enc", "abl", "ist", "iv", "ant", "ent", "y", "ed", "es", "ier",
+];
+
+fn quoted(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open: Option<(usize, char)> = None;
+    for (at, c) in text.char_indices() {
+        match open {
+            Some((start, close)) if c == close || (close == '“' && c == '”') => {
+                let phrase = text[start..at].trim();
+                if !phrase.is_empty() && found.len() < 8 {
+                    found.push(phrase.to_owned());
+                }
+                open = None;
+            }
+            Some(_) => {}
+            None => {
+                let close = match c {
+                    '"' => '"',
+                    '„' => '“',
+                    '“' => '”',
+                    '»' => '«',
+                    '«' => '»',
+                    _ => continue,
+                };
+                open = Some((at + c.len_utf8(), close));
+            }
+        }
+    }
+    found
+}
+
+fn slots(
+    text: &str,
+    all: &[Token<'_>],
+    language: Option<Language>,
+    asks: Asks,
+    quoted: &[String],
+) -> Vec<Slot> {
+    let mut slots: Vec<Slot> = Vec::new();
+    let shouted = !text.chars().any(char::is_lowercase);
+    let spoken: Vec<&Token<'_>> =
+        all.iter().filter(|token| token.kind != Kind::Joined && token.kind != Kind::Email).collect();
+    for token in all {
+        let lower = normal(words::bounded(token.text));
+        let stop = match language {
+            Some(language) => is_stop_word(&lower, language),
+            None => Language::ALL.iter().any(|language| is_stop_word(&lower, *language)),
+        };
+        let covered = slots.iter().any(|slot| {
+            slot.position == token.position
+                && matches!(token.kind, Kind::Word)
+                && slot.role == Role::Key
+                && slot.word != lower
+        });
+        if stop || covered || slots.len() >= WORDS {
+            continue;
+        }
+        let mut exact: Vec<String> = Vec::new();
+        for language in Language::ALL {
+            if let Some(term) = terms_of(token, language).into_iter().next()
+                && !exact.contains(&term)
+            {
+                exact.push(term);
+            }
+        }
+        if exact.is_empty() || slots.iter().any(|slot| slot.forms[0].terms[0] == exact[0]) {
+            continue;
+        }
+        let before = spoken
+            .iter()
+            .rev()
+            .find(|other| other.end() <= token.start)
+            .map(|other| normal(words::bounded(other.text)));
+        let last = spoken.last().is_some_and(|other| other.position == token.position);
+        let is_quoted = quoted.iter().any(|phrase| phrase.contains(token.text));
+        let role = if is_quoted {
+            Role::Key
+        } else {
+            role(token, &lower, before.as_deref(), language, shouted, asks, last)
+        };
+        let mut slot = Slot {
+            word: lower.clone(),
+            role,
+            position: token.position,
+            forms: Vec::new(),
+            quoted: is_quoted,
+        };
+        for term in exact {
+            slot.add(vec![term], credit::EXACT);
+        }
+        if token.kind == Kind::Word && !lower.contains(|c: char| c.is_numeric()) {
+            participles(&mut slot);
+            if lower.chars().count() >= 8 && lower.len() <= 40 {
+                for (left, right) in splits(&lower) {
+                    slot.add(vec![left.clone(), right.clone()], credit::SPLIT);
+                    if words::is_common_part(&right) {
+                        // `Ferientage` for `Urlaubstage`.
+                        for other in synonyms_of(&left, Language::German).take(SYNONYMS_OF_A_PART) {
+                            slot.add(vec![other.clone(), right.clone()], credit::SYNONYM);
+                        }
+                    }
+                    slot.add(vec![left], credit::MODIFIER);
+                    slot.add(vec![right], credit::HEAD);
+                }
+            }
+        }
+        if token.kind == Kind::Joined {
+            // `XR-200` may be written `XR 200`, `Home-Office` as two words.
+            let pieces: Vec<String> =
+                lower.split(['-', '\u{2011}']).map(|piece| stem(piece, Language::German)).collect();
+            slot.add(pieces, credit::SPLIT);
+            // Its words are not asked for one by one.
+            let last = token.end();
+            slots.retain(|other| {
+                let inside = all.iter().any(|t| {
+                    t.kind == Kind::Word
+                        && t.position == other.position
+                        && t.start >= token.start
+                        && t.end() <= last
+                });
+                !inside
+            });
+        }
+        slots.push(slot);
+    }
+    slots
+}
+
+/// A German participle and its verb: `gekündigt`, `kündigen`.
+fn participles(slot: &mut Slot) {
+    let Some(term) = slot.forms.first().and_then(|form| form.terms.first()).cloned() else { return };
+    if term.len() >= 7
+        && let Some(verb) = term.strip_prefix("ge")
+    {
+        let bare = verb.strip_suffix("et").or_else(|| verb.strip_suffix('t')).unwrap_or(verb);
+        slot.add(vec![bare.to_owned()], credit::FAMILY);
+    }
+    if term.len() >= 3 && term.len() < words::TERM_BYTES - 4 {
+        slot.add(vec![format!("ge{term}t")], credit::FAMILY);
+        slot.add(vec![format!("ge{term}")], credit::FAMILY);
+    }
+}
+
+fn role(
+    token: &Token<'_>,
+    lower: &str,
+    before: Option<&str>,
+    language: Option<Language>,
+    shouted: bool,
+    asks: Asks,
+    last: bool,
+) -> Role {
+    if token.kind == Kind::Email || token.kind == Kind::Section {
+        return Role::Key;
+    }
+    if token.text.contains(|c: char| c.is_numeric()) {
+        return Role::Key;
+    }
+    if FILLERS.contains(lower) {
+        return Role::Filler;
+    }
+    if SOFT.get(lower).is_some_and(|kinds| kinds.contains(&asks)) {
+        return Role::Soft;
+    }
+    let capital = token.text.starts_with(char::is_uppercase) && !shouted;
+    let acronym =
+        token.text.chars().filter(|c| c.is_uppercase()).count() >= 2 && !shouted && token.kind == Kind::Word;
+    if acronym {
+        return Role::Key;
+    }
+    if capital && before.is_some() {
+        return if language == Some(Language::English) { Role::Key } else { Role::Noun };
+    }
+    let determined = before.is_some_and(|word| DETERMINERS.contains(&word));
+    // The last word of an English question is its object more often than its verb.
+    let object = last && !lower.ends_with("ed") && !lower.ends_with("ing") && !before.is_some_and(|word| SUBJECTS.contains(&word));
+    if language != Some(Language::German) && (determined || object) { Role::Noun } else { Role::Word }
+}
+
+/// Words that a verb follows.
+const SUBJECTS: [&str; 10] = ["i", "you", "we", "they", "it", "he", "she", "to", "not", "there"];
+
+const DETERMINERS: [&str; 26] = [
+    "a", "an", "the", "my", "our", "your", "their", "his", "her", "its", "of", "for", "any", "no", "many",
+    "much", "which", "what", "with", "without", "per", "about", "some", "each", "every", "whose",
+];
+
+/// What a question asks for, from its words in lower case.
+fn asks(lower: &[String]) -> Asks {
+    let has = |words: &[&str]| lower.iter().any(|word| words.contains(&word.as_str()));
+    let pair = |first: &[&str], second: &[&str]| {
+        lower.windows(2).any(|pair| first.contains(&pair[0].as_str()) && second.contains(&pair[1].as_str()))
+    };
+    let which = ["welche", "welcher", "welches", "welchem", "welchen", "which", "what"];
+    if pair(&["wie", "how"], &["lange", "lang", "long"]) && !has(&["zentimeter", "meter", "cm"]) {
+        return Asks::Duration;
+    }
+    if pair(&["wie", "how"], &["oft", "häufig", "often", "frequently"]) {
+        return Asks::Frequency;
+    }
+    if has(&["wann", "when"])
+        || pair(
+            &which,
+            &[
+                "datum",
+                "tag",
+                "tagen",
+                "uhrzeit",
+                "zeitpunkt",
+                "jahr",
+                "monat",
+                "date",
+                "day",
+                "days",
+                "time",
+                "year",
+                "month",
+            ],
+        )
+        || pair(&["viel", "wieviel"], &["uhr"])
+    {
+        return Asks::When;
+    }
+    if pair(&["wie", "how"], &["warm", "heiß", "heiss", "kalt", "hot", "cold"]) || has(&["temperatur", "temperature"]) {
+        return Asks::Temperature;
+    }
+    if pair(&["wie", "how"], &["erreiche", "erreichen", "kontaktiere"]) || (has(&["how"]) && has(&["reach", "contact"])) {
+        return Asks::Contact;
+    }
+    let quantity = pair(
+        &["wie", "how"],
+        &[
+            "viel", "viele", "vielen", "hoch", "gross", "groß", "weit", "schwer", "alt", "warm", "heiß",
+            "heiss", "breit", "tief", "schnell", "stark", "many", "much", "high", "large", "big", "far",
+            "heavy", "old", "hot", "wide", "deep", "tall", "fast", "strong", "late", "early",
+        ],
+    ) || has(&["wieviel", "wieviele", "anzahl"]);
+    let money = has(&[
+        "kostet",
+        "kosten",
+        "preis",
+        "preise",
+        "gebühr",
+        "gebühren",
+        "cost",
+        "costs",
+        "price",
+        "prices",
+        "fee",
+        "fees",
+        "teuer",
+        "expensive",
+        "bezahlen",
+        "zahlen",
+        "pay",
+    ]);
+    if money && (quantity || has(&["was", "what"])) {
+        return Asks::Money;
+    }
+    if has(&["telefonnummer", "rufnummer", "mailadresse", "phone", "telephone"])
+        || pair(&["telefon", "email"], &["nummer", "address", "adresse"])
+    {
+        return Asks::Contact;
+    }
+    if quantity
+        || pair(
+            &which,
+            &[
+                "temperatur",
+                "höhe",
+                "menge",
+                "prozentsatz",
+                "temperature",
+                "amount",
+                "percentage",
+                "number",
+                "size",
+            ],
+        )
+    {
+        return Asks::Number;
+    }
+    if has(&["wer", "wem", "wen", "wessen", "who", "whom", "whose"]) {
+        return Asks::Person;
+    }
+    if has(&["wo", "wohin", "woher", "where"]) {
+        return Asks::Place;
+    }
+    if has(&["warum", "wieso", "weshalb", "weswegen", "why"]) || pair(&["aus"], &["welchem", "welchen"]) {
+        return Asks::Reason;
+    }
+    if pair(&["was", "what"], &["ist", "sind", "bedeutet", "heißt", "versteht", "is", "are", "does"]) {
+        return Asks::Definition;
+    }
+    if has(&["wie", "how"]) {
+        return Asks::Manner;
+    }
+    let opens = lower.first().is_some_and(|word| OPENERS.contains(&word.as_str()));
+    if opens { Asks::YesNo } else { Asks::Other }
+}
+
+/// Verbs that open a question which yes or no answers.
+const OPENERS: [&str; 42] = [
+    "ist", "sind", "war", "hat", "haben", "habe", "darf", "dürfen", "kann", "können", "muss", "müssen",
+    "soll", "sollen", "gibt", "gilt", "wird", "werden", "bekomme", "brauche", "is", "are", "was", "were",
+    "do", "does", "did", "can", "could", "may", "must", "should", "shall", "will", "would", "has", "have",
+    "am", "erhalte", "bekommen", "brauchen", "need",
+];
+
+static FILLERS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    "machen macht mache tun tut getan brauchen brauche braucht benötigen benötige benötigt bekommen bekomme bekommt erhalten \
+     erhalte erhält passieren passiert geschieht funktionieren funktioniert finden finde findet wissen weiß sagen sagt nennen \
+     nenne erklären erkläre beschreiben beschreibe möglich möglichkeit steht stehen wichtig genau eigentlich normalerweise \
+     überhaupt gehen geht kommen kommt liegt liegen wollen möchte möchten bitte hallo danke frage fragen sache sachen dinge \
+     hoch lang lange viel viele oft groß gross insgesamt maximal mindestens höchstens beträgt betragen lautet lauten heißt \
+     need needs want wants do make makes happen happens work works find know tell explain describe possible important exactly \
+     actually usually go goes come comes say says give given thing things please hello thanks question like use used using \
+     done held made got taken found been placed happened stattfinden stattfindet findet fand gemacht gegeben genommen statt \
+     high long much many often big large total take takes long allowed required"
+        .split_whitespace()
+        .collect()
+});
+
+/// Words that an answer of the kind satisfies by itself.
+static SOFT: LazyLock<HashMap<&str, Vec<Asks>>> = LazyLock::new(|| {
+    use Asks::{Contact, Definition, Duration, Frequency, Money, Number, Person, Place, Reason, Temperature, When};
+    let lists: [(&[Asks], &str); 10] = [
+        (
+            &[Money, Number],
+            "kostet kosten preis preise gebühr gebühren betrag höhe teuer zahlen bezahlen cost costs price prices fee fees charge \
+             amount pay expensive euro",
+        ),
+        (
+            &[When, Duration],
+            "datum tag tagen zeitpunkt uhrzeit uhr termin jahr monat date day days time year month frist deadline zeitraum period",
+        ),
+        (
+            &[Duration],
+            "dauert dauern dauer dauerte lange zeit last lasts duration long time stunden minuten tage wochen monate jahre",
+        ),
+        (
+            &[Number],
+            "anzahl zahl menge number amount höhe size größe prozent prozentsatz percentage percent temperatur temperature grad degrees weight gewicht schwer alt old",
+        ),
+        (&[Temperature], "temperatur temperature grad degrees warm heiß hot"),
+        (&[Frequency], "häufigkeit frequency mal times"),
+        (
+            &[Contact],
+            "telefonnummer rufnummer telefon nummer phone telephone number email mail e-mail mailadresse adresse address kontakt contact",
+        ),
+        (&[Person], "person name namens ansprechpartner zuständig verantwortlich responsible contact charge"),
+        (&[Place], "ort adresse place location address located befindet befinden"),
+        (
+            &[Reason, Definition],
+            "grund gründe reason reasons bedeutet bedeuten bedeutung definition mean means meaning versteht unterschied",
+        ),
+    ];
+    let mut soft: HashMap<&str, Vec<Asks>> = HashMap::new();
+    for (kinds, words) in lists {
+        for word in words.split_whitespace() {
+            soft.entry(word).or_default().extend(kinds);
+        }
+    }
+    soft
+});
+
+/// What a term is also called.
+fn synonyms_of(term: &str, language: Language) -> impl Iterator<Item = &'static String> {
+    let groups = SYNONYMS.get(&(language, term.to_owned())).into_iter().flatten();
+    groups.flat_map(|group| &GROUPS[*group])
+}
+
+/// Groups of general synonyms, as terms of both languages.
+static GROUPS: LazyLock<Vec<Vec<String>>> = LazyLock::new(|| {
+    let lines = include_str!("synonyms.txt").lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let mut terms: Vec<String> = Vec::new();
+            for word in line.split_whitespace() {
+                for language in Language::ALL {
+                    let term = stem(word, language);
+                    if !terms.contains(&term) {
+                        terms.push(term);
+                    }
+                }
+            }
+            terms
+        })
+        .collect()
+});
+
+/// The groups that a term is in.
+static SYNONYMS: LazyLock<HashMap<(Language, String), Vec<usize>>> = LazyLock::new(|| {
+    let mut index: HashMap<(Language, String), Vec<usize>> = HashMap::new();
+    let lines = include_str!("synonyms.txt").lines().filter(|line| !line.starts_with('#'));
+    for (group, line) in lines.enumerate() {
+        for word in line.split_whitespace() {
+            for language in Language::ALL {
+                let groups = index.entry((language, stem(word, language))).or_default();
+                if !groups.contains(&group) {
+                    groups.push(group);
+                }
+            }
+        }
+    }
+    index
+});

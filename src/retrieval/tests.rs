@@ -1,0 +1,3 @@
+//! The whole engine over documents in memory.
+
+mod memory;
