@@ -15,8 +15,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::agents::qa::AnswerQuestion;
 use crate::config::{Config, Database};
 use crate::db::{Db, Hot, PoolSettings, migrate};
+use crate::engine::{self, Engines};
 use crate::events::redis::Redis;
 use crate::graphql::document::Limits;
 use crate::graphql::execute::{Disclosure, Executor};
@@ -26,9 +28,11 @@ use crate::identity::credentials::{HashSettings, Hasher};
 use crate::identity::master::MasterKeys;
 use crate::identity::throttle::ThrottleSettings;
 use crate::identity::{Identity, IdentitySettings};
+use crate::jobs::worker::{Work, WorkerSettings, Workers};
+use crate::knowledge::index::IndexDocument;
 use crate::mail::{Links, Mailer};
 use crate::postgres::{Cluster, Options, Progress};
-use crate::{audit, events, graphql, identity, organizations, projects};
+use crate::{audit, events, graphql, identity, jobs, organizations, projects};
 
 /// Every hot query; `migrate` makes their functions.
 pub const HOT_QUERIES: &[&Hot] = &[
@@ -69,9 +73,7 @@ pub async fn prepare(config: &Config, progress: Progress) -> anyhow::Result<Prep
                 None => None,
             };
             if let Some(owner) = &owner {
-                let mut connection = owner.connect().await.context("DATABASE_OWNER_URL does not answer")?;
-                migrate::run(&mut connection, HOT_QUERIES, &*progress).await?;
-                connection.close().await?;
+                migrate(owner, &*progress).await.context("DATABASE_OWNER_URL cannot migrate")?;
             }
             Ok(Prepared { serve, owner, cluster: None })
         }
@@ -83,13 +85,21 @@ pub async fn prepare(config: &Config, progress: Progress) -> anyhow::Result<Prep
             };
             let cluster = Cluster::start(options).await?;
             let (serve, owner) = private_roles(&cluster).await?;
-            let mut connection =
-                owner.connect().await.context("the private database does not let its owner in")?;
-            migrate::run(&mut connection, HOT_QUERIES, &*progress).await?;
-            connection.close().await?;
+            migrate(&owner, &*progress).await?;
             Ok(Prepared { serve, owner: Some(owner), cluster: Some(cluster) })
         }
     }
+}
+
+/// Brings a database to what this binary needs: its own schema, and the queue's. `owner` is the owner's connection.
+///
+/// # Errors
+/// A sentence that names the fix.
+pub async fn migrate(owner: &PgConnectOptions, progress: &(dyn Fn(&str) + Sync)) -> anyhow::Result<()> {
+    let mut connection = owner.connect().await.context("the database does not let its owner in")?;
+    migrate::run(&mut connection, HOT_QUERIES, progress).await?;
+    connection.close().await?;
+    jobs::queue::migrate(owner).await
 }
 
 impl Prepared {
@@ -133,12 +143,15 @@ async fn private_roles(cluster: &Cluster) -> anyhow::Result<(PgConnectOptions, P
     let role =
         |name: &str| base.clone().username(name).password(&role_password(cluster, name)).database(DATABASE);
     let (serve, owner) = (role("aicos_app"), role("aicos_owner"));
-    // Both get in: the roles and the database were made by an earlier start.
+    // Both get in: the roles and the database were made by an earlier start, of a binary that knew the same roles.
     let both = async {
         serve.connect().await?.close().await?;
-        owner.connect().await?.close().await
+        let mut connection = owner.connect().await?;
+        let complete = migrate::has_roles(&mut connection).await?;
+        connection.close().await?;
+        Ok::<_, sqlx::Error>(complete)
     };
-    if both.await.is_ok() {
+    if both.await.unwrap_or(false) {
         return Ok((serve, owner));
     }
     let superuser =
@@ -176,6 +189,8 @@ pub struct Tuning {
     pub limits: Limits,
     /// How the pool behaves.
     pub pool: PoolSettings,
+    /// How jobs are worked on; how many at a time is a setting.
+    pub worker: WorkerSettings,
 }
 
 /// Everything that serves, before it listens.
@@ -188,6 +203,9 @@ pub struct App {
     pub router: axum::Router,
     draining: Arc<AtomicBool>,
     redis: Option<Redis>,
+    engines: Arc<Engines>,
+    serve: PgConnectOptions,
+    worker: WorkerSettings,
 }
 
 /// The master keys: from the settings, or kept in the data folder.
@@ -237,13 +255,18 @@ impl App {
     pub async fn start(config: &Config, serve: PgConnectOptions, tuning: Tuning) -> anyhow::Result<Self> {
         let redis = config.redis_url.as_ref().map(|url| Redis::at(url.expose_secret())).transpose()?;
         let pool = PoolSettings { size: config.connections, ..tuning.pool.clone() };
-        let db = Db::open(serve, &pool)?;
+        let db = Db::open(serve.clone(), &pool)?;
         db.check().await?;
         db.check_functions(HOT_QUERIES).await?;
+        let engines = Arc::new(Engines::new(&config.providers, engine::Limits::default())?);
         let identity = identity(config, db.clone(), &tuning).await?;
         let disclosure =
             Disclosure { introspection: config.introspection, suggestions: config.introspection };
-        let executor = Arc::new(Executor::new(graphql::schema, tuning.limits.clone(), disclosure)?);
+        let executor = Arc::new(Executor::new(
+            || graphql::schema().data(Arc::clone(&engines)),
+            tuning.limits.clone(),
+            disclosure,
+        )?);
         let limiter = Arc::new(Limiter::new(tuning.limiter));
         let settings = http::graphql::Settings {
             batch: config.batching.then_some(10),
@@ -256,7 +279,37 @@ impl App {
         let draining = Arc::new(AtomicBool::new(false));
         let router =
             http::router(endpoint, db.clone(), Arc::clone(&identity), &surface, Arc::clone(&draining));
-        Ok(Self { db, identity, router, draining, redis })
+        let worker = WorkerSettings { slots: config.worker_slots, ..tuning.worker };
+        Ok(Self { db, identity, router, draining, redis, engines, serve, worker })
+    }
+
+    /// Starts working on jobs in this process; none when it has no slots for them.
+    pub fn work(&self) -> Option<Workers> {
+        if self.worker.slots == 0 {
+            return None;
+        }
+        let works: Vec<Box<dyn Work>> =
+            vec![Box::new(IndexDocument), Box::new(AnswerQuestion::new(Arc::clone(&self.engines)))];
+        let (identity, events) = (Arc::clone(&self.identity), self.db.events().clone());
+        Some(Workers::start(self.serve.clone(), identity, events, works, self.worker))
+    }
+
+    /// Works on jobs until stopped, without serving requests.
+    ///
+    /// # Errors
+    /// When there are no slots for jobs.
+    pub async fn work_until(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let Some(workers) = self.work() else {
+            anyhow::bail!("AICOS_WORKER_SLOTS is 0, so this worker would do nothing. Give it at least 1.");
+        };
+        let stopped = CancellationToken::new();
+        let carrying = tokio::spawn(carry_events(self.db.clone(), self.redis, stopped.clone()));
+        stop.await;
+        workers.stop().await;
+        stopped.cancel();
+        carrying.await?;
+        self.db.close();
+        Ok(())
     }
 
     /// Listens, and serves in the background until stopped.
@@ -272,10 +325,20 @@ impl App {
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.identity), stop.clone()));
+        let workers = self.work();
         let carrying = tokio::spawn(carry_events(self.db.clone(), self.redis, stop.clone()));
         let until = stop.clone().cancelled_owned();
         let serving = tokio::spawn(http::serve(listener, self.router, self.draining, until));
-        Ok(Running { address, db: self.db, identity: self.identity, stop, serving, housekeeping, carrying })
+        Ok(Running {
+            address,
+            db: self.db,
+            identity: self.identity,
+            stop,
+            serving,
+            housekeeping,
+            carrying,
+            workers,
+        })
     }
 }
 
@@ -314,16 +377,23 @@ pub struct Running {
     serving: JoinHandle<std::io::Result<()>>,
     housekeeping: JoinHandle<()>,
     carrying: JoinHandle<()>,
+    workers: Option<Workers>,
 }
 
 impl Running {
-    /// Stops accepting, lets accepted requests finish, and closes the database.
+    /// Stops accepting, lets accepted requests and running jobs finish, and closes the database.
     ///
     /// # Errors
     /// When serving had failed.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.stop.cancel();
-        let served = self.serving.await;
+        let working = async {
+            if let Some(workers) = self.workers {
+                workers.stop().await;
+            }
+        };
+        // An accepted request may wait for a job, and a job may be waited for.
+        let (served, ()) = tokio::join!(self.serving, working);
         self.housekeeping.await?;
         self.carrying.await?;
         if let Err(error) = self.identity.flush_used().await {

@@ -64,6 +64,11 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database_connections: Option<usize>,
 
+    /// Jobs at the same time in this process; 0: none, `aicos worker` does them [default: 4]
+    #[arg(long, env = "AICOS_WORKER_SLOTS", global = true, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker_slots: Option<usize>,
+
     /// Carries events between several servers; without one, the database does
     #[arg(long, env = "REDIS_URL", global = true, value_name = "URL", hide_env_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -163,6 +168,8 @@ pub struct Config {
     pub database: Database,
     /// Connections to the database at the most.
     pub connections: usize,
+    /// Jobs at the same time in this process.
+    pub worker_slots: usize,
     /// Carries events between servers; none: the database does.
     pub redis_url: Option<SecretString>,
     /// HS256 with this secret.
@@ -278,6 +285,8 @@ impl Settings {
             (1..=1000).contains(&connections),
             "DATABASE_CONNECTIONS is from 1 to 1000; it is {connections}."
         );
+        let worker_slots = self.worker_slots.unwrap_or(4);
+        ensure!(worker_slots <= 100, "AICOS_WORKER_SLOTS is from 0 to 100; it is {worker_slots}.");
         let mut cors_origins = Vec::new();
         for origin in list(self.cors_origins.as_deref()) {
             let url = Url::parse(origin)
@@ -307,6 +316,7 @@ impl Settings {
             public_url,
             database,
             connections,
+            worker_slots,
             redis_url: self.redis_url.map(Into::into),
             jwt_secret: self.jwt_secret_key.map(Into::into),
             access_lifetime: chrono::TimeDelta::minutes(i64::from(minutes)),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::ErrorExtensionValues;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 /// `extensions.code` of a top-level error: the closed list.
@@ -77,8 +78,9 @@ impl Code {
 }
 
 /// `UserError.code`: what a caller can do wrong, as data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, async_graphql::Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, async_graphql::Enum)]
 #[graphql(name = "UserErrorCode")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FaultCode {
     /// A value is missing.
     Required,
@@ -125,9 +127,10 @@ pub enum FaultCode {
 }
 
 /// What a fault carries beside its message.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub enum Detail {
     /// Nothing more.
+    #[default]
     None,
     /// When to try again.
     Throttle {
@@ -154,8 +157,8 @@ pub enum Detail {
     },
 }
 
-/// One thing that the caller can put right.
-#[derive(Debug, Clone, PartialEq)]
+/// One thing that the caller can put right. Kept as JSON where a job has ended with it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
     /// The kind.
     pub code: FaultCode,
@@ -164,6 +167,7 @@ pub struct Fault {
     /// The path of the input field, for example `["input", "name"]`.
     pub field: Option<Vec<String>>,
     /// More, where there is more.
+    #[serde(default)]
     pub detail: Detail,
 }
 

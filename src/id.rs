@@ -155,8 +155,12 @@ ids! {
     AuditEntryId, "aud", "AuditEntry";
     /// One event of a person's own security log.
     SecurityEventId, "sec", "SecurityEvent";
-    /// A piece of work that outlives its request.
+    /// Work that outlives a request.
     JobId, "job", "Job";
+    /// A document that questions are answered from.
+    DocumentId, "doc", "KnowledgeDocument";
+    /// An answer to a question.
+    AnswerId, "qna", "QaAnswer";
 }
 
 /// A project and a person: a pair without a row of its own.

@@ -40,6 +40,7 @@
 pub mod db;
 
 pub mod access;
+pub mod agents;
 pub mod api_keys;
 pub mod app;
 pub mod audit;
@@ -56,6 +57,8 @@ pub mod idempotency;
 pub mod identity;
 pub mod input;
 pub mod invitations;
+pub mod jobs;
+pub mod knowledge;
 pub mod mail;
 pub mod memberships;
 pub mod organizations;

@@ -36,6 +36,8 @@ struct Arguments {
 enum Command {
     /// Serve the API and the playground (the default)
     Serve,
+    /// Work on jobs only, beside servers on the same database
+    Worker,
     /// Bring the database to this binary's schema, then stop
     Migrate,
     /// Print the GraphQL schema
@@ -108,6 +110,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let config = arguments.settings.check()?;
     match arguments.command {
         None | Some(Command::Serve) => serve(&config).await?,
+        Some(Command::Worker) => worker(&config).await?,
         Some(Command::Doctor) => return doctor(&config).await,
         Some(command) => {
             let prepared = prepare(&config).await?;
@@ -157,6 +160,27 @@ async fn serve_on(config: &Config, prepared: &Prepared, started: Instant) -> any
     eprintln!();
     say("Stopping: accepted requests are finished first …");
     running.stop().await?;
+    say("Stopped.");
+    Ok(())
+}
+
+async fn worker(config: &Config) -> anyhow::Result<()> {
+    let prepared = prepare(config).await?;
+    let worked = work_on(config, &prepared).await;
+    prepared.leave().await?;
+    worked
+}
+
+async fn work_on(config: &Config, prepared: &Prepared) -> anyhow::Result<()> {
+    let app = App::start(config, prepared.serve.clone(), Tuning::default()).await?;
+    say(&format!("Working on up to {} jobs at the same time. Ctrl-C stops.", config.worker_slots));
+    let stop = async {
+        if let Err(error) = wait_for_stop().await {
+            tracing::error!("signals cannot be received: {error}");
+        }
+        say("Stopping: running jobs are finished first …");
+    };
+    app.work_until(stop).await?;
     say("Stopped.");
     Ok(())
 }
@@ -224,7 +248,7 @@ async fn chore(command: Command, config: &Config, prepared: &Prepared) -> anyhow
             };
             println!("{}", link.expose_secret());
         }
-        Command::Serve | Command::Schema | Command::Doctor => {}
+        Command::Serve | Command::Worker | Command::Schema | Command::Doctor => {}
     }
     Ok(ExitCode::SUCCESS)
 }

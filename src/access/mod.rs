@@ -10,7 +10,7 @@ use uuid::Uuid;
 pub use policy::{Action, Permission, Permissions, Role};
 
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::id::{ApiKeyId, OrganizationId, ProjectId, SessionId, UserId};
+use crate::id::{ApiKeyId, JobId, OrganizationId, ProjectId, SessionId, UserId};
 
 /// What proved who is asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,38 +29,51 @@ pub enum Credential {
         /// Who made it.
         creator: UserId,
     },
+    /// A job, which works in the name of whoever started it, with at most the rights that they have now.
+    Job {
+        /// The job.
+        job: JobId,
+        /// The attempt that holds it; an older one is refused by the database.
+        attempt: i32,
+        /// The person who started it, or who made the key that did.
+        creator: UserId,
+        /// The key that started it, when it was one.
+        key: Option<ApiKeyId>,
+    },
 }
 
 impl Credential {
-    /// The person whose rights count: the session's, or the key's creator.
+    /// The person whose rights count: the session's, the key's creator, or whoever started the job.
     pub const fn user(self) -> UserId {
         match self {
             Self::Session { user, .. } => user,
-            Self::ApiKey { creator, .. } => creator,
+            Self::ApiKey { creator, .. } | Self::Job { creator, .. } => creator,
         }
     }
 
-    /// The id of the session or key.
+    /// The id of the session, key or job.
     pub const fn id(self) -> Uuid {
         match self {
             Self::Session { session, .. } => session.uuid(),
             Self::ApiKey { key, .. } => key.uuid(),
+            Self::Job { job, .. } => job.uuid(),
         }
     }
 
-    /// The key, when it is one.
+    /// The key that acts, or in whose name a job does.
     pub const fn key(self) -> Option<ApiKeyId> {
         match self {
             Self::Session { .. } => None,
             Self::ApiKey { key, .. } => Some(key),
+            Self::Job { key, .. } => key,
         }
     }
 
     /// Who acts, for the audit log's and the idempotency keys' sake: the person, or the key itself.
     pub const fn actor(self) -> Uuid {
-        match self {
-            Self::Session { user, .. } => user.uuid(),
-            Self::ApiKey { key, .. } => key.uuid(),
+        match self.key() {
+            Some(key) => key.uuid(),
+            None => self.user().uuid(),
         }
     }
 }
@@ -171,9 +184,9 @@ impl Scope {
 
     /// The caller's role in the organization; an API key has none.
     pub const fn role(&self) -> Option<Role> {
-        match self.credential {
-            Credential::Session { .. } => Some(self.standing.role),
-            Credential::ApiKey { .. } => None,
+        match self.credential.key() {
+            None => Some(self.standing.role),
+            Some(_) => None,
         }
     }
 

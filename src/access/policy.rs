@@ -325,6 +325,28 @@ actions! {
     ApiKeyRevoke, "api_key.revoke", ApiKeyManage;
     /// Read the audit log.
     AuditRead, "audit.read", AuditRead;
+    /// Read documents, and what agents have made.
+    ContentRead, "content.read", ContentRead;
+    /// Add a document.
+    DocumentCreate, "document.create", ContentCreate;
+    /// Change a document.
+    DocumentUpdate, "document.update", ContentUpdate;
+    /// Delete a document.
+    DocumentDelete, "document.delete", ContentDelete;
+    /// Make a new document's passages: done by a job, in the name of whoever added it.
+    DocumentIndex, "document.index", ContentCreate;
+    /// Make a changed document's passages: done by a job, in the name of whoever changed it.
+    DocumentReindex, "document.reindex", ContentUpdate;
+    /// Ask a question.
+    QaAsk, "qa.ask", AgentUse;
+    /// Save the answer: done by a job, in the name of whoever asked.
+    QaAnswer, "qa.answer", AgentUse;
+    /// Cancel a job.
+    JobCancel, "job.cancel", AgentUse;
+    /// Rate what an agent has made.
+    OutputRate, "output.rate", ContentRead;
+    /// Delete what an agent has made.
+    OutputDelete, "output.delete", ContentDelete;
 }
 
 impl Action {
@@ -348,6 +370,8 @@ impl Action {
                 | Self::ApiKeyCreate
                 | Self::ApiKeyRotate
                 | Self::ApiKeyRevoke
+                | Self::DocumentDelete
+                | Self::OutputDelete
         )
     }
 
@@ -359,6 +383,9 @@ impl Action {
             Some("project") if self == Self::ProjectMemberSet => "ProjectMember",
             Some("project") => "Project",
             Some("api_key") => "ApiKey",
+            Some("document") => "KnowledgeDocument",
+            Some("qa" | "job") => "Job",
+            Some("output" | "content") => "AgentOutput",
             _ => "Organization",
         }
     }

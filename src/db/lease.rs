@@ -125,6 +125,14 @@ fn literal(id: Option<Uuid>) -> String {
 /// The opening call. Only uuids and integers go into the text; everything else is bound.
 fn enter_sql(scope: &Scope) -> String {
     let credential = scope.credential();
+    if let Credential::Job { job, attempt, .. } = credential {
+        return format!(
+            "SELECT app.enter_job('{}', '{}', {attempt}, {})",
+            scope.organization().uuid(),
+            job.uuid(),
+            scope.version(),
+        );
+    }
     format!(
         "SELECT app.enter('{}', '{}', '{}', {}, {}, {})",
         scope.organization().uuid(),
@@ -387,7 +395,7 @@ impl Lease {
     }
 
     /// The narrow door before anybody is known: only the gate's functions answer here, every table is empty.
-    /// For `identity` alone (held by `tests/tidy.rs`).
+    /// For `identity` and `jobs` alone (held by `tests/tidy.rs`).
     ///
     /// # Errors
     /// When the database is not there.

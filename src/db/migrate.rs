@@ -21,7 +21,13 @@ do $$ begin
     if not exists (select from pg_roles where rolname = 'aicos_gate') then
         create role aicos_gate nologin nosuperuser nobypassrls nocreatedb nocreaterole;
     end if;
-    grant aicos_gate to aicos_owner;
+    if not exists (select from pg_roles where rolname = 'aicos_queue') then
+        create role aicos_queue nologin nosuperuser nobypassrls nocreatedb nocreaterole;
+    end if;
+    grant aicos_gate, aicos_queue to aicos_owner;
+    -- Workers become it, on connections of their own; what serves inherits nothing of it.
+    alter role aicos_app noinherit;
+    grant aicos_queue to aicos_app;
 end $$;";
 
 /// Brings the database to this binary's schema. `connection` is the owner's.
@@ -52,13 +58,20 @@ pub async fn run(
     create_hot_functions(connection, hot).await
 }
 
-async fn ensure_roles(connection: &mut PgConnection) -> anyhow::Result<()> {
-    let (present,): (i64,) = sqlx::query_as(
-        "select count(*) from pg_roles where rolname in ('aicos_owner', 'aicos_app', 'aicos_gate')",
+/// Whether all the roles of [`ROLES_SQL`] are there.
+///
+/// # Errors
+/// What the database says.
+pub async fn has_roles(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select count(*) = 4 from pg_roles where rolname in ('aicos_owner', 'aicos_app', 'aicos_gate', 'aicos_queue')",
     )
-    .fetch_one(&mut *connection)
-    .await?;
-    if present == 3 {
+    .fetch_one(connection)
+    .await
+}
+
+async fn ensure_roles(connection: &mut PgConnection) -> anyhow::Result<()> {
+    if has_roles(connection).await? {
         return Ok(());
     }
     let (may,): (bool,) =
@@ -70,16 +83,17 @@ async fn ensure_roles(connection: &mut PgConnection) -> anyhow::Result<()> {
         return Ok(());
     }
     bail!(
-        "The roles aicos_owner, aicos_app and aicos_gate do not all exist, and DATABASE_OWNER_URL may not create \
+        "The roles aicos_owner, aicos_app, aicos_gate and aicos_queue do not all exist, and DATABASE_OWNER_URL may not create \
          roles. Run this once as an administrator, give the two LOGIN roles passwords, then start again:\n\n{ROLES_SQL}"
     )
 }
 
-/// Handing the definer functions to the gate takes a member of it. `aicos_owner` is one; an owner of another name becomes
-/// one here, or says what is missing.
+/// Handing functions to the gate and a schema to the queue's role takes a member of both. `aicos_owner` is one; an owner
+/// of another name becomes one here, or says what is missing.
 async fn ensure_membership(connection: &mut PgConnection) -> anyhow::Result<()> {
     let (role, member, may): (String, bool, bool) = sqlx::query_as(
-        "select rolname::text, pg_has_role(oid, 'aicos_gate', 'member'), rolcreaterole
+        "select rolname::text, pg_has_role(oid, 'aicos_gate', 'member') and pg_has_role(oid, 'aicos_queue', 'member'),
+            rolcreaterole
          from pg_roles where rolname = current_user",
     )
     .fetch_one(&mut *connection)
@@ -87,12 +101,15 @@ async fn ensure_membership(connection: &mut PgConnection) -> anyhow::Result<()> 
     if member {
         return Ok(());
     }
-    let granted =
-        if may { connection.execute("grant aicos_gate to current_user").await.is_ok() } else { false };
+    let granted = if may {
+        connection.execute("grant aicos_gate, aicos_queue to current_user").await.is_ok()
+    } else {
+        false
+    };
     ensure!(
         granted,
-        "The role `{role}` of DATABASE_OWNER_URL is not a member of aicos_gate. Put `aicos_owner` into \
-         DATABASE_OWNER_URL, or run this once as an administrator: `grant aicos_gate to \"{role}\"`"
+        "The role `{role}` of DATABASE_OWNER_URL is not a member of aicos_gate and aicos_queue. Put `aicos_owner` into \
+         DATABASE_OWNER_URL, or run this once as an administrator: `grant aicos_gate, aicos_queue to \"{role}\"`"
     );
     Ok(())
 }

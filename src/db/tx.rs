@@ -14,8 +14,8 @@ use crate::access::{Action, Credential, Role, Scope};
 use crate::error::{Error, Result};
 use crate::events::{Events, Topic};
 use crate::id::{
-    ApiKeyId, AuditEntryId, InvitationId, MembershipId, OrganizationId, ProjectId, ProjectMemberId,
-    SecurityEventId, SessionId, UserId,
+    AnswerId, ApiKeyId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId,
+    ProjectId, ProjectMemberId, SecurityEventId, SessionId, UserId,
 };
 
 /// Looks at one organization, or at what is one person's own. The database itself refuses a write in it.
@@ -66,10 +66,12 @@ impl DerefMut for AnonymousTx<'_> {
 pub struct WriteTx<'a> {
     tx: ReadTx<'a>,
     facts: &'a Facts,
-    events: &'a Events,
     /// Who acts, and where; the founder of an organization has no scope in it yet.
     actor: Actor,
     action: Action,
+    events: &'a Events,
+    /// What is told to whoever listens once everything is kept.
+    announced: Vec<Topic>,
 }
 
 /// Who changes an organization.
@@ -101,7 +103,19 @@ impl<'a> WriteTx<'a> {
         scope: Arc<Scope>,
         action: Action,
     ) -> Self {
-        Self { tx: ReadTx::new(state), facts, events, actor: Actor::Member(scope), action }
+        Self {
+            tx: ReadTx::new(state),
+            facts,
+            actor: Actor::Member(scope),
+            action,
+            events,
+            announced: Vec::new(),
+        }
+    }
+
+    /// Tells whoever listens that something has happened, once everything is kept.
+    pub fn announce(&mut self, topic: Topic) {
+        self.announced.push(topic);
     }
 
     /// Where it is done.
@@ -136,6 +150,11 @@ impl<'a> WriteTx<'a> {
             Actor::Member(scope) => Ok(Arc::clone(scope)),
             Actor::Newcomer { .. } => Err(Error::internal(anyhow::anyhow!("a newcomer has no scope yet"))),
         }
+    }
+
+    /// The request that it is part of.
+    pub fn request_id(&self) -> &'a str {
+        &self.facts.request_id
     }
 
     /// What is being done.
@@ -175,6 +194,9 @@ impl<'a> WriteTx<'a> {
             .await?;
         end(&mut self.tx.state, "COMMIT").await?;
         self.events.publish(Topic::Audit(self.organization()));
+        for topic in &self.announced {
+            self.events.publish(*topic);
+        }
         Ok(())
     }
 }
@@ -278,7 +300,8 @@ impl<'a> PersonTx<'a> {
         self.tx.conn().execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
         let Self { tx, facts, events, user, session } = self;
         let credential = Credential::Session { user, session };
-        Ok(WriteTx { tx, facts, events, actor: Actor::Newcomer { organization, credential, role }, action })
+        let actor = Actor::Newcomer { organization, credential, role };
+        Ok(WriteTx { tx, facts, actor, action, events, announced: Vec::new() })
     }
 }
 
@@ -367,6 +390,9 @@ impl Target {
         membership(MembershipId) "Membership";
         invitation(InvitationId) "Invitation";
         api_key(ApiKeyId) "ApiKey";
+        document(DocumentId) "KnowledgeDocument";
+        job(JobId) "Job";
+        answer(AnswerId) "QaAnswer";
     }
 
     /// The target of an action on a project.

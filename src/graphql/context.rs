@@ -197,7 +197,9 @@ impl Door {
     pub fn person(&self) -> Result<(UserId, SessionId)> {
         match self.caller()?.credential {
             Credential::Session { user, session } => Ok((user, session)),
-            Credential::ApiKey { .. } => Err(Error::Unauthenticated(Refusal::NotAccepted)),
+            Credential::ApiKey { .. } | Credential::Job { .. } => {
+                Err(Error::Unauthenticated(Refusal::NotAccepted))
+            }
         }
     }
 

@@ -10,8 +10,10 @@ use crate::access::{Action, Scope};
 use crate::api_keys::{self, ApiKey};
 use crate::error::{Error, Result};
 use crate::graphql::context::{Door, RequestContext, shown, visible};
-use crate::id::{ApiKeyId, OrganizationId, ProjectId, UserId};
+use crate::id::{ApiKeyId, DocumentId, JobId, OrganizationId, ProjectId, UserId};
 use crate::identity::{self, User};
+use crate::jobs::{self, Job};
+use crate::knowledge::{self, Document};
 use crate::organizations::{self, Organization};
 use crate::projects::{self, Project};
 
@@ -29,6 +31,14 @@ pub struct ProjectKey(OrganizationId, ProjectId);
 /// An API key of one organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ApiKeyKey(OrganizationId, ApiKeyId);
+
+/// A job of one organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct JobKey(OrganizationId, JobId);
+
+/// A document of one organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DocumentKey(OrganizationId, DocumentId);
 
 /// Makes the loader of a request.
 pub fn new(door: Arc<Door>) -> DataLoader<Rows> {
@@ -96,6 +106,48 @@ impl Loader<ApiKeyKey> for Rows {
                 let scope = self.0.scope(organization).await?;
                 let seen = rows.into_iter().filter(|row| scope.may_see(row.project, permission));
                 found.extend(seen.map(|row| (ApiKeyKey(organization, row.id), row)));
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Loader<JobKey> for Rows {
+    type Value = Job;
+    type Error = Error;
+
+    async fn load(&self, keys: &[JobKey]) -> Result<HashMap<JobKey, Job>> {
+        let mut found = HashMap::new();
+        for (organization, ids) in by_organization(keys, |key| (key.0, key.1)) {
+            let permission = Action::ContentRead.permission();
+            let may = |scope: &Scope| scope.may_somewhere(permission);
+            if let Some(mut tx) = self.0.read_if(organization, Action::ContentRead, may).await? {
+                let rows = jobs::find_many(&mut tx, &ids).await?;
+                drop(tx);
+                let scope = self.0.scope(organization).await?;
+                let seen = rows.into_iter().filter(|row| scope.may_see(row.project, permission));
+                found.extend(seen.map(|row| (JobKey(organization, row.id), row)));
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Loader<DocumentKey> for Rows {
+    type Value = Document;
+    type Error = Error;
+
+    async fn load(&self, keys: &[DocumentKey]) -> Result<HashMap<DocumentKey, Document>> {
+        let mut found = HashMap::new();
+        for (organization, ids) in by_organization(keys, |key| (key.0, key.1)) {
+            let permission = Action::ContentRead.permission();
+            let may = |scope: &Scope| scope.may_somewhere(permission);
+            if let Some(mut tx) = self.0.read_if(organization, Action::ContentRead, may).await? {
+                let rows = knowledge::find_many(&mut tx, &ids).await?;
+                drop(tx);
+                let scope = self.0.scope(organization).await?;
+                let seen = rows.into_iter().filter(|row| scope.may_see(row.project, permission));
+                found.extend(seen.map(|row| (DocumentKey(organization, row.id), row)));
             }
         }
         Ok(found)
@@ -180,4 +232,24 @@ pub async fn api_key(
     id: ApiKeyId,
 ) -> Result<Option<ApiKey>> {
     rows(ctx).load_one(ApiKeyKey(organization, id)).await
+}
+
+/// A job of the organization, as far as the caller may read content where it works.
+///
+/// # Errors
+/// What the database says.
+pub async fn job(ctx: &Context<'_>, organization: OrganizationId, id: JobId) -> Result<Option<Job>> {
+    rows(ctx).load_one(JobKey(organization, id)).await
+}
+
+/// A document of the organization, as far as the caller may read content where it belongs.
+///
+/// # Errors
+/// What the database says.
+pub async fn document(
+    ctx: &Context<'_>,
+    organization: OrganizationId,
+    id: DocumentId,
+) -> Result<Option<Document>> {
+    rows(ctx).load_one(DocumentKey(organization, id)).await
 }

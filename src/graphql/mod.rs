@@ -13,9 +13,13 @@ pub(crate) mod toy;
 
 use async_graphql::{EmptySubscription, MergedObject, Schema, SchemaBuilder};
 
+use crate::agents::graphql::OutputMutation;
+use crate::agents::qa::graphql::QaMutation;
 use crate::api_keys::graphql::ApiKeyMutation;
 use crate::identity::graphql::{IdentityMutation, IdentityQuery};
 use crate::invitations::graphql::{InvitationMutation, InvitationQuery};
+use crate::jobs::graphql::{JobMutation, JobQuery};
+use crate::knowledge::graphql::DocumentMutation;
 use crate::memberships::graphql::MembershipMutation;
 use crate::organizations::graphql::{OrganizationMutation, OrganizationQuery};
 use crate::projects::graphql::{ProjectMutation, ProjectQuery};
@@ -23,7 +27,7 @@ use node::NodeQuery;
 
 /// What can be asked.
 #[derive(Default, MergedObject)]
-pub struct Query(NodeQuery, IdentityQuery, OrganizationQuery, ProjectQuery, InvitationQuery);
+pub struct Query(NodeQuery, IdentityQuery, OrganizationQuery, ProjectQuery, InvitationQuery, JobQuery);
 
 /// What can be changed. Each root field is one unit of work; its selection is resolved after it has been kept.
 #[derive(Default, MergedObject)]
@@ -34,6 +38,10 @@ pub struct Mutation(
     InvitationMutation,
     ProjectMutation,
     ApiKeyMutation,
+    DocumentMutation,
+    QaMutation,
+    JobMutation,
+    OutputMutation,
 );
 
 /// The schema, without limits: the document check has them.

@@ -5,17 +5,21 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Interface, Object, SimpleObject};
 use chrono::{DateTime as Time, Utc};
 
+use crate::agents::graphql::{self as agents, AgentOutput};
+use crate::agents::qa::graphql::QaAnswer;
 use crate::api_keys::graphql::{self as api_keys, ApiKey};
 use crate::audit::graphql::{self as audit, AuditEntry};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::graphql::context::{ContextExt as _, RequestContext, Requires, read_id, visible};
 use crate::graphql::scalars::DateTime;
 use crate::id::{
-    ApiKeyId, AuditEntryId, InvitationId, MembershipId, OrganizationId, OrganizationUsageId, ProjectId,
-    ProjectMemberId, SecurityEventId, SessionId, UserId, WireId,
+    AnswerId, ApiKeyId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId,
+    OrganizationUsageId, ProjectId, ProjectMemberId, SecurityEventId, SessionId, UserId, WireId,
 };
 use crate::identity::graphql::{self as identity, SecurityEvent, Session, User};
 use crate::invitations::graphql::{self as invitations, Invitation};
+use crate::jobs::graphql::{self as jobs, Job};
+use crate::knowledge::graphql::{self as knowledge, KnowledgeDocument};
 use crate::memberships::graphql::{self as memberships, Membership};
 use crate::organizations::graphql::Organization;
 use crate::projects::graphql::{self as projects, Project, ProjectMember};
@@ -47,6 +51,12 @@ pub enum Node {
     AuditEntry(AuditEntry),
     /// An organization's usage.
     OrganizationUsage(OrganizationUsage),
+    /// A job.
+    Job(Job),
+    /// A document.
+    KnowledgeDocument(KnowledgeDocument),
+    /// An answer to a question.
+    QaAnswer(QaAnswer),
 }
 
 /// What a credential may spend in a minute, and what is left.
@@ -87,6 +97,12 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
         AuditEntryId::PREFIX => audit::node(ctx, read_id(field, id)?).await?.map(Node::AuditEntry),
         OrganizationUsageId::PREFIX => {
             usage::node(ctx, read_id(field, id)?).await?.map(Node::OrganizationUsage)
+        }
+        JobId::PREFIX => jobs::node(ctx, read_id(field, id)?).await?.map(Node::Job),
+        DocumentId::PREFIX => knowledge::node(ctx, read_id(field, id)?).await?.map(Node::KnowledgeDocument),
+        AnswerId::PREFIX => {
+            let found = agents::node(ctx, read_id(field, id)?).await?;
+            found.map(|AgentOutput::QaAnswer(answer)| Node::QaAnswer(answer))
         }
         _ => {
             return Err(Error::fault(Fault::of(

@@ -53,6 +53,12 @@ impl ScalarType for Url {
     }
 }
 
+impl serde::Serialize for Url {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_str())
+    }
+}
+
 impl Url {
     /// The stored form back; none when there is none.
     pub fn stored(text: Option<&str>) -> Option<Self> {

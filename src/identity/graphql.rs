@@ -505,7 +505,7 @@ impl IdentityQuery {
             return Ok(None);
         }
         match door.caller()?.credential {
-            Proof::ApiKey { .. } => Ok(None),
+            Proof::ApiKey { .. } | Proof::Job { .. } => Ok(None),
             Proof::Session { .. } => Ok(visible(caller_of(ctx).await)?),
         }
     }
@@ -519,7 +519,7 @@ impl IdentityQuery {
         let caller = door.caller()?;
         let kind = match caller.credential {
             Proof::Session { .. } => CredentialKind::Session,
-            Proof::ApiKey { .. } => CredentialKind::ApiKey,
+            Proof::ApiKey { .. } | Proof::Job { .. } => CredentialKind::ApiKey,
         };
         // Opening a transaction verifies the credential, which a cached scope does not.
         if kind == CredentialKind::Session {

@@ -29,7 +29,7 @@ use crate::access::{Action, Caller, Credential, Role, Scope};
 use crate::db::page::{Page, Slice};
 use crate::db::{Changes, Db, Facts, Lease, PersonTx, ReadTx, Record, SecurityEventKind, Target};
 use crate::error::{Error, Fault, FaultCode, Refusal, Result};
-use crate::id::{OrganizationId, SessionId, UserId};
+use crate::id::{JobId, OrganizationId, SessionId, UserId};
 use crate::input;
 use crate::mail::{EmailAddress, Links, Mailer, Message};
 use crate::{invitations, organizations};
@@ -306,6 +306,20 @@ impl Identity {
         self.scopes.by_slug(lease, caller, slug).await
     }
 
+    /// The scope that a claimed job works in, made of what whoever started it may do now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is nobody left to work for.
+    pub async fn scope_of_job(
+        &self,
+        lease: &Lease,
+        organization: OrganizationId,
+        job: JobId,
+        attempt: i32,
+    ) -> Result<Arc<Scope>> {
+        scopes::of_job(lease, organization, job, attempt).await
+    }
+
     /// The tier's points in a minute, when the caller's scope is known already.
     pub fn known_points(&self, caller: &Caller) -> Option<u32> {
         self.scopes.known(caller).map(|scope| scope.points_per_minute())
@@ -317,6 +331,7 @@ impl Identity {
         match caller.credential {
             Credential::Session { session, .. } => used.sessions.insert(session.uuid()),
             Credential::ApiKey { key, .. } => used.keys.insert(key.uuid()),
+            Credential::Job { .. } => false,
         };
         if let Some(organization) = caller.organization {
             *used.requests.entry(organization).or_default() += 1;

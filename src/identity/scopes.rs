@@ -15,7 +15,7 @@ use super::store::{self, KeyRow, StandingRow};
 use crate::access::{Caller, Credential, Permission, Role, Scope, Standing};
 use crate::db::Lease;
 use crate::error::{Error, Fault, FaultCode, Refusal, Result};
-use crate::id::{ApiKeyId, OrganizationId, UserId};
+use crate::id::{ApiKeyId, JobId, OrganizationId, UserId};
 
 /// What the cache holds of an API key: what a presented secret is compared with, and the scope of the same snapshot.
 #[derive(Debug)]
@@ -100,6 +100,7 @@ impl Scopes {
         match caller.credential {
             Credential::Session { .. } => self.members.get(&(caller.credential.id(), caller.organization?)),
             Credential::ApiKey { key, .. } => self.keys.get(&key).map(|known| Arc::clone(&known.scope)),
+            Credential::Job { .. } => None,
         }
     }
 
@@ -159,6 +160,8 @@ impl Scopes {
                     _ => Err(Error::Unauthenticated(Refusal::NotAccepted)),
                 }
             }
+            // A job sends no requests.
+            Credential::Job { .. } => Err(Error::Unauthenticated(Refusal::NotAccepted)),
         }
     }
 
@@ -196,6 +199,7 @@ impl Scopes {
         };
         match (rows.as_slice(), caller.credential) {
             ([], _) => Err(Error::NotFound),
+            ([_], Credential::Job { .. }) => Err(Error::Unauthenticated(Refusal::NotAccepted)),
             ([row], Credential::ApiKey { .. })
                 if caller.organization.is_none_or(|own| own.uuid() != row.organization_id) =>
             {
@@ -216,6 +220,37 @@ impl Scopes {
             ))),
         }
     }
+}
+
+/// The scope that a job works in: what whoever started it may do now.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is nobody left to work for, or the job is another worker's by now.
+pub(super) async fn of_job(
+    lease: &Lease,
+    organization: OrganizationId,
+    job: JobId,
+    attempt: i32,
+) -> Result<Arc<Scope>> {
+    let row = {
+        let mut tx = lease.anonymous().await?;
+        store::find_job_scope(&mut tx, organization, job, attempt).await?.ok_or(Error::NotFound)?
+    };
+    let credential =
+        Credential::Job { job, attempt, creator: row.creator_id.into(), key: row.key_id.map(Into::into) };
+    let own = |list: Vec<String>| list.iter().filter_map(|p| Permission::parse(p)).collect();
+    let standing = Standing {
+        organization,
+        role: role(&row.role)?,
+        limited: row.limited,
+        version: row.version,
+        deleted: false,
+        project_roles: store::project_roles(&row.project_ids, &row.project_roles),
+        key_project: row.key_project_id.map(Into::into),
+        key_permissions: row.key_permissions.map(own),
+        points_per_minute: row.points_per_minute.unsigned_abs(),
+    };
+    Ok(Arc::new(Scope::mint(credential, standing)))
 }
 
 fn caller(known: &KnownKey) -> Caller {

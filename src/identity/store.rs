@@ -10,7 +10,7 @@ use super::{Session, User};
 use crate::db::page::{Page, Slice};
 use crate::db::{AnonymousTx, Call, Hot, PersonTx, ReadTx, hot};
 use crate::error::{Error, Fault, FaultCode, OnConstraint as _, Result};
-use crate::id::{OrganizationId, SessionId, UserId};
+use crate::id::{JobId, OrganizationId, SessionId, UserId};
 
 /// The signed-in person: the most frequent read of all.
 pub static VIEWER: Hot = Hot {
@@ -89,6 +89,36 @@ pub(super) struct KeyRow {
 pub(super) async fn find_key_scope(tx: &mut AnonymousTx<'_>, key: Uuid) -> Result<Option<KeyRow>> {
     let row =
         sqlx::query_as("select * from app.find_key_scope($1)").bind(key).fetch_optional(tx.conn()).await?;
+    Ok(row)
+}
+
+/// Whoever started a job, and what the database says about them.
+#[derive(Debug, FromRow)]
+pub(super) struct JobRow {
+    pub creator_id: Uuid,
+    pub key_id: Option<Uuid>,
+    pub key_project_id: Option<Uuid>,
+    pub key_permissions: Option<Vec<String>>,
+    pub role: String,
+    pub limited: bool,
+    pub version: i64,
+    pub project_ids: Vec<Uuid>,
+    pub project_roles: Vec<String>,
+    pub points_per_minute: i32,
+}
+
+pub(super) async fn find_job_scope(
+    tx: &mut AnonymousTx<'_>,
+    organization: OrganizationId,
+    job: JobId,
+    attempt: i32,
+) -> Result<Option<JobRow>> {
+    let row = sqlx::query_as("select * from app.find_job_scope($1, $2, $3)")
+        .bind(organization)
+        .bind(job)
+        .bind(attempt)
+        .fetch_optional(tx.conn())
+        .await?;
     Ok(row)
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::OnceCell;
 
 use super::{Founding, NewOrganization, OrganizationUpdate, Settings as Row, SettingsUpdate};
 use crate::access::{Action, Permission, Role, Scope};
+use crate::agents::graphql::{AgentOutput, OutputFilter};
 use crate::api_keys::graphql::ApiKey;
 use crate::audit::graphql::{AuditEntry, AuditLogFilter};
 use crate::db::{Changes, Record, Target};
@@ -23,6 +24,8 @@ use crate::id::OrganizationId;
 use crate::identity::graphql::{User, cleared, kept};
 use crate::invitations::Status as InvitationStatus;
 use crate::invitations::graphql::Invitation;
+use crate::jobs::graphql::{Job, JobFilter};
+use crate::knowledge::graphql::KnowledgeDocument;
 use crate::memberships::graphql::Membership;
 use crate::projects::graphql::{self as projects, Project, ProjectFilter};
 use crate::usage::graphql::OrganizationUsage;
@@ -224,6 +227,55 @@ impl Organization {
             })
         });
         Ok(Some(connect(slice, &seal, count, |row| row.id.uuid(), ApiKey::new)))
+    }
+
+    /// Its documents and those of its projects, newest first. Null without `CONTENT_READ`.
+    async fn documents(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Only those of this project.")] project_id: Option<ID>,
+    ) -> async_graphql::Result<Option<Connection<KnowledgeDocument>>> {
+        let args = page_args(first, after, last, before);
+        let project = project_id.as_ref().map(|id| read_id("projectId", id)).transpose()?;
+        Ok(crate::knowledge::graphql::connection(ctx, self.id, project, &args).await?)
+    }
+
+    /// What works for it, or has worked, newest first. Null without `CONTENT_READ`.
+    async fn jobs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Which jobs.")] filter: Option<JobFilter>,
+    ) -> async_graphql::Result<Option<Connection<Job>>> {
+        let args = page_args(first, after, last, before);
+        Ok(crate::jobs::graphql::connection(ctx, self.id, None, &args, filter).await?)
+    }
+
+    /// What its agents have made, newest first. Null without `CONTENT_READ`.
+    async fn outputs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Which outputs.")] filter: Option<OutputFilter>,
+    ) -> async_graphql::Result<Option<Connection<AgentOutput>>> {
+        let args = page_args(first, after, last, before);
+        Ok(crate::agents::graphql::connection(ctx, self.id, None, &args, filter).await?)
     }
 
     /// What was done in it, newest first. Null without `AUDIT_READ`, not an error: one query serves every role.

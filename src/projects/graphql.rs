@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 
 use super::{Levels, NewProject, ProjectUpdate};
 use crate::access::{Action, Permission, Role, Scope};
+use crate::agents::graphql::{AgentOutput, OutputFilter};
 use crate::audit::graphql::AuditEntry;
 use crate::db::page::{Page, PageArgs, Slice};
 use crate::db::{Changes, Record, Target};
@@ -26,6 +27,8 @@ use crate::graphql::scalars::DateTime;
 use crate::id::{OrganizationId, ProjectId, ProjectMemberId, UserId};
 use crate::identity::User as UserRow;
 use crate::identity::graphql::{User, cleared, kept, plain_user};
+use crate::jobs::graphql::{Job, JobFilter};
+use crate::knowledge::graphql::KnowledgeDocument;
 use crate::organizations::graphql::{Organization, Settings, SettingsInput};
 use crate::{idempotency, input};
 
@@ -244,6 +247,56 @@ impl Project {
             row,
         };
         Ok(Some(connect(page.slice(own), &seal, count, |row| row.user.uuid(), node)))
+    }
+
+    /// Its own documents, newest first; those of the whole organization stand there. Null without `CONTENT_READ`.
+    async fn documents(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+    ) -> async_graphql::Result<Option<Connection<KnowledgeDocument>>> {
+        let args = page_args(first, after, last, before);
+        let (organization, project) = (self.row.organization, Some(self.row.id));
+        Ok(crate::knowledge::graphql::connection(ctx, organization, project, &args).await?)
+    }
+
+    /// What works in it, or has worked, newest first. Null without `CONTENT_READ`.
+    async fn jobs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Which jobs.")] filter: Option<JobFilter>,
+    ) -> async_graphql::Result<Option<Connection<Job>>> {
+        let args = page_args(first, after, last, before);
+        let (organization, project) = (self.row.organization, Some(self.row.id));
+        Ok(crate::jobs::graphql::connection(ctx, organization, project, &args, filter).await?)
+    }
+
+    /// What agents have made in it, newest first. Null without `CONTENT_READ`.
+    async fn outputs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Which outputs.")] filter: Option<OutputFilter>,
+    ) -> async_graphql::Result<Option<Connection<AgentOutput>>> {
+        let args = page_args(first, after, last, before);
+        let (organization, project) = (self.row.organization, Some(self.row.id));
+        Ok(crate::agents::graphql::connection(ctx, organization, project, &args, filter).await?)
     }
 
     /// What was done in it, newest first. Null without `AUDIT_READ`.

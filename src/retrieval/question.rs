@@ -479,7 +479,10 @@ fn role(
     }
     let determined = before.is_some_and(|word| DETERMINERS.contains(&word));
     // The last word of an English question is its object more often than its verb.
-    let object = last && !lower.ends_with("ed") && !lower.ends_with("ing") && !before.is_some_and(|word| SUBJECTS.contains(&word));
+    let object = last
+        && !lower.ends_with("ed")
+        && !lower.ends_with("ing")
+        && !before.is_some_and(|word| SUBJECTS.contains(&word));
     if language != Some(Language::German) && (determined || object) { Role::Noun } else { Role::Word }
 }
 
@@ -527,10 +530,14 @@ fn asks(lower: &[String]) -> Asks {
     {
         return Asks::When;
     }
-    if pair(&["wie", "how"], &["warm", "heiß", "heiss", "kalt", "hot", "cold"]) || has(&["temperatur", "temperature"]) {
+    if pair(&["wie", "how"], &["warm", "heiß", "heiss", "kalt", "hot", "cold"])
+        || has(&["temperatur", "temperature"])
+    {
         return Asks::Temperature;
     }
-    if pair(&["wie", "how"], &["erreiche", "erreichen", "kontaktiere"]) || (has(&["how"]) && has(&["reach", "contact"])) {
+    if pair(&["wie", "how"], &["erreiche", "erreichen", "kontaktiere"])
+        || (has(&["how"]) && has(&["reach", "contact"]))
+    {
         return Asks::Contact;
     }
     let quantity = pair(
@@ -629,7 +636,9 @@ static FILLERS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
 
 /// Words that an answer of the kind satisfies by itself.
 static SOFT: LazyLock<HashMap<&str, Vec<Asks>>> = LazyLock::new(|| {
-    use Asks::{Contact, Definition, Duration, Frequency, Money, Number, Person, Place, Reason, Temperature, When};
+    use Asks::{
+        Contact, Definition, Duration, Frequency, Money, Number, Person, Place, Reason, Temperature, When,
+    };
     let lists: [(&[Asks], &str); 10] = [
         (
             &[Money, Number],

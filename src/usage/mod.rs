@@ -4,13 +4,15 @@ pub mod graphql;
 mod store;
 
 use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::db::{ReadTx, WriteTx};
 use crate::error::{Detail, Error, Fault, FaultCode, Result};
 
 /// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, async_graphql::Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, async_graphql::Enum)]
 #[graphql(name = "UsageMetricKind")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Metric {
     /// Requests to the API.
     ApiRequests,

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use aicos::app::{App, HOT_QUERIES, Tuning};
+use aicos::app::{App, Tuning};
 use aicos::config::{Config, Settings};
 use aicos::db::{PoolSettings, migrate};
 use aicos::http::limiter::LimiterSettings;
@@ -78,9 +78,7 @@ async fn start_cluster() -> Environment {
     connection.execute("create database template_aicos owner aicos_owner").await.unwrap();
     let owner = base.clone().username("aicos_owner").password(PASSWORD);
     let serve = base.username("aicos_app").password(PASSWORD);
-    let mut migrating = owner.clone().database("template_aicos").connect().await.unwrap();
-    migrate::run(&mut migrating, HOT_QUERIES, &|_| {}).await.unwrap();
-    migrating.close().await.unwrap();
+    aicos::app::migrate(&owner.clone().database("template_aicos"), &|_| {}).await.unwrap();
     stop_with_this_process(&cluster, &data_dir);
     Environment { superuser, owner, serve, data_dir, _cluster: cluster }
 }

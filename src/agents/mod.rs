@@ -1,0 +1,120 @@
+//! Agents: what makes content, and what they leave behind.
+//!
+//! An agent is a folder here: its input and how it is asked for, a [`crate::jobs::worker::Work`] that does it, and its
+//! GraphQL file. It runs as a job: a short read, a long think without a connection, a short write that saves the output
+//! and ends the job in one transaction.
+
+pub mod graphql;
+pub mod qa;
+mod store;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::db::page::{Page, Slice};
+use crate::db::{ReadTx, WriteTx};
+use crate::error::{Error, Fault, FaultCode, Result};
+use crate::id::{ApiKeyId, JobId, OrganizationId, ProjectId, UserId};
+use crate::input;
+use crate::jobs::AgentKind;
+
+/// What every output has in common.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Whose.
+    pub organization: OrganizationId,
+    /// Its id, which is also its row's in the agent's own table.
+    pub id: Uuid,
+    /// The project that it was made in.
+    pub project: Option<ProjectId>,
+    /// The agent that made it.
+    pub agent: AgentKind,
+    /// The job that made it.
+    pub job: JobId,
+    /// The person who asked for it, or who made the key that did.
+    pub created_by: UserId,
+    /// The key that asked for it.
+    pub created_by_key: Option<ApiKeyId>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Somebody's judgement of an output.
+#[derive(Debug, Clone)]
+pub struct Rating {
+    /// 1 to 5.
+    pub stars: i16,
+    /// Why.
+    pub comment: Option<String>,
+    /// Whose: a person's id, or a key's.
+    pub actor: Uuid,
+    /// Whether it is a key's.
+    pub by_key: bool,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// Which outputs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter {
+    /// Of this project only.
+    pub project: Option<ProjectId>,
+    /// Of this agent only.
+    pub agent: Option<AgentKind>,
+    /// Made at this moment or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Rated with that many stars or more by anybody.
+    pub min_stars: Option<i16>,
+}
+
+/// Outputs by id, as far as the transaction sees them.
+///
+/// # Errors
+/// What the database says.
+pub async fn find_many(tx: &mut ReadTx<'_>, ids: &[Uuid]) -> Result<Vec<Output>> {
+    store::find_many(tx, ids).await
+}
+
+/// One page of outputs, newest first.
+///
+/// # Errors
+/// What the database says.
+pub async fn list(tx: &mut ReadTx<'_>, page: &Page<Uuid>, filter: Filter) -> Result<Slice<Output>> {
+    store::list(tx, page, filter).await
+}
+
+/// How many there are.
+///
+/// # Errors
+/// What the database says.
+pub async fn count(tx: &mut ReadTx<'_>, filter: Filter) -> Result<i64> {
+    store::count(tx, filter).await
+}
+
+/// An output's ratings, newest first, at most 100.
+///
+/// # Errors
+/// What the database says.
+pub async fn ratings(tx: &mut ReadTx<'_>, output: Uuid) -> Result<Vec<Rating>> {
+    store::ratings(tx, output).await
+}
+
+/// Rates an output; the same caller's earlier rating is replaced.
+///
+/// # Errors
+/// `OUT_OF_RANGE`; `TOO_LONG`; `NOT_FOUND`.
+pub async fn rate(tx: &mut WriteTx<'_>, output: Uuid, stars: i32, comment: Option<&str>) -> Result<()> {
+    let stars = i16::try_from(stars).ok().filter(|stars| (1..=5).contains(stars)).ok_or_else(|| {
+        Error::fault(Fault::at(FaultCode::OutOfRange, "stars", "`stars` is a number from 1 to 5."))
+    })?;
+    let comment = input::paragraph("comment", comment, 2000)?;
+    if store::rate(tx, output, stars, comment.as_deref()).await? { Ok(()) } else { Err(Error::NotFound) }
+}
+
+/// Deletes an output with everything that belongs to it. Its job stays.
+///
+/// # Errors
+/// `NOT_FOUND`.
+pub async fn delete(tx: &mut WriteTx<'_>, output: Uuid) -> Result<()> {
+    if store::delete(tx, output).await? { Ok(()) } else { Err(Error::NotFound) }
+}

@@ -1,0 +1,323 @@
+//! Questions and answers, as the schema shows them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Ask, Asked, Wanted};
+use crate::access::Action;
+use crate::agents::Output;
+use crate::agents::graphql::{AgentOutput, Rating, common, output};
+use crate::audit::graphql::Actor;
+use crate::db::{Changes, Record, Target};
+use crate::engine::Engines;
+use crate::error::Result;
+use crate::events::Topic;
+use crate::graphql::connection::Node;
+use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at};
+use crate::graphql::errors::{UserError, payloads, settle};
+use crate::graphql::scalars::DateTime;
+use crate::id::{AnswerId, DocumentId, JobId, OrganizationId};
+use crate::jobs::graphql::Job;
+use crate::knowledge::graphql::{self as knowledge, KnowledgeDocument};
+use crate::projects::graphql::Project;
+use crate::{idempotency, jobs};
+
+/// How long an answer is waited for; a request's own deadline is a little later.
+const WAIT: Duration = Duration::from_secs(25);
+
+/// An answer to a question, from the organization's documents.
+pub struct QaAnswer {
+    row: super::Answer,
+}
+
+impl QaAnswer {
+    /// The answer of a row.
+    pub const fn new(row: super::Answer) -> Self {
+        Self { row }
+    }
+
+    /// What all outputs have.
+    pub(crate) const fn common(&self) -> &Output {
+        &self.row.output
+    }
+}
+
+impl Node for QaAnswer {}
+
+/// A stretch of a document. `quote` equals the document version's text from `startOffset` to `endOffset`, counted in
+/// Unicode scalar values.
+pub struct Citation {
+    organization: OrganizationId,
+    row: super::Citation,
+}
+
+/// A stretch of a document. `quote` equals the document version's text from `startOffset` to `endOffset`, counted in
+/// Unicode scalar values.
+#[Object]
+impl Citation {
+    /// The document; null when it was deleted or is not visible to the caller.
+    async fn document(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<KnowledgeDocument>> {
+        let Some(document) = self.row.document else { return Ok(None) };
+        Ok(knowledge::find(ctx, self.organization, document).await?)
+    }
+
+    /// The version that is quoted.
+    async fn document_version(&self) -> i32 {
+        self.row.version
+    }
+
+    /// The headings above it, outermost first.
+    async fn heading(&self) -> Option<&str> {
+        self.row.heading.as_deref()
+    }
+
+    /// The words, letter for letter.
+    async fn quote(&self) -> &str {
+        &self.row.quote
+    }
+
+    /// Where they begin in the version's text, in Unicode scalar values.
+    async fn start_offset(&self) -> i32 {
+        self.row.start
+    }
+
+    /// Where they end; the first value after them.
+    async fn end_offset(&self) -> i32 {
+        self.row.end
+    }
+
+    /// How well they answer, from 0 to 1.
+    async fn score(&self) -> f64 {
+        rounded(self.row.score)
+    }
+}
+
+/// Three decimals are all that is meant.
+fn rounded(share: f32) -> f64 {
+    (f64::from(share) * 1000.0).round() / 1000.0
+}
+
+/// An answer to a question, from the organization's documents.
+#[Object]
+impl QaAnswer {
+    /// The answer's id.
+    pub async fn id(&self) -> ID {
+        ID(AnswerId::from(self.row.output.id).to_string())
+    }
+
+    /// The project that it was asked in; null when it was the whole organization.
+    pub async fn project(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Project>> {
+        Ok(common::project(ctx, &self.row.output).await?)
+    }
+
+    /// The job that made it.
+    pub async fn job(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Job>> {
+        Ok(common::job(ctx, &self.row.output).await?)
+    }
+
+    /// Who asked; null when they have left or are not visible to the caller.
+    pub async fn created_by(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Actor>> {
+        Ok(common::created_by(ctx, &self.row.output).await?)
+    }
+
+    /// When it was made.
+    pub async fn created_at(&self) -> DateTime {
+        self.row.output.created_at.into()
+    }
+
+    /// What people and programs think of it, newest first, at most 100.
+    pub async fn ratings(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Rating>> {
+        Ok(common::ratings(ctx, &self.row.output).await?)
+    }
+
+    /// What was asked.
+    async fn question(&self) -> &str {
+        &self.row.question
+    }
+
+    /// The answer; null when the documents do not hold one. The built-in engine's is made of quotations only.
+    async fn answer(&self) -> Option<&str> {
+        self.row.answer.as_deref()
+    }
+
+    /// Whether the documents answer the question.
+    async fn answered(&self) -> bool {
+        self.row.answer.is_some()
+    }
+
+    /// How sure the built-in engine is, from 0 to 1: 0.6 × the share of the question's words that the best passage has,
+    /// 0.25 × whether it has the kind of thing that is asked for, 0.15 × how far it is ahead of the next one. Null for a
+    /// provider's answer.
+    async fn confidence(&self) -> Option<f64> {
+        self.row.confidence.map(rounded)
+    }
+
+    /// What the answer rests on.
+    async fn citations(&self) -> Vec<Citation> {
+        self.cite(&self.row.citations)
+    }
+
+    /// What came closest when the question could not be answered.
+    async fn near_misses(&self) -> Vec<Citation> {
+        self.cite(&self.row.near_misses)
+    }
+}
+
+impl QaAnswer {
+    fn cite(&self, list: &[super::Citation]) -> Vec<Citation> {
+        let organization = self.row.output.organization;
+        list.iter().map(|row| Citation { organization, row: row.clone() }).collect()
+    }
+}
+
+/// Which engine shall work.
+#[derive(InputObject, Serialize)]
+pub struct EngineInput {
+    /// `builtin`, `openai` or `anthropic`.
+    provider: String,
+    /// The provider's model; the built-in engine has none and takes any word.
+    model: String,
+    /// Whether the built-in engine may work when the provider does not; the result says which one did.
+    #[graphql(default = false)]
+    fallback_to_builtin: bool,
+}
+
+/// A question.
+#[derive(InputObject, Serialize)]
+struct QaAskInput {
+    /// Whose documents.
+    organization_id: ID,
+    /// Of this project and of the whole organization; of everything that the caller sees when absent.
+    project_id: Option<ID>,
+    /// What is asked, 1 to 2,000 characters.
+    question: String,
+    /// Only from these documents, at most 100.
+    document_ids: Option<Vec<ID>>,
+    /// From how many of the best passages, 1 to 20.
+    #[graphql(default = 5)]
+    top_k: i32,
+    /// Answers of less confidence (0 to 1) count as none.
+    min_score: Option<f64>,
+    /// Another engine than the built-in one.
+    engine: Option<EngineInput>,
+    /// Holds the answer up to 25 s; the job is always returned.
+    #[graphql(default = true)]
+    wait: bool,
+    /// Makes the call safe to repeat for 24 hours.
+    idempotency_key: Option<String>,
+}
+
+/// What asking is answered with.
+#[derive(Default, SimpleObject)]
+pub struct QaAskPayload {
+    /// The job that answers.
+    job: Option<Job>,
+    /// The answer; null when it was not waited for or is not there yet: watch the job. When the job has failed, its
+    /// `error` says why.
+    answer: Option<QaAnswer>,
+    /// What the caller can put right; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+payloads!(QaAskPayload);
+
+/// Asking questions.
+#[derive(Default)]
+pub struct QaMutation;
+
+#[Object]
+impl QaMutation {
+    /// Answers a question from the organization's documents, with citations, or says that they do not answer it.
+    /// Requires: `AGENT_USE`, and `CONTENT_READ` for the answer.
+    /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `PROVIDER_NOT_CONFIGURED`,
+    /// `IDEMPOTENCY_KEY_REUSED`.
+    #[graphql(guard = "Requires::In(Action::QaAsk, &input.organization_id)")]
+    async fn qa_ask(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The question.")] input: QaAskInput,
+    ) -> async_graphql::Result<Option<QaAskPayload>> {
+        let outcome = async {
+            let door = ctx.door();
+            let organization =
+                door.named("organizationId", input_id("organizationId", &input.organization_id)?).await?;
+            let project = match &input.project_id {
+                None => None,
+                Some(id) => Some(door.named_project("projectId", input_id("projectId", id)?)?),
+            };
+            let documents = input.document_ids.as_ref().map(|ids| {
+                ids.iter().map(|id| input_id::<DocumentId>("documentIds", id)).collect::<Result<Vec<_>>>()
+            });
+            let engine = input.engine.as_ref().map(|engine| Wanted {
+                provider: engine.provider.clone(),
+                model: engine.model.clone(),
+                fallback: engine.fallback_to_builtin,
+            });
+            let asked = Asked {
+                question: &input.question,
+                project,
+                documents: documents.transpose()?,
+                top_k: input.top_k,
+                min_score: input.min_score,
+                engine,
+            };
+            let ask = Ask::parse(asked, ctx.data_unchecked::<Arc<Engines>>())?;
+            let key = idempotency::Key::parse(input.idempotency_key.as_deref(), &input)?;
+            let mut tx = door
+                .write_within(organization, project, Action::QaAsk)
+                .await
+                .map_err(not_found_at(if project.is_some() { "projectId" } else { "organizationId" }))?;
+            let (id, new) = super::ask(&mut tx, &ask, key.as_ref()).await?;
+            if new {
+                let changes = Changes::made(&serde_json::json!({
+                    "question": ask.question, "engine": ask.engine.as_ref().map(|wanted| &wanted.provider),
+                }));
+                tx.commit(Record::with(Target::job(id).within(project), changes)).await?;
+            } else {
+                drop(tx);
+            }
+            let job = if input.wait {
+                wait(ctx, organization, id).await?
+            } else {
+                find(ctx, organization, id).await?
+            };
+            let answer = match job.as_ref().and_then(|job| job.result) {
+                Some(result) => output(ctx, organization, result).await?,
+                None => None,
+            };
+            Ok(QaAskPayload {
+                job: job.map(Job::new),
+                answer: answer.map(|AgentOutput::QaAnswer(answer)| answer),
+                user_errors: Vec::new(),
+            })
+        };
+        Ok(settle(outcome.await)?)
+    }
+}
+
+/// The job that the caller has just started; they may see it whatever else they may.
+async fn find(ctx: &Context<'_>, organization: OrganizationId, id: JobId) -> Result<Option<jobs::Job>> {
+    let mut tx = ctx.door().read(organization, Action::QaAsk).await?;
+    jobs::find(&mut tx, id).await
+}
+
+/// Waits for a job to end, without a connection while nothing happens.
+async fn wait(ctx: &Context<'_>, organization: OrganizationId, id: JobId) -> Result<Option<jobs::Job>> {
+    let lease = ctx.door().lease();
+    let mut watch = lease.events().watch(Topic::Job(organization, id));
+    let end = Instant::now() + WAIT;
+    loop {
+        let job = find(ctx, organization, id).await?;
+        if job.as_ref().is_none_or(|job| job.status.is_final()) || Instant::now() >= end {
+            return Ok(job);
+        }
+        lease.release().await;
+        // A hint may be lost with the process that sent it: look again now and then.
+        let look_again = (Instant::now() + Duration::from_secs(2)).min(end);
+        drop(timeout_at(look_again, watch.changed()).await);
+    }
+}

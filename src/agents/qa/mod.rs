@@ -1,0 +1,414 @@
+//! The agent that answers questions from an organization's documents, with citations that can be checked.
+//!
+//! The built-in engine ([`crate::retrieval`]) quotes the sentences that answer, or says that none does. A provider's
+//! model gets the same passages, numbered, and has to name the ones that each sentence rests on; what it says without
+//! naming one is not an answer. Either way a citation is a stretch of one version of one document, letter for letter,
+//! which is compared with the stored text before it is saved.
+
+pub mod graphql;
+mod model;
+mod store;
+
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::Output;
+use crate::access::{Action, Permission};
+use crate::db::{Changes, ReadTx, Record, Target, WriteTx};
+use crate::engine::{self, Engines};
+use crate::error::{Detail, Error, Fault, FaultCode, Result};
+use crate::id::{AnswerId, DocumentId, JobId, ProjectId};
+use crate::jobs::worker::Work;
+use crate::jobs::{self, AgentKind, Engine, Failure, Finished, NewJob, Run};
+use crate::knowledge::search::{self, Found, Passage, Place};
+use crate::retrieval::{self, Question};
+use crate::{idempotency, input, knowledge};
+
+/// The kind of these jobs.
+pub const KIND: &str = "qa.ask";
+/// Characters of a question at the most.
+pub const QUESTION_CHARACTERS: usize = 2_000;
+
+/// Which engine is wanted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Wanted {
+    /// The provider.
+    pub provider: String,
+    /// Its model.
+    pub model: String,
+    /// Whether the built-in engine may answer when the provider does not.
+    pub fallback: bool,
+}
+
+/// A question, checked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ask {
+    /// What is asked.
+    pub question: String,
+    /// In this project and what is the whole organization's; everywhere when none.
+    pub project: Option<ProjectId>,
+    /// In these documents only.
+    pub documents: Option<Vec<DocumentId>>,
+    /// From how many of the best passages.
+    pub top_k: usize,
+    /// Answers of less confidence count as none.
+    pub min_score: Option<f64>,
+    /// Another engine than the built-in one.
+    pub engine: Option<Wanted>,
+}
+
+/// What a caller wrote.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// What is asked.
+    pub question: &'a str,
+    /// Where.
+    pub project: Option<ProjectId>,
+    /// In which documents.
+    pub documents: Option<Vec<DocumentId>>,
+    /// From how many passages.
+    pub top_k: i32,
+    /// The least confidence.
+    pub min_score: Option<f64>,
+    /// Which engine.
+    pub engine: Option<Wanted>,
+}
+
+impl Ask {
+    /// Checks what a caller wrote; `engines` says which providers there are.
+    ///
+    /// # Errors
+    /// A fault at the field; `PROVIDER_NOT_CONFIGURED`.
+    pub fn parse(asked: Asked<'_>, engines: &Engines) -> Result<Self> {
+        let refuse = |code, field: &str, message: &str| Error::fault(Fault::at(code, field, message));
+        let question = input::paragraph("question", Some(asked.question), QUESTION_CHARACTERS)?
+            .ok_or_else(|| refuse(FaultCode::Required, "question", "`question` must not be empty."))?;
+        let top_k = usize::try_from(asked.top_k).ok().filter(|top_k| (1..=20).contains(top_k));
+        let top_k =
+            top_k.ok_or_else(|| refuse(FaultCode::OutOfRange, "topK", "`topK` is a number from 1 to 20."))?;
+        if asked.min_score.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
+            return Err(refuse(FaultCode::OutOfRange, "minScore", "`minScore` is a number from 0 to 1."));
+        }
+        if let Some(documents) = &asked.documents {
+            input::list("documentIds", documents)?;
+            if documents.is_empty() {
+                let message =
+                    "`documentIds` is empty. Name documents, or leave it out to look in all of them.";
+                return Err(refuse(FaultCode::Required, "documentIds", message));
+            }
+        }
+        let engine = asked.engine.map(|wanted| check_engine(wanted, engines)).transpose()?.flatten();
+        Ok(Self {
+            question,
+            project: asked.project,
+            documents: asked.documents,
+            top_k,
+            min_score: asked.min_score,
+            engine,
+        })
+    }
+}
+
+/// The engine that is wanted, when it is not the built-in one.
+fn check_engine(wanted: Wanted, engines: &Engines) -> Result<Option<Wanted>> {
+    if wanted.provider == "builtin" {
+        return Ok(None);
+    }
+    let model = input::line("engine.model", &wanted.model, 200)?;
+    let provider = input::line("engine.provider", &wanted.provider, 40)?;
+    engines.text(&provider).map_err(|missing| {
+        Error::fault(
+            Fault::at(FaultCode::ProviderNotConfigured, "engine.provider", missing.to_string())
+                .with(Detail::Provider { provider: provider.clone(), provider_code: None, retryable: false }),
+        )
+    })?;
+    Ok(Some(Wanted { provider, model, fallback: wanted.fallback }))
+}
+
+/// Asks: the answer is a job's. Gives the job, and whether it is a new one.
+///
+/// # Errors
+/// `NOT_FOUND` for the project or a document; `IDEMPOTENCY_KEY_REUSED`.
+pub async fn ask(tx: &mut WriteTx<'_>, ask: &Ask, key: Option<&idempotency::Key>) -> Result<(JobId, bool)> {
+    let id = JobId::generate();
+    if let Some(earlier) = idempotency::claim(tx, key, id.uuid()).await? {
+        return Ok((earlier.into(), false));
+    }
+    let missing = |field: &str, what: &str| {
+        let message = format!("There is no such {what}, or it is not visible to you.");
+        Error::fault(Fault::at(FaultCode::NotFound, field, message))
+    };
+    if let Some(project) = ask.project
+        && crate::projects::find(tx, project).await?.is_none()
+    {
+        return Err(missing("projectId", "project"));
+    }
+    if let Some(documents) = &ask.documents {
+        let found = knowledge::find_many(tx, documents).await?;
+        let seen = |id: &DocumentId| {
+            found.iter().any(|row| {
+                row.id == *id
+                    && (ask.project.is_none() || row.project.is_none() || row.project == ask.project)
+            })
+        };
+        if !documents.iter().all(seen) {
+            return Err(missing("documentIds", "document"));
+        }
+    }
+    let input = serde_json::to_value(ask).map_err(Error::internal)?;
+    jobs::enqueue(tx, &NewJob { id, kind: KIND, agent: Some(AgentKind::Qa), project: ask.project, input })
+        .await?;
+    Ok((id, true))
+}
+
+/// A stretch of a document that an answer rests on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Citation {
+    /// The document; none when it is no longer there.
+    pub document: Option<DocumentId>,
+    /// The version that is quoted.
+    pub version: i32,
+    /// The headings above it.
+    pub heading: Option<String>,
+    /// The words, letter for letter.
+    pub quote: String,
+    /// Where they begin in the version's text, in Unicode scalar values.
+    pub start: i32,
+    /// Where they end.
+    pub end: i32,
+    /// How well they answer, from 0 to 1.
+    pub score: f32,
+}
+
+/// A saved answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// What all outputs have.
+    pub output: Output,
+    /// What was asked.
+    pub question: String,
+    /// The answer; none when the documents do not hold one.
+    pub answer: Option<String>,
+    /// How sure it is, from 0 to 1; none when a provider's model answered, which does not say.
+    pub confidence: Option<f32>,
+    /// What it rests on.
+    pub citations: Vec<Citation>,
+    /// What came closest when there is none.
+    pub near_misses: Vec<Citation>,
+}
+
+/// The answers of outputs, in their order.
+///
+/// # Errors
+/// What the database says.
+pub async fn find_many(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Result<Vec<Answer>> {
+    store::find_many(tx, outputs).await
+}
+
+/// An answer before it is saved.
+#[derive(Debug, Default)]
+struct Draft {
+    answer: Option<String>,
+    confidence: Option<f32>,
+    citations: Vec<Citation>,
+    near_misses: Vec<Citation>,
+}
+
+/// What answers questions.
+pub struct AnswerQuestion {
+    engines: Arc<Engines>,
+}
+
+impl AnswerQuestion {
+    /// With these providers beside the built-in engine.
+    pub const fn new(engines: Arc<Engines>) -> Self {
+        Self { engines }
+    }
+}
+
+impl Work for AnswerQuestion {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn run<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<(), Failure>> {
+        self.answer(run).boxed()
+    }
+}
+
+impl AnswerQuestion {
+    async fn answer(&self, run: &Run) -> Result<(), Failure> {
+        let (ask, found) = {
+            let mut tx = run.read(Action::QaAsk).await?;
+            let ask: Ask = jobs::input(&mut tx, run.job()).await?;
+            // Asking is reading: whoever may not read content is not told it by an agent either.
+            let may_read = |permission| run.scope().may_see(ask.project, permission);
+            if !may_read(Permission::ContentRead) {
+                let message =
+                    "Answers come from documents, and you may not read them: that needs CONTENT_READ.";
+                return Err(Failure::Fail(Fault::new(FaultCode::Conflict, message)));
+            }
+            let place = Place { project: ask.project, documents: ask.documents.clone() };
+            let question = Question::read(&ask.question);
+            let found = search::search(&mut tx, run.organization(), question, &place).await?;
+            (ask, Arc::new(found))
+        };
+        run.release().await;
+        run.progress(0.5, &format!("Found {} passages.", found.passages.len())).await?;
+
+        let top_k = ask.top_k;
+        let (draft, engine) = match &ask.engine {
+            None => (builtin(Arc::clone(&found), top_k).await?, Engine::builtin()),
+            Some(wanted) => match self.ask_model(run, &ask, wanted, &found).await {
+                Ok(answered) => answered,
+                Err(failure) if wanted.fallback => {
+                    let fault = failure.fault();
+                    let message = format!("{} The built-in engine answers instead.", fault.message);
+                    run.note(None, "fallback", Some(&message), None).await?;
+                    (builtin(Arc::clone(&found), top_k).await?, Engine::builtin())
+                }
+                Err(failure) => return Err(failure),
+            },
+        };
+        let draft = enough(draft, ask.min_score);
+        save(run, &ask, &draft, engine).await?;
+        Ok(())
+    }
+
+    async fn ask_model(
+        &self,
+        run: &Run,
+        ask: &Ask,
+        wanted: &Wanted,
+        found: &Arc<Found>,
+    ) -> Result<(Draft, Engine), Failure> {
+        let closest = builtin(Arc::clone(found), ask.top_k).await?;
+        if found.passages.is_empty() {
+            // Nothing to ask a model about.
+            return Ok((closest, Engine::builtin()));
+        }
+        let engine = self.engines.text(&wanted.provider).map_err(|missing| {
+            Failure::Fail(Fault::new(FaultCode::ProviderNotConfigured, missing.to_string()))
+        })?;
+        let passages = best(Arc::clone(found), ask.top_k).await?;
+        let reply = model::ask(run, &*engine, wanted, &ask.question, &passages).await?;
+        let usage = reply.usage;
+        let engine = Engine {
+            provider: wanted.provider.clone(),
+            model: Some(reply.model.clone()),
+            prompt_tokens: usage.map(|usage| i32::try_from(usage.prompt_tokens).unwrap_or(i32::MAX)),
+            completion_tokens: usage.map(|usage| i32::try_from(usage.completion_tokens).unwrap_or(i32::MAX)),
+            cost_micro_usd: usage
+                .and_then(|usage| engine::prices::cost(engine.provider(), &reply.model, usage))
+                .map(|cost| i64::try_from(cost).unwrap_or(i64::MAX)),
+        };
+        let found = Arc::clone(found);
+        let read = move || model::read(&reply.text, &passages, &found.statistics);
+        let read = tokio::task::spawn_blocking(read).await.map_err(Error::internal)?;
+        let draft = match read {
+            Some((answer, citations)) => {
+                Draft { answer: Some(answer), confidence: None, citations, near_misses: Vec::new() }
+            }
+            None => {
+                let near = if closest.citations.is_empty() { closest.near_misses } else { closest.citations };
+                Draft { near_misses: near, ..Draft::default() }
+            }
+        };
+        Ok((draft, engine))
+    }
+}
+
+/// The best passages, best first.
+async fn best(found: Arc<Found>, top_k: usize) -> Result<Vec<Passage>> {
+    let rank = move || {
+        let candidates: Vec<_> = found.passages.iter().map(|passage| passage.candidate.clone()).collect();
+        let ranked = retrieval::rank(&found.plan, &candidates, &found.statistics);
+        let of = |id: u128| found.passages.iter().find(|passage| passage.candidate.id == id).cloned();
+        ranked.iter().take(top_k).filter_map(|ranked| of(ranked.candidate.id)).collect()
+    };
+    tokio::task::spawn_blocking(rank).await.map_err(Error::internal)
+}
+
+/// The built-in engine's answer. It computes, so it does so where no other request waits for it.
+async fn builtin(found: Arc<Found>, top_k: usize) -> Result<Draft> {
+    let compute = move || {
+        let candidates: Vec<_> = found.passages.iter().map(|passage| passage.candidate.clone()).collect();
+        let mut ranked = retrieval::rank(&found.plan, &candidates, &found.statistics);
+        ranked.truncate(top_k);
+        let answer = retrieval::answer(&found.plan, &found.question, &ranked, &retrieval::Options::default());
+        let cite = |list: Vec<retrieval::Citation>| -> Vec<Citation> {
+            list.into_iter().filter_map(|citation| place(&found.passages, citation)).collect()
+        };
+        Draft {
+            answer: answer.text,
+            confidence: Some(small(answer.confidence.value)),
+            citations: cite(answer.citations),
+            near_misses: cite(answer.near_misses),
+        }
+    };
+    tokio::task::spawn_blocking(compute).await.map_err(Error::internal)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a share between 0 and 1 needs no more digits")]
+fn small(share: f64) -> f32 {
+    share.clamp(0.0, 1.0) as f32
+}
+
+/// A quotation of the engine's with its document and version.
+fn place(passages: &[Passage], citation: retrieval::Citation) -> Option<Citation> {
+    let passage = passages.iter().find(|passage| passage.candidate.id == citation.chunk)?;
+    Some(Citation {
+        document: Some(passage.document),
+        version: passage.version,
+        heading: citation.heading,
+        quote: citation.quote,
+        start: i32::try_from(citation.start).ok()?,
+        end: i32::try_from(citation.end).ok()?,
+        score: small(citation.score),
+    })
+}
+
+/// An answer that is less sure than the caller wants is none; what it rested on came closest.
+fn enough(draft: Draft, least: Option<f64>) -> Draft {
+    let too_weak = draft.confidence.zip(least).is_some_and(|(sure, least)| f64::from(sure) < least);
+    if !too_weak || draft.answer.is_none() {
+        return draft;
+    }
+    Draft { answer: None, near_misses: draft.citations, citations: Vec::new(), ..draft }
+}
+
+/// Saves the answer and ends the job, in one transaction, once every quotation was found where it is said to be.
+async fn save(run: &Run, ask: &Ask, draft: &Draft, engine: Engine) -> Result<()> {
+    let mut tx = run.write(ask.project, Action::QaAnswer).await?;
+    // A document that was deleted or changed while the answer was made is no longer what it rests on.
+    let all: Vec<_> = draft.citations.iter().chain(&draft.near_misses).collect();
+    let places: Vec<(DocumentId, i32, i32, String)> = all
+        .iter()
+        .filter_map(|citation| {
+            Some((citation.document?, citation.version, citation.start, citation.quote.clone()))
+        })
+        .collect();
+    if !knowledge::quotes_hold(&mut tx, &places).await? {
+        drop(tx);
+        return Err(Error::unavailable(anyhow::anyhow!("a document changed while it was read")));
+    }
+    let id = AnswerId::generate();
+    super::store::insert(&mut tx, id.uuid(), AgentKind::Qa, run.job(), ask.project).await?;
+    store::insert(&mut tx, id, ask, draft).await?;
+    let changes = Changes::made(&json!({
+        "answered": draft.answer.is_some(), "citations": draft.citations.len(), "engine": engine.provider,
+        "model": engine.model,
+    }));
+    let finished = Finished { result: Some(("QaAnswer", id.uuid())), engine: Some(engine) };
+    run.succeed(tx, &finished, Record::with(Target::answer(id).within(ask.project), changes)).await
+}
+
+/// The one place that reads ids of answers out of those of outputs.
+pub(crate) fn answer_id(output: Uuid) -> AnswerId {
+    output.into()
+}

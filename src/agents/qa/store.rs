@@ -1,0 +1,105 @@
+//! The SQL of answers and their citations.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::{Answer, Ask, Citation, Draft};
+use crate::agents::Output;
+use crate::db::{ReadTx, WriteTx};
+use crate::error::Result;
+use crate::id::{AnswerId, DocumentId, ProjectId};
+
+pub(super) async fn insert(tx: &mut WriteTx<'_>, id: AnswerId, ask: &Ask, draft: &Draft) -> Result<()> {
+    let organization = tx.organization().uuid();
+    let project = ask.project.map(ProjectId::uuid);
+    sqlx::query!(
+        "insert into qa_answers (organization_id, id, project_id, question, answer, confidence)
+         values ($1, $2, $3, $4, $5, $6)",
+        organization,
+        id.uuid(),
+        project,
+        ask.question,
+        draft.answer,
+        draft.confidence
+    )
+    .execute(tx.conn())
+    .await?;
+    let near = draft.near_misses.iter().map(|citation| (true, citation));
+    let all: Vec<_> = draft.citations.iter().map(|citation| (false, citation)).chain(near).collect();
+    let ordinals: Vec<i16> = (0..).take(all.len()).collect();
+    let near: Vec<bool> = all.iter().map(|(near, _)| *near).collect();
+    let documents: Vec<Option<Uuid>> =
+        all.iter().map(|(_, citation)| citation.document.map(DocumentId::uuid)).collect();
+    let versions: Vec<i32> = all.iter().map(|(_, citation)| citation.version).collect();
+    let headings: Vec<Option<String>> = all.iter().map(|(_, citation)| citation.heading.clone()).collect();
+    let quotes: Vec<String> = all.iter().map(|(_, citation)| citation.quote.clone()).collect();
+    let starts: Vec<i32> = all.iter().map(|(_, citation)| citation.start).collect();
+    let ends: Vec<i32> = all.iter().map(|(_, citation)| citation.end).collect();
+    let scores: Vec<f32> = all.iter().map(|(_, citation)| citation.score).collect();
+    sqlx::query!(
+        "insert into qa_citations (organization_id, answer_id, project_id, ordinal, near_miss, document_id,
+            document_version, heading, quote, start_offset, end_offset, score)
+         select $1, $2, $3, c.* from unnest($4::smallint[], $5::boolean[], $6::uuid[], $7::int[], $8::text[], $9::text[],
+            $10::int[], $11::int[], $12::real[]) as c",
+        organization,
+        id.uuid(),
+        project,
+        &ordinals,
+        &near,
+        &documents as &[Option<Uuid>],
+        &versions,
+        &headings as &[Option<String>],
+        &quotes,
+        &starts,
+        &ends,
+        &scores
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn find_many(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Result<Vec<Answer>> {
+    let ids: Vec<Uuid> = outputs.iter().map(|output| output.id).collect();
+    let rows = sqlx::query!(
+        "select id, question, answer, confidence from qa_answers
+         where organization_id = (select app.current_organization()) and id = any($1)",
+        &ids
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let cited = sqlx::query!(
+        "select answer_id, near_miss, document_id, document_version, heading, quote, start_offset, end_offset, score
+         from qa_citations where organization_id = (select app.current_organization()) and answer_id = any($1)
+         order by answer_id, ordinal",
+        &ids
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut citations: HashMap<(Uuid, bool), Vec<Citation>> = HashMap::new();
+    for row in cited {
+        citations.entry((row.answer_id, row.near_miss)).or_default().push(Citation {
+            document: row.document_id.map(Into::into),
+            version: row.document_version,
+            heading: row.heading,
+            quote: row.quote,
+            start: row.start_offset,
+            end: row.end_offset,
+            score: row.score,
+        });
+    }
+    let mut details: HashMap<Uuid, _> = rows.into_iter().map(|row| (row.id, row)).collect();
+    let answer = |output: Output| {
+        let row = details.remove(&output.id)?;
+        Some(Answer {
+            question: row.question,
+            answer: row.answer,
+            confidence: row.confidence,
+            citations: citations.remove(&(output.id, false)).unwrap_or_default(),
+            near_misses: citations.remove(&(output.id, true)).unwrap_or_default(),
+            output,
+        })
+    };
+    Ok(outputs.into_iter().filter_map(answer).collect())
+}

@@ -1,0 +1,214 @@
+//! One attempt at a job: what the worker's code holds while it works.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::Engine;
+use super::store::{self, Claimed};
+use crate::access::{Action, Scope};
+use crate::db::{Entry, Facts, Lease, ReadTx, Record, WriteTx};
+use crate::error::{Detail, Error, Fault, FaultCode, Result};
+use crate::events::Topic;
+use crate::id::{JobId, OrganizationId, ProjectId};
+use crate::identity::Identity;
+
+/// What a job leaves behind when it succeeds.
+#[derive(Debug, Default)]
+pub struct Finished {
+    /// The GraphQL type and the id of its result, when it has one.
+    pub result: Option<(&'static str, Uuid)>,
+    /// Which engine did it, when one was needed.
+    pub engine: Option<Engine>,
+}
+
+/// Why an attempt came to nothing.
+#[derive(Debug)]
+pub enum Failure {
+    /// Trying again will not help: the job fails with this.
+    Fail(Fault),
+    /// Trying again may help, after this long or after the usual back-off; when the attempts are used up, the job fails
+    /// with this.
+    Retry(Fault, Option<Duration>),
+}
+
+impl Failure {
+    /// What went wrong, for people and programs.
+    pub const fn fault(&self) -> &Fault {
+        match self {
+            Self::Fail(fault) | Self::Retry(fault, _) => fault,
+        }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        match &fault.detail {
+            Detail::Provider { retryable: true, .. } => Self::Retry(fault, None),
+            _ => Self::Fail(fault),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Invalid(mut faults) if !faults.is_empty() => faults.swap_remove(0).into(),
+            Error::Unavailable(_) | Error::Timeout | Error::Internal(_) => {
+                Self::Retry(Fault::new(FaultCode::Conflict, error.message()), None)
+            }
+            Error::NotFound => Self::Fail(Fault::new(FaultCode::NotFound, error.message())),
+            // Whoever started it may no longer do it.
+            other => Self::Fail(Fault::new(FaultCode::Conflict, other.message())),
+        }
+    }
+}
+
+/// One attempt at a job, in its creator's name. It holds no connection while it thinks: a transaction is opened, used
+/// and let go.
+pub struct Run {
+    identity: Arc<Identity>,
+    claimed: Claimed,
+    lease: Lease,
+    scope: Mutex<Arc<Scope>>,
+    cancelled: CancellationToken,
+}
+
+impl Run {
+    /// Reads the creator's rights again, and begins.
+    pub(super) async fn begin(
+        identity: Arc<Identity>,
+        claimed: Claimed,
+        cancelled: CancellationToken,
+    ) -> Result<Self> {
+        let facts = Facts { request_id: claimed.request_id.clone(), ..Facts::default() };
+        let lease = identity.lease(facts);
+        let scope = identity.scope_of_job(&lease, claimed.organization, claimed.id, claimed.attempt).await?;
+        Ok(Self { identity, claimed, lease, scope: Mutex::new(scope), cancelled })
+    }
+
+    /// Whose job it is.
+    pub const fn organization(&self) -> OrganizationId {
+        self.claimed.organization
+    }
+
+    /// The job.
+    pub const fn job(&self) -> JobId {
+        self.claimed.id
+    }
+
+    /// Which attempt this is, from 1.
+    pub const fn attempt(&self) -> i32 {
+        self.claimed.attempt
+    }
+
+    /// Completes when somebody has cancelled the job, or it is no longer this worker's. What the work awaits is dropped
+    /// then anyway; this is for what does not await.
+    pub const fn cancelled(&self) -> &CancellationToken {
+        &self.cancelled
+    }
+
+    /// What the creator may do.
+    pub fn scope(&self) -> Arc<Scope> {
+        Arc::clone(&self.scope.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn renew(&self) -> Result<Arc<Scope>> {
+        let Claimed { organization, id, attempt, .. } = &self.claimed;
+        let scope = self.identity.scope_of_job(&self.lease, *organization, *id, *attempt).await?;
+        *self.scope.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&scope);
+        Ok(scope)
+    }
+
+    /// Opens or joins a transaction that looks.
+    ///
+    /// # Errors
+    /// `Forbidden` when the creator may no longer look, or what the database says.
+    pub async fn read(&self, action: Action) -> Result<ReadTx<'_>> {
+        match self.lease.read(&self.scope(), action).await {
+            Err(Entry::Stale) => {
+                let scope = self.renew().await?;
+                Ok(self.lease.read(&scope, action).await?)
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Opens a transaction that changes the organization, or one project of it.
+    ///
+    /// # Errors
+    /// `Forbidden` when the creator may no longer do it, or what the database says.
+    pub async fn write(&self, project: Option<ProjectId>, action: Action) -> Result<WriteTx<'_>> {
+        match self.open(&self.scope(), project, action).await {
+            Err(Entry::Stale) => {
+                let scope = self.renew().await?;
+                Ok(self.open(&scope, project, action).await?)
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    async fn open(
+        &self,
+        scope: &Arc<Scope>,
+        project: Option<ProjectId>,
+        action: Action,
+    ) -> Result<WriteTx<'_>, Entry> {
+        match project {
+            None => self.lease.write(scope, action).await,
+            Some(project) => self.lease.write_in(scope, project, action).await,
+        }
+    }
+
+    /// Gives the connection back, for work that now waits for something else.
+    pub async fn release(&self) {
+        self.lease.release().await;
+    }
+
+    /// Notes how far the work is (0 to 1) and what it does now. Open transactions are ended.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the job is no longer this worker's.
+    pub async fn progress(&self, progress: f32, message: &str) -> Result<()> {
+        self.note(Some(progress), "progress", Some(message), None).await
+    }
+
+    /// Notes something for whoever watches. Open transactions are ended.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the job is no longer this worker's.
+    pub async fn note(
+        &self,
+        progress: Option<f32>,
+        kind: &str,
+        message: Option<&str>,
+        data: Option<&Value>,
+    ) -> Result<()> {
+        let kept = {
+            let mut tx = self.lease.anonymous().await?;
+            store::advance(&mut tx, &self.claimed, progress, kind, message, data).await?
+        };
+        self.lease.release().await;
+        if !kept {
+            return Err(Error::NotFound);
+        }
+        self.lease.events().publish(Topic::Job(self.organization(), self.job()));
+        Ok(())
+    }
+
+    /// Ends the job with its result, in the transaction that saves it: both are kept, or neither.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it was cancelled or is no longer this worker's; then nothing is kept.
+    pub async fn succeed(&self, mut tx: WriteTx<'_>, finished: &Finished, record: Record) -> Result<()> {
+        if !store::succeed(&mut tx, self.job(), self.attempt(), finished).await? {
+            return Err(Error::NotFound);
+        }
+        tx.commit(record).await?;
+        self.lease.events().publish(Topic::Job(self.organization(), self.job()));
+        Ok(())
+    }
+}

@@ -1,0 +1,117 @@
+//! Finding the passages that may answer a question.
+
+use uuid::Uuid;
+
+use super::store;
+use crate::db::ReadTx;
+use crate::error::Result;
+use crate::id::{DocumentId, OrganizationId, ProjectId};
+use crate::retrieval::{Candidate, Language, Plan, Question, Statistics};
+
+/// Passages that are looked at while searching, by their rarest terms. With more, the commonest of the question's terms
+/// only help to weigh what the rarer ones have found.
+const LOOKED_AT: u64 = 4_000;
+/// Passages that are ranked.
+const RANKED: i32 = 200;
+
+/// Where to look.
+#[derive(Debug, Clone, Default)]
+pub struct Place {
+    /// In one project and what is the whole organization's; everywhere that the transaction sees when none.
+    pub project: Option<ProjectId>,
+    /// In these documents only.
+    pub documents: Option<Vec<DocumentId>>,
+}
+
+/// A passage that may answer, and where it is.
+#[derive(Debug, Clone)]
+pub struct Passage {
+    /// What is ranked.
+    pub candidate: Candidate,
+    /// Its document.
+    pub document: DocumentId,
+    /// The version that it is of.
+    pub version: i32,
+}
+
+/// What a search has found.
+#[derive(Debug)]
+pub struct Found {
+    /// The question, with spellings corrected by what the organization's documents say.
+    pub question: Question,
+    /// Its terms, weighed.
+    pub plan: Plan,
+    /// How often they occur.
+    pub statistics: Statistics,
+    /// Passages that may answer.
+    pub passages: Vec<Passage>,
+}
+
+/// Searches as far as the transaction sees.
+///
+/// # Errors
+/// What the database says.
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+#[expect(clippy::cast_possible_truncation, reason = "a weight needs no more digits")]
+pub async fn search(
+    tx: &mut ReadTx<'_>,
+    organization: OrganizationId,
+    mut question: Question,
+    place: &Place,
+) -> Result<Found> {
+    let (chunks, words) = store::totals(tx, place.project).await?;
+    let mut statistics = Statistics {
+        chunks: chunks.unsigned_abs(),
+        average_words: words as f64 / chunks.max(1) as f64,
+        counts: counts(store::counts(tx, place.project, &question.lookups()).await?).collect(),
+    };
+    let mut neighbours = Vec::new();
+    for near in question.unknown(&statistics) {
+        let number = |value: usize| i32::try_from(value).unwrap_or(i32::MAX);
+        let lengths = number(near.shortest)..=number(near.longest);
+        let limit = i64::from(number(near.limit));
+        neighbours.extend(counts(store::neighbours(tx, place.project, &near.prefix, lengths, limit).await?));
+    }
+    question.correct(&neighbours, &mut statistics);
+    let plan = question.plan(&statistics);
+
+    let mut looked_at = 0;
+    let mut rare: Vec<String> = Vec::new();
+    for term in &plan.terms {
+        let count = statistics.count(&term.term);
+        if !rare.is_empty() && looked_at + count > LOOKED_AT {
+            break;
+        }
+        looked_at += count;
+        rare.push(term.term.clone());
+    }
+    let terms: Vec<(String, f32)> =
+        plan.terms.iter().map(|term| (term.term.clone(), term.weight as f32)).collect();
+    let documents: Option<Vec<Uuid>> =
+        place.documents.as_ref().map(|list| list.iter().map(|document| document.uuid()).collect());
+    let ids =
+        store::search(tx, organization, place.project, documents.as_deref(), &rare, &terms, RANKED).await?;
+    let passages = store::chunks(tx, &ids).await?.into_iter().map(passage).collect();
+    Ok(Found { question, plan, statistics, passages })
+}
+
+fn counts(rows: Vec<(String, i64)>) -> impl Iterator<Item = (String, u64)> {
+    rows.into_iter().map(|(term, count)| (term, count.unsigned_abs()))
+}
+
+fn passage(row: store::Chunk) -> Passage {
+    let language = Language::ALL.into_iter().find(|known| known.as_str() == row.language);
+    Passage {
+        candidate: Candidate {
+            id: row.id.as_u128(),
+            document: row.document_id.as_u128(),
+            title: row.title,
+            heading: row.heading,
+            text: row.text,
+            start: usize::try_from(row.start_offset).unwrap_or(0),
+            language: language.unwrap_or(Language::English),
+        },
+        document: row.document_id.into(),
+        version: row.version,
+    }
+}
