@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -20,8 +19,10 @@ use crate::db::{Db, Hot, PoolSettings, migrate};
 use crate::events::redis::Redis;
 use crate::graphql::document::Limits;
 use crate::graphql::execute::{Disclosure, Executor};
+use crate::http::graphql::LiveSettings;
 use crate::http::limiter::{Limiter, LimiterSettings};
-use crate::http::{self, Endpoint, Surface, gate::Entrance};
+use crate::http::live::Live;
+use crate::http::{self, Drain, Endpoint, Surface, gate::Entrance};
 use crate::identity::credentials::{HashSettings, Hasher};
 use crate::identity::master::MasterKeys;
 use crate::identity::throttle::ThrottleSettings;
@@ -176,9 +177,12 @@ pub struct Tuning {
     pub limits: Limits,
     /// How the pool behaves.
     pub pool: PoolSettings,
+    /// What holds for sockets and event streams.
+    pub live: LiveSettings,
 }
 
-/// Everything that serves, before it listens.
+/// Everything that serves, before it listens. Clones share everything.
+#[derive(Clone)]
 pub struct App {
     /// The database.
     pub db: Db,
@@ -186,7 +190,8 @@ pub struct App {
     pub identity: Arc<Identity>,
     /// The addresses.
     pub router: axum::Router,
-    draining: Arc<AtomicBool>,
+    drain: Drain,
+    live: Arc<Live>,
     redis: Option<Redis>,
 }
 
@@ -245,18 +250,22 @@ impl App {
             Disclosure { introspection: config.introspection, suggestions: config.introspection };
         let executor = Arc::new(Executor::new(graphql::schema, tuning.limits.clone(), disclosure)?);
         let limiter = Arc::new(Limiter::new(tuning.limiter));
+        let drain = Drain::default();
+        let own_origin = config.public_url.origin().ascii_serialization();
         let settings = http::graphql::Settings {
             batch: config.batching.then_some(10),
             proxies: config.trusted_proxies.iter().copied().collect(),
+            origins: config.cors_origins.iter().cloned().chain([own_origin]).collect(),
+            live: tuning.live,
+            drain: drain.clone(),
             ..http::graphql::Settings::default()
         };
-        let entrance = Entrance::new(db.clone(), Arc::clone(&identity), limiter);
+        let live = Arc::<Live>::default();
+        let entrance = Entrance::new(db.clone(), Arc::clone(&identity), limiter, Arc::clone(&live));
         let endpoint = Endpoint::new(entrance, executor, settings);
         let surface = Surface { playground: config.playground, cors_origins: config.cors_origins.clone() };
-        let draining = Arc::new(AtomicBool::new(false));
-        let router =
-            http::router(endpoint, db.clone(), Arc::clone(&identity), &surface, Arc::clone(&draining));
-        Ok(Self { db, identity, router, draining, redis })
+        let router = http::router(endpoint, db.clone(), Arc::clone(&identity), &surface, drain.clone());
+        Ok(Self { db, identity, router, drain, live, redis })
     }
 
     /// Listens, and serves in the background until stopped.
@@ -271,11 +280,24 @@ impl App {
         })?;
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
+        let (live, looked_at, until) = (self.live, Arc::clone(&self.identity), stop.clone());
+        let watching = tokio::spawn(async move {
+            until.run_until_cancelled(live.watch_over(&looked_at)).await;
+        });
         let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.identity), stop.clone()));
         let carrying = tokio::spawn(carry_events(self.db.clone(), self.redis, stop.clone()));
         let until = stop.clone().cancelled_owned();
-        let serving = tokio::spawn(http::serve(listener, self.router, self.draining, until));
-        Ok(Running { address, db: self.db, identity: self.identity, stop, serving, housekeeping, carrying })
+        let serving = tokio::spawn(http::serve(listener, self.router, self.drain, until));
+        Ok(Running {
+            address,
+            db: self.db,
+            identity: self.identity,
+            stop,
+            serving,
+            housekeeping,
+            carrying,
+            watching,
+        })
     }
 }
 
@@ -314,6 +336,7 @@ pub struct Running {
     serving: JoinHandle<std::io::Result<()>>,
     housekeeping: JoinHandle<()>,
     carrying: JoinHandle<()>,
+    watching: JoinHandle<()>,
 }
 
 impl Running {
@@ -326,6 +349,7 @@ impl Running {
         let served = self.serving.await;
         self.housekeeping.await?;
         self.carrying.await?;
+        self.watching.await?;
         if let Err(error) = self.identity.flush_used().await {
             tracing::warn!("the last uses were not written: {error}");
         }

@@ -21,6 +21,7 @@ mod flows;
 mod identity;
 mod invitations;
 mod limits;
+mod live;
 mod mail;
 mod organizations;
 mod permissions;
