@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -22,8 +21,10 @@ use crate::engine::{self, Engines};
 use crate::events::redis::Redis;
 use crate::graphql::document::Limits;
 use crate::graphql::execute::{Disclosure, Executor};
+use crate::http::graphql::LiveSettings;
 use crate::http::limiter::{Limiter, LimiterSettings};
-use crate::http::{self, Endpoint, Surface, gate::Entrance};
+use crate::http::live::Live;
+use crate::http::{self, Drain, Endpoint, Surface, gate::Entrance};
 use crate::identity::credentials::{HashSettings, Hasher};
 use crate::identity::master::MasterKeys;
 use crate::identity::throttle::ThrottleSettings;
@@ -191,9 +192,12 @@ pub struct Tuning {
     pub pool: PoolSettings,
     /// How jobs are worked on; how many at a time is a setting.
     pub worker: WorkerSettings,
+    /// What holds for sockets and event streams.
+    pub live: LiveSettings,
 }
 
-/// Everything that serves, before it listens.
+/// Everything that serves, before it listens. Clones share everything.
+#[derive(Clone)]
 pub struct App {
     /// The database.
     pub db: Db,
@@ -201,7 +205,8 @@ pub struct App {
     pub identity: Arc<Identity>,
     /// The addresses.
     pub router: axum::Router,
-    draining: Arc<AtomicBool>,
+    drain: Drain,
+    live: Arc<Live>,
     redis: Option<Redis>,
     engines: Arc<Engines>,
     serve: PgConnectOptions,
@@ -268,19 +273,23 @@ impl App {
             disclosure,
         )?);
         let limiter = Arc::new(Limiter::new(tuning.limiter));
+        let drain = Drain::default();
+        let own_origin = config.public_url.origin().ascii_serialization();
         let settings = http::graphql::Settings {
             batch: config.batching.then_some(10),
             proxies: config.trusted_proxies.iter().copied().collect(),
+            origins: config.cors_origins.iter().cloned().chain([own_origin]).collect(),
+            live: tuning.live,
+            drain: drain.clone(),
             ..http::graphql::Settings::default()
         };
-        let entrance = Entrance::new(db.clone(), Arc::clone(&identity), limiter);
+        let live = Arc::<Live>::default();
+        let entrance = Entrance::new(db.clone(), Arc::clone(&identity), limiter, Arc::clone(&live));
         let endpoint = Endpoint::new(entrance, executor, settings);
         let surface = Surface { playground: config.playground, cors_origins: config.cors_origins.clone() };
-        let draining = Arc::new(AtomicBool::new(false));
-        let router =
-            http::router(endpoint, db.clone(), Arc::clone(&identity), &surface, Arc::clone(&draining));
+        let router = http::router(endpoint, db.clone(), Arc::clone(&identity), &surface, drain.clone());
         let worker = WorkerSettings { slots: config.worker_slots, ..tuning.worker };
-        Ok(Self { db, identity, router, draining, redis, engines, serve, worker })
+        Ok(Self { db, identity, router, drain, live, redis, engines, serve, worker })
     }
 
     /// Starts working on jobs in this process; none when it has no slots for them.
@@ -324,11 +333,15 @@ impl App {
         })?;
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
-        let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.identity), stop.clone()));
         let workers = self.work();
+        let (live, looked_at, until) = (self.live, Arc::clone(&self.identity), stop.clone());
+        let watching = tokio::spawn(async move {
+            until.run_until_cancelled(live.watch_over(&looked_at)).await;
+        });
+        let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.identity), stop.clone()));
         let carrying = tokio::spawn(carry_events(self.db.clone(), self.redis, stop.clone()));
         let until = stop.clone().cancelled_owned();
-        let serving = tokio::spawn(http::serve(listener, self.router, self.draining, until));
+        let serving = tokio::spawn(http::serve(listener, self.router, self.drain, until));
         Ok(Running {
             address,
             db: self.db,
@@ -338,6 +351,7 @@ impl App {
             housekeeping,
             carrying,
             workers,
+            watching,
         })
     }
 }
@@ -378,6 +392,7 @@ pub struct Running {
     housekeeping: JoinHandle<()>,
     carrying: JoinHandle<()>,
     workers: Option<Workers>,
+    watching: JoinHandle<()>,
 }
 
 impl Running {
@@ -396,6 +411,7 @@ impl Running {
         let (served, ()) = tokio::join!(self.serving, working);
         self.housekeeping.await?;
         self.carrying.await?;
+        self.watching.await?;
         if let Err(error) = self.identity.flush_used().await {
             tracing::warn!("the last uses were not written: {error}");
         }

@@ -22,6 +22,7 @@ mod flows;
 mod identity;
 mod invitations;
 mod limits;
+mod live;
 mod mail;
 mod organizations;
 mod permissions;

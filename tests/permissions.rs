@@ -201,6 +201,24 @@ async fn every_mutation_answers_each_role_as_the_snapshot_says() {
     insta::assert_snapshot!(lines);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn every_subscription_answers_each_role_as_the_snapshot_says() {
+    let sdl = Sdl::of_the_server();
+    let places = sdl.places("ID");
+    let grid = Grid::new().await;
+    let mut lines = String::new();
+    for field in sdl.fields("Subscription") {
+        let name = &field.name.node;
+        let start = format!("Subscription.{name}(");
+        let place = places.iter().find(|place| place.starts_with(&start));
+        let place = place.unwrap_or_else(|| panic!("`{name}` takes no id: say here how it is called"));
+        let case = grid.world.case(place, "owner").await.unwrap();
+        let pointer = case.answer.unwrap();
+        lines.push_str(&grid.field(name, &case.document, &case.variables, pointer).await);
+    }
+    insta::assert_snapshot!(lines);
+}
+
 // ------------------------------------------------------------------------------------------- nobody grants more
 
 #[tokio::test(flavor = "multi_thread")]
@@ -846,10 +864,11 @@ struct Root {
 
 impl<'ast> Visit<'ast> for Roots {
     fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
-        let is_object = item.attrs.iter().any(|attribute| attribute.path().is_ident("Object"));
+        let is = |name| item.attrs.iter().any(|attribute| attribute.path().is_ident(name));
         let syn::Type::Path(path) = &*item.self_ty else { return };
         self.ty = path.path.segments.last().unwrap().ident.to_string();
-        if is_object && (self.ty.ends_with("Query") || self.ty.ends_with("Mutation")) {
+        let roots = is("Object") && (self.ty.ends_with("Query") || self.ty.ends_with("Mutation"));
+        if roots || is("Subscription") {
             syn::visit::visit_item_impl(self, item);
         }
     }
@@ -921,7 +940,7 @@ fn every_root_field_is_guarded_and_says_what_it_requires() {
     let sdl = Sdl::of_the_server();
     assert_eq!(
         roots.len(),
-        sdl.fields("Query").len() + sdl.fields("Mutation").len(),
+        ["Query", "Mutation", "Subscription"].iter().map(|root| sdl.fields(root).len()).sum::<usize>(),
         "every root field is found"
     );
     let permissions: BTreeMap<String, &str> =

@@ -19,6 +19,7 @@ Query.node(id)                                   ok ok ok ok ok null null null n
 Query.nodes(ids)                                 ok ok ok ok ok null null null null null !UNAUTHENTICATED
 Query.organization(id)                           ok ok ok ok ok ok null ok null !BAD_USER_INPUT !UNAUTHENTICATED
 Query.project(id)                                ok ok ok ok ok null null null null null !UNAUTHENTICATED
+Subscription.organizationActivity(organizationId) ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN ok !NOT_FOUND ok !NOT_FOUND !BAD_USER_INPUT !UNAUTHENTICATED
 Organization.auditLog(filter.actorId)            ok ok null null null ok null ok none none !UNAUTHENTICATED
 Organization.auditLog(filter.projectId)          ok ok null null null none null none none none !UNAUTHENTICATED
 Organization.auditLog(filter.targetId)           ok ok null null null none null none none none !UNAUTHENTICATED

@@ -293,6 +293,11 @@ impl Scope {
         if self.may_somewhere(action.permission()) { Ok(()) } else { Err(self.forbidden(action)) }
     }
 
+    /// Refuses what not everything that the caller reaches allows.
+    pub fn require_throughout(&self, action: Action) -> Result<()> {
+        if self.may_throughout(action.permission()) { Ok(()) } else { Err(self.forbidden(action)) }
+    }
+
     /// Refuses a change that the project does not allow.
     pub fn require_in(&self, project: ProjectId, action: Action) -> Result<()> {
         self.require_alive(action)?;

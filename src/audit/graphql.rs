@@ -1,18 +1,24 @@
 //! The audit log, as the schema shows it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use async_graphql::futures_util::Stream;
 use async_graphql::parser::types::Field;
 use async_graphql::resolver_utils::enum_value;
-use async_graphql::{Context, ID, InputObject, Object, ScalarType as _, SimpleObject, Union, Value};
+use async_graphql::{
+    Context, ID, InputObject, Object, ScalarType as _, SimpleObject, Subscription, Union, Value,
+};
 
 use super::{Details, Filter, Outcome};
 use crate::access::{Action, Role, Scope};
 use crate::api_keys::graphql::ApiKey;
 use crate::db::page::PageArgs;
 use crate::error::{Error, Fault, FaultCode, Result};
+use crate::events::Topic;
 use crate::graphql::connection::{Connection, Counter, Node, connect};
-use crate::graphql::context::{ContextExt as _, read_id, visible};
+use crate::graphql::context::{ContextExt as _, Door, Requires, read_id, visible};
+use crate::graphql::live::{News, follow};
 use crate::graphql::loader;
 use crate::graphql::scalars::{DateTime, Json};
 use crate::id::{ApiKeyId, AuditEntryId, OrganizationId, ProjectId, UserId};
@@ -318,6 +324,48 @@ pub async fn node(ctx: &Context<'_>, id: AuditEntryId) -> Result<Option<AuditEnt
     // One entry is always read with its details.
     let Some(project) = row.details.as_ref().map(|details| details.project) else { return Ok(None) };
     Ok(scope.may_see(project, Action::AuditRead.permission()).then(|| AuditEntry::new(row)))
+}
+
+/// Entries that a subscription reads at a time.
+const AT_ONCE: usize = 100;
+
+/// The audit log as it is written.
+#[derive(Default)]
+pub struct AuditSubscription;
+
+#[Subscription]
+impl AuditSubscription {
+    /// The organization's audit entries as they are written, each once and in their order; whoever reaches only some
+    /// projects gets the entries of those. It goes on until it is ended by either side. Requires: `AUDIT_READ`.
+    #[graphql(guard = "Requires::In(Action::AuditRead, &organization_id)")]
+    async fn organization_activity(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The organization.")] organization_id: ID,
+        #[graphql(desc = "Begins after the entry with this sequence, with what is there already; \
+            without it, with the next entry to be written.")]
+        after: Option<i32>,
+    ) -> async_graphql::Result<impl Stream<Item = async_graphql::Result<AuditEntry>> + use<>> {
+        let door = ctx.door();
+        let organization = read_id("organizationId", &organization_id)?;
+        let organization = door.argued("organizationId", organization).await?;
+        if after.is_some_and(|sequence| sequence < 0) {
+            let message = "`after` is the sequence of an entry, or 0 to begin with the first one.";
+            return Err(Error::fault(Fault::of(FaultCode::OutOfRange, "after", message)).into());
+        }
+        let read = move |door: Arc<Door>, from: Option<i64>| async move {
+            let mut tx = door.read_throughout(organization, Action::AuditRead).await?;
+            let Some(from) = from else {
+                let next = Some(super::last(&mut tx).await?);
+                return Ok(News { items: Vec::new(), next, more: false, over: false });
+            };
+            let (entries, more) = super::since(&mut tx, organization, from, AT_ONCE).await?;
+            let next = entries.last().map_or(from, |entry| entry.sequence);
+            let items = entries.into_iter().map(AuditEntry::new).collect();
+            Ok(News { items, next: Some(next), more, over: false })
+        };
+        Ok(follow(door, organization, Topic::Audit(organization), after.map(i64::from), read).await?)
+    }
 }
 
 #[cfg(test)]

@@ -162,6 +162,30 @@ pub async fn count(tx: &mut ReadTx<'_>, filter: &Filter) -> Result<i64> {
     store::count(tx, filter).await
 }
 
+/// What came after a number, oldest first, and whether there is more.
+///
+/// # Errors
+/// What the database says.
+pub async fn since(
+    tx: &mut ReadTx<'_>,
+    organization: OrganizationId,
+    sequence: i64,
+    limit: usize,
+) -> Result<(Vec<AuditEntry>, bool)> {
+    let mut entries = store::since(tx, organization, sequence, limit + 1).await?;
+    let more = entries.len() > limit;
+    entries.truncate(limit);
+    Ok((entries, more))
+}
+
+/// The number of the newest entry that the caller sees; 0 when there is none.
+///
+/// # Errors
+/// What the database says.
+pub async fn last(tx: &mut ReadTx<'_>) -> Result<i64> {
+    store::last(tx).await
+}
+
 /// One entry.
 ///
 /// # Errors

@@ -195,6 +195,36 @@ pub(super) async fn find(
     row.map(|row| row.read(organization)).transpose()
 }
 
+pub(super) async fn since(
+    tx: &mut ReadTx<'_>,
+    organization: OrganizationId,
+    sequence: i64,
+    limit: usize,
+) -> Result<Vec<AuditEntry>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select id, sequence, action, outcome, actor_user_id, actor_key_id, actor_label, actor_role, target_type,
+            target_id, project_id, changes as "changes: Json<Vec<Change>>", ip, user_agent, request_id, hash, occurred_at
+         from audit_entries where organization_id = (select app.current_organization()) and sequence > $1
+         order by sequence limit $2"#,
+        sequence,
+        i64::try_from(limit).unwrap_or(i64::MAX)
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter().map(|row| row.read(organization)).collect()
+}
+
+pub(super) async fn last(tx: &mut ReadTx<'_>) -> Result<i64> {
+    let last = sqlx::query_scalar!(
+        r#"select coalesce(max(sequence), 0) as "last!" from audit_entries
+         where organization_id = (select app.current_organization())"#
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(last)
+}
+
 /// What `app.audit_problems` says of one chain.
 #[derive(Debug, FromRow)]
 pub(super) struct ChainRow {

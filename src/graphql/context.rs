@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use async_graphql::dataloader::DataLoader;
 use async_graphql::{Context, Guard, ID};
@@ -15,12 +15,14 @@ use sqlx::FromRow;
 use sqlx::postgres::PgRow;
 use tokio::sync::Mutex;
 
+use super::live::Pulse;
 use super::loader::Rows;
 use super::node::Budget;
 use crate::access::{Action, Caller, Credential, Permission, Scope};
 use crate::db::page::{PageArgs, Seal};
 use crate::db::{Call, Entry, Lease, PersonTx, ReadTx, Record, Target, WriteTx};
 use crate::error::{Error, Fault, FaultCode, Refusal, Result};
+use crate::events::Events;
 use crate::id::{OrganizationId, ProjectId, SessionId, UserId, WireId};
 use crate::identity::credentials::SecretHash;
 use crate::identity::{Identity, SignedIn};
@@ -99,6 +101,9 @@ pub struct Door {
     newcomer: OnceLock<Caller>,
     lease: Lease,
     scopes: Mutex<Scopes>,
+    pulse: Pulse,
+    /// The organizations that were read at the last look, with the version of the caller's rights there.
+    stood: std::sync::Mutex<Vec<(OrganizationId, i64)>>,
 }
 
 /// What resolvers find in their request's data.
@@ -138,7 +143,15 @@ impl<'a> ContextExt<'a> for Context<'a> {
 impl Door {
     /// The door of one request.
     pub fn new(identity: Arc<Identity>, intent: Intent, lease: Lease) -> Self {
-        Self { identity, intent, newcomer: OnceLock::new(), lease, scopes: Mutex::default() }
+        Self {
+            identity,
+            intent,
+            newcomer: OnceLock::new(),
+            lease,
+            scopes: Mutex::default(),
+            pulse: Pulse::default(),
+            stood: std::sync::Mutex::default(),
+        }
     }
 
     /// A door of its own for the same caller, for work that goes on after the answer: it holds no connection of the
@@ -157,6 +170,34 @@ impl Door {
     /// The request's hold on the database, for `identity`.
     pub const fn lease(&self) -> &Lease {
         &self.lease
+    }
+
+    /// What has happened, to whoever listens.
+    pub const fn events(&self) -> &Events {
+        self.lease.events()
+    }
+
+    /// What reaches this door's operation from outside, when it is a live one.
+    pub const fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
+
+    /// Rests between two events of a live operation: gives the connection back, and forgets the caller's rights, so that
+    /// the next event is entered anew.
+    pub async fn rest(&self) {
+        let mut scopes = self.scopes.lock().await;
+        let confirmed = scopes.held.drain().filter(|(_, held)| held.is_confirmed());
+        let stood: Vec<_> = confirmed.map(|(id, held)| (id, held.scope.version())).collect();
+        if !stood.is_empty() {
+            *self.stood.lock().unwrap_or_else(PoisonError::into_inner) = stood;
+        }
+        drop(scopes);
+        self.lease.release().await;
+    }
+
+    /// What the caller's rights were when this door last rested: organizations and versions.
+    pub fn stood(&self) -> Vec<(OrganizationId, i64)> {
+        self.stood.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Who is asking.
@@ -407,6 +448,14 @@ impl Door {
     /// `Forbidden`, `NotFound`, or what the database says.
     pub async fn read(&self, organization: OrganizationId, action: Action) -> Result<ReadTx<'_>> {
         self.read_checked(organization, action, |scope| scope.require_somewhere(action)).await
+    }
+
+    /// The same for what everything that the caller reaches has to allow, as for a list of the whole organization.
+    ///
+    /// # Errors
+    /// As [`Door::read`].
+    pub async fn read_throughout(&self, organization: OrganizationId, action: Action) -> Result<ReadTx<'_>> {
+        self.read_checked(organization, action, |scope| scope.require_throughout(action)).await
     }
 
     /// The same for what is null by design: none when the question is answered with no, by a scope that the database

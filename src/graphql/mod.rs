@@ -5,17 +5,19 @@ pub mod context;
 pub mod document;
 pub mod errors;
 pub mod execute;
+pub mod live;
 pub mod loader;
 pub mod node;
 pub mod scalars;
 #[cfg(test)]
 pub(crate) mod toy;
 
-use async_graphql::{EmptySubscription, MergedObject, Schema, SchemaBuilder};
+use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
 
 use crate::agents::graphql::OutputMutation;
 use crate::agents::qa::graphql::QaMutation;
 use crate::api_keys::graphql::ApiKeyMutation;
+use crate::audit::graphql::AuditSubscription;
 use crate::identity::graphql::{IdentityMutation, IdentityQuery};
 use crate::invitations::graphql::{InvitationMutation, InvitationQuery};
 use crate::jobs::graphql::{JobMutation, JobQuery};
@@ -44,9 +46,13 @@ pub struct Mutation(
     OutputMutation,
 );
 
+/// What can be followed. An operation selects one of these fields.
+#[derive(Default, MergedSubscription)]
+pub struct Subscription(AuditSubscription);
+
 /// The schema, without limits: the document check has them.
-pub fn schema() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+pub fn schema() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query::default(), Mutation::default(), Subscription::default())
         .register_output_type::<errors::UserError>()
 }
 

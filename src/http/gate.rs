@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, USER_AGENT};
+use chrono::{DateTime, Utc};
 
-use super::graphql::{Admission, Charge, Gate, Head};
+use super::graphql::{Admission, Charge, Gate, Head, Shown};
 use super::limiter::{Limiter, Spender};
+use super::live::Live;
 use crate::db::{Db, Facts};
 use crate::error::{Error, Fault, FaultCode, Refusal, Result};
 use crate::graphql::context::{Door, Intent, OrganizationSelector, ProjectSelector, RequestContext};
@@ -17,12 +19,13 @@ pub struct Entrance {
     db: Db,
     identity: Arc<Identity>,
     limiter: Arc<Limiter>,
+    live: Arc<Live>,
 }
 
 impl Entrance {
     /// The entrance of a server.
-    pub const fn new(db: Db, identity: Arc<Identity>, limiter: Arc<Limiter>) -> Self {
-        Self { db, identity, limiter }
+    pub const fn new(db: Db, identity: Arc<Identity>, limiter: Arc<Limiter>, live: Arc<Live>) -> Self {
+        Self { db, identity, limiter, live }
     }
 }
 
@@ -86,6 +89,13 @@ fn facts(head: &Head<'_>) -> Facts {
     }
 }
 
+/// Waits for a moment; without one, for ever.
+async fn passed(moment: Option<DateTime<Utc>>) {
+    let Some(moment) = moment else { return std::future::pending().await };
+    // One that has passed already takes no time.
+    tokio::time::sleep((moment - Utc::now()).to_std().unwrap_or_default()).await;
+}
+
 impl Gate for Entrance {
     type Context = RequestContext;
 
@@ -104,7 +114,11 @@ impl Gate for Entrance {
         if let Ok(caller) = &caller {
             self.identity.used(caller);
         }
-        let authenticated = caller.is_ok();
+        let credential = match &caller {
+            Ok(_) => Shown::Accepted,
+            Err(Refusal::Missing) => Shown::Nothing,
+            Err(refusal) => Shown::Refused(*refusal),
+        };
         let intent = Intent {
             caller,
             presented: secret,
@@ -112,7 +126,7 @@ impl Gate for Entrance {
             project: project(head.headers)?,
         };
         let door = Arc::new(Door::new(Arc::clone(&self.identity), intent, lease));
-        Ok(Admission { context: RequestContext::new(door, head.address), authenticated })
+        Ok(Admission { context: RequestContext::new(door, head.address), credential })
     }
 
     async fn charge(&self, context: &RequestContext, charge: Charge<'_>) -> Result<Option<u64>> {
@@ -127,6 +141,20 @@ impl Gate for Entrance {
         let budget = self.limiter.spend(&spender, charge.points)?;
         // A body with several operations is charged once, for all of them.
         Ok(Some(context.budget.get_or_init(|| budget).remaining))
+    }
+
+    async fn rest(&self, context: &RequestContext) {
+        context.door.rest().await;
+    }
+
+    async fn attend(&self, context: &Arc<RequestContext>) -> Error {
+        let door = &context.door;
+        let Ok(caller) = door.caller() else { return std::future::pending().await };
+        let _presence = self.live.enter(door);
+        tokio::select! {
+            why = door.pulse().dismissed() => why,
+            () = passed(caller.expires_at) => Error::Unauthenticated(Refusal::Expired),
+        }
     }
 
     fn release(&self, context: Arc<RequestContext>) {

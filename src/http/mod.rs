@@ -3,16 +3,15 @@
 pub mod gate;
 pub mod graphql;
 pub mod limiter;
+pub mod live;
 mod page;
 pub mod proxies;
 pub mod request_id;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_graphql::EmptySubscription;
 use axum::Json;
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
@@ -25,6 +24,9 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::ServiceExt as _;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::CorsLayer;
@@ -32,18 +34,46 @@ use tower_http::cors::CorsLayer;
 pub use self::proxies::Proxies;
 pub use self::request_id::RequestId;
 use crate::db::Db;
-use crate::graphql::{Mutation, Query};
+use crate::graphql::{Mutation, Query, Subscription};
 use crate::identity::Identity;
 
 /// The handler of `/graphql`.
-pub type Endpoint = graphql::Endpoint<gate::Entrance, Query, Mutation, EmptySubscription>;
+pub type Endpoint = graphql::Endpoint<gate::Entrance, Query, Mutation, Subscription>;
+
+/// That the server shuts down, as everybody needs to know who stays for long. Clones share everything.
+#[derive(Debug, Clone, Default)]
+pub struct Drain {
+    begun: CancellationToken,
+    sockets: TaskTracker,
+}
+
+impl Drain {
+    /// Waits until shutting down begins.
+    pub fn begun(&self) -> WaitForCancellationFuture<'_> {
+        self.begun.cancelled()
+    }
+
+    /// Holds the end back until what this stands for has said goodbye.
+    pub fn stay(&self) -> TaskTrackerToken {
+        self.sockets.token()
+    }
+
+    fn is_begun(&self) -> bool {
+        self.begun.is_cancelled()
+    }
+
+    fn begin(&self) {
+        self.begun.cancel();
+        self.sockets.close();
+    }
+}
 
 /// What the other addresses need.
 #[derive(Clone)]
 struct Health {
     db: Db,
     identity: Arc<Identity>,
-    draining: Arc<AtomicBool>,
+    drain: Drain,
 }
 
 /// What is switched on.
@@ -61,9 +91,9 @@ pub fn router(
     db: Db,
     identity: Arc<Identity>,
     surface: &Surface,
-    draining: Arc<AtomicBool>,
+    drain: Drain,
 ) -> Router {
-    let health = Health { db, identity, draining };
+    let health = Health { db, identity, drain };
     let mut router = Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
@@ -72,7 +102,9 @@ pub fn router(
     if surface.playground {
         router = router.route("/", get(page::index)).route("/playground/{file}", get(page::file));
     }
-    let mut api = Router::new().route("/graphql", endpoint.into_route());
+    let mut api = Router::new()
+        .route("/graphql/stream", endpoint.clone().into_stream_route())
+        .route("/graphql", endpoint.into_route());
     if !surface.cors_origins.is_empty() {
         api = api.layer(cors(&surface.cors_origins));
     }
@@ -111,7 +143,7 @@ async fn livez() -> &'static str {
 
 /// Requests can be served: the database answers with this binary's schema, and the server is not shutting down.
 async fn readyz(State(health): State<Health>) -> Response {
-    if health.draining.load(Ordering::Relaxed) {
+    if health.drain.is_begun() {
         return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"ready": false, "reason": "shutting down"})))
             .into_response();
     }
@@ -132,6 +164,8 @@ async fn jwks(State(health): State<Health>) -> impl IntoResponse {
 
 /// How long accepted requests may take when the server shuts down.
 const DRAIN: Duration = Duration::from_secs(30);
+/// How long sockets may take to close.
+const GOODBYE: Duration = Duration::from_secs(3);
 /// How long a client may take to send its head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a request's head; larger ones are answered 431.
@@ -144,7 +178,7 @@ const HEAD_BYTES: usize = 32 * 1024;
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    draining: Arc<AtomicBool>,
+    drain: Drain,
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let mut builder = Builder::new(TokioExecutor::new());
@@ -193,8 +227,12 @@ pub async fn serve(
             }
         });
     }
-    draining.store(true, Ordering::Relaxed);
+    drain.begin();
     drop(listener);
+    // Sockets left the connections that they began as: they are told by themselves, and say goodbye in a second or two.
+    if tokio::time::timeout(GOODBYE, drain.sockets.wait()).await.is_err() {
+        tracing::warn!("some sockets did not close");
+    }
     if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not finish within {} seconds", DRAIN.as_secs());
     }

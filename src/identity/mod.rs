@@ -122,6 +122,24 @@ pub struct SignedIn {
     pub organization: Option<OrganizationId>,
 }
 
+/// How a caller stood when they were last let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Stood {
+    /// What proved who they are.
+    pub credential: Credential,
+    /// The organization that they read, and the version of their rights there; none when they have read none.
+    pub rights: Option<(OrganizationId, i64)>,
+}
+
+/// What has become of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// The session or key is revoked, expired or gone.
+    Dead,
+    /// It lives; the rights are no longer those.
+    Rights,
+}
+
 /// Requests that were answered since the last flush.
 #[derive(Debug, Default)]
 struct Used {
@@ -318,6 +336,21 @@ impl Identity {
         attempt: i32,
     ) -> Result<Arc<Scope>> {
         scopes::of_job(lease, organization, job, attempt).await
+    }
+
+    /// Which callers no longer stand as they did, by their place in the list: one statement for all of them.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn find_changed(&self, all: &[Stood]) -> Result<Vec<(usize, Changed)>> {
+        let lease = self.db.lease(Facts::default());
+        let mut tx = lease.anonymous().await?;
+        let rows = store::find_changed(&mut tx, all).await?;
+        let read = |(place, alive): (i64, bool)| {
+            let place = usize::try_from(place - 1).ok()?;
+            Some((place, if alive { Changed::Rights } else { Changed::Dead }))
+        };
+        Ok(rows.into_iter().filter_map(read).collect())
     }
 
     /// The tier's points in a minute, when the caller's scope is known already.

@@ -444,6 +444,20 @@ pub(super) async fn count_requests(
     Ok(())
 }
 
+/// Which of the standings are no longer as they were, by place from 1, and whether their credential is alive.
+pub(super) async fn find_changed(tx: &mut AnonymousTx<'_>, all: &[super::Stood]) -> Result<Vec<(i64, bool)>> {
+    let list = |of: fn(&super::Stood) -> Uuid| all.iter().map(of).collect::<Vec<_>>();
+    let rows = sqlx::query_as("select place, alive from app.find_changed($1, $2, $3, $4, $5)")
+        .bind(list(|stood| stood.credential.id()))
+        .bind(all.iter().map(|stood| stood.credential.key().is_some()).collect::<Vec<_>>())
+        .bind(list(|stood| stood.credential.user().uuid()))
+        .bind(all.iter().map(|stood| stood.rights.map(|(id, _)| id.uuid())).collect::<Vec<_>>())
+        .bind(all.iter().map(|stood| stood.rights.map(|(_, version)| version)).collect::<Vec<_>>())
+        .fetch_all(tx.conn())
+        .await?;
+    Ok(rows)
+}
+
 /// A signing key as it is stored.
 #[derive(Debug, FromRow)]
 pub(super) struct SigningKeyRow {

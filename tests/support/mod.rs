@@ -4,6 +4,7 @@ pub mod cast;
 pub mod fixture;
 pub mod provider;
 pub mod sdl;
+pub mod socket;
 pub mod visitor;
 pub mod world;
 
@@ -20,7 +21,7 @@ use aicos::identity::throttle::ThrottleSettings;
 use aicos::postgres::{Cluster, Options};
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -199,6 +200,11 @@ impl Server {
         Self::on(Arc::clone(&self.database), config(), tuning()).await
     }
 
+    /// The same with other settings.
+    pub async fn replica_with(&self, config: Config) -> Self {
+        Self::on(Arc::clone(&self.database), config, tuning()).await
+    }
+
     async fn on(database: Arc<Database>, config: Config, tuning: Tuning) -> Self {
         let app = App::start(&config, database.serve.clone(), tuning).await.unwrap();
         Self { database, app }
@@ -224,16 +230,41 @@ impl Server {
         self.anonymous().header("x-api-key", secret)
     }
 
+    /// Asks for an event stream, and leaves after the first answer.
+    pub async fn first(&self, request: Request<Body>) -> Answer {
+        let response = self.respond(request).await;
+        let (status, mut body, mut text) = (response.status(), response.into_body(), String::new());
+        let answer = async {
+            loop {
+                if let Some((_, rest)) = text.split_once("data: ")
+                    && let Some((data, _)) = rest.split_once("\n\n")
+                {
+                    return serde_json::from_str(data).unwrap();
+                }
+                match body.frame().await {
+                    Some(frame) => text += std::str::from_utf8(frame.unwrap().data_ref().unwrap()).unwrap(),
+                    None => return serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status} {text}")),
+                }
+            }
+        };
+        let body = tokio::time::timeout(std::time::Duration::from_secs(10), answer).await.unwrap();
+        Answer { status, body }
+    }
+
     /// Sends any request.
-    pub async fn send(&self, mut request: Request<Body>) -> (StatusCode, HeaderMap, Vec<u8>) {
+    pub async fn send(&self, request: Request<Body>) -> (StatusCode, HeaderMap, Vec<u8>) {
+        let (parts, body) = self.respond(request).await.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        (parts.status, parts.headers, bytes.to_vec())
+    }
+
+    /// Sends any request; the body is read by whoever asks.
+    pub async fn respond(&self, mut request: Request<Body>) -> Response<Body> {
         if request.extensions().get::<ConnectInfo<SocketAddr>>().is_none() {
             request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([203, 0, 113, 7], 50_000))));
         }
         // A task of its own, as on a server: the stack of a test's thread is no place for a whole request.
-        let response = tokio::spawn(self.app.router.clone().oneshot(request)).await.unwrap().unwrap();
-        let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
-        (parts.status, parts.headers, bytes.to_vec())
+        tokio::spawn(self.app.router.clone().oneshot(request)).await.unwrap().unwrap()
     }
 }
 
@@ -268,17 +299,23 @@ impl Client<'_> {
         self
     }
 
-    /// Sends a document with variables.
+    /// Sends a document with variables. Of a subscription the first answer is waited for.
     pub async fn send(&self, query: &str, variables: Value) -> Answer {
         let body = json!({"query": query, "variables": variables}).to_string();
-        let mut request = Request::post("/graphql").header("content-type", "application/json");
+        let is_live = query.starts_with("subscription");
+        let address = if is_live { "/graphql/stream" } else { "/graphql" };
+        let mut request = Request::post(address).header("content-type", "application/json");
         if let Some(headers) = request.headers_mut() {
             headers.extend(self.headers.clone());
         }
         if let (Some(extensions), Some(address)) = (request.extensions_mut(), self.address) {
             extensions.insert(ConnectInfo(address));
         }
-        let (status, _, bytes) = self.server.send(request.body(Body::from(body)).unwrap()).await;
+        let request = request.body(Body::from(body)).unwrap();
+        if is_live {
+            return self.server.first(request).await;
+        }
+        let (status, _, bytes) = self.server.send(request).await;
         let body = serde_json::from_slice(&bytes)
             .unwrap_or_else(|_| panic!("not JSON: {status} {}", String::from_utf8_lossy(&bytes)));
         Answer { status, body }

@@ -221,6 +221,12 @@ impl World {
                 "/id",
                 "/project",
             ),
+            "Subscription.organizationActivity(organizationId)" => Case::query(
+                "subscription($id: ID!) { organizationActivity(organizationId: $id, after: 0) { sequence } }",
+                json!({"id": acme.id}),
+                "/id",
+                "/organizationActivity",
+            ),
             "Organization.auditLog(filter.actorId)" => audit_case("actorId", &acme.owner.id),
             "Organization.auditLog(filter.projectId)" => audit_case("projectId", &project().await),
             "Organization.auditLog(filter.targetId)" => audit_case("targetId", &project().await),

@@ -258,9 +258,13 @@ impl Operation {
         let mut needed = HashSet::new();
         fragments_of(document, &operation.node.selection_set.node, &mut needed);
         let fragments = document.fragments.iter().filter(|(name, _)| needed.contains(name.as_str()));
+        let mut own = operation.clone();
+        if operation.node.ty == OperationType::Subscription {
+            own.node.selection_set.node.items = vec![single_root(document, operation)?];
+        }
         let operations = match name {
-            None => DocumentOperations::Single(operation.clone()),
-            Some(name) => DocumentOperations::Multiple(HashMap::from([(name.clone(), operation.clone())])),
+            None => DocumentOperations::Single(own),
+            Some(name) => DocumentOperations::Multiple(HashMap::from([(name.clone(), own)])),
         };
         let executable = ExecutableDocument {
             operations,
@@ -315,6 +319,51 @@ impl Operation {
         }
         executable
     }
+}
+
+/// The one field that a subscription follows, taken out of its fragments: the execution engine looks for it nowhere else.
+///
+/// # Errors
+/// When there is not exactly one, or when it would depend on a variable whether there is.
+fn single_root(
+    document: &ExecutableDocument,
+    operation: &Positioned<OperationDefinition>,
+) -> Result<Positioned<Selection>, Rejection> {
+    let mut fields = Vec::new();
+    let plain = root_fields(document, &operation.node.selection_set.node, &mut fields);
+    match fields.as_slice() {
+        [(name, field)] if plain && !name.starts_with("__") => Ok((*field).clone()),
+        _ => {
+            let message =
+                "A subscription selects exactly one field of `Subscription`, without @skip and @include.";
+            Err(Rejection::new(Code::GraphqlValidationFailed, message, Some(operation.pos)))
+        }
+    }
+}
+
+/// Collects the fields of a root, and tells whether no directive stands above them.
+fn root_fields<'d>(
+    document: &'d ExecutableDocument,
+    set: &'d SelectionSet,
+    found: &mut Vec<(&'d str, &'d Positioned<Selection>)>,
+) -> bool {
+    set.items.iter().fold(true, |plain, selection| {
+        let (directives, below) = match &selection.node {
+            Selection::Field(field) => {
+                found.push((field.node.name.node.as_str(), selection));
+                (&field.node.directives, None)
+            }
+            Selection::InlineFragment(fragment) => {
+                (&fragment.node.directives, Some(&fragment.node.selection_set.node))
+            }
+            Selection::FragmentSpread(spread) => {
+                let fragment = document.fragments.get(&spread.node.fragment_name.node);
+                (&spread.node.directives, fragment.map(|fragment| &fragment.node.selection_set.node))
+            }
+        };
+        let below = below.is_none_or(|set| root_fields(document, set, found));
+        plain && directives.is_empty() && below
+    })
 }
 
 /// Collects the fragments that a selection set needs.

@@ -457,6 +457,31 @@ async fn subscriptions_stream() {
 }
 
 #[tokio::test]
+async fn a_subscription_follows_one_field_wherever_it_stands() {
+    let executor = toy::executor();
+    for text in [
+        "subscription { ticks(to: 1) }",
+        "subscription { ... on Ticks { ticks(to: 1) } }",
+        "subscription { ...F } fragment F on Ticks { ... { ticks(to: 1) } }",
+    ] {
+        let prepared = prepare(&executor, text, "{}").await.unwrap();
+        let answers: Vec<_> = executor.subscribe(prepared, Data::default()).collect().await;
+        assert_eq!(answers.len(), 1, "{text}");
+        assert_eq!(answers[0].data.to_string(), "{ticks: 0}", "{text}");
+    }
+    for text in [
+        "subscription { a: ticks(to: 1) b: ticks(to: 1) }",
+        "subscription { ticks(to: 1) ...F } fragment F on Ticks { more: ticks(to: 2) }",
+        "subscription { __typename }",
+        "subscription { ticks(to: 1) @skip(if: true) }",
+        "subscription ($v: Boolean!) { ... @include(if: $v) { ticks(to: 1) } }",
+    ] {
+        let refused = executor.select(text, None).await.unwrap_err();
+        assert_eq!(refused.code, Code::GraphqlValidationFailed, "{text}");
+    }
+}
+
+#[tokio::test]
 async fn skipped_fields_do_not_run() {
     let executor = toy::executor();
     let text = "query ($no: Boolean!) { hello @skip(if: $no) thing @include(if: $no) { id } }";

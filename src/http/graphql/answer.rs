@@ -153,6 +153,21 @@ impl Failure {
         }
     }
 
+    /// Whether it concerns the document, and not how it was sent.
+    pub const fn is_of_document(&self) -> bool {
+        matches!(self.kind, Kind::Document)
+    }
+
+    /// What is wrong, as a sentence.
+    pub fn message(&self) -> String {
+        self.rejection.errors.first().map(|error| error.message.clone()).unwrap_or_default()
+    }
+
+    /// The errors that it consists of.
+    pub fn into_errors(self, id: &RequestId) -> Vec<ServerError> {
+        self.rejection.finish(id.as_str())
+    }
+
     pub fn reply(self, media: Media, id: &RequestId) -> Reply {
         let status = match (self.kind, media) {
             (Kind::Http(status), _) => status,

@@ -3,10 +3,15 @@
 //! What may run at all is decided before anything is read: the method, the media types and the credential. Then the
 //! body is read up to the limit that the credential earns, and the document is checked and priced. Only then does a
 //! resolver run. There are no cookies here, and nothing in the query of an address is a credential.
+//!
+//! Sockets ([`socket`]) and event streams ([`stream`]) come by the same checks, and add what it takes to stay for long.
 
 mod accept;
 mod answer;
 mod body;
+mod operation;
+mod socket;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +26,7 @@ use async_graphql::{Data, ObjectType, SubscriptionType};
 use axum::body::Body as BodyStream;
 use axum::body::HttpBody as _;
 use axum::extract::ConnectInfo;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use axum::routing::{MethodRouter, any};
 use bytes::Bytes;
@@ -33,8 +39,9 @@ pub use self::answer::finish_execution;
 use self::answer::{Answer, Failure, Reply, panicked};
 pub use self::body::Parameters;
 use self::body::{Body, from_json, from_query};
-use super::{Proxies, RequestId};
-use crate::error::{Code, Error};
+use super::live::Seats;
+use super::{Drain, Proxies, RequestId};
+use crate::error::{Code, Error, Refusal};
 use crate::graphql::document::Rejection;
 use crate::graphql::execute::{Executor, Prepared};
 
@@ -54,8 +61,19 @@ pub struct Head<'a> {
 pub struct Admission<Context> {
     /// What resolvers find as `Arc<Context>` in the request's data.
     pub context: Context,
-    /// Whether it came with a valid credential, which earns the larger body limit.
-    pub authenticated: bool,
+    /// What came of its credential.
+    pub credential: Shown,
+}
+
+/// What came of the credential that a request carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// It carries none.
+    Nothing,
+    /// It is not accepted. A request is let in all the same: what needs no credential is answered.
+    Refused(Refusal),
+    /// It is accepted, which earns the larger body limit.
+    Accepted,
 }
 
 /// What a request is about to cost.
@@ -83,6 +101,13 @@ pub trait Gate: Send + Sync + 'static {
         charge: Charge<'_>,
     ) -> impl Future<Output = Result<Option<u64>, Error>> + Send;
 
+    /// Called between two events of a live operation: it may wait for long, so it should hold nothing.
+    fn rest(&self, context: &Self::Context) -> impl Future<Output = ()> + Send;
+
+    /// Has an eye on somebody who stays for long, until this is dropped. It ends, with the reason, when they may stay no
+    /// longer.
+    fn attend(&self, context: &Arc<Self::Context>) -> impl Future<Output = Error> + Send;
+
     /// Called once for every request that was let in, when its answer is written, or when it is broken off. It must
     /// not block: the answer is not on its way yet. What takes time belongs into a task.
     fn release(&self, context: Arc<Self::Context>);
@@ -97,11 +122,54 @@ pub struct Settings {
     pub deadline: Duration,
     /// The proxies whose word about the caller's address counts.
     pub proxies: Proxies,
+    /// Origins whose pages may open sockets, beside the server's own.
+    pub origins: Vec<String>,
+    /// What holds for those who stay for long.
+    pub live: LiveSettings,
+    /// When the server shuts down.
+    pub drain: Drain,
+}
+
+/// What holds for sockets and event streams.
+#[derive(Debug, Clone)]
+pub struct LiveSettings {
+    /// Sockets and streams of one address at the most.
+    pub per_address: usize,
+    /// Operations of one socket at the most, at a time.
+    pub per_socket: usize,
+    /// How long a socket may take to say who it is.
+    pub init: Duration,
+    /// How long a client may leave what was sent to it unread.
+    pub unread: Duration,
+    /// How often a silent socket is asked for a sign of life; after three that stay out it is given up.
+    pub ping: Duration,
+    /// How often a comment keeps a silent stream open.
+    pub keep_alive: Duration,
+}
+
+impl Default for LiveSettings {
+    fn default() -> Self {
+        Self {
+            per_address: 50,
+            per_socket: 200,
+            init: Duration::from_secs(10),
+            unread: Duration::from_secs(10),
+            ping: Duration::from_secs(15),
+            keep_alive: Duration::from_secs(12),
+        }
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { batch: None, deadline: Duration::from_secs(30), proxies: Proxies::default() }
+        Self {
+            batch: None,
+            deadline: Duration::from_secs(30),
+            proxies: Proxies::default(),
+            origins: Vec::new(),
+            live: LiveSettings::default(),
+            drain: Drain::default(),
+        }
     }
 }
 
@@ -114,6 +182,7 @@ struct Shared<G, Query, Mutation, Subscription> {
     gate: G,
     executor: Arc<Executor<Query, Mutation, Subscription>>,
     settings: Settings,
+    seats: Arc<Seats>,
 }
 
 impl<G, Query, Mutation, Subscription> Clone for Endpoint<G, Query, Mutation, Subscription> {
@@ -137,6 +206,8 @@ struct Call<'a, Context> {
     id: &'a RequestId,
     context: &'a Arc<Context>,
     read_only: bool,
+    /// Whether it can be answered more than once.
+    live: bool,
     cost: CostReport,
     deadline: Instant,
 }
@@ -151,12 +222,35 @@ enum Step {
 struct Lease<'a, G: Gate> {
     gate: &'a G,
     context: Arc<G::Context>,
+    kept: bool,
+}
+
+impl<'a, G: Gate> Lease<'a, G> {
+    const fn new(gate: &'a G, context: Arc<G::Context>) -> Self {
+        Self { gate, context, kept: false }
+    }
+
+    /// The context, which somebody else is going to release.
+    fn keep(mut self) -> Arc<G::Context> {
+        self.kept = true;
+        Arc::clone(&self.context)
+    }
 }
 
 impl<G: Gate> Drop for Lease<'_, G> {
     fn drop(&mut self) {
-        self.gate.release(Arc::clone(&self.context));
+        if !self.kept {
+            self.gate.release(Arc::clone(&self.context));
+        }
     }
+}
+
+/// A request up to its body.
+struct Received<Context> {
+    context: Arc<Context>,
+    body: Body,
+    read_only: bool,
+    cost: CostReport,
 }
 
 impl<G, Query, Mutation, Subscription> Endpoint<G, Query, Mutation, Subscription>
@@ -168,14 +262,28 @@ where
 {
     /// A handler.
     pub fn new(gate: G, executor: Arc<Executor<Query, Mutation, Subscription>>, settings: Settings) -> Self {
-        Self { shared: Arc::new(Shared { gate, executor, settings }) }
+        Self { shared: Arc::new(Shared { gate, executor, settings, seats: Arc::default() }) }
     }
 
     /// The handler as a route for all methods.
     pub fn into_route<State: Clone + Send + Sync + 'static>(self) -> MethodRouter<State> {
         any(move |request: Request<BodyStream>| {
             let endpoint = self.clone();
-            async move { endpoint.handle(request).await }
+            async move {
+                if socket::is_upgrade(request.headers()) {
+                    endpoint.shared.upgrade(request).await
+                } else {
+                    endpoint.handle(request).await
+                }
+            }
+        })
+    }
+
+    /// The same operations, and subscriptions, as event streams: a route for all methods.
+    pub fn into_stream_route<State: Clone + Send + Sync + 'static>(self) -> MethodRouter<State> {
+        any(move |request: Request<BodyStream>| {
+            let endpoint = self.clone();
+            async move { endpoint.shared.stream(request).await }
         })
     }
 
@@ -216,6 +324,24 @@ where
     async fn answer(&self, request: Request<BodyStream>, id: &RequestId) -> Result<Reply, Failure> {
         let deadline = Instant::now() + self.settings.deadline;
         let (parts, stream) = request.into_parts();
+        let received = self.receive(&parts, stream, id, deadline).await?;
+        let Received { context, body, read_only, cost } = received;
+        let lease = Lease::new(&self.gate, context);
+        let call = Call { id, context: &lease.context, read_only, live: false, cost, deadline };
+        match body {
+            Body::One(parameters) => self.one(parameters, &call).await,
+            Body::Many(list) => self.many(list, &call).await,
+        }
+    }
+
+    /// Reads a request; whatever its body says, the caller has been let in when this returns.
+    async fn receive(
+        &self,
+        parts: &Parts,
+        stream: BodyStream,
+        id: &RequestId,
+        deadline: Instant,
+    ) -> Result<Received<G::Context>, Failure> {
         let read_only = match parts.method {
             Method::GET => true,
             Method::POST => {
@@ -225,26 +351,28 @@ where
             _ => return Err(Failure::method("GET, POST", "GraphQL is served to GET and POST.")),
         };
         check_credentials(&parts.headers)?;
+        let head = Head { headers: &parts.headers, address: self.address(parts), request_id: id };
+        let admitted = timeout_at(deadline, self.gate.admit(head)).await.map_err(|_| Error::Timeout)??;
+        let lease = Lease::new(&self.gate, Arc::new(admitted.context));
+        let body = if read_only {
+            Body::One(from_query(parts.uri.query().unwrap_or("")).map_err(bad_request)?)
+        } else {
+            let limits = self.executor.limits();
+            let trusted = admitted.credential == Shown::Accepted;
+            let limit = if trusted { limits.trusted_body_bytes } else { limits.body_bytes };
+            let bytes =
+                timeout_at(deadline, read(stream, limit)).await.map_err(|_| Failure::slow_body())??;
+            let text = std::str::from_utf8(&bytes).map_err(|_| bad_request("The body is not UTF-8."))?;
+            from_json(text).map_err(bad_request)?
+        };
+        Ok(Received { context: lease.keep(), body, read_only, cost: cost_report(&parts.headers) })
+    }
+
+    /// Where a request comes from.
+    fn address(&self, parts: &Parts) -> IpAddr {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip());
-        let address = self.settings.proxies.client(peer, &parts.headers);
-        let head = Head { headers: &parts.headers, address, request_id: id };
-        let admitted = timeout_at(deadline, self.gate.admit(head)).await.map_err(|_| Error::Timeout)??;
-        let lease = Lease { gate: &self.gate, context: Arc::new(admitted.context) };
-        let call =
-            Call { id, context: &lease.context, read_only, cost: cost_report(&parts.headers), deadline };
-        if read_only {
-            let parameters = from_query(parts.uri.query().unwrap_or("")).map_err(bad_request)?;
-            return self.one(parameters, &call).await;
-        }
-        let limits = self.executor.limits();
-        let limit = if admitted.authenticated { limits.trusted_body_bytes } else { limits.body_bytes };
-        let bytes = timeout_at(deadline, read(stream, limit)).await.map_err(|_| Failure::slow_body())??;
-        let text = std::str::from_utf8(&bytes).map_err(|_| bad_request("The body is not UTF-8."))?;
-        match from_json(text).map_err(bad_request)? {
-            Body::One(parameters) => self.one(parameters, &call).await,
-            Body::Many(list) => self.many(list, &call).await,
-        }
+        self.settings.proxies.client(peer, &parts.headers)
     }
 
     /// Answers a body with one operation.
@@ -309,7 +437,7 @@ where
             OperationType::Mutation if call.read_only => {
                 return Err(Failure::method("POST", "Mutations are served to POST only."));
             }
-            OperationType::Subscription => {
+            OperationType::Subscription if !call.live => {
                 let message =
                     "Subscriptions run over WebSocket (graphql-transport-ws) or at /graphql/stream.";
                 return Err(Failure::document(Rejection::new(Code::BadUserInput, message, None)));

@@ -44,7 +44,8 @@ impl Gate for SharedDoorman {
         }
         self.0.admitted.fetch_add(1, Ordering::Relaxed);
         self.0.addresses.lock().unwrap().push(head.address);
-        Ok(Admission { context: AtomicUsize::new(0), authenticated: token == "Bearer good" })
+        let credential = if token == "Bearer good" { Shown::Accepted } else { Shown::Nothing };
+        Ok(Admission { context: AtomicUsize::new(0), credential })
     }
 
     async fn charge(&self, _: &AtomicUsize, charge: Charge<'_>) -> Result<Option<u64>, Error> {
@@ -53,6 +54,12 @@ impl Gate for SharedDoorman {
             Some(left) => Ok(Some(left)),
             None => Err(Error::Limited(Duration::from_secs(30))),
         }
+    }
+
+    async fn rest(&self, _: &AtomicUsize) {}
+
+    async fn attend(&self, _: &Arc<AtomicUsize>) -> Error {
+        std::future::pending().await
     }
 
     fn release(&self, context: Arc<AtomicUsize>) {

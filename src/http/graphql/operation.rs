@@ -1,0 +1,137 @@
+//! One operation of a client who stays: any number of answers, and the end.
+
+use std::future::Future;
+
+use async_graphql::parser::types::OperationType;
+use async_graphql::{Data, ObjectType, Response, ServerError, SubscriptionType, Value};
+use futures_util::StreamExt as _;
+use serde::Serialize;
+
+use super::{Answer, Arc, Call, Charge, Failure, Gate, Parameters, Shared, Step};
+use crate::error::Error;
+use crate::http::RequestId;
+
+/// What a client is told of an operation.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// An answer, as JSON.
+    Next(String),
+    /// It ends with these errors, a list as JSON, without an answer.
+    Refused(String),
+    /// It ends.
+    Complete,
+}
+
+/// The client is not there any more, or does not read.
+#[derive(Debug)]
+pub(super) struct Gone;
+
+/// The way to the client.
+pub(super) trait Outlet: Send {
+    /// Sends, and waits for as long as the client takes to read what went before.
+    fn put(&mut self, event: Event) -> impl Future<Output = Result<(), Gone>> + Send;
+}
+
+/// How an operation ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// By itself, and the client was told if they were still there.
+    Over,
+    /// The client may stay no longer.
+    Dismissed(Error),
+}
+
+/// An operation that has been checked and paid for.
+pub(super) struct Paid {
+    step: Step,
+    remaining: Option<u64>,
+}
+
+/// JSON of a value that always has one.
+pub(super) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|error| {
+        tracing::error!("an answer cannot be written as JSON: {error}");
+        "null".to_owned()
+    })
+}
+
+/// The errors of a refusal, as an event.
+pub(super) fn refused(errors: &[ServerError]) -> Event {
+    Event::Refused(json(&errors))
+}
+
+impl<G, Query, Mutation, Subscription> Shared<G, Query, Mutation, Subscription>
+where
+    G: Gate,
+    Query: ObjectType + 'static,
+    Mutation: ObjectType + 'static,
+    Subscription: SubscriptionType + 'static,
+{
+    /// Checks an operation and takes its points.
+    pub(super) async fn pay(
+        &self,
+        parameters: Parameters,
+        call: &Call<'_, G::Context>,
+    ) -> Result<Paid, Failure> {
+        let step = self.check(parameters, call).await?;
+        let charge = Charge { points: step.charged(), operation: step.name() };
+        let remaining = self.charge(charge, call).await?;
+        Ok(Paid { step, remaining })
+    }
+
+    /// Runs an operation to its end.
+    pub(super) async fn play(
+        &self,
+        paid: Paid,
+        call: &Call<'_, G::Context>,
+        outlet: &mut impl Outlet,
+    ) -> End {
+        let Paid { step, remaining } = paid;
+        let prepared = match step {
+            Step::Run(prepared) if prepared.kind() == OperationType::Subscription => prepared,
+            step => {
+                let answer = self.run(step, remaining, call).await;
+                // Whatever waits for the client now holds nothing of the database.
+                self.gate.rest(call.context).await;
+                if outlet.put(Event::Next(json(&answer))).await.is_ok() {
+                    let _ = outlet.put(Event::Complete).await;
+                }
+                return End::Over;
+            }
+        };
+        let mut data = Data::default();
+        data.insert(Arc::clone(call.context));
+        let mut responses = self.executor.subscribe(prepared, data);
+        let mut dismissed = std::pin::pin!(self.gate.attend(call.context));
+        loop {
+            let response = tokio::select! {
+                biased;
+                why = &mut dismissed => return End::Dismissed(why),
+                response = responses.next() => response,
+            };
+            self.gate.rest(call.context).await;
+            let event = match response {
+                None => Event::Complete,
+                Some(response) => event(response, call.id),
+            };
+            let last = !matches!(event, Event::Next(_));
+            let told = tokio::select! {
+                biased;
+                why = &mut dismissed => return End::Dismissed(why),
+                told = outlet.put(event) => told,
+            };
+            if last || told.is_err() {
+                return End::Over;
+            }
+        }
+    }
+}
+
+/// An answer of a subscription. What failed before its field had anything to show is no answer: it is the end.
+fn event(response: Response, id: &RequestId) -> Event {
+    let nothing = response.data == Value::Null
+        && !response.errors.is_empty()
+        && response.errors.iter().all(|error| error.path.len() <= 1);
+    let answer = Answer::of(response, id);
+    if nothing { refused(&answer.errors) } else { Event::Next(json(&answer)) }
+}
