@@ -21,6 +21,8 @@ mod events;
 mod flows;
 mod identity;
 mod invitations;
+mod jobs;
+mod knowledge;
 mod limits;
 mod live;
 mod mail;

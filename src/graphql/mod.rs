@@ -20,7 +20,7 @@ use crate::api_keys::graphql::ApiKeyMutation;
 use crate::audit::graphql::AuditSubscription;
 use crate::identity::graphql::{IdentityMutation, IdentityQuery};
 use crate::invitations::graphql::{InvitationMutation, InvitationQuery};
-use crate::jobs::graphql::{JobMutation, JobQuery};
+use crate::jobs::graphql::{JobMutation, JobQuery, JobSubscription};
 use crate::knowledge::graphql::DocumentMutation;
 use crate::memberships::graphql::MembershipMutation;
 use crate::organizations::graphql::{OrganizationMutation, OrganizationQuery};
@@ -48,7 +48,7 @@ pub struct Mutation(
 
 /// What can be followed. An operation selects one of these fields.
 #[derive(Default, MergedSubscription)]
-pub struct Subscription(AuditSubscription);
+pub struct Subscription(AuditSubscription, JobSubscription);
 
 /// The schema, without limits: the document check has them.
 pub fn schema() -> SchemaBuilder<Query, Mutation, Subscription> {

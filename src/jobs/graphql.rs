@@ -1,6 +1,9 @@
 //! Jobs, as the schema shows them.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject, Subscription};
+use futures_util::Stream;
 
 use super::{AgentKind, Status};
 use crate::access::{Action, Permission, Scope};
@@ -10,8 +13,12 @@ use crate::db::page::PageArgs;
 use crate::db::{Record, Target};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::graphql::connection::{Connection, Counter, Node, connect};
-use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at, read_id, visible};
+use crate::events::Topic;
+use crate::graphql::context::{
+    ContextExt as _, Door, Requires, input_id, not_found_at, read_id, shown, visible,
+};
 use crate::graphql::errors::{UserError, payloads, settle};
+use crate::graphql::live::{News, follow};
 use crate::graphql::loader;
 use crate::graphql::scalars::{DateTime, Json};
 use crate::id::{ApiKeyId, JobId, OrganizationId, ProjectId, UserId};
@@ -322,11 +329,45 @@ impl JobMutation {
                 door.write_within(organization, row.project, Action::JobCancel).await.map_err(&missing)?;
             let (job, changed) = super::cancel(&mut tx, id).await?;
             if changed {
-                tx.announce(crate::events::Topic::Job(organization, id));
+                tx.announce(Topic::Job(organization, id));
                 tx.commit(Record::of(Target::job(id).within(row.project))).await?;
             }
             Ok(JobCancelPayload { job: Some(Job::new(job)), user_errors: Vec::new() })
         };
         Ok(settle(outcome.await)?)
+    }
+}
+
+/// Watching jobs.
+#[derive(Default)]
+pub struct JobSubscription;
+
+#[Subscription]
+impl JobSubscription {
+    /// A job of the request's organization: how it stands now, then whenever it has moved on, until it ends. Several
+    /// steps at once are one answer; `events(after:)` has every single one. Ends with the error `NOT_FOUND` when the job
+    /// is missing or not visible to the caller. Requires: a credential.
+    #[graphql(guard = "Requires::Caller")]
+    async fn job_updated(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The job's id.")] id: ID,
+    ) -> async_graphql::Result<impl Stream<Item = async_graphql::Result<Job>> + use<>> {
+        let door = ctx.door();
+        let id: JobId = read_id("id", &id)?;
+        let organization = door.tenant().await?;
+        let read = move |door: Arc<Door>, seen: i32| async move {
+            let found = shown(door.read(organization, Action::ContentRead).await)?;
+            let mut tx = found.ok_or(Error::NotFound)?;
+            let row = super::find(&mut tx, id).await?.ok_or(Error::NotFound)?;
+            drop(tx);
+            if !door.scope(organization).await?.may_see(row.project, Permission::ContentRead) {
+                return Err(Error::NotFound);
+            }
+            let (next, over) = (row.sequence, row.status.is_final());
+            let items = if next > seen { vec![Job::new(row)] } else { Vec::new() };
+            Ok(News { items, next, more: false, over })
+        };
+        Ok(follow(door, organization, Topic::Job(organization, id), 0, read).await?)
     }
 }

@@ -6,6 +6,7 @@ pub mod provider;
 pub mod sdl;
 pub mod socket;
 pub mod visitor;
+pub mod work;
 pub mod world;
 
 use std::net::SocketAddr;
