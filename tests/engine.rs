@@ -333,6 +333,11 @@ async fn what_does_not_fit_is_said_and_not_tried_again() {
     for failure in both_fail(&request(), Reply::unknown_model(), Kind::Rejected).await {
         assert!(!failure.retryable() && failure.message.contains("`nope`"), "{failure}");
     }
+    let repeats =
+        json!({ "error": { "message": format!("Not for {KEY} at http://127.0.0.1.") } }).to_string();
+    for failure in both_fail(&request(), Reply::raw(400, "application/json", repeats), Kind::Rejected).await {
+        assert!(failure.message.ends_with("Not for … at …"), "{failure}");
+    }
 }
 
 #[tokio::test]
