@@ -72,7 +72,7 @@ pub fn check_settings(config: &Config, report: &mut Report) {
                 report.good("providers", &format!("{provider} is reached at {} {key}", endpoint.base_url));
             }
             None => {
-                report.good("providers", &format!("{provider} is not configured; agents answer without it"))
+                report.good("providers", &format!("{provider} is not configured; agents answer without it"));
             }
         }
     }

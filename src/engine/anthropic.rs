@@ -16,9 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::wire::{Answer, Complaint, Stream, Target, Wire};
-use super::{
-    Endpoint, Failure, Finish, Kind, OnText, Provider, Role, TextEngine, TextReply, TextRequest, Usage,
-};
+use super::{Endpoint, Failure, Finish, Kind, OnText, Provider, TextEngine, TextReply, TextRequest, Usage};
 
 const PROVIDER: Provider = Provider::Anthropic;
 const KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -56,21 +54,14 @@ impl Dialect {
     }
 
     fn body(self, request: &TextRequest) -> Value {
-        let turns = request.turns().into_iter().map(|(role, text)| {
-            let role = match role {
-                Role::User => "user",
-                Role::Assistant => "assistant",
-            };
-            json!({ "role": role, "content": text })
-        });
         let mut body = json!({
             "model": request.model,
             "max_tokens": request.max_tokens,
-            "messages": turns.collect::<Vec<_>>(),
+            "messages": request.turns(),
             "stream": true,
         });
-        if let Some(system) = &request.system {
-            body["system"] = system.as_str().into();
+        if let Some(system) = request.system.as_deref().filter(|system| !system.is_empty()) {
+            body["system"] = system.into();
         }
         if let Some(temperature) = request.temperature.filter(|_| self.temperature) {
             body["temperature"] = temperature.into();

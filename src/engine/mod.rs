@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 
 pub use failure::{Failure, Kind};
@@ -122,6 +122,15 @@ pub enum Role {
     User,
     /// The model.
     Assistant,
+}
+
+impl Role {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
 }
 
 /// One turn of a conversation.
@@ -225,8 +234,8 @@ impl TextRequest {
         Ok(())
     }
 
-    /// The conversation with neighbours of one role joined, because roles have to alternate.
-    fn turns(&self) -> Vec<(Role, String)> {
+    /// The conversation in the words that both formats use. Neighbours of one role are joined: roles have to alternate.
+    fn turns(&self) -> Vec<Value> {
         let mut turns: Vec<(Role, String)> = Vec::new();
         for message in &self.messages {
             match turns.last_mut() {
@@ -237,7 +246,7 @@ impl TextRequest {
                 _ => turns.push((message.role, message.text.clone())),
             }
         }
-        turns
+        turns.into_iter().map(|(role, text)| json!({ "role": role.as_str(), "content": text })).collect()
     }
 
     /// The reply, if it is what was asked for.

@@ -2,7 +2,7 @@
 //! (<https://developers.openai.com/api/reference/resources/chat>): `POST {base}/v1/chat/completions`, streamed.
 //!
 //! Servers differ in the parameters that they know. A request begins with the newest form, and a 400 that names a
-//! parameter makes it simpler; what a model has taught is kept for its next request.
+//! parameter makes it simpler; what was learnt of a model, and of a form of JSON, is kept for the next such request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::wire::{Answer, Complaint, Stream, Target, Wire};
-use super::{
-    Endpoint, Failure, Finish, Kind, OnText, Provider, Role, TextEngine, TextReply, TextRequest, Usage,
-};
+use super::{Endpoint, Failure, Finish, Kind, OnText, Provider, TextEngine, TextReply, TextRequest, Usage};
 
 const PROVIDER: Provider = Provider::OpenAi;
 
@@ -107,14 +105,7 @@ impl Dialect {
             system.push_str(&form.schema.to_string());
         }
         let system = (!system.is_empty()).then(|| json!({ "role": "system", "content": system }));
-        let turns = request.turns().into_iter().map(|(role, text)| {
-            let role = match role {
-                Role::User => "user",
-                Role::Assistant => "assistant",
-            };
-            json!({ "role": role, "content": text })
-        });
-        system.into_iter().chain(turns).collect()
+        system.into_iter().chain(request.turns()).collect()
     }
 }
 
@@ -128,7 +119,10 @@ impl OpenAi {
 
     async fn converse(&self, request: &TextRequest, on_text: OnText<'_>) -> Result<TextReply, Failure> {
         request.check(PROVIDER)?;
-        let mut dialect = self.dialects.get(&request.model).unwrap_or_default();
+        // That one form is too much for a strict server says nothing of other forms.
+        let form = request.schema.as_ref().map_or("", |form| &form.name);
+        let about = format!("{} {form}", request.model);
+        let mut dialect = self.dialects.get(&about).unwrap_or_default();
         // Each turn of the loop leaves a parameter out, so it ends.
         let stream = loop {
             match self.wire.post(&self.target, &dialect.body(request)).await? {
@@ -140,7 +134,7 @@ impl OpenAi {
             }
         };
         if dialect != Dialect::default() {
-            self.dialects.insert(request.model.clone(), dialect);
+            self.dialects.insert(about, dialect);
         }
         let said = self.read(stream, on_text).await?;
         self.conclude(said, request)

@@ -188,7 +188,7 @@ pub struct Server {
 impl Server {
     /// A server with the usual settings on a fresh database.
     pub async fn start() -> Self {
-        Self::with(config(), tuning()).await
+        Box::pin(Self::with(config(), tuning())).await
     }
 
     /// A server with other settings.

@@ -730,6 +730,13 @@ fn message_events(reply: &Reply, request: &Value) -> Vec<Step> {
         event("content_block_start", json!({ "index": 0, "content_block": { "type": "thinking" } })),
         event("ping", json!({})),
         event("content_block_delta", json!({ "index": 0, "delta": thought })),
+        // Some say something before they use the tool.
+        if forced {
+            let text = json!({ "type": "text_delta", "text": "Here it is:" });
+            event("content_block_delta", json!({ "index": 0, "delta": text }))
+        } else {
+            event("ping", json!({}))
+        },
         event("content_block_stop", json!({ "index": 0 })),
         event("content_block_start", json!({ "index": 1, "content_block": block })),
     ]
