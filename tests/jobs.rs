@@ -46,7 +46,9 @@ impl Scripted {
                 Some("provider") => Fault::new(FaultCode::ProviderFailed, "The provider said no.")
                     .with(Detail::Provider { provider: "p".into(), provider_code: None, retryable: false })
                     .into(),
-                _ => Failure::Fail(Fault::new(FaultCode::InsufficientInput, "There is nothing to work with.")),
+                _ => {
+                    Failure::Fail(Fault::new(FaultCode::InsufficientInput, "There is nothing to work with."))
+                }
             });
         }
         let tx = run.write(None, Action::QaAnswer).await?;
@@ -122,7 +124,8 @@ fn kinds(job: &Value) -> Vec<&str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_jobs_of_one_organization_let_anothers_first_begin_at_once() {
     let server = Server::start().await;
-    let (acme, globex) = (cast::organization(&server, "Acme").await, cast::organization(&server, "Globex").await);
+    let (acme, globex) =
+        (cast::organization(&server, "Acme").await, cast::organization(&server, "Globex").await);
     enqueue(&server, &acme, 1000, &json!({"milliseconds": 100})).await;
     let scripted = Scripted::default();
     let workers = scripted.work(&server, settings(1));
@@ -157,7 +160,9 @@ async fn a_thousand_jobs_of_one_organization_let_anothers_first_begin_at_once() 
     .fetch_one(&mut superuser)
     .await
     .unwrap();
-    println!("another organization's first job began after {wait:.3} s; jobs begun before each of its three: {before:?}");
+    println!(
+        "another organization's first job began after {wait:.3} s; jobs begun before each of its three: {before:?}"
+    );
     assert!(before[0] <= 2 && before[1] <= 4 && before[2] <= 6, "{before:?}");
     workers.stop().await;
 }
@@ -180,13 +185,19 @@ async fn a_job_is_tried_again_as_its_failure_says() {
     }
     let job = member.finished(&lasting).await;
     assert_eq!((&job["status"], &job["attempts"]), (&json!("FAILED"), &json!(1)), "{job:#}");
-    assert_eq!(job["error"], json!({"__typename": "ProviderError", "code": "PROVIDER_FAILED", "message": "The provider said no."}));
+    assert_eq!(
+        job["error"],
+        json!({"__typename": "ProviderError", "code": "PROVIDER_FAILED", "message": "The provider said no."})
+    );
     let job = member.finished(&hopeless).await;
     assert_eq!(job["error"]["code"], "INSUFFICIENT_INPUT");
     assert_eq!(kinds(&job), ["queued", "started", "failed"]);
     // Somebody who lost patience after the last attempt.
     let mut superuser = server.database.superuser().await;
-    sqlx::query("alter table jobs alter column max_attempts set default 2").execute(&mut superuser).await.unwrap();
+    sqlx::query("alter table jobs alter column max_attempts set default 2")
+        .execute(&mut superuser)
+        .await
+        .unwrap();
     let worn = one(&server, &acme, &json!({"failures": 9, "failure": "unavailable"})).await;
     let job = member.finished(&worn).await;
     assert_eq!((&job["status"], &job["attempts"]), (&json!("FAILED"), &json!(2)), "{job:#}");
@@ -199,7 +210,9 @@ async fn a_job_is_cancelled_while_it_waits_and_while_it_runs() {
     let server = Server::start().await;
     let acme = cast::organization(&server, "Acme").await;
     let member = acme.member.at(&server);
-    let cancel = async |client: &Client<'_>, id: &str| client.mutate("jobCancel", json!({"id": id}), "job { status }").await["job"]["status"].clone();
+    let cancel = async |client: &Client<'_>, id: &str| {
+        client.mutate("jobCancel", json!({"id": id}), "job { status }").await["job"]["status"].clone()
+    };
     let waiting = one(&server, &acme, &json!({"milliseconds": 10})).await;
     assert_eq!(cancel(&member, &waiting).await, "CANCELLED");
     assert_eq!(cancel(&member, &waiting).await, "CANCELLED", "twice changes nothing");
@@ -231,7 +244,8 @@ async fn a_job_works_with_the_rights_that_its_creator_has_then() {
     lowered.member = cast::member(&server, &acme, "MEMBER").await;
     let mut gone = acme.clone();
     gone.member = cast::member(&server, &acme, "MEMBER").await;
-    let (by_lowered, by_gone) = (one(&server, &lowered, &json!({})).await, one(&server, &gone, &json!({})).await);
+    let (by_lowered, by_gone) =
+        (one(&server, &lowered, &json!({})).await, one(&server, &gone, &json!({})).await);
     owner.mutate("membershipUpdate", json!({"id": lowered.member.membership, "role": "VIEWER"}), "").await;
     owner.mutate("membershipDelete", json!({"id": gone.member.membership}), "").await;
     // And a right that goes while the job runs.
@@ -255,7 +269,11 @@ async fn a_job_works_with_the_rights_that_its_creator_has_then() {
     let mut superuser = server.database.superuser().await;
     let until = Instant::now();
     loop {
-        let status: String = sqlx::query_scalar("select status from jobs where id = $1").bind(uuid(&late)).fetch_one(&mut superuser).await.unwrap();
+        let status: String = sqlx::query_scalar("select status from jobs where id = $1")
+            .bind(uuid(&late))
+            .fetch_one(&mut superuser)
+            .await
+            .unwrap();
         if status == "FAILED" {
             break;
         }
@@ -283,19 +301,25 @@ async fn a_worker_that_shuts_down_gives_its_jobs_back_and_one_that_is_lost_chang
     member.job_when(&id, |job| job["status"] == "RUNNING").await;
     // Somebody takes it away from the worker that has it, as the sweep does with one that gives no sign of life.
     let mut superuser = server.database.superuser().await;
-    sqlx::query("update jobs set lease_until = now() - interval '1 second', attempts = attempts + 1 where id = $1")
-        .bind(uuid(&id))
-        .execute(&mut superuser)
-        .await
-        .unwrap();
+    sqlx::query(
+        "update jobs set lease_until = now() - interval '1 second', attempts = attempts + 1 where id = $1",
+    )
+    .bind(uuid(&id))
+    .execute(&mut superuser)
+    .await
+    .unwrap();
     let job = member.finished(&id).await;
     assert_eq!(job["status"], "SUCCEEDED", "{job:#}");
     assert_eq!((first.saved.load(Ordering::SeqCst), second.saved.load(Ordering::SeqCst)), (0, 1));
-    let results = member.ok("{ organization { jobs(filter: {status: SUCCEEDED}) { totalCount } } }", json!({})).await;
+    let results =
+        member.ok("{ organization { jobs(filter: {status: SUCCEEDED}) { totalCount } } }", json!({})).await;
     assert_eq!(results["organization"]["jobs"]["totalCount"], 1);
     let log = acme.owner.at(&server).ok("{ organization { auditLog(filter: {actions: [\"qa.answer\"]}) { totalCount nodes { actorLabel requestId } } } }", json!({})).await;
     assert_eq!(log["organization"]["auditLog"]["totalCount"], 1, "one result, one row");
-    assert_eq!(log["organization"]["auditLog"]["nodes"][0]["requestId"], "test", "the request that it is part of");
+    assert_eq!(
+        log["organization"]["auditLog"]["nodes"][0]["requestId"], "test",
+        "the request that it is part of"
+    );
     workers.stop().await;
 }
 
@@ -317,16 +341,23 @@ async fn a_job_exists_only_if_its_change_does_and_workers_of_other_processes_do_
     let id = member.learn(&acme, "Handbook", HANDBOOK).await;
     assert!(id.starts_with("doc_"));
     // What the queue carries is ids.
-    sqlx::query("create table seen as select payload from queue._private_jobs where false").execute(&mut superuser).await.unwrap();
+    sqlx::query("create table seen as select payload from queue._private_jobs where false")
+        .execute(&mut superuser)
+        .await
+        .unwrap();
     workers.stop().await;
     let added = member.add_document(&acme, "Waiting", "A secret text.").await;
-    let payload: Value = sqlx::query_scalar("select payload from queue._private_jobs").fetch_one(&mut superuser).await.unwrap();
+    let payload: Value = sqlx::query_scalar("select payload from queue._private_jobs")
+        .fetch_one(&mut superuser)
+        .await
+        .unwrap();
     let mut keys: Vec<&String> = payload.as_object().unwrap().keys().collect();
     keys.sort();
     assert_eq!(keys, ["job", "organization"]);
     assert_eq!(payload["job"].as_str().unwrap(), uuid(added["job"]["id"].as_str().unwrap()).to_string());
     // The serving role reaches nothing of the queue.
     let mut serving = server.database.serving().await;
-    let refused = sqlx::query("select payload from queue._private_jobs").fetch_all(&mut serving).await.unwrap_err();
+    let refused =
+        sqlx::query("select payload from queue._private_jobs").fetch_all(&mut serving).await.unwrap_err();
     assert_eq!(refused.as_database_error().unwrap().code().as_deref(), Some("42501"));
 }

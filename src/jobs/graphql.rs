@@ -12,8 +12,8 @@ use crate::audit::graphql::Actor;
 use crate::db::page::PageArgs;
 use crate::db::{Record, Target};
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::graphql::connection::{Connection, Counter, Node, connect};
 use crate::events::Topic;
+use crate::graphql::connection::{Connection, Counter, Node, connect};
 use crate::graphql::context::{
     ContextExt as _, Door, Requires, input_id, not_found_at, read_id, shown, visible,
 };

@@ -49,8 +49,10 @@ impl Client<'_> {
 
     /// A job, once it has ended.
     pub async fn finished(&self, id: &str) -> Value {
-        self.job_when(id, |job| ["SUCCEEDED", "FAILED", "CANCELLED"].contains(&job["status"].as_str().unwrap()))
-            .await
+        self.job_when(id, |job| {
+            ["SUCCEEDED", "FAILED", "CANCELLED"].contains(&job["status"].as_str().unwrap())
+        })
+        .await
     }
 
     /// Adds a document and waits until it can be found; gives its id.
