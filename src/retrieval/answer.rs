@@ -370,10 +370,12 @@ fn choose<'w, 'r, 'a>(
                 && one.met >= 1.0
                 && plan.asks.is_measured();
             let speaks = one.met > 0.0 && !text[one.bytes.clone()].ends_with('?');
-            let repeats = chosen.iter().any(|(other, stretch)| {
+            let repeats = || {
+                chosen.iter().any(|(other, stretch)| {
                 similarity(&other.ranked.candidate.text[stretch.clone()], &text[bytes.clone()]) > 0.5
-            });
-            if !(adds || as_good || beside) || !speaks || repeats {
+            })
+            };
+            if !(adds || as_good || beside) || !speaks || repeats() {
                 continue;
             }
         }

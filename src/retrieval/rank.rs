@@ -1,10 +1,10 @@
 //! Ordering candidates: BM25F over text, heading and title, with proximity, coverage and signs of the answer's kind.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::evidence::Signs;
 use super::plan::{Plan, PlanSlot, Statistics};
-use super::words::{Kind, bounded, is_common_part, normal, parts, terms_of, tokens};
+use super::words::{Kind, bare, bounded, is_common_part, normal, parts, terms_of, tokens};
 use super::{Language, Role};
 
 /// BM25's saturation and length normalisation: the usual 1.2 and 0.75 (Robertson and Zaragoza, 2009, §3.2).
@@ -148,13 +148,20 @@ struct Reader<'p, 'a> {
     seen: HashMap<(&'a str, Kind, Language), (u64, Signs)>,
     /// The terms of letters, which compounds may have as parts.
     stems: Vec<&'p str>,
+    beginnings: HashSet<&'p str>,
+}
+
+/// The first two letters of a stem.
+fn beginning(stem: &str) -> &str {
+    &stem[..stem.char_indices().nth(2).map_or(stem.len(), |(at, _)| at)]
 }
 
 impl<'p, 'a> Reader<'p, 'a> {
     fn new(plan: &'p Plan) -> Self {
         let long = |term: &&str| term.len() >= 3 && term.chars().all(char::is_alphabetic);
         let stems = plan.terms.iter().map(|term| term.term.as_str()).filter(long).collect();
-        Self { plan, seen: HashMap::new(), stems }
+        let beginnings = plan.terms.iter().map(|term| beginning(&term.term)).collect();
+        Self { plan, seen: HashMap::new(), stems, beginnings }
     }
 
     /// The words of a text that matter, and how many words it has; counts the terms.
@@ -187,18 +194,18 @@ impl<'p, 'a> Reader<'p, 'a> {
 
     fn terms(&self, token: &super::words::Token<'_>, language: Language) -> u64 {
         let bit = |term: &String| self.plan.ids.get(term).map_or(0, |id| 1_u64 << id);
+        let spelled = token.kind == Kind::Word && !token.text.contains(|c: char| c.is_numeric() || c == '.');
+        let bare = if spelled { bare(bounded(token.text), language) } else { String::new() };
+        let holds = spelled && self.stems.iter().any(|stem| bare.contains(stem));
+        // A word is its stem and an ending: most need not be stemmed to see that they are no term of the question.
+        if spelled && !holds && !self.beginnings.contains(beginning(&bare)) {
+            return 0;
+        }
         let own = terms_of(token, language);
         let mut mask = own.iter().map(bit).fold(0, |all, one| all | one);
-        if language == Language::German
-            && token.kind == Kind::Word
-            && !own.is_empty()
-            && token.text.len() >= 7
-        {
-            let bare = super::words::bare(token.text);
-            if self.stems.iter().any(|stem| bare.contains(stem)) {
-                let known = |term: &str| self.plan.ids.contains_key(term) || is_common_part(term);
-                mask |= parts(&normal(token.text), &known).iter().map(bit).fold(0, |all, one| all | one);
-            }
+        if language == Language::German && holds && !own.is_empty() && token.text.len() >= 7 {
+            let known = |term: &str| self.plan.ids.contains_key(term) || is_common_part(term);
+            mask |= parts(&normal(token.text), &known).iter().map(bit).fold(0, |all, one| all | one);
         }
         mask
     }
