@@ -278,9 +278,7 @@ impl Reader<'_> {
                 Some(last) if !(hard || all_short || is_label(text)) => last.end = line.end,
                 _ => joined.push(line.clone()),
             }
-            hard = text.ends_with('\\')
-                || self.text[line.end..].starts_with("  ")
-                || (text.len() <= 80 && is_label(text) && text.ends_with(|c: char| c.is_alphanumeric()));
+hard = text.ends_with('\\') || self.text[line.end..].starts_with("  ");
         }
         joined
     }

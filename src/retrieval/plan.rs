@@ -51,6 +51,8 @@ pub struct Plan {
     /// What the question asks for.
     pub asks: Asks,
     pub(super) slots: Vec<PlanSlot>,
+    /// Words followed by a number (`Model 60`, `version 6`), by their slots: with another number it is another thing.
+    pub(super) numbered: Vec<(usize, usize)>,
     pub(super) ids: HashMap<String, u32>,
 }
 
@@ -129,7 +131,7 @@ impl Question {
             .collect();
         let terms =
             terms.into_iter().map(|(term, _, weight)| PlanTerm { term: term.to_owned(), weight }).collect();
-        Plan { terms, asks: self.asks, slots, ids }
+        Plan { terms, asks: self.asks, slots, numbered: self.numbered(), ids }
     }
 }
 

@@ -256,6 +256,16 @@ impl Question {
         }
     }
 
+    /// The pairs of a word and the number right after it.
+    pub(super) fn numbered(&self) -> Vec<(usize, usize)> {
+        let number = |slot: &Slot| slot.word.starts_with(|c: char| c.is_ascii_digit());
+        let slots = self.slots.windows(2).enumerate();
+        slots
+            .filter(|(_, pair)| !number(&pair[0]) && number(&pair[1]) && pair[0].position + 1 == pair[1].position)
+            .map(|(at, _)| (at, at + 1))
+            .collect()
+    }
+
     fn add_synonyms(&mut self, own: &Synonyms) {
         for slot in self.slots.iter_mut().filter(|slot| slot.role != Role::Key || slot.quoted) {
             let stems: Vec<String> =
@@ -504,7 +514,11 @@ fn asks(lower: &[String]) -> Asks {
     if pair(&["wie", "how"], &["oft", "häufig", "often", "frequently"]) {
         return Asks::Frequency;
     }
-    if has(&["wann", "when"])
+    let when = lower.iter().enumerate().any(|(at, word)| {
+        word == "when" && (at == 0 || matches!(lower[at - 1].as_str(), "until" | "since" | "by" | "from" | "and" | "or" | "till"))
+    });
+    if when
+        || has(&["wann"])
         || pair(
             &which,
             &[
@@ -512,7 +526,7 @@ fn asks(lower: &[String]) -> Asks {
                 "tag",
                 "tagen",
                 "uhrzeit",
-                "zeitpunkt",
+                "wochentag", "weekday", "zeitpunkt",
                 "jahr",
                 "monat",
                 "date",
@@ -560,7 +574,9 @@ fn asks(lower: &[String]) -> Asks {
         "zahlen",
         "pay",
     ]);
-    if money && (quantity || has(&["was", "what"])) {
+    // `How much is …` asks for a price unless something is measured.
+    let priced = pair(&["much"], &["is", "are", "was", "were"]);
+    if priced || (money && (quantity || has(&["was", "what"]))) {
         return Asks::Money;
     }
     if has(&["telefonnummer", "rufnummer", "mailadresse", "phone", "telephone"])

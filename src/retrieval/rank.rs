@@ -49,6 +49,8 @@ pub struct Ranked<'a> {
     pub(super) text_terms: u64,
     pub(super) heading_terms: u64,
     pub(super) title_terms: u64,
+    /// Which of the plan's numbered things the text, heading or title names, as bits.
+    pub(super) numbered: u64,
 }
 
 /// A word of a text that is a term of the question or a sign of an answer.
@@ -86,6 +88,17 @@ fn score<'a>(
     let (text_terms, heading_terms, title_terms) =
         (union(&found), union(&heading_found), union(&title_found));
 
+    let mut numbered = 0;
+    for found in [&found, &heading_found, &title_found] {
+        for (at, (word, number)) in plan.numbered.iter().take(64).enumerate() {
+            let together = found.windows(2).any(|pair| {
+                pair[1].position == pair[0].position + 1
+                    && plan.slots[*word].credit(pair[0].terms) > 0.5
+                    && plan.slots[*number].credit(pair[1].terms) > 0.5
+            });
+            numbered |= u64::from(together) << at;
+        }
+    }
     let average =
         if statistics.average_words > 0.0 { statistics.average_words } else { f64::from(words.max(1)) };
     let length = 1.0 - B + B * f64::from(words) / average;
@@ -105,7 +118,7 @@ fn score<'a>(
         | Signs::of_marks(&candidate.text);
     let kind = 0.85 + 0.15 * plan.asks.met_by(signs);
     let score = sum * (0.3 + 0.7 * coverage * coverage) * kind;
-    Ranked { candidate, score, coverage, found, text_terms, heading_terms, title_terms }
+    Ranked { candidate, score, coverage, found, text_terms, heading_terms, title_terms, numbered }
 }
 
 /// How often a field has the word in its best form, less for other forms.
