@@ -312,7 +312,11 @@ fn other_number(plan: &Plan, chunk: &Ranked<'_>, bytes: &Range<usize>) -> bool {
                 && pair[1].position == pair[0].position + 1
                 && pair[1].signs.has(Signs::DIGITS)
         };
-        let mut right = inside.windows(2).filter(named).map(|pair| plan.slots[*number].credit(pair[1].terms) > 0.5).peekable();
+        let mut right = inside
+            .windows(2)
+            .filter(named)
+            .map(|pair| plan.slots[*number].credit(pair[1].terms) > 0.5)
+            .peekable();
         right.peek().is_some() && !right.any(|right| right)
     })
 }
@@ -320,7 +324,10 @@ fn other_number(plan: &Plan, chunk: &Ranked<'_>, bytes: &Range<usize>) -> bool {
 /// Whether the document has each numbered thing of the question, word and number together.
 fn has_numbered(plan: &Plan, ranked: &[Ranked<'_>], document: u128) -> bool {
     let mut chunks = ranked.iter().filter(|chunk| chunk.candidate.document == document);
-    plan.numbered.iter().enumerate().all(|(at, _)| chunks.clone().any(|chunk| chunk.numbered & (1 << at.min(63)) != 0))
+    plan.numbered
+        .iter()
+        .enumerate()
+        .all(|(at, _)| chunks.clone().any(|chunk| chunk.numbered & (1 << at.min(63)) != 0))
         || (plan.numbered.is_empty() && chunks.next().is_some())
 }
 
@@ -403,8 +410,8 @@ fn choose<'w, 'r, 'a>(
             let speaks = one.met > 0.0 && !text[one.bytes.clone()].ends_with('?');
             let repeats = || {
                 chosen.iter().any(|(other, stretch)| {
-                similarity(&other.ranked.candidate.text[stretch.clone()], &text[bytes.clone()]) > 0.5
-            })
+                    similarity(&other.ranked.candidate.text[stretch.clone()], &text[bytes.clone()]) > 0.5
+                })
             };
             if !(adds || as_good || beside) || !speaks || repeats() {
                 continue;

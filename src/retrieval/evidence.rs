@@ -288,7 +288,10 @@ static CLASSES: LazyLock<HashMap<&'static str, Signs>> = LazyLock::new(|| {
             Signs::FOREVER,
             "unbefristet dauerhaft unbegrenzt lebenslang indefinitely permanently unlimited lifetime",
         ),
-        (Signs::MONEY, "euro euros eur cent cents dollar dollars usd chf franken pfund pound pounds gbp pence"),
+        (
+            Signs::MONEY,
+            "euro euros eur cent cents dollar dollars usd chf franken pfund pound pounds gbp pence",
+        ),
         (
             Signs::FREE,
             "kostenlos kostenfrei gratis unentgeltlich kostenlose kostenfreie inklusive inbegriffen enthalten free included \

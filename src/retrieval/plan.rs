@@ -70,7 +70,7 @@ pub(super) struct PlanSlot {
 impl PlanSlot {
     /// The same by forms of one term only.
     pub fn single_credit(&self, terms: u64) -> f64 {
-        let single = self.forms.iter().filter(|(mask, _)| mask.count_ones() == 1 && terms & mask == *mask);
+        let single = self.forms.iter().filter(|(mask, _)| mask.is_power_of_two() && terms & mask == *mask);
         single.map(|(_, credit)| *credit).fold(0.0, f64::max)
     }
 

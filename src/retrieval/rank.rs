@@ -184,13 +184,12 @@ impl<'p, 'a> Reader<'p, 'a> {
         for token in tokens(text) {
             words = words.max(token.position + 1);
             let key = (bounded(token.text), token.kind, language);
-            let (terms, signs) = match self.seen.get(&key) {
-                Some(known) => *known,
-                None => {
-                    let new = (self.terms(&token, language), Signs::of_token(&token));
-                    self.seen.insert(key, new);
-                    new
-                }
+            let (terms, signs) = if let Some(known) = self.seen.get(&key) {
+                *known
+            } else {
+                let new = (self.terms(&token, language), Signs::of_token(&token));
+                self.seen.insert(key, new);
+                new
             };
             if terms != 0 || !signs.is_empty() {
                 found.push(Found { start: token.start, position: token.position, terms, signs });

@@ -61,10 +61,12 @@ impl Token<'_> {
 /// neither is given to the full algorithm.
 pub(super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let base = text.as_ptr() as usize;
-    text.split(|c: char| matches!(c, ' ' | '\n' | '\t' | '\r')).flat_map(move |run| {
+    text.split([' ', '\n', '\t', '\r']).flat_map(move |run| {
         let start = run.as_ptr() as usize - base;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, 'À'..='Ö' | 'Ø'..='ö' | 'ø'..='ɏ');
-        let around = |c: char| matches!(c, '.' | ',' | ';' | ':' | '!' | '?' | '(' | ')' | '*' | '#' | '-' | '|' | '"');
+        let around = |c: char| {
+            matches!(c, '.' | ',' | ';' | ':' | '!' | '?' | '(' | ')' | '*' | '#' | '-' | '|' | '"')
+        };
         let core = run.trim_matches(around);
         let simple = core.chars().all(plain);
         let skipped = core.as_ptr() as usize - base;
