@@ -66,7 +66,7 @@ impl Asks {
             }
             Self::Money => {
                 if number && !signs.has(Signs::MONEY | Signs::FREE) {
-                    return 0.6;
+                    return 0.3;
                 }
                 number || signs.has(Signs::FREE)
             }
