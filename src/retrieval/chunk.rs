@@ -156,16 +156,13 @@ impl Cutter<'_> {
                 self.close();
             }
         }
-        match &mut self.open {
-            Some(open) => {
-                open.bytes.end = bytes.end;
-                open.words += words;
-                open.block = block;
-            }
-            None => {
-                let heading = self.path_text(block, bytes.start);
-                self.open = Some(Filling { bytes: outer..bytes.end, words, block, heading });
-            }
+        if let Some(open) = &mut self.open {
+            open.bytes.end = bytes.end;
+            open.words += words;
+            open.block = block;
+        } else {
+            let heading = self.path_text(block, bytes.start);
+            self.open = Some(Filling { bytes: outer..bytes.end, words, block, heading });
         }
     }
 

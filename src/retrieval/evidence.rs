@@ -66,7 +66,7 @@ impl Asks {
             }
             Self::Money => {
                 if number && !signs.has(Signs::MONEY | Signs::FREE) {
-                    return 0.6;
+                    return 0.3;
                 }
                 number || signs.has(Signs::FREE)
             }
@@ -114,6 +114,7 @@ impl Signs {
     /// A capitalised word that is no stop word; two of them in a row may be a name.
     pub const CAPITAL: Self = Self(1 << 19);
     pub const PERCENT: Self = Self(1 << 20);
+    pub const DIGITS: Self = Self(1 << 22);
     pub const DEGREE: Self = Self(1 << 21);
 
     /// Whether any of the given signs is there.
@@ -142,7 +143,7 @@ impl Signs {
         let text = super::words::bounded(token.text);
         let mut signs = Self::default();
         if text.starts_with(|c: char| c.is_ascii_digit()) {
-            signs |= Self::NUMBER;
+            signs |= Self::NUMBER | Self::DIGITS;
             let number = super::words::number(text);
             if number.contains('-') {
                 signs |= Self::DATE;

@@ -1,8 +1,9 @@
 //! Which of the two languages a text is in, by its commonest words and its letters.
 
-use unicode_segmentation::UnicodeSegmentation as _;
+use super::words::{is_stop_word, normal, words};
 
-use super::words::{is_stop_word, normal};
+/// How many words are looked at.
+const SAMPLE: usize = 120;
 
 /// The languages that texts are analysed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,10 +26,10 @@ impl Language {
         }
     }
 
-    /// The language of a text, or none when it gives no sign of either. Looks at the first 200 words.
+    /// The language of a text, or none when it gives no sign of either. Looks at the first words only.
     pub fn detect(text: &str) -> Option<Self> {
         let (mut german, mut english) = (0_u32, 0_u32);
-        for word in text.unicode_words().take(200) {
+        for word in words(text).map(|(_, word)| word).take(SAMPLE) {
             if word.len() > 24 {
                 continue;
             }

@@ -2,13 +2,13 @@
 //!
 //! It knows nothing of tenants, databases or requests. Whoever keeps the documents asks it in this order:
 //!
-//! 1. [`chunk`] cuts a document, [`index`] gives the terms that each chunk is found by; both are stored, with a lexicon
+//! 1. [`chunk()`] cuts a document, [`index`] gives the terms that each chunk is found by; both are stored, with a lexicon
 //!    that counts the chunks of each term.
 //! 2. [`Question::read`] reads a question. The store counts [`Question::lookups`] into [`Statistics`], gives the
 //!    neighbourhoods that [`Question::unknown`] names, and [`Question::correct`] takes them up.
 //! 3. [`Question::plan`] weighs the terms; the store returns the few hundred chunks with the greatest sum of
 //!    [`PlanTerm::weight`] over the distinct terms that they hold, as [`Candidate`]s.
-//! 4. [`rank`] orders them, [`answer`] picks the sentences, or says that none answers.
+//! 4. [`rank()`] orders them, [`answer()`] picks the sentences, or says that none answers.
 //!
 //! No model is asked and no text is made up: an answer is joined from stretches of the documents. Everything is bounded
 //! and deterministic; what a document says is only ever text.

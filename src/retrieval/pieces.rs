@@ -232,7 +232,10 @@ impl Reader<'_> {
             // Numbered lines one after the other are a list.
             let next = following.take(3).map(str::trim).find(|next| !next.is_empty()).unwrap_or_default();
             let sibling = numbered(next) == level && next.len() <= 100;
-            return if sibling { None } else { level };
+            let before = self.pieces.last().filter(|piece| piece.kind == Kind::Item);
+            let continues =
+                before.is_some_and(|piece| numbered(&self.text[piece.outer..piece.bytes.end]) == level);
+            return if sibling || continues { None } else { level };
         }
         let letters = trim.chars().filter(|c| c.is_alphabetic()).count();
         let capitals = letters >= 4 && !trim.chars().any(char::is_lowercase) && !trim.contains('\t');
@@ -278,9 +281,7 @@ impl Reader<'_> {
                 Some(last) if !(hard || all_short || is_label(text)) => last.end = line.end,
                 _ => joined.push(line.clone()),
             }
-            hard = text.ends_with('\\')
-                || self.text[line.end..].starts_with("  ")
-                || (text.len() <= 80 && is_label(text) && text.ends_with(|c: char| c.is_alphanumeric()));
+            hard = text.ends_with('\\') || self.text[line.end..].starts_with("  ");
         }
         joined
     }
@@ -310,7 +311,7 @@ impl Reader<'_> {
             let sentence = trimmed(self.text, start..end);
             self.push(kind, outer.min(sentence.start), sentence);
             start = end;
-            outer = end;
+            outer = usize::MAX;
         }
         let rest = trimmed(self.text, start..range.end);
         self.push(kind, outer.min(rest.start), rest);
@@ -330,8 +331,8 @@ impl Reader<'_> {
             if !head.is_empty() {
                 self.pieces.push(Piece { kind, outer, bytes: head, block: self.block });
             }
-            outer = cut;
             bytes = trimmed(self.text, cut..bytes.end);
+            outer = bytes.start;
         }
         if !bytes.is_empty() {
             self.pieces.push(Piece { kind, outer: outer.min(bytes.start), bytes, block: self.block });
@@ -388,8 +389,8 @@ fn is_rule(trim: &str) -> bool {
 }
 
 fn is_row(trim: &str, whole: &str, in_table: bool) -> bool {
-    if trim.starts_with('|') {
-        return trim.len() > 1 && (in_table || trim[1..].contains('|'));
+    if let Some(rest) = trim.strip_prefix('|') {
+        return !rest.is_empty() && (in_table || rest.contains('|'));
     }
     trim.contains(" | ")
         || (in_table && trim.contains('|'))

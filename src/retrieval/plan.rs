@@ -51,6 +51,8 @@ pub struct Plan {
     /// What the question asks for.
     pub asks: Asks,
     pub(super) slots: Vec<PlanSlot>,
+    /// Words followed by a number (`Model 60`, `version 6`), by their slots: with another number it is another thing.
+    pub(super) numbered: Vec<(usize, usize)>,
     pub(super) ids: HashMap<String, u32>,
 }
 
@@ -68,7 +70,7 @@ pub(super) struct PlanSlot {
 impl PlanSlot {
     /// The same by forms of one term only.
     pub fn single_credit(&self, terms: u64) -> f64 {
-        let single = self.forms.iter().filter(|(mask, _)| mask.count_ones() == 1 && terms & mask == *mask);
+        let single = self.forms.iter().filter(|(mask, _)| mask.is_power_of_two() && terms & mask == *mask);
         single.map(|(_, credit)| *credit).fold(0.0, f64::max)
     }
 
@@ -129,7 +131,7 @@ impl Question {
             .collect();
         let terms =
             terms.into_iter().map(|(term, _, weight)| PlanTerm { term: term.to_owned(), weight }).collect();
-        Plan { terms, asks: self.asks, slots, ids }
+        Plan { terms, asks: self.asks, slots, numbered: self.numbered(), ids }
     }
 }
 

@@ -256,6 +256,18 @@ impl Question {
         }
     }
 
+    /// The pairs of a word and the number right after it.
+    pub(super) fn numbered(&self) -> Vec<(usize, usize)> {
+        let number = |slot: &Slot| slot.word.starts_with(|c: char| c.is_ascii_digit());
+        let slots = self.slots.windows(2).enumerate();
+        slots
+            .filter(|(_, pair)| {
+                !number(&pair[0]) && number(&pair[1]) && pair[0].position + 1 == pair[1].position
+            })
+            .map(|(at, _)| (at, at + 1))
+            .collect()
+    }
+
     fn add_synonyms(&mut self, own: &Synonyms) {
         for slot in self.slots.iter_mut().filter(|slot| slot.role != Role::Key || slot.quoted) {
             let stems: Vec<String> =
@@ -494,123 +506,67 @@ const DETERMINERS: [&str; 26] = [
     "much", "which", "what", "with", "without", "per", "about", "some", "each", "every", "whose",
 ];
 
-/// What a question asks for, from its words in lower case.
+/// What a question asks for, from its words in lower case. Lists of words are separated by spaces.
 fn asks(lower: &[String]) -> Asks {
-    let has = |words: &[&str]| lower.iter().any(|word| words.contains(&word.as_str()));
-    let pair = |first: &[&str], second: &[&str]| {
-        lower.windows(2).any(|pair| first.contains(&pair[0].as_str()) && second.contains(&pair[1].as_str()))
+    let listed = |list: &str, word: &str| list.split(' ').any(|other| other == word);
+    let has = |list: &str| lower.iter().any(|word| listed(list, word));
+    let pair = |first: &str, second: &str| {
+        lower.windows(2).any(|pair| listed(first, &pair[0]) && listed(second, &pair[1]))
     };
-    let which = ["welche", "welcher", "welches", "welchem", "welchen", "which", "what"];
-    if pair(&["wie", "how"], &["lange", "lang", "long"]) && !has(&["zentimeter", "meter", "cm"]) {
-        return Asks::Duration;
-    }
-    if pair(&["wie", "how"], &["oft", "häufig", "often", "frequently"]) {
-        return Asks::Frequency;
-    }
-    if has(&["wann", "when"])
-        || pair(
-            &which,
-            &[
-                "datum",
-                "tag",
-                "tagen",
-                "uhrzeit",
-                "zeitpunkt",
-                "jahr",
-                "monat",
-                "date",
-                "day",
-                "days",
-                "time",
-                "year",
-                "month",
-            ],
-        )
-        || pair(&["viel", "wieviel"], &["uhr"])
+    let which = |list: &str| pair("welche welcher welches welchem welchen which what", list);
+    let how = |list: &str| pair("wie how", list);
+    // `When` asks at the beginning; later it mostly means `while`.
+    let when =
+        lower.first().is_some_and(|word| word == "when") || pair("until till since by from and or", "when");
+    let quantity = how(QUANTITIES) || has("wieviel wieviele anzahl");
+    let money = has(
+        "kostet kosten preis preise gebühr gebühren cost costs price prices fee fees teuer expensive bezahlen zahlen pay",
+    );
+    // `How much is …` asks for a price unless something is measured.
+    let priced = pair("much", "is are was were") || (money && (quantity || has("was what")));
+    let opens = || lower.first().is_some_and(|word| OPENERS.contains(&word.as_str()));
+    if how("lange lang long") && !has("zentimeter meter cm") {
+        Asks::Duration
+    } else if how("oft häufig often frequently") {
+        Asks::Frequency
+    } else if when || has("wann") || which(TIMES) || pair("viel wieviel", "uhr") {
+        Asks::When
+    } else if how("warm heiß heiss kalt hot cold") || has("temperatur temperature") {
+        Asks::Temperature
+    } else if how("erreiche erreichen kontaktiere") || (has("how") && has("reach contact")) {
+        Asks::Contact
+    } else if priced {
+        Asks::Money
+    } else if has("telefonnummer rufnummer mailadresse phone telephone")
+        || pair("telefon email", "nummer address adresse")
     {
-        return Asks::When;
+        Asks::Contact
+    } else if quantity || which("höhe menge prozentsatz amount percentage number size") {
+        Asks::Number
+    } else if has("wer wem wen wessen who whom whose") {
+        Asks::Person
+    } else if has("wo wohin woher where") {
+        Asks::Place
+    } else if has("warum wieso weshalb weswegen why") || pair("aus", "welchem welchen") {
+        Asks::Reason
+    } else if pair("was what", "ist sind bedeutet heißt versteht is are does") {
+        Asks::Definition
+    } else if has("wie how") {
+        Asks::Manner
+    } else if opens() {
+        Asks::YesNo
+    } else {
+        Asks::Other
     }
-    if pair(&["wie", "how"], &["warm", "heiß", "heiss", "kalt", "hot", "cold"])
-        || has(&["temperatur", "temperature"])
-    {
-        return Asks::Temperature;
-    }
-    if pair(&["wie", "how"], &["erreiche", "erreichen", "kontaktiere"])
-        || (has(&["how"]) && has(&["reach", "contact"]))
-    {
-        return Asks::Contact;
-    }
-    let quantity = pair(
-        &["wie", "how"],
-        &[
-            "viel", "viele", "vielen", "hoch", "gross", "groß", "weit", "schwer", "alt", "warm", "heiß",
-            "heiss", "breit", "tief", "schnell", "stark", "many", "much", "high", "large", "big", "far",
-            "heavy", "old", "hot", "wide", "deep", "tall", "fast", "strong", "late", "early",
-        ],
-    ) || has(&["wieviel", "wieviele", "anzahl"]);
-    let money = has(&[
-        "kostet",
-        "kosten",
-        "preis",
-        "preise",
-        "gebühr",
-        "gebühren",
-        "cost",
-        "costs",
-        "price",
-        "prices",
-        "fee",
-        "fees",
-        "teuer",
-        "expensive",
-        "bezahlen",
-        "zahlen",
-        "pay",
-    ]);
-    if money && (quantity || has(&["was", "what"])) {
-        return Asks::Money;
-    }
-    if has(&["telefonnummer", "rufnummer", "mailadresse", "phone", "telephone"])
-        || pair(&["telefon", "email"], &["nummer", "address", "adresse"])
-    {
-        return Asks::Contact;
-    }
-    if quantity
-        || pair(
-            &which,
-            &[
-                "temperatur",
-                "höhe",
-                "menge",
-                "prozentsatz",
-                "temperature",
-                "amount",
-                "percentage",
-                "number",
-                "size",
-            ],
-        )
-    {
-        return Asks::Number;
-    }
-    if has(&["wer", "wem", "wen", "wessen", "who", "whom", "whose"]) {
-        return Asks::Person;
-    }
-    if has(&["wo", "wohin", "woher", "where"]) {
-        return Asks::Place;
-    }
-    if has(&["warum", "wieso", "weshalb", "weswegen", "why"]) || pair(&["aus"], &["welchem", "welchen"]) {
-        return Asks::Reason;
-    }
-    if pair(&["was", "what"], &["ist", "sind", "bedeutet", "heißt", "versteht", "is", "are", "does"]) {
-        return Asks::Definition;
-    }
-    if has(&["wie", "how"]) {
-        return Asks::Manner;
-    }
-    let opens = lower.first().is_some_and(|word| OPENERS.contains(&word.as_str()));
-    if opens { Asks::YesNo } else { Asks::Other }
 }
+
+/// What follows `how` in a question for a number.
+const QUANTITIES: &str = "viel viele vielen hoch gross groß weit schwer alt breit tief schnell stark many much high large big \
+                          far heavy old wide deep tall fast strong late early";
+
+/// What follows `which` in a question for a time.
+const TIMES: &str =
+    "datum tag tagen uhrzeit wochentag zeitpunkt jahr monat date day days weekday time year month";
 
 /// Verbs that open a question which yes or no answers.
 const OPENERS: [&str; 42] = [

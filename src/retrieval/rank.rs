@@ -1,10 +1,10 @@
 //! Ordering candidates: BM25F over text, heading and title, with proximity, coverage and signs of the answer's kind.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::evidence::Signs;
 use super::plan::{Plan, PlanSlot, Statistics};
-use super::words::{Kind, bounded, is_common_part, normal, parts, terms_of, tokens};
+use super::words::{Kind, bare, bounded, is_common_part, normal, parts, terms_of, tokens};
 use super::{Language, Role};
 
 /// BM25's saturation and length normalisation: the usual 1.2 and 0.75 (Robertson and Zaragoza, 2009, §3.2).
@@ -49,6 +49,8 @@ pub struct Ranked<'a> {
     pub(super) text_terms: u64,
     pub(super) heading_terms: u64,
     pub(super) title_terms: u64,
+    /// Which of the plan's numbered things the text, heading or title names, as bits.
+    pub(super) numbered: u64,
 }
 
 /// A word of a text that is a term of the question or a sign of an answer.
@@ -86,6 +88,17 @@ fn score<'a>(
     let (text_terms, heading_terms, title_terms) =
         (union(&found), union(&heading_found), union(&title_found));
 
+    let mut numbered = 0;
+    for found in [&found, &heading_found, &title_found] {
+        for (at, (word, number)) in plan.numbered.iter().take(64).enumerate() {
+            let together = found.windows(2).any(|pair| {
+                pair[1].position == pair[0].position + 1
+                    && plan.slots[*word].credit(pair[0].terms) > 0.5
+                    && plan.slots[*number].credit(pair[1].terms) > 0.5
+            });
+            numbered |= u64::from(together) << at;
+        }
+    }
     let average =
         if statistics.average_words > 0.0 { statistics.average_words } else { f64::from(words.max(1)) };
     let length = 1.0 - B + B * f64::from(words) / average;
@@ -105,7 +118,7 @@ fn score<'a>(
         | Signs::of_marks(&candidate.text);
     let kind = 0.85 + 0.15 * plan.asks.met_by(signs);
     let score = sum * (0.3 + 0.7 * coverage * coverage) * kind;
-    Ranked { candidate, score, coverage, found, text_terms, heading_terms, title_terms }
+    Ranked { candidate, score, coverage, found, text_terms, heading_terms, title_terms, numbered }
 }
 
 /// How often a field has the word in its best form, less for other forms.
@@ -148,13 +161,20 @@ struct Reader<'p, 'a> {
     seen: HashMap<(&'a str, Kind, Language), (u64, Signs)>,
     /// The terms of letters, which compounds may have as parts.
     stems: Vec<&'p str>,
+    beginnings: HashSet<&'p str>,
+}
+
+/// The first two letters of a stem.
+fn beginning(stem: &str) -> &str {
+    &stem[..stem.char_indices().nth(2).map_or(stem.len(), |(at, _)| at)]
 }
 
 impl<'p, 'a> Reader<'p, 'a> {
     fn new(plan: &'p Plan) -> Self {
         let long = |term: &&str| term.len() >= 3 && term.chars().all(char::is_alphabetic);
         let stems = plan.terms.iter().map(|term| term.term.as_str()).filter(long).collect();
-        Self { plan, seen: HashMap::new(), stems }
+        let beginnings = plan.terms.iter().map(|term| beginning(&term.term)).collect();
+        Self { plan, seen: HashMap::new(), stems, beginnings }
     }
 
     /// The words of a text that matter, and how many words it has; counts the terms.
@@ -164,13 +184,12 @@ impl<'p, 'a> Reader<'p, 'a> {
         for token in tokens(text) {
             words = words.max(token.position + 1);
             let key = (bounded(token.text), token.kind, language);
-            let (terms, signs) = match self.seen.get(&key) {
-                Some(known) => *known,
-                None => {
-                    let new = (self.terms(&token, language), Signs::of_token(&token));
-                    self.seen.insert(key, new);
-                    new
-                }
+            let (terms, signs) = if let Some(known) = self.seen.get(&key) {
+                *known
+            } else {
+                let new = (self.terms(&token, language), Signs::of_token(&token));
+                self.seen.insert(key, new);
+                new
             };
             if terms != 0 || !signs.is_empty() {
                 found.push(Found { start: token.start, position: token.position, terms, signs });
@@ -187,18 +206,18 @@ impl<'p, 'a> Reader<'p, 'a> {
 
     fn terms(&self, token: &super::words::Token<'_>, language: Language) -> u64 {
         let bit = |term: &String| self.plan.ids.get(term).map_or(0, |id| 1_u64 << id);
+        let spelled = token.kind == Kind::Word && !token.text.contains(|c: char| c.is_numeric() || c == '.');
+        let bare = if spelled { bare(bounded(token.text), language) } else { String::new() };
+        let holds = spelled && self.stems.iter().any(|stem| bare.contains(stem));
+        // A word is its stem and an ending: most need not be stemmed to see that they are no term of the question.
+        if spelled && !holds && !self.beginnings.contains(beginning(&bare)) {
+            return 0;
+        }
         let own = terms_of(token, language);
         let mut mask = own.iter().map(bit).fold(0, |all, one| all | one);
-        if language == Language::German
-            && token.kind == Kind::Word
-            && !own.is_empty()
-            && token.text.len() >= 7
-        {
-            let bare = super::words::bare(token.text);
-            if self.stems.iter().any(|stem| bare.contains(stem)) {
-                let known = |term: &str| self.plan.ids.contains_key(term) || is_common_part(term);
-                mask |= parts(&normal(token.text), &known).iter().map(bit).fold(0, |all, one| all | one);
-            }
+        if language == Language::German && holds && !own.is_empty() && token.text.len() >= 7 {
+            let known = |term: &str| self.plan.ids.contains_key(term) || is_common_part(term);
+            mask |= parts(&normal(token.text), &known).iter().map(bit).fold(0, |all, one| all | one);
         }
         mask
     }

@@ -55,6 +55,27 @@ impl Token<'_> {
     }
 }
 
+/// The words of a text by Unicode's boundaries (UAX #29), with where they begin, in bytes.
+///
+/// A boundary is always where there is white space, and none is inside a run of Latin letters and digits; only what is
+/// neither is given to the full algorithm.
+pub(super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let base = text.as_ptr() as usize;
+    text.split([' ', '\n', '\t', '\r']).flat_map(move |run| {
+        let start = run.as_ptr() as usize - base;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, 'À'..='Ö' | 'Ø'..='ö' | 'ø'..='ɏ');
+        let around = |c: char| {
+            matches!(c, '.' | ',' | ';' | ':' | '!' | '?' | '(' | ')' | '*' | '#' | '-' | '|' | '"')
+        };
+        let core = run.trim_matches(around);
+        let simple = core.chars().all(plain);
+        let skipped = core.as_ptr() as usize - base;
+        let one = (simple && !core.is_empty()).then_some((skipped, core));
+        let others = (!simple).then(|| run.unicode_word_indices().map(move |(at, word)| (start + at, word)));
+        one.into_iter().chain(others.into_iter().flatten())
+    })
+}
+
 /// The tokens of a text, in order of their ends.
 pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut all = Vec::with_capacity(text.len() / 6);
@@ -71,7 +92,7 @@ pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
             0
         }
     };
-    for (start, word) in text.unicode_word_indices() {
+    for (start, word) in words(text) {
         let gap = if last_end <= start { &text[last_end..start] } else { "" };
         let joins = matches!(gap, "-" | "\u{2011}" | "@") && chain.2 < JOINED_WORDS;
         if joins {
@@ -210,7 +231,7 @@ impl Vocabulary {
     pub fn of(text: &str) -> Self {
         let mut seen = HashSet::new();
         let mut stems = HashSet::new();
-        for (_, word) in text.unicode_word_indices() {
+        for (_, word) in words(text) {
             let noun =
                 word.len() <= 2 * STRONG_PART + 6 && word.chars().next().is_some_and(char::is_uppercase);
             if noun && word.len() >= PART && seen.insert(word) {
@@ -243,7 +264,8 @@ pub(super) fn is_common_part(term: &str) -> bool {
 pub(super) struct Analyser<'v> {
     language: Language,
     vocabulary: &'v Vocabulary,
-    seen: HashMap<(String, Kind), Vec<u32>>,
+    /// By kind of token.
+    seen: [HashMap<String, Vec<u32>>; 4],
     ids: HashMap<String, u32>,
     names: Vec<String>,
 }
@@ -251,15 +273,15 @@ pub(super) struct Analyser<'v> {
 impl<'v> Analyser<'v> {
     /// An analyser of one language's chunks.
     pub fn new(language: Language, vocabulary: &'v Vocabulary) -> Self {
-        Self { language, vocabulary, seen: HashMap::new(), ids: HashMap::new(), names: Vec::new() }
+        Self { language, vocabulary, seen: Default::default(), ids: HashMap::new(), names: Vec::new() }
     }
 
     /// The terms of a text with how often each occurs, in the order of the terms.
     pub fn count(&mut self, text: &str) -> Vec<(String, u16)> {
         let mut found: Vec<u32> = Vec::new();
         for token in tokens(text) {
-            let key = (bounded(token.text).to_owned(), token.kind);
-            if let Some(ids) = self.seen.get(&key) {
+            let (key, kind) = (bounded(token.text), token.kind as usize);
+            if let Some(ids) = self.seen[kind].get(key) {
                 found.extend(ids);
                 continue;
             }
@@ -272,7 +294,7 @@ impl<'v> Analyser<'v> {
             }
             let ids: Vec<u32> = terms.into_iter().map(|term| self.id(term)).collect();
             found.extend(&ids);
-            self.seen.insert(key, ids);
+            self.seen[kind].insert(key.to_owned(), ids);
         }
         found.sort_unstable();
         let mut counted: Vec<(String, u16)> = found
@@ -484,7 +506,11 @@ static COMMON_PARTS: LazyLock<HashSet<String>> = LazyLock::new(|| {
     words.flat_map(str::split_whitespace).map(|word| stem(word, Language::German)).collect()
 });
 
-/// A German word in lower case without umlauts, of which its stem and those of its parts are stretches.
-pub(super) fn bare(word: &str) -> String {
-    without_accents(&umlauts(&normal(word)))
+/// A word in lower case without accents, of which its stem is the beginning.
+pub(super) fn bare(word: &str, language: Language) -> String {
+    let lower = normal(word);
+    match language {
+        Language::German => without_accents(&umlauts(&lower)),
+        Language::English => without_accents(&lower),
+    }
 }

@@ -54,7 +54,8 @@ impl Memory {
     /// What is known of the terms.
     pub fn statistics(&self, terms: &[String]) -> Statistics {
         let counts = terms.iter().filter_map(|term| Some((term.clone(), *self.lexicon.get(term)?))).collect();
-        let average_words = self.words as f64 / self.chunks.len().max(1) as f64;
+        let whole = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        let average_words = whole(self.words) / whole(self.chunks.len().max(1));
         Statistics { chunks: self.chunks.len() as u64, average_words, counts }
     }
 
@@ -73,12 +74,8 @@ impl Memory {
         found
     }
 
-    /// Asks, and returns what the search found as well: the ranked chunks' documents and headings.
-    pub fn ask_with(
-        &self,
-        text: &str,
-        options: &Options,
-    ) -> (Answer, Question, Vec<(u128, Option<String>, String)>) {
+    /// Asks, and returns what the search found as well: the ranked chunks.
+    pub fn ask_with(&self, text: &str, options: &Options) -> (Answer, Question, Vec<Candidate>) {
         let mut question = Question::read(text);
         let mut statistics = self.statistics(&question.lookups());
         let neighbours: Vec<(String, u64)> =
@@ -97,10 +94,7 @@ impl Memory {
         let candidates: Vec<Candidate> = best.into_iter().map(|(id, _)| self.chunks[id].clone()).collect();
         let ranked = rank(&plan, &candidates, &statistics);
         let answer = answer(&plan, &question, &ranked, options);
-        let order = ranked
-            .iter()
-            .map(|one| (one.candidate.document, one.candidate.heading.clone(), one.candidate.text.clone()))
-            .collect();
+        let order = ranked.iter().map(|one| one.candidate.clone()).collect();
         (answer, question, order)
     }
 
@@ -111,7 +105,8 @@ impl Memory {
 
     /// Whether a quotation is what the document has there.
     pub fn is_exact(&self, document: u128, start: usize, end: usize, quote: &str) -> bool {
-        let text = &self.documents[usize::try_from(document).expect("small")].1;
+        let at = usize::try_from(document).unwrap_or(usize::MAX);
+        let Some((_, text)) = self.documents.get(at) else { return false };
         text.chars().skip(start).take(end - start).eq(quote.chars())
     }
 }
