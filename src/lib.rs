@@ -11,7 +11,7 @@
 //! | [`organizations`], [`memberships`], [`invitations`], [`projects`], [`api_keys`], [`audit`], [`usage`] | one folder per entity: `mod.rs` has the words, `store.rs` the SQL, `graphql.rs` the schema | each other's `mod.rs` |
 //! | [`engine`] | outside providers of models: the port, the wire formats, the prices | nothing of aicos |
 //! | [`graphql`] | the schema put together; the check of documents; a request's [`Door`](graphql::context::Door) | the entities |
-//! | [`http`] | addresses, GraphQL over HTTP, limits, draining | `graphql` |
+//! | [`http`] | addresses, GraphQL over HTTP, sockets and event streams, limits, draining | `graphql` |
 //! | [`retrieval`] | documents in, questions in, exact quotations out: the built-in engine | nothing of aicos |
 //! | [`postgres`] | the private cluster: find it, start it, stop it | nothing of aicos |
 //! | [`app`] | settings in, a running server out | everything |
@@ -19,7 +19,7 @@
 //! Read [`access::policy`] first, then [`db`] and [`graphql::context`]: what keeps tenants apart is there, and the rest is
 //! written on top of it. `tests/tidy.rs` holds the arrows between the rooms.
 //!
-//! # Three walks
+//! # Four walks
 //!
 //! **Sign in.** [`http::gate`] finds no credential and makes a door without a caller. The mutation `login` asks
 //! [`identity::Identity::sign_in`], which looks the address up through the gate's function `app.find_login` (no table is
@@ -35,6 +35,13 @@
 //! **Read a page of the audit log.** `organization` proves that the caller belongs to it; `auditLog` asks whether they may
 //! read it, reads the page's cursor with the list's own seal, and runs the query through the one-statement door, or in the
 //! request's read-only transaction when other fields have opened one.
+
+//!
+//! **Follow an organization.** A socket says who is there; each of its operations is admitted, checked and charged like a
+//! request. The subscription listens to the organization's topic in [`events`], reads what is there, and lets go of its
+//! connection and its rights ([`graphql::live`]). A commit of anybody's publishes a hint, which also reaches the other
+//! processes; the subscription wakes, enters anew, and sends what it finds. Twice a second [`http::live`] asks the database
+//! in one statement which of all the callers are no longer who they were.
 
 #[macro_use]
 pub mod db;

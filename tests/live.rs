@@ -50,6 +50,24 @@ impl House {
         Socket::bearer(self.address(), &person.token).await
     }
 
+    /// A socket, as soon as there is a place for it.
+    async fn seated(&self, person: &Person) -> Socket {
+        let waiting = async {
+            loop {
+                let mut socket = Socket::open(self.address()).await;
+                let authorization = format!("Bearer {}", person.token);
+                socket
+                    .say(json!({"type": "connection_init", "payload": {"authorization": authorization}}))
+                    .await;
+                if socket.hear().await == Heard::Message(json!({"type": "connection_ack"})) {
+                    return socket;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("there is a place")
+    }
+
     /// A socket that follows the organization's log, from now on.
     async fn follower(&self, person: &Person) -> Socket {
         let mut socket = self.socket(person).await;
@@ -565,14 +583,14 @@ async fn sockets_and_their_operations_are_counted() {
     assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
     // A place is free again when its socket is closed.
     drop(open.pop());
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let mut socket = house.socket(&house.acme.owner).await;
+    let mut socket = house.seated(&house.acme.owner).await;
     for n in 0..6 {
         socket.subscribe(&n.to_string(), ACTIVITY, json!({"id": house.acme.id})).await;
     }
     assert_eq!(socket.end().await, Heard::Closed(4429));
+    drop(socket);
     // An operation that has ended does not count.
-    let mut socket = house.socket(&house.acme.owner).await;
+    let mut socket = house.seated(&house.acme.owner).await;
     for n in 0..20 {
         let id = n.to_string();
         socket.subscribe(&id, ACTIVITY, json!({"id": house.acme.id})).await;

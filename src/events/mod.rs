@@ -151,7 +151,7 @@ impl Watch {
     pub async fn changed(&mut self) {
         // The sender stays in the register for as long as anybody listens.
         if self.news.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -147,7 +147,8 @@ where
             if !self.more {
                 self.wait(LOOK_AGAIN).await;
             }
-            match (self.read)(Arc::clone(&self.door), self.from.clone()).await {
+            // On the heap, so that a subscription that waits keeps no room for it.
+            match Box::pin((self.read)(Arc::clone(&self.door), self.from.clone())).await {
                 Ok(news) => {
                     self.started = true;
                     self.found.extend(news.items);
@@ -184,7 +185,7 @@ where
     async fn is_shut_out(&self, error: &Error) -> bool {
         match error {
             Error::Forbidden { .. } | Error::Unauthenticated(_) => true,
-            Error::NotFound => self.door.confirmed(self.organization).await.is_err(),
+            Error::NotFound => Box::pin(self.door.confirmed(self.organization)).await.is_err(),
             _ => false,
         }
     }

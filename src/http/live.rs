@@ -90,7 +90,7 @@ impl Live {
             return Ok(());
         }
         let (questions, doors): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
-        for (place, changed) in identity.find_changed(&questions).await? {
+        for (place, changed) in Box::pin(identity.find_changed(&questions)).await? {
             for door in doors.get(place).into_iter().flatten() {
                 match changed {
                     Changed::Dead => door.pulse().dismiss(Error::Unauthenticated(Refusal::NotAccepted)),

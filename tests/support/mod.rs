@@ -207,7 +207,7 @@ impl Server {
     }
 
     async fn on(database: Arc<Database>, config: Config, tuning: Tuning) -> Self {
-        let app = App::start(&config, database.serve.clone(), tuning).await.unwrap();
+        let app = Box::pin(App::start(&config, database.serve.clone(), tuning)).await.unwrap();
         Self { database, app }
     }
 

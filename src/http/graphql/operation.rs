@@ -90,7 +90,8 @@ where
         let prepared = match step {
             Step::Run(prepared) if prepared.kind() == OperationType::Subscription => prepared,
             step => {
-                let answer = self.run(step, remaining, call).await;
+                // On the heap: an idle subscription keeps no room for it.
+                let answer = Box::pin(self.run(step, remaining, call)).await;
                 // Whatever waits for the client now holds nothing of the database.
                 self.gate.rest(call.context).await;
                 if outlet.put(Event::Next(json(&answer))).await.is_ok() {

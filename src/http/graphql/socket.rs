@@ -138,6 +138,13 @@ impl Connection {
         is_ours
     }
 
+    /// Ends an operation of which the client wants to hear no more.
+    fn end(&self, id: &str) {
+        if let Some((_, operation)) = self.operations().running.remove(id) {
+            operation.abort();
+        }
+    }
+
     fn close(&self, farewell: Farewell) {
         // The first reason counts.
         let _ = self.farewell.set(farewell);
@@ -353,7 +360,9 @@ where
                                 Ok(headers) => headers,
                                 Err(farewell) => return Some(farewell),
                             };
-                            match timeout_at(introduction, self.welcome(&headers, address)).await {
+                            // On the heap, as whatever an idle socket would otherwise keep room for.
+                            let welcome = Box::pin(self.welcome(&headers, address));
+                            match timeout_at(introduction, welcome).await {
                                 Ok(Ok(welcomed)) => guest = Some(welcomed),
                                 Ok(Err(farewell)) => return Some(farewell),
                                 Err(_) => return Some(Farewell::of(&Error::Timeout)),
@@ -373,8 +382,7 @@ where
                         }
                         ("subscribe", None) => return Some(Farewell::new(4401, "Unauthorized")),
                         ("subscribe", Some(connection)) => {
-                            let begun = self.subscribe(connection, envelope, &mut tasks);
-                            if let Err(farewell) = begun {
+                            if let Err(farewell) = self.subscribe(connection, envelope, &mut tasks) {
                                 return Some(farewell);
                             }
                         }
@@ -382,11 +390,8 @@ where
                             let Some(id) = envelope.id else {
                                 return Some(Farewell::invalid("`complete` names an operation by its `id`"));
                             };
-                            let ended = connection
-                                .as_ref()
-                                .and_then(|connection| connection.operations().running.remove(&id));
-                            if let Some((_, operation)) = ended {
-                                operation.abort();
+                            if let Some(connection) = connection {
+                                connection.end(&id);
                             }
                         }
                         ("ping", _) => write(socket, r#"{"type":"pong"}"#.into(), live.unread).await?,
@@ -477,7 +482,7 @@ where
             let deadline = Instant::now() + self.settings.deadline;
             let Connection { headers, address, .. } = &*connection;
             let head = Head { headers, address: *address, request_id: &request_id };
-            let admitted = match timeout_at(deadline, self.gate.admit(head)).await {
+            let admitted = match timeout_at(deadline, Box::pin(self.gate.admit(head))).await {
                 Ok(Ok(admitted)) => admitted,
                 Ok(Err(error)) => return Err(error.into()),
                 Err(_) => return Err(Failure::from(Error::Timeout)),
@@ -486,7 +491,7 @@ where
             let context = &lease.context;
             let cost = CostReport::None;
             let call = Call { id: &request_id, context, read_only: false, live: true, cost, deadline };
-            let paid = self.pay(parameters, &call).await?;
+            let paid = Box::pin(self.pay(parameters, &call)).await?;
             Ok(self.play(paid, &call, &mut subscriber).await)
         };
         let failure = match AssertUnwindSafe(playing).catch_unwind().await {

@@ -2,8 +2,10 @@ import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
 import { ApolloClient, ApolloLink, CombinedGraphQLErrors, HttpLink, InMemoryCache } from "@apollo/client";
 import { SetContextLink } from "@apollo/client/link/context";
 import { ErrorLink } from "@apollo/client/link/error";
+import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
+import { OperationTypeNode } from "graphql";
 import { from, switchMap } from "rxjs";
-import { enter, type Front, isCredentialRefused, noting, type Session } from "./front.js";
+import { enter, type Followed, type Front, isCredentialRefused, noting, type Session, socketOf } from "./front.js";
 import { RefreshTokensDocument } from "./generated/operations.js";
 import { possibleTypes } from "./generated/schema.js";
 
@@ -38,8 +40,13 @@ export function apollo(url: string): Front {
   });
 
   const http = new HttpLink({ uri: url, fetch: noting(sent) });
+  const socket = socketOf(url, session);
   const client = new ApolloClient({
-    link: ApolloLink.from([renewal, authorization, http]),
+    link: ApolloLink.split(
+      ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION,
+      new GraphQLWsLink(socket),
+      ApolloLink.from([renewal, authorization, http]),
+    ),
     cache: new InMemoryCache({ possibleTypes }),
   });
 
@@ -54,6 +61,15 @@ export function apollo(url: string): Front {
       });
       return Object.assign(screen, { close: () => subscription.unsubscribe() });
     },
+    follow<Data, Variables extends Record<string, unknown>>(query: TypedDocumentNode<Data, Variables>, variables: Variables) {
+      const followed: Omit<Followed<Data>, "close"> = { events: [] };
+      const subscription = client.subscribe({ query, variables }).subscribe(({ data, error }) => {
+        if (error) followed.error = error;
+        if (data) followed.events.push(data as Data);
+      });
+      return Object.assign(followed, { close: () => subscription.unsubscribe() });
+    },
+    close: () => void socket.dispose(),
     async query(query, variables) {
       const { data } = await client.query({ query, variables, fetchPolicy: "network-only" });
       if (!data) throw new Error("The server gave no data.");

@@ -1,4 +1,6 @@
 import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
+import { type Client, createClient } from "graphql-ws";
+import WebSocket from "ws";
 
 /** A front-end with a normalised cache: what the same checks need of Apollo Client and of urql. */
 export interface Front {
@@ -15,7 +17,14 @@ export interface Front {
     mutation: TypedDocumentNode<Data, Variables>,
     variables: Variables,
   ): Promise<Data>;
-  /** Names of the operations that went over the wire. */
+  /** Follows a subscription. */
+  follow<Data, Variables extends Record<string, unknown>>(
+    subscription: TypedDocumentNode<Data, Variables>,
+    variables: Variables,
+  ): Followed<Data>;
+  /** Closes the socket. */
+  close(): void;
+  /** Names of the operations that went over the wire by HTTP. */
   sent: string[];
 }
 
@@ -23,6 +32,26 @@ export interface Screen<Data> {
   /** What the screen shows now. */
   data: Data | undefined;
   close(): void;
+}
+
+export interface Followed<Data> {
+  /** What has come so far. */
+  events: Data[];
+  /** What it ended with, when it was refused. */
+  error?: unknown;
+  close(): void;
+}
+
+// A browser has it; of Node.js only what is newer than 20.
+globalThis.WebSocket ??= WebSocket as unknown as typeof globalThis.WebSocket;
+
+/** A `graphql-ws` client that says who is signed in whenever it connects. */
+export function socketOf(url: string, session: Session): Client {
+  return createClient({
+    url: url.replace(/^http/, "ws"),
+    webSocketImpl: WebSocket,
+    connectionParams: () => (session.accessToken ? { authorization: `Bearer ${session.accessToken}` } : {}),
+  });
 }
 
 /** The tokens of the signed-in person; nobody is signed in without. */

@@ -130,11 +130,11 @@ export function endServers(): void {
 }
 
 /** Starts a server of its own, in a process group of its own, as a terminal does. */
-export async function start(folder: string): Promise<Server> {
+export async function start(folder: string, ...flags: string[]): Promise<Server> {
   const started = performance.now();
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const child = spawn(binary, ["--data-dir", folder, "--listen", `127.0.0.1:${port}`], {
+  const child = spawn(binary, ["--data-dir", folder, "--listen", `127.0.0.1:${port}`, ...flags], {
     cwd: scratch,
     detached: true,
     stdio: ["ignore", "ignore", "pipe"],

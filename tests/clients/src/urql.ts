@@ -1,8 +1,8 @@
 import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
-import { Client, fetchExchange } from "@urql/core";
+import { Client, fetchExchange, subscriptionExchange } from "@urql/core";
 import { authExchange } from "@urql/exchange-auth";
 import { cacheExchange } from "@urql/exchange-graphcache";
-import { enter, type Front, isCredentialRefused, noting, type Session } from "./front.js";
+import { enter, type Followed, type Front, isCredentialRefused, noting, type Session, socketOf } from "./front.js";
 import { RefreshTokensDocument } from "./generated/operations.js";
 import { introspection } from "./generated/schema.js";
 
@@ -11,6 +11,7 @@ export function urql(url: string): Front {
   const session: Session = {};
   const sent: string[] = [];
 
+  const socket = socketOf(url, session);
   const client = new Client({
     url,
     // The default sends short queries by GET, which is for caches in between; answers here belong to one person.
@@ -31,6 +32,11 @@ export function urql(url: string): Front {
         },
       })),
       fetchExchange,
+      subscriptionExchange({
+        forwardSubscription: ({ query = "", variables }) => ({
+          subscribe: (sink) => ({ unsubscribe: socket.subscribe({ query, variables }, sink) }),
+        }),
+      }),
     ],
   });
 
@@ -52,6 +58,15 @@ export function urql(url: string): Front {
       });
       return Object.assign(screen, { close: () => subscription.unsubscribe() });
     },
+    follow<Data, Variables extends Record<string, unknown>>(query: TypedDocumentNode<Data, Variables>, variables: Variables) {
+      const followed: Omit<Followed<Data>, "close"> = { events: [] };
+      const subscription = client.subscription(query, variables).subscribe(({ data, error }) => {
+        if (error) followed.error = error;
+        if (data) followed.events.push(data as Data);
+      });
+      return Object.assign(followed, { close: () => subscription.unsubscribe() });
+    },
+    close: () => void socket.dispose(),
     query: async (query, variables) => settled(await client.query(query, variables, { requestPolicy: "network-only" })),
     mutate: async (mutation, variables) => settled(await client.mutation(mutation, variables)),
   };
