@@ -207,6 +207,41 @@ async fn every_mutation_of_an_organization_leaves_its_entry() {
         change("name", json!("P"), Value::Null),
     )
     .await;
+    let made = run(
+        "documentCreate",
+        json!({"organizationId": acme.id, "title": "D", "text": "A secret text."}),
+        "document { id } job { id }",
+        "document.create",
+        "KnowledgeDocument",
+        change("title", Value::Null, json!("D")),
+    )
+    .await;
+    let (document, job) = (made["document"]["id"].clone(), made["job"]["id"].clone());
+    run("jobCancel", json!({"id": job}), "", "job.cancel", "Job", None).await;
+    run(
+        "documentUpdate",
+        json!({"id": document, "title": "E"}),
+        "",
+        "document.update",
+        "KnowledgeDocument",
+        change("title", json!("D"), json!("E")),
+    )
+    .await;
+    run(
+        "documentDelete",
+        json!({"id": document}),
+        "",
+        "document.delete",
+        "KnowledgeDocument",
+        change("title", json!("E"), Value::Null),
+    )
+    .await;
+    let ask = json!({"organizationId": acme.id, "question": "Why?", "wait": false});
+    run("qaAsk", ask, "", "qa.ask", "Job", change("question", Value::Null, json!("Why?"))).await;
+    let answer = cast::answer(&server, &acme).await;
+    let rating = json!({"id": answer, "stars": 4});
+    run("outputRate", rating, "", "output.rate", "QaAnswer", change("stars", Value::Null, json!(4))).await;
+    run("outputDelete", json!({"id": answer}), "", "output.delete", "QaAnswer", None).await;
     run(
         "organizationDelete",
         json!({"id": acme.id, "confirmSlug": "acme"}),

@@ -215,7 +215,7 @@ async fn missing_roles_are_made_or_asked_for() {
     connection.close().await.unwrap();
     cluster.leave().await.unwrap();
     let _ = std::fs::remove_dir_all(&folder);
-    assert_eq!((roles, safe), (3, true));
+    assert_eq!((roles, safe), (4, true));
     made.unwrap();
 }
 

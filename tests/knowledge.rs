@@ -206,6 +206,7 @@ async fn what_cannot_be_a_document_or_a_question_is_refused_with_its_field() {
         ("documentIds", json!([]), "REQUIRED", "documentIds"),
         ("documentIds", json!(["doc_00000000000000000000000000"]), "NOT_FOUND", "documentIds"),
         ("engine", engine, "PROVIDER_NOT_CONFIGURED", "engine.provider"),
+        ("engine", json!({"provider": "openai"}), "REQUIRED", "engine.model"),
         ("engine", json!({"provider": "nobody", "model": "m"}), "PROVIDER_NOT_CONFIGURED", "engine.provider"),
     ] {
         let mut input = json!({"organizationId": acme.id, "question": "why?", "wait": false});

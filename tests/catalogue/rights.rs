@@ -107,6 +107,20 @@ fn forbidden(tables: &[String]) -> Vec<(String, String)> {
         pair("delete from security_events", "grant delete on security_events to aicos_app"),
         pair("select setval('access_versions', 1)", "grant update on sequence access_versions to aicos_app"),
         pair("update tiers set points_per_minute = 1", "grant update on tiers to aicos_app"),
+        // In whose name a job runs, what it does and when is settled when it is enqueued.
+        pair("update jobs set created_by = created_by", "grant update on jobs to aicos_app"),
+        pair("update jobs set input = '{}'", "grant update on jobs to aicos_app"),
+        pair("update jobs set turn = 0", "grant update on jobs to aicos_app"),
+        pair("update jobs set attempts = 0", "grant update on jobs to aicos_app"),
+        pair("delete from jobs", "grant delete on jobs to aicos_app"),
+        pair("update job_events set kind = 'x'", "grant update on job_events to aicos_app"),
+        pair("delete from job_events", "grant delete on job_events to aicos_app"),
+        // What was cited, and what was answered, stays what it was.
+        pair("update document_versions set text = 'x'", "grant update on document_versions to aicos_app"),
+        pair("update documents set created_by = created_by", "grant update on documents to aicos_app"),
+        pair("update qa_answers set answer = 'x'", "grant update on qa_answers to aicos_app"),
+        pair("update qa_citations set quote = 'x'", "grant update on qa_citations to aicos_app"),
+        pair("select app.give_turn()", "grant execute on function app.give_turn() to aicos_app"),
         pair("insert into usage_counters select where false", "grant insert on usage_counters to aicos_app"),
         pair("update usage_counters set used = 0", "grant update on usage_counters to aicos_app"),
         pair("delete from users", "grant delete on users to aicos_app"),
@@ -171,6 +185,36 @@ async fn what_is_forbidden_is_refused_and_a_right_too_many_is_noticed() {
     }
 }
 
+/// Workers become the queue's role on connections of their own: it reaches its own schema and nothing of any tenant.
+#[tokio::test]
+async fn the_queues_role_reaches_the_queue_and_nothing_else() {
+    let database = Database::fresh().await;
+    let mut superuser = database.superuser().await;
+    let reached: Vec<String> = sqlx::query_scalar(
+        "select c.oid::regclass::text from pg_class c
+         where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'S')
+             and has_any_column_privilege('aicos_queue', c.oid, 'select, insert, update, references')
+         union all
+         select p.oid::regprocedure::text from pg_proc p
+         where p.pronamespace = 'app'::regnamespace and has_function_privilege('aicos_queue', p.oid, 'execute')
+         union all
+         select rolname::text from pg_roles where rolname <> 'aicos_queue' and pg_has_role('aicos_queue', oid, 'member')",
+    )
+    .fetch_all(&mut superuser)
+    .await
+    .unwrap();
+    assert_eq!(reached, ["app.wake_workers(uuid,uuid,timestamp with time zone)"]);
+    let mut serving = database.serving().await;
+    assert_eq!(run(&mut serving, "select * from queue._private_jobs").await, Err("42501".to_owned()));
+    must(&mut serving, "set role aicos_queue").await;
+    must(&mut serving, "select * from queue._private_jobs").await;
+    for statement in
+        ["select * from jobs", "select * from documents", "select app.enter_job(null, null, null, null)"]
+    {
+        assert_eq!(run(&mut serving, statement).await, Err("42501".to_owned()), "{statement}");
+    }
+}
+
 /// Functions of the gate are executed with its eyes, so a stranger must not execute any.
 #[tokio::test]
 async fn nobody_but_the_serving_role_executes_what_sees_more() {
@@ -195,7 +239,9 @@ async fn nobody_but_the_serving_role_executes_what_sees_more() {
     }
     let owners: Vec<(String, String)> = sqlx::query_as(
         "select oid::regprocedure::text, proowner::regrole::text from pg_proc
-         where pronamespace = 'app'::regnamespace and prosecdef and proowner <> 'aicos_gate'::regrole",
+         where pronamespace = 'app'::regnamespace and prosecdef and proowner <> 'aicos_gate'::regrole
+             -- The one way into the queue belongs to the queue's role.
+             and not (proname = 'wake_workers' and proowner = 'aicos_queue'::regrole)",
     )
     .fetch_all(&mut *tx)
     .await
@@ -248,7 +294,20 @@ fn context(tenant: &Tenant) -> String {
 }
 
 /// What each trigger keeps, as a block that fails when it does not. `:words` stand for ids of the first tenant.
-const TRIGGERS: [(&str, &str); 7] = [
+const TRIGGERS: [(&str, &str); 8] = [
+    (
+        // Whoever enqueues does not choose their place: behind their own, and never before the one that is next.
+        "jobs_give_turn",
+        "declare first bigint; second bigint; begin
+            insert into jobs (organization_id, id, kind, input, created_by, request_id, turn)
+            values (:organization, :member, 'test.one', '{}', :owner, 'r', -5);
+            select turn into first from jobs where id = :member;
+            insert into jobs (organization_id, id, kind, input, created_by, request_id, turn)
+            values (:organization, :guest, 'test.two', '{}', :owner, 'r', -9);
+            select turn into second from jobs where id = :guest;
+            assert first >= 0 and second > first;
+        end",
+    ),
     (
         "memberships_renew",
         "declare before bigint; begin

@@ -177,6 +177,38 @@ pub async fn join(server: &Server, organization: &Organization, person: &Person,
     person.at(server).mutate("invitationAccept", json!({"token": token}), "").await;
 }
 
+/// A document of the owner's that nobody else has, in the organization or in one project: its id, and its job's.
+pub async fn document(
+    server: &Server,
+    organization: &Organization,
+    project: Option<&str>,
+) -> (String, String) {
+    let input =
+        json!({"organizationId": organization.id, "projectId": project, "title": "Notes", "text": address()});
+    let made =
+        organization.owner.at(server).mutate("documentCreate", input, "document { id } job { id }").await;
+    (text(&made["document"]["id"]), text(&made["job"]["id"]))
+}
+
+/// An answer of the owner's, as a worker would have saved it: where none works, nothing changes while one looks.
+pub async fn answer(server: &Server, organization: &Organization) -> String {
+    let (_, job) = document(server, organization, None).await;
+    let id: sqlx::types::Uuid = sqlx::query_scalar(
+        "with output as (
+            insert into outputs (organization_id, id, agent, job_id, created_by)
+            select organization_id, gen_random_uuid(), 'QA', id, created_by from jobs where id = $1
+            returning organization_id, id
+         )
+         insert into qa_answers (organization_id, id, question, answer) select organization_id, id, 'Why?', 'So.' from output
+         returning id",
+    )
+    .bind(super::fixture::uuid(&job))
+    .fetch_one(&mut server.database.superuser().await)
+    .await
+    .unwrap();
+    aicos::id::AnswerId::from(id).to_string()
+}
+
 /// Signs somebody in once more; tokens as they come.
 pub async fn sign_in(server: &Server, email: &str) -> Value {
     server.anonymous().mutate("login", json!({"email": email, "password": PASSWORD}), AUTH).await

@@ -9,6 +9,7 @@ use aicos::id;
 
 use super::Server;
 use super::cast::{self, Organization, Person};
+use super::work::HANDBOOK;
 
 /// One tenant: an organization with two projects, a guest of each, and one of everything else in each.
 #[derive(Debug, Clone)]
@@ -85,13 +86,27 @@ async fn tenant(server: &Server, name: &str) -> Tenant {
         let key = json!({"organizationId": cast.id, "name": format!("Key {number}"), "permissions": ["PROJECT_READ"], "projectId": place});
         owner.mutate("apiKeyCreate", key, "").await;
     }
+    // A document, a question that it answers and a judgement, in the organization and in each project.
+    for place in [None, Some(&projects[0]), Some(&projects[1])] {
+        let document =
+            json!({"organizationId": cast.id, "projectId": place, "title": "Handbook", "text": HANDBOOK});
+        let added = owner.mutate("documentCreate", document, "job { id }").await;
+        owner.finished(&text_at(&added, "/job/id")).await;
+        let question =
+            json!({"organizationId": cast.id, "projectId": place, "question": "How many days of vacation?"});
+        let asked = owner.mutate("qaAsk", question, "answer { id citations { quote } }").await;
+        text_at(&asked, "/answer/citations/0/quote");
+        owner.mutate("outputRate", json!({"id": asked["answer"]["id"], "stars": 5}), "").await;
+    }
     server.app.identity.reset_link(&cast.owner.email).await.unwrap();
     Tenant { cast, projects, guests: guests.try_into().unwrap() }
 }
 
 /// Makes the world.
 pub async fn world(server: &Server) -> World {
+    let workers = server.work();
     let tenants = [tenant(server, "Acme").await, tenant(server, "Globex").await];
+    workers.stop().await;
     let [first, second] = &tenants;
     let email = "both@people.example";
     let both = cast::invite(server, &first.cast.owner.token, &first.cast.id, email, "ADMIN", None).await;

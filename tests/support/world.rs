@@ -1,8 +1,8 @@
 //! Two organizations, everybody who might try something, and how each place that takes an id is called.
 
 use aicos::id::{
-    ApiKeyId, AuditEntryId, InvitationId, MembershipId, OrganizationId, OrganizationUsageId, ProjectId,
-    ProjectMemberId, SecurityEventId, SessionId, UserId,
+    AnswerId, ApiKeyId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId,
+    OrganizationUsageId, ProjectId, ProjectMemberId, SecurityEventId, SessionId, UserId,
 };
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
@@ -81,6 +81,9 @@ pub fn nothing_like(id: &str) -> String {
         "key" => ApiKeyId::generate().to_string(),
         "aud" => AuditEntryId::generate().to_string(),
         "sec" => SecurityEventId::generate().to_string(),
+        "job" => JobId::generate().to_string(),
+        "doc" => DocumentId::generate().to_string(),
+        "qna" => AnswerId::generate().to_string(),
         "pmb" => {
             let (project, user) = (ProjectId::generate(), UserId::generate());
             ProjectMemberId { project, user }.to_string()
@@ -227,6 +230,80 @@ impl World {
                 "/id",
                 "/organizationActivity",
             ),
+            "Query.job(id)" => Case::query(
+                "query($id: ID!) { job(id: $id) { status } }",
+                json!({"id": cast::document(server, acme, None).await.1}),
+                "/id",
+                "/job",
+            ),
+            "Subscription.jobUpdated(id)" => Case::query(
+                "subscription($id: ID!) { jobUpdated(id: $id) { status } }",
+                json!({"id": cast::document(server, acme, None).await.1}),
+                "/id",
+                "/jobUpdated",
+            ),
+            "Organization.documents(projectId)" => {
+                let project = project().await;
+                cast::document(server, acme, Some(&project)).await;
+                Case::query(
+                    "query($id: ID!) { organization { documents(projectId: $id) { totalCount } } }",
+                    json!({"id": project}),
+                    "/id",
+                    "/organization/documents/totalCount",
+                )
+            }
+            "Mutation.documentCreate(input.organizationId)" => Case::mutation(
+                "documentCreate",
+                json!({"organizationId": acme.id, "title": "t", "text": cast::address()}),
+                "/input/organizationId",
+            ),
+            "Mutation.documentCreate(input.projectId)" => Case::mutation(
+                "documentCreate",
+                json!({"organizationId": own, "projectId": project().await, "title": "t", "text": cast::address()}),
+                "/input/projectId",
+            ),
+            "Mutation.documentUpdate(input.id)" => Case::mutation(
+                "documentUpdate",
+                json!({"id": cast::document(server, acme, None).await.0, "title": format!("by {caller}")}),
+                "/input/id",
+            ),
+            "Mutation.documentDelete(input.id)" => Case::mutation(
+                "documentDelete",
+                json!({"id": cast::document(server, acme, None).await.0}),
+                "/input/id",
+            ),
+            "Mutation.qaAsk(input.organizationId)" => Case::mutation(
+                "qaAsk",
+                json!({"organizationId": acme.id, "question": "Why?", "wait": false}),
+                "/input/organizationId",
+            ),
+            "Mutation.qaAsk(input.projectId)" => Case::mutation(
+                "qaAsk",
+                json!({"organizationId": own, "projectId": project().await, "question": "Why?", "wait": false}),
+                "/input/projectId",
+            ),
+            "Mutation.qaAsk(input.documentIds)" => {
+                let document = cast::document(server, acme, None).await.0;
+                Case::mutation(
+                    "qaAsk",
+                    json!({"organizationId": own, "projectId": self.own_project(caller), "question": "Why?",
+                        "documentIds": [document], "wait": false}),
+                    "/input/documentIds/0",
+                )
+            }
+            "Mutation.jobCancel(input.id)" => Case::mutation(
+                "jobCancel",
+                json!({"id": cast::document(server, acme, None).await.1}),
+                "/input/id",
+            ),
+            "Mutation.outputRate(input.id)" => Case::mutation(
+                "outputRate",
+                json!({"id": cast::answer(server, acme).await, "stars": 3}),
+                "/input/id",
+            ),
+            "Mutation.outputDelete(input.id)" => {
+                Case::mutation("outputDelete", json!({"id": cast::answer(server, acme).await}), "/input/id")
+            }
             "Organization.auditLog(filter.actorId)" => audit_case("actorId", &acme.owner.id),
             "Organization.auditLog(filter.projectId)" => audit_case("projectId", &project().await),
             "Organization.auditLog(filter.targetId)" => audit_case("targetId", &project().await),
@@ -360,6 +437,9 @@ impl World {
                 .await
             }
             "Invitation" => cast::invitation(server, acme).await,
+            "Job" => cast::document(server, acme, None).await.1,
+            "KnowledgeDocument" => cast::document(server, acme, None).await.0,
+            "QaAnswer" => cast::answer(server, acme).await,
             "Membership" => acme.member.membership.clone(),
             "Organization" => acme.id.clone(),
             "OrganizationUsage" => read("{ organization { usage { id } } }", "/organization/usage/id").await,

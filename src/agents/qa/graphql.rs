@@ -179,8 +179,8 @@ impl QaAnswer {
 pub struct EngineInput {
     /// `builtin`, `openai` or `anthropic`.
     provider: String,
-    /// The provider's model; the built-in engine has none and takes any word.
-    model: String,
+    /// The provider's model; needed with a provider, and the built-in engine has none.
+    model: Option<String>,
     /// Whether the built-in engine may work when the provider does not; the result says which one did.
     #[graphql(default = false)]
     fallback_to_builtin: bool,

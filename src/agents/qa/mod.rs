@@ -39,8 +39,8 @@ pub const QUESTION_CHARACTERS: usize = 2_000;
 pub struct Wanted {
     /// The provider.
     pub provider: String,
-    /// Its model.
-    pub model: String,
+    /// Its model; a provider's job has one.
+    pub model: Option<String>,
     /// Whether the built-in engine may answer when the provider does not.
     pub fallback: bool,
 }
@@ -119,7 +119,11 @@ fn check_engine(wanted: Wanted, engines: &Engines) -> Result<Option<Wanted>> {
     if wanted.provider == "builtin" {
         return Ok(None);
     }
-    let model = input::line("engine.model", &wanted.model, 200)?;
+    let model = wanted.model.as_deref().ok_or_else(|| {
+        let message = "`model` is needed with a provider. Name one of its models.";
+        Error::fault(Fault::at(FaultCode::Required, "engine.model", message))
+    })?;
+    let model = Some(input::line("engine.model", model, 200)?);
     let provider = input::line("engine.provider", &wanted.provider, 40)?;
     engines.text(&provider).map_err(|missing| {
         Error::fault(

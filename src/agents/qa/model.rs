@@ -61,7 +61,7 @@ pub(super) async fn ask(
         system: Some(PROMPT.to_owned()),
         messages: vec![Message::user(compose(question, passages))],
         temperature: Some(0.0),
-        ..TextRequest::new(wanted.model.as_str(), question, TOKENS)
+        ..TextRequest::new(wanted.model.as_deref().unwrap_or_default(), question, TOKENS)
     };
     let (sender, receiver) = mpsc::unbounded_channel();
     let mut on_text = move |text: &str| {
