@@ -126,7 +126,10 @@ create policy document_shelves_tenant on document_shelves to aicos_app
     with check (organization_id = (select app.current_organization())
         and ((select app.current_projects()) is null or project_id = any ((select app.current_projects())::uuid[])));
 
-grant select, insert, delete on documents, document_versions, document_chunks, document_terms, document_shelves to aicos_app;
+grant select, insert, delete on documents, document_versions, document_chunks to aicos_app;
+grant select, delete on document_terms, document_shelves to aicos_app;
+grant insert (organization_id, project_id, term, chunks) on document_terms to aicos_app;
+grant insert (organization_id, project_id, chunks, words) on document_shelves to aicos_app;
 grant update (title, source_url, version, bytes, sha256, indexed_version, index_job_id, updated_at) on documents to aicos_app;
 grant update (chunks) on document_terms to aicos_app;
 grant update (chunks, words) on document_shelves to aicos_app;

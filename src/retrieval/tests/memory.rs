@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::retrieval::{
+use super::super::{
     Answer, Candidate, Format, Neighbourhood, Options, Question, Statistics, Vocabulary, answer, chunk,
     index, rank,
 };
