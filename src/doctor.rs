@@ -186,11 +186,37 @@ async fn check_tables(owner: &mut PgConnection, report: &mut Report) -> sqlx::Re
         report.bad("tables", &format!("{table}: {fix}"));
     }
     report.good("tables", &format!("{well} tables have row-level security on and forced, with policies"));
+    check_queue(owner, report).await?;
     match migrate::stale_function(owner, HOT_QUERIES).await? {
         Some(name) => {
             report.bad("functions", &format!("app.hot_{name} is not this binary's. Run `aicos migrate`."));
         }
         None => report.good("functions", &format!("{} hot functions are this binary's", HOT_QUERIES.len())),
+    }
+    Ok(())
+}
+
+/// The queue has its tables, and only who becomes its role reaches them.
+async fn check_queue(owner: &mut PgConnection, report: &mut Report) -> sqlx::Result<()> {
+    let (there, becomes, inherits): (bool, bool, bool) = sqlx::query_as(
+        "select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                where n.nspname = 'queue' and n.nspowner = 'aicos_queue'::regrole and c.relname = '_private_jobs'),
+            pg_has_role('aicos_app', 'aicos_queue', 'member'), pg_has_role('aicos_app', 'aicos_queue', 'usage')",
+    )
+    .fetch_one(owner)
+    .await?;
+    match (there, becomes, inherits) {
+        (false, ..) => report.bad("queue", "its tables are missing or somebody else's. Run `aicos migrate`."),
+        (_, false, _) => report.bad(
+            "queue",
+            "workers cannot become its role, so no job is done: `grant aicos_queue to aicos_app`",
+        ),
+        (.., true) => report.bad(
+            "queue",
+            "the serving role has its rights without becoming it: `revoke aicos_queue from aicos_app; \
+             alter role aicos_app noinherit; grant aicos_queue to aicos_app`",
+        ),
+        _ => report.good("queue", "workers become its role, and what serves has none of its rights"),
     }
     Ok(())
 }

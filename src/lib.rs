@@ -9,6 +9,9 @@
 //! | [`db`] | the doorway: a request's hold on the database, and the transactions that leave it | `access`, `events` |
 //! | [`identity`] | people, sessions, passwords, tokens; makes callers and scopes | `db` |
 //! | [`organizations`], [`memberships`], [`invitations`], [`projects`], [`api_keys`], [`audit`], [`usage`] | one folder per entity: `mod.rs` has the words, `store.rs` the SQL, `graphql.rs` the schema | each other's `mod.rs` |
+//! | [`jobs`] | work that outlives a request: enqueue, take turns, one attempt, its end | `db`, `identity`, `events` |
+//! | [`knowledge`] | documents, their versions and passages; finding passages | `jobs`, `retrieval` |
+//! | [`agents`] | what agents leave behind; [`agents::qa`] answers questions | `jobs`, `knowledge`, `engine`, `retrieval` |
 //! | [`engine`] | outside providers of models: the port, the wire formats, the prices | nothing of aicos |
 //! | [`graphql`] | the schema put together; the check of documents; a request's [`Door`](graphql::context::Door) | the entities |
 //! | [`http`] | addresses, GraphQL over HTTP, sockets and event streams, limits, draining | `graphql` |
@@ -35,6 +38,16 @@
 //! **Read a page of the audit log.** `organization` proves that the caller belongs to it; `auditLog` asks whether they may
 //! read it, reads the page's cursor with the list's own seal, and runs the query through the one-statement door, or in the
 //! request's read-only transaction when other fields have opened one.
+//!
+//! **Ask a question.** `qaAsk` checks the question ([`agents::qa::Ask::parse`]) and enqueues a job in its own transaction
+//! ([`jobs::enqueue`]): the row, its audit row and the call that wakes a worker are there together or not at all. A worker,
+//! in this process or another, is woken through the queue, and `app.claim_job` gives it whichever job is next in the line
+//! of all organizations, under a lease ([`jobs::worker`]). It reads again what the job's creator may do
+//! (`app.find_job_scope`), so that [`jobs::Run`] opens transactions with their rights and no others. It finds passages
+//! ([`knowledge::search`]), gives its connection back, and thinks: [`retrieval`] quotes, or a provider's model answers
+//! through [`engine`]. [`jobs::Run::succeed`] saves answer, citations and the job's end in one transaction, which changes
+//! nothing when the lease was lost meanwhile. The mutation has waited on [`events`] for that, holding nothing of the
+//! database, and returns the answer; whoever follows `jobUpdated` has seen each step.
 
 //!
 //! **Follow an organization.** A socket says who is there; each of its operations is admitted, checked and charged like a

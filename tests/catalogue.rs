@@ -2,6 +2,7 @@
 
 mod isolation;
 mod rights;
+mod workers;
 
 use std::collections::BTreeMap;
 

@@ -300,6 +300,12 @@ async fn doctor_finds_each_defect_and_says_how_to_mend_it() {
             "app.hot_viewer is not this binary's",
             "aicos migrate",
         ),
+        (
+            "alter schema queue rename to elsewhere",
+            "alter schema elsewhere rename to queue",
+            "its tables are missing",
+            "aicos migrate",
+        ),
     ] {
         run(&mut superuser, done).await;
         let report = examine(&prepared).await;

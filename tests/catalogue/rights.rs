@@ -10,18 +10,18 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use crate::support::fixture::{self, Tenant, World, uuid};
 use crate::support::{Database, Server};
 
-async fn run(connection: &mut PgConnection, sql: &str) -> Result<(), String> {
+pub(super) async fn run(connection: &mut PgConnection, sql: &str) -> Result<(), String> {
     let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await;
     done.map(drop).map_err(|error| {
         error.as_database_error().and_then(DatabaseError::code).unwrap_or_default().into_owned()
     })
 }
 
-async fn must(connection: &mut PgConnection, sql: &str) {
+pub(super) async fn must(connection: &mut PgConnection, sql: &str) {
     run(connection, sql).await.unwrap_or_else(|code| panic!("{code}: {sql}"));
 }
 
-async fn prepared() -> (Server, World, PgConnection) {
+pub(super) async fn prepared() -> (Server, World, PgConnection) {
     let server = Server::start().await;
     let world = fixture::world(&server).await;
     let superuser = server.database.superuser().await;
