@@ -75,14 +75,23 @@ impl House {
         socket
     }
 
-    /// Follows the organization's log, and is sure to have begun.
+    /// Follows the organization's log from here on, whenever the server comes to it.
     async fn follow(&self, socket: &mut Socket) {
-        let watched = self.server.app.db.events().listeners(self.acme.id.parse().unwrap());
-        socket.subscribe("log", ACTIVITY, json!({"id": self.acme.id})).await;
-        let events = self.server.app.db.events();
-        until(|| events.listeners(self.acme.id.parse().unwrap()) > watched).await;
-        // The first look is under way; what happens from now on comes after it or is found by it.
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        let variables = json!({"id": self.acme.id, "after": self.latest().await});
+        socket.subscribe("log", ACTIVITY, variables).await;
+    }
+
+    /// The number of the newest entry.
+    async fn latest(&self) -> i64 {
+        let query = "{ organization { auditLog(first: 1) { nodes { sequence } } } }";
+        let seen = self.acme.owner.at(&self.server).ok(query, json!({})).await;
+        seen.pointer("/organization/auditLog/nodes/0/sequence").and_then(Value::as_i64).unwrap()
+    }
+
+    /// Waits until so many subscriptions listen to the organization at a server.
+    async fn listeners(&self, server: &Server, count: usize) {
+        let events = server.app.db.events();
+        until(|| events.listeners(self.acme.id.parse().unwrap()) == count).await;
     }
 
     async fn rename(&self, name: &str) {
@@ -101,7 +110,7 @@ async fn until(is_so: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it comes to pass");
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it comes to pass");
 }
 
 fn action(payload: &Value) -> &str {
@@ -349,6 +358,19 @@ async fn activity_arrives_as_it_is_written_and_from_where_one_left() {
     all.payload("complete", "q").await;
     house.rename("Unheard").await;
     assert_eq!(all.hear_within(SILENCE).await, None);
+    // Without a place to begin at, it begins with what is written next.
+    let before = house.latest().await;
+    all.subscribe("next", ACTIVITY, json!({"id": house.acme.id})).await;
+    let mut first = None;
+    while first.is_none() {
+        house.rename(&format!("Next {before}")).await;
+        first = all.hear_within(SILENCE).await;
+    }
+    let Some(Heard::Message(first)) = first else { panic!("closed") };
+    assert!(first["payload"]["data"]["organizationActivity"]["sequence"].as_i64().unwrap() > before);
+    all.say(json!({"type": "complete", "id": "next"})).await;
+    all.subscribe("q", "{ __typename }", json!({})).await;
+    while all.hear().await != Heard::Message(json!({"type": "complete", "id": "q"})) {}
     let wrong = json!({"id": house.acme.id, "after": -1});
     all.subscribe("all", ACTIVITY, wrong).await;
     let refused = all.payload("error", "all").await;
@@ -361,7 +383,10 @@ async fn other_tenants_hear_nothing_and_are_told_nothing() {
     let globex = cast::organization(&house.server, "Globex").await;
     let mut ours = house.follower(&house.acme.owner).await;
     let mut theirs = house.socket(&globex.owner).await;
-    theirs.subscribe("own", ACTIVITY, json!({"id": globex.id})).await;
+    let newest = "{ organization { auditLog(first: 1) { nodes { sequence } } } }";
+    let newest = globex.owner.at(&house.server).ok(newest, json!({})).await;
+    let after = &newest["organization"]["auditLog"]["nodes"][0]["sequence"];
+    theirs.subscribe("own", ACTIVITY, json!({"id": globex.id, "after": after})).await;
     theirs.subscribe("foreign", ACTIVITY, json!({"id": house.acme.id, "after": 0})).await;
     let refused = theirs.payload("error", "foreign").await;
     assert_eq!(refused[0]["extensions"]["code"], "NOT_FOUND");
@@ -377,7 +402,8 @@ async fn other_tenants_hear_nothing_and_are_told_nothing() {
         (refused[0]["extensions"]["code"].as_str(), refused[0]["extensions"]["required"].as_str()),
         (Some("FORBIDDEN"), Some("AUDIT_READ"))
     );
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // The attempt itself is news to those who may.
+    assert_eq!(action(&ours.payload("next", "log").await), "audit.read");
     house.rename("Ours").await;
     assert_eq!(action(&ours.payload("next", "log").await), "project.update");
     assert_eq!(theirs.hear_within(SILENCE).await, None);
@@ -408,9 +434,10 @@ async fn another_replica_brings_the_news() {
     let replica = house.server.replica().await;
     let other = listen(&replica).await;
     let mut socket = Socket::bearer(other.address, &house.acme.owner.token).await;
-    socket.subscribe("log", ACTIVITY, json!({"id": house.acme.id})).await;
-    until(|| replica.app.db.events().listeners(house.acme.id.parse().unwrap()) > 0).await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    house.follow(&mut socket).await;
+    house.listeners(&replica, 1).await;
+    // Past its first look, so that it is the hint that wakes it.
+    tokio::time::sleep(Duration::from_millis(500)).await;
     // Sooner than the fifteen seconds after which it would look by itself.
     for name in ["One", "Two"] {
         house.rename(name).await;
@@ -429,9 +456,10 @@ async fn another_replica_brings_the_news_by_redis() {
     let replica = house.server.replica_with(with_redis).await;
     let other = listen(&replica).await;
     let mut socket = Socket::bearer(other.address, &house.acme.owner.token).await;
-    socket.subscribe("log", ACTIVITY, json!({"id": house.acme.id})).await;
-    until(|| replica.app.db.events().listeners(house.acme.id.parse().unwrap()) > 0).await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    house.follow(&mut socket).await;
+    house.listeners(&replica, 1).await;
+    // Past its first look, so that it is the hint that wakes it.
+    tokio::time::sleep(Duration::from_millis(500)).await;
     for name in ["One", "Two"] {
         house.rename(name).await;
         let heard = socket.hear_within(Duration::from_secs(5)).await;
@@ -530,7 +558,7 @@ async fn a_replica_that_did_not_do_it_closes_as_well() {
     let person = cast::member(&house.server, &house.acme, "ADMIN").await;
     let mut socket = Socket::bearer(other.address, &person.token).await;
     socket.subscribe("log", ACTIVITY, json!({"id": house.acme.id})).await;
-    until(|| replica.app.db.events().listeners(house.acme.id.parse().unwrap()) > 0).await;
+    house.listeners(&replica, 1).await;
     person.at(&house.server).mutate("logout", json!({}), "").await;
     assert_dismissed(&mut socket, "signed out at another replica").await;
     other.stop().await.unwrap();
@@ -615,7 +643,7 @@ async fn an_organization_has_a_thousand_subscriptions() {
         open.push(socket);
     }
     let events = house.server.app.db.events().clone();
-    until(|| events.listeners(organization) == 1_000).await;
+    house.listeners(&house.server, 1_000).await;
     let mut socket = house.socket(&house.acme.owner).await;
     socket.subscribe("more", ACTIVITY, json!({"id": house.acme.id})).await;
     assert_eq!(socket.payload("error", "more").await[0]["extensions"]["code"], "RATE_LIMITED");
@@ -677,11 +705,11 @@ async fn who_waits_for_news_holds_no_connection_of_the_pool() {
     config.connections = 1;
     let house = House::with(config, tuning()).await;
     let mut socket = house.socket(&house.acme.owner).await;
+    let variables = json!({"id": house.acme.id, "after": house.latest().await});
     for n in 0..20 {
-        socket.subscribe(&n.to_string(), ACTIVITY, json!({"id": house.acme.id})).await;
+        socket.subscribe(&n.to_string(), ACTIVITY, variables.clone()).await;
     }
-    let events = house.server.app.db.events();
-    until(|| events.listeners(house.acme.id.parse().unwrap()) == 20).await;
+    house.listeners(&house.server, 20).await;
     for n in 0..20 {
         house.rename(&format!("Name {n}")).await;
     }

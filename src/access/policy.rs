@@ -328,8 +328,8 @@ actions! {
 }
 
 impl Action {
-    /// Whether a refusal leaves its own row in the audit log: what changes members, keys or settings, or deletes.
-    /// (The audit log itself is null without its permission, by design, and refuses nothing.)
+    /// Whether a refusal leaves its own row in the audit log: what changes members, keys or settings, or deletes, and
+    /// following the log itself. (As a field it is null without its permission, by design, and refuses nothing.)
     pub const fn audits_refusal(self) -> bool {
         matches!(
             self,
@@ -348,6 +348,7 @@ impl Action {
                 | Self::ApiKeyCreate
                 | Self::ApiKeyRotate
                 | Self::ApiKeyRevoke
+                | Self::AuditRead
         )
     }
 
