@@ -119,7 +119,8 @@ async fn the_committed_questions_are_answered_as_well_as_the_readme_says() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let text = fs::read_to_string(&path).unwrap();
-        let kind = if name.ends_with(".txt") { "text/plain" } else { "text/markdown" };
+        let is_plain = path.extension().is_some_and(|extension| extension == "txt");
+        let kind = if is_plain { "text/plain" } else { "text/markdown" };
         let input = json!({"organizationId": acme.id, "title": path.file_stem().unwrap().to_str(), "text": text, "mimeType": kind});
         let added = owner.mutate("documentCreate", input, "document { id } job { id }").await;
         assert_eq!(owner.finished(added["job"]["id"].as_str().unwrap()).await["status"], "SUCCEEDED");

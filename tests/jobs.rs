@@ -47,7 +47,7 @@ impl Scripted {
                     .with(Detail::Provider { provider: "p".into(), provider_code: None, retryable: false })
                     .into(),
                 _ => {
-                    Failure::Fail(Fault::new(FaultCode::InsufficientInput, "There is nothing to work with."))
+                    Failure::fail(Fault::new(FaultCode::InsufficientInput, "There is nothing to work with."))
                 }
             });
         }

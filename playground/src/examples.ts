@@ -17,11 +17,11 @@ export const examples: Example[] = Object.keys(documents)
     variables: variables[path.replace(/graphql$/, "json")] ?? "",
   }));
 
-const ORGANIZATION_ID = /("organizationId"\s*:\s*")org_[^"]*(")/;
-
-/** The variables of an untouched example with another organization; null when there is nothing to replace. */
-export function withOrganization(query: string, variables: string, organizationId: string): string | null {
+/** The variables of an untouched example with other ids in the places of their kind; null when nothing changes. */
+export function withIds(query: string, variables: string, ids: (string | null | undefined)[]): string | null {
   if (!examples.some((example) => example.query === query)) return null;
-  const replaced = variables.replace(ORGANIZATION_ID, `$1${organizationId}$2`);
+  let replaced = variables;
+  // An id begins with its kind: org_…, job_….
+  for (const id of ids) if (id) replaced = replaced.replaceAll(new RegExp(`"${id.split("_")[0]}_[^"]*"`, "g"), `"${id}"`);
   return replaced === variables ? null : replaced;
 }

@@ -10,7 +10,7 @@ import { GraphiQL } from "graphiql";
 import { useEffect } from "react";
 import { isFirstVisit, storage } from "./editor/storage";
 import { editorTheme } from "./editor/theme";
-import { examples, withOrganization } from "./examples";
+import { examples, withIds } from "./examples";
 import { fetcher } from "./fetcher";
 import { useSession } from "./store";
 
@@ -33,14 +33,15 @@ export default function Explorer() {
       <GraphiQL.Logo>
         <span />
       </GraphiQL.Logo>
-      <OrganizationInVariables />
+      <IdsInVariables />
     </GraphiQL>
   );
 }
 
-/** Keeps the organization that is chosen above in the variables of the example that is open. */
-function OrganizationInVariables() {
-  const organizationId = useSession().context?.organization?.id;
+/** Keeps the organization that is chosen above, and the job that was started last, in the open example's variables. */
+function IdsInVariables() {
+  const { context, jobId } = useSession();
+  const organizationId = context?.organization?.id;
   const { tab, variableEditor } = useGraphiQL(({ tabs, activeTabIndex, variableEditor }) => ({
     tab: tabs[activeTabIndex]?.id,
     variableEditor,
@@ -48,10 +49,10 @@ function OrganizationInVariables() {
   const query = useGraphiQL(({ tabs, activeTabIndex }) => tabs[activeTabIndex]?.query ?? "");
 
   useEffect(() => {
-    if (!organizationId || !variableEditor) return;
-    const variables = withOrganization(query, variableEditor.getValue(), organizationId);
+    if (!variableEditor) return;
+    const variables = withIds(query, variableEditor.getValue(), [organizationId, jobId]);
     if (variables !== null) variableEditor.setValue(variables);
-    // Not on every keystroke: only when another tab or another organization is chosen.
-  }, [organizationId, tab, variableEditor]);
+    // Not on every keystroke: only when there is another tab, organization or job.
+  }, [organizationId, jobId, tab, variableEditor]);
   return null;
 }

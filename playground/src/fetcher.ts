@@ -1,7 +1,8 @@
 import type { Fetcher } from "@graphiql/toolkit";
 import { type DocumentNode, getOperationAST, parse } from "graphql";
-import { textOf } from "./answers";
+import { type Answer, textOf } from "./answers";
 import { loadContext } from "./session";
+import { setState } from "./store";
 import { send, subscribe } from "./transport";
 
 /** Runs what a person wrote in GraphiQL, with the page's credential. */
@@ -15,15 +16,25 @@ export const fetcher: Fetcher = (request, { headers = {} } = {}) => {
   return execute(named, headers, chosen?.operation === "mutation") as ReturnType<Fetcher>;
 };
 
-async function execute(request: Parameters<Fetcher>[0], headers: Record<string, string>, mayChangeContext: boolean) {
+async function execute(request: Parameters<Fetcher>[0], headers: Record<string, string>, isMutation: boolean) {
   try {
     const answer = await send(request, { headers });
-    // A new project or organization belongs into the choosers at once.
-    if (mayChangeContext) void loadContext();
+    if (isMutation) {
+      const jobId = startedJob(answer);
+      if (jobId) setState({ jobId });
+      // A new project or organization belongs into the choosers at once.
+      void loadContext();
+    }
     return answer;
   } catch (failure) {
     return { errors: [{ message: textOf(failure) }] };
   }
+}
+
+/** The job in a mutation's payload: what starts work answers with one. */
+function startedJob({ data }: Answer): string | undefined {
+  const payloads = Object.values(data ?? {}) as ({ job?: { id?: string } | null } | null)[];
+  return payloads.map((payload) => payload?.job?.id).findLast(Boolean);
 }
 
 /** The document, unless it is one that the server will complain about. */

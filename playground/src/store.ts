@@ -31,6 +31,8 @@ export interface State {
   credential: Credential | null;
   context: Context | null;
   projectId: string | null;
+  /** The job that was started last, for the example that watches one. */
+  jobId: string | null;
   notice: { tone: "info" | "problem"; text: string } | null;
 }
 
@@ -41,7 +43,7 @@ export interface State {
 const STORAGE_KEY = "aicos.session";
 
 function restore(): State {
-  const empty: State = { credential: null, context: null, projectId: null, notice: null };
+  const empty: State = { credential: null, context: null, projectId: null, jobId: null, notice: null };
   try {
     const { credential = null, projectId = null } = JSON.parse(sessionStorage.getItem(STORAGE_KEY) ?? "{}");
     return { ...empty, credential, projectId };
@@ -71,7 +73,7 @@ export function setState(change: Partial<State>): void {
 
 /** Back to an anonymous visitor; the notice says why. */
 export function forget(notice: State["notice"] = null): void {
-  setState({ credential: null, context: null, projectId: null, notice });
+  setState({ credential: null, context: null, projectId: null, jobId: null, notice });
 }
 
 function subscribe(listener: () => void): () => void {

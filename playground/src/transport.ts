@@ -119,8 +119,10 @@ async function renewTokens(old: Extract<Credential, { kind: "tokens" }>): Promis
 }
 
 /**
- * A subscription as server-sent events over a plain POST: it carries the same headers as every other request, which a
- * browser's WebSocket cannot, and needs no library.
+ * A subscription as server-sent events over a plain POST, not as a WebSocket. It carries the same headers as every other
+ * request, so that signing in, renewing tokens and what a person wrote under Headers work in one way; it needs no library;
+ * and the page's policy allows it as it is. Over HTTP/1.1 each one takes one of the browser's six connections to the
+ * server, which is enough here: GraphiQL ends the one before when another begins.
  */
 export function subscribe(request: GraphQLRequest, headers: Record<string, string>): AsyncIterableIterator<Answer> {
   const stop = new AbortController();
@@ -140,34 +142,38 @@ export function subscribe(request: GraphQLRequest, headers: Record<string, strin
 
 async function* streamAnswers(request: GraphQLRequest, own: Record<string, string>, signal: AbortSignal): AsyncGenerator<Answer> {
   try {
-    for (let attempt = 1; ; attempt++) {
+    let justRenewed = false;
+    for (;;) {
       const { headers, usesTokens } = requestHeaders({ headers: own });
       const { credential } = getState();
       headers.set("Accept", "text/event-stream");
       const response = await open(STREAM_ENDPOINT, request, headers, signal);
-      let sawData = false;
-      let mayRetry = false;
+      let renewed = false;
       for await (const answer of response.ok && response.body ? readEvents(response.body) : [await readAnswer<Record<string, unknown>>(response)]) {
-        mayRetry = attempt === 1 && !sawData && usesTokens && isCredentialRefused(answer) && (await renew(credential));
-        if (mayRetry) break;
-        sawData = true;
+        // An access token may run out after an hour of watching: the watch goes on with new ones, unless those are refused.
+        renewed = !justRenewed && usesTokens && isCredentialRefused(answer) && (await renew(credential));
+        if (renewed) break;
+        justRenewed = false;
         yield answer;
       }
-      if (!mayRetry) return;
+      if (!renewed) return;
+      justRenewed = true;
     }
   } catch (failure) {
     if (!signal.aborted) yield { errors: [{ message: textOf(failure) }] };
   }
 }
 
-/** Reads `next` events until `complete` or the end of the stream. */
+/** Reads `next` events until `complete`. */
 async function* readEvents(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<Answer> {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  const nothing = { done: true, value: undefined } as const;
   try {
     let pending = "";
     for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
+      // A server that restarts and a network that fails look the same from here.
+      const { done, value } = await reader.read().catch(() => nothing);
+      if (done) throw new Refusal("The connection to the server broke off. Run the subscription again to watch on.");
       const events = (pending + value).split(/\r?\n\r?\n/);
       pending = events.pop() ?? "";
       for (const event of events) {
@@ -179,6 +185,6 @@ async function* readEvents(body: ReadableStream<Uint8Array<ArrayBuffer>>): Async
       }
     }
   } finally {
-    await reader.cancel();
+    await reader.cancel().catch(() => undefined);
   }
 }

@@ -29,15 +29,25 @@ pub struct Finished {
 #[derive(Debug)]
 pub enum Failure {
     /// Trying again will not help: the job fails with this.
-    Fail(Fault),
+    Fail(Box<Fault>),
     /// Trying again may help, after this long or after the usual back-off; when the attempts are used up, the job fails
     /// with this.
-    Retry(Fault, Option<Duration>),
+    Retry(Box<Fault>, Option<Duration>),
 }
 
 impl Failure {
+    /// Trying again will not help.
+    pub fn fail(fault: Fault) -> Self {
+        Self::Fail(Box::new(fault))
+    }
+
+    /// Trying again may help, after this long or after the usual back-off.
+    pub fn retry(fault: Fault, after: Option<Duration>) -> Self {
+        Self::Retry(Box::new(fault), after)
+    }
+
     /// What went wrong, for people and programs.
-    pub const fn fault(&self) -> &Fault {
+    pub fn fault(&self) -> &Fault {
         match self {
             Self::Fail(fault) | Self::Retry(fault, _) => fault,
         }
@@ -47,8 +57,8 @@ impl Failure {
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         match &fault.detail {
-            Detail::Provider { retryable: true, .. } => Self::Retry(fault, None),
-            _ => Self::Fail(fault),
+            Detail::Provider { retryable: true, .. } => Self::retry(fault, None),
+            _ => Self::fail(fault),
         }
     }
 }
@@ -58,11 +68,11 @@ impl From<Error> for Failure {
         match error {
             Error::Invalid(mut faults) if !faults.is_empty() => faults.swap_remove(0).into(),
             Error::Unavailable(_) | Error::Timeout | Error::Internal(_) => {
-                Self::Retry(Fault::new(FaultCode::Conflict, error.message()), None)
+                Self::retry(Fault::new(FaultCode::Conflict, error.message()), None)
             }
-            Error::NotFound => Self::Fail(Fault::new(FaultCode::NotFound, error.message())),
+            Error::NotFound => Self::fail(Fault::new(FaultCode::NotFound, error.message())),
             // Whoever started it may no longer do it.
-            other => Self::Fail(Fault::new(FaultCode::Conflict, other.message())),
+            other => Self::fail(Fault::new(FaultCode::Conflict, other.message())),
         }
     }
 }

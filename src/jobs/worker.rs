@@ -160,7 +160,7 @@ impl Shop {
     async fn attempt(&self, claimed: &Claimed, token: CancellationToken) -> Outcome {
         let shared = &self.0;
         let Some(work) = shared.works.get(claimed.kind.as_str()) else {
-            return Outcome::Failed(Failure::Fail(Fault::new(
+            return Outcome::Failed(Failure::fail(Fault::new(
                 FaultCode::Conflict,
                 "This server does not know how to do this job.",
             )));
@@ -169,7 +169,7 @@ impl Shop {
         let run = match begun {
             Ok(run) => run,
             Err(Error::NotFound) => {
-                return Outcome::Failed(Failure::Fail(Fault::new(
+                return Outcome::Failed(Failure::fail(Fault::new(
                     FaultCode::Conflict,
                     "Whoever started this job has left the organization, or their API key no longer works.",
                 )));

@@ -102,7 +102,7 @@ impl Ask {
                 return Err(refuse(FaultCode::Required, "documentIds", message));
             }
         }
-        let engine = asked.engine.map(|wanted| check_engine(wanted, engines)).transpose()?.flatten();
+        let engine = asked.engine.as_ref().map(|wanted| check_engine(wanted, engines)).transpose()?.flatten();
         Ok(Self {
             question,
             project: asked.project,
@@ -115,7 +115,7 @@ impl Ask {
 }
 
 /// The engine that is wanted, when it is not the built-in one.
-fn check_engine(wanted: Wanted, engines: &Engines) -> Result<Option<Wanted>> {
+fn check_engine(wanted: &Wanted, engines: &Engines) -> Result<Option<Wanted>> {
     if wanted.provider == "builtin" {
         return Ok(None);
     }
@@ -255,7 +255,7 @@ impl AnswerQuestion {
             if !may_read(Permission::ContentRead) {
                 let message =
                     "Answers come from documents, and you may not read them: that needs CONTENT_READ.";
-                return Err(Failure::Fail(Fault::new(FaultCode::Conflict, message)));
+                return Err(Failure::fail(Fault::new(FaultCode::Conflict, message)));
             }
             let place = Place { project: ask.project, documents: ask.documents.clone() };
             let question = Question::read(&ask.question);
@@ -297,7 +297,7 @@ impl AnswerQuestion {
             return Ok((closest, Engine::builtin()));
         }
         let engine = self.engines.text(&wanted.provider).map_err(|missing| {
-            Failure::Fail(Fault::new(FaultCode::ProviderNotConfigured, missing.to_string()))
+            Failure::fail(Fault::new(FaultCode::ProviderNotConfigured, missing.to_string()))
         })?;
         let passages = best(Arc::clone(found), ask.top_k).await?;
         let reply = model::ask(run, &*engine, wanted, &ask.question, &passages).await?;
@@ -314,14 +314,11 @@ impl AnswerQuestion {
         let found = Arc::clone(found);
         let read = move || model::read(&reply.text, &passages, &found.statistics);
         let read = tokio::task::spawn_blocking(read).await.map_err(Error::internal)?;
-        let draft = match read {
-            Some((answer, citations)) => {
-                Draft { answer: Some(answer), confidence: None, citations, near_misses: Vec::new() }
-            }
-            None => {
-                let near = if closest.citations.is_empty() { closest.near_misses } else { closest.citations };
-                Draft { near_misses: near, ..Draft::default() }
-            }
+        let draft = if let Some((answer, citations)) = read {
+            Draft { answer: Some(answer), confidence: None, citations, near_misses: Vec::new() }
+        } else {
+            let near = if closest.citations.is_empty() { closest.near_misses } else { closest.citations };
+            Draft { near_misses: near, ..Draft::default() }
         };
         Ok((draft, engine))
     }

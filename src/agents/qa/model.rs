@@ -46,7 +46,7 @@ fn failed(failure: &crate::engine::Failure) -> Failure {
         retryable: failure.retryable(),
     };
     let fault = Fault::new(FaultCode::ProviderFailed, failure.message.clone()).with(detail);
-    if failure.retryable() { Failure::Retry(fault, failure.retry_after()) } else { Failure::Fail(fault) }
+    if failure.retryable() { Failure::retry(fault, failure.retry_after()) } else { Failure::fail(fault) }
 }
 
 /// Asks the model; what it writes becomes events of the job while it writes.
@@ -97,17 +97,15 @@ fn cited(sentence: &str) -> (String, Vec<usize>) {
     while let Some((before, after)) = rest.split_once('[') {
         let inner = after.split_once(']');
         let list = inner.map(|(inner, _)| inner.split(',').map(|word| word.trim().parse::<usize>()));
-        match (inner, list.map(Iterator::collect::<Result<Vec<_>, _>>)) {
-            (Some((_, after)), Some(Ok(list))) => {
-                text.push_str(before.trim_end());
-                numbers.extend(list);
-                rest = after;
-            }
-            _ => {
-                text.push_str(before);
-                text.push('[');
-                rest = after;
-            }
+        if let (Some((_, after)), Some(Ok(list))) = (inner, list.map(Iterator::collect::<Result<Vec<_>, _>>))
+        {
+            text.push_str(before.trim_end());
+            numbers.extend(list);
+            rest = after;
+        } else {
+            text.push_str(before);
+            text.push('[');
+            rest = after;
         }
     }
     text.push_str(rest);
@@ -174,7 +172,7 @@ fn quote(sentence: &str, passage: &Passage, statistics: &Statistics) -> Option<C
     let plan = question.plan(statistics);
     let candidates = [passage.candidate.clone()];
     let ranked = retrieval::rank(&plan, &candidates, statistics);
-    let options = Options { sentences: 1, coverage: 0.0, ..Options::default() };
+    let options = Options { sentences: 1, coverage: 0.0 };
     let answer = retrieval::answer(&plan, &question, &ranked, &options);
     let closest = answer.citations.into_iter().chain(answer.near_misses).next();
     let passages = std::slice::from_ref(passage);

@@ -4,7 +4,7 @@
 //! body is read up to the limit that the credential earns, and the document is checked and priced. Only then does a
 //! resolver run. There are no cookies here, and nothing in the query of an address is a credential.
 //!
-//! Sockets ([`socket`]) and event streams ([`stream`]) come by the same checks, and add what it takes to stay for long.
+//! Sockets (`socket`) and event streams (`stream`) come by the same checks, and add what it takes to stay for long.
 
 mod accept;
 mod answer;

@@ -1,8 +1,8 @@
 // The page in a browser: a person's ways through it, without an error, and without a word to anyone else.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { type Browser, chromium, type Page } from "playwright-core";
-import { address, base, command, dataDir, done, invite, PASSWORD, report, signUp } from "./support.js";
+import { type Browser, chromium, type Page, type Request } from "playwright-core";
+import { address, base, command, dataDir, done, invite, PASSWORD, report, signUp, until } from "./support.js";
 
 const { CHECK_CHROMIUM, CHECK_SCREENSHOTS } = process.env;
 // Links name this host, and a page under 127.0.0.1 would be another origin.
@@ -10,7 +10,8 @@ const site = base.replace("127.0.0.1", "localhost");
 
 declare global {
   interface Window {
-    __MONACO: { editor: { getModels(): { uri: { path: string }; getValue(): string }[] } };
+    __MONACO: { editor: { getModels(): { uri: { path: string }; getValue(): string; onDidChangeContent(listener: () => void): void }[] } };
+    watched: any[] | undefined;
   }
 }
 
@@ -126,6 +127,35 @@ async function run(page: Page, tab: string): Promise<any> {
   return JSON.parse(await page.evaluate(shown));
 }
 
+/** Chooses an example's tab and runs its subscription. Returns a function that waits until the answers so far suffice. */
+async function watch(page: Page, tab: string) {
+  await page.locator(`.graphiql-tab button:has-text("${tab}")`).first().click();
+  await page.evaluate(() => {
+    const model = window.__MONACO.editor.getModels().find(({ uri }) => uri.path.endsWith("response.json"));
+    if (!window.watched)
+      model?.onDidChangeContent(() => {
+        // Empty at first; everything else is one whole answer.
+        if (model.getValue().trim()) window.watched?.push(JSON.parse(model.getValue()));
+      });
+    window.watched = [];
+  });
+  await page.locator(".graphiql-execute-button").click();
+  return async (enough: (answers: any[]) => boolean): Promise<any[]> => {
+    let answers: any[] = [];
+    await until(`what ${tab} shows`, async () => enough((answers = await page.evaluate(() => window.watched ?? []))));
+    return answers;
+  };
+}
+
+/** What the page sends to the server's event streams from now on, and how often such a request was broken off. */
+function streams(page: Page) {
+  const seen = { tokens: [] as string[], brokenOff: 0 };
+  const isStream = (request: Request) => request.url() === `${site}/graphql/stream`;
+  page.on("request", (request) => isStream(request) && seen.tokens.push(request.headers()["authorization"] ?? ""));
+  page.on("requestfailed", (request) => isStream(request) && (seen.brokenOff += 1));
+  return seen;
+}
+
 visit("A visitor finds the page and is nobody", async (page) => {
   const { data } = await run(page, "WhoAmI");
   assert.deepEqual(data, { viewer: null, credential: null });
@@ -185,12 +215,89 @@ visit("Signing in, another organization, a project, signing out", async (page) =
 visit("Every example runs", async (page) => {
   await signIn(page);
   await by(page, "who").filter({ hasText: person.email }).waitFor();
-  for (const tab of ["SignUp", "WhoAmI", "CreateProject", "ProjectsAndMembers", "InviteColleague", "CreateApiKey", "AuditLog"]) {
+  for (const tab of ["SignUp", "WhoAmI", "AddDocument", "AskQuestion", "AskWithoutWaiting", "CreateProject", "ProjectsAndMembers", "InviteColleague", "CreateApiKey", "AuditLog"]) {
     const { data, errors } = await run(page, tab);
     assert.equal(errors, undefined, `${tab}: ${JSON.stringify(errors)}`);
     const { userErrors = [] } = (Object.values(data)[0] ?? {}) as { userErrors?: object[] };
     assert.deepEqual(userErrors, [], tab);
   }
+});
+
+visit("A document is added, asked, and the jobs are watched", async (page) => {
+  const host = await signUp("Analytical Engines");
+  await signIn(page, PASSWORD, host.email);
+  await by(page, "who").filter({ hasText: host.email }).waitFor();
+  const added = (await run(page, "AddDocument")).data.documentCreate;
+  assert.deepEqual(added.userErrors, []);
+  // The job that was started last is in the variables already.
+  const indexing = await watch(page, "WatchJob");
+  const indexed = (await indexing((answers) => answers.at(-1)?.data?.jobUpdated.status === "SUCCEEDED")).at(-1).data.jobUpdated;
+  assert.equal(indexed.id, added.job.id);
+  assert.deepEqual([indexed.events[0].kind, indexed.events.at(-1).kind], ["queued", "succeeded"]);
+
+  const { answer, userErrors } = (await run(page, "AskQuestion")).data.qaAsk;
+  assert.deepEqual(userErrors, []);
+  assert.match(answer.answer, /30 days of vacation/);
+  assert.equal(answer.citations[0].quote, "Everybody has 30 days of vacation a year.");
+  assert.equal(answer.citations[0].document.title, "Handbook");
+  await picture(page, "An answer with its citation");
+
+  // Work that a question has to wait for, so that there is something to see.
+  const create = "mutation ($input: DocumentCreateInput!) { documentCreate(input: $input) { userErrors { message } } }";
+  const text = (number: number) => Array.from({ length: 12_000 }, (_, line) => `Volume ${number} tells of wheel ${line} and what it turns.\n\n`).join("");
+  for (let number = 1; number <= 8; number++)
+    await done(create, { organizationId: host.organizationId, title: `Volume ${number}`, text: text(number) }, host.token);
+  const asked = (await run(page, "AskWithoutWaiting")).data.qaAsk;
+  assert.equal(asked.job.status, "QUEUED");
+  const watching = await watch(page, "WatchJob");
+  const states = (await watching((answers) => answers.at(-1)?.data?.jobUpdated.status === "SUCCEEDED")).map(({ data }) => data.jobUpdated);
+  assert.ok(states.every(({ id }) => id === asked.job.id));
+  assert.ok(new Set(states.map(({ status }) => status)).size >= 2, JSON.stringify(states));
+  assert.match(states.at(-1).result.answer, /Maria Keller/);
+  await page.locator('.graphiql-execute-button[aria-label^="Execute"]').waitFor();
+  await picture(page, "A job that was watched");
+});
+
+visit("Activity is watched until it is stopped", async (page) => {
+  const host = await signUp("Swift Works");
+  const seen = streams(page);
+  await signIn(page, PASSWORD, host.email);
+  await by(page, "who").filter({ hasText: host.email }).waitFor();
+  const activity = await watch(page, "WatchActivity");
+  const entries = (answers: any[]) => answers.map(({ data }) => data.organizationActivity);
+  const before = entries(await activity((answers) => answers.length > 0)).length;
+  const project = "mutation ($input: ProjectCreateInput!) { projectCreate(input: $input) { userErrors { message } } }";
+  const add = (name: string) => done(project, { organizationId: host.organizationId, name }, host.token);
+  await add("First");
+  await add("Second");
+  const arrived = entries(await activity((answers) => answers.length >= before + 2));
+  assert.deepEqual(arrived.slice(-2).map(({ action }) => action), ["project.create", "project.create"]);
+  assert.ok(arrived.every(({ sequence }, place) => place === 0 || sequence > arrived[place - 1].sequence));
+
+  assert.equal(seen.brokenOff, 0);
+  await page.locator('.graphiql-execute-button[aria-label^="Stop"]').click();
+  await page.locator('.graphiql-execute-button[aria-label^="Execute"]').waitFor();
+  await until("the end of the request", () => seen.brokenOff === 1);
+  await add("Third");
+  await page.waitForTimeout(500);
+  assert.equal((await page.evaluate(() => window.watched ?? [])).length, arrived.length);
+});
+
+visit("A watch goes on with fresh tokens", async (page) => {
+  const host = await signUp("Egret Works");
+  const seen = streams(page);
+  await signIn(page, PASSWORD, host.email);
+  await by(page, "who").filter({ hasText: host.email }).waitFor();
+  // A stream whose token has just run out, as the server ends it.
+  const expired = { errors: [{ message: "The access token has expired.", extensions: { code: "TOKEN_EXPIRED" } }] };
+  const body = `:\n\nevent: next\ndata: ${JSON.stringify(expired)}\n\nevent: complete\ndata:\n\n`;
+  await page.route("**/graphql/stream", (route) => route.fulfill({ contentType: "text/event-stream", body }), { times: 1 });
+  const activity = await watch(page, "WatchActivity");
+  const answers = await activity((answers) => answers.length > 0);
+  assert.ok(answers.every(({ errors }) => errors === undefined), JSON.stringify(answers));
+  assert.equal(seen.tokens.length, 2);
+  assert.ok(seen.tokens.every((token) => token.startsWith("Bearer ")) && seen.tokens[0] !== seen.tokens[1]);
+  await page.locator('.graphiql-execute-button[aria-label^="Stop"]').click();
 });
 
 visit("An API key is used", async (page) => {

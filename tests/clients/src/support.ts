@@ -91,7 +91,7 @@ export async function join(token: string, organizationId: string, role = "MEMBER
 /** Waits until `isSo` holds. */
 export async function until(what: string, isSo: () => unknown): Promise<void> {
   const end = Date.now() + 15_000;
-  while (!isSo()) {
+  while (!(await isSo())) {
     if (Date.now() > end) throw new Error(`In vain waited for: ${what}.`);
     await new Promise((next) => setTimeout(next, 10));
   }
