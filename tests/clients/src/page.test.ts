@@ -142,7 +142,9 @@ async function watch(page: Page, tab: string) {
   await page.locator(".graphiql-execute-button").click();
   return async (enough: (answers: any[]) => boolean): Promise<any[]> => {
     let answers: any[] = [];
-    await until(`what ${tab} shows`, async () => enough((answers = await page.evaluate(() => window.watched ?? []))));
+    const look = async () => enough((answers = await page.evaluate(() => window.watched ?? [])));
+    // A job may have to wait for others.
+    await until(`what ${tab} shows`, look, 60_000);
     return answers;
   };
 }
