@@ -645,6 +645,7 @@ subscription WatchActivity(
   "input": {
     "organizationId": "org_sign_in_first",
     "question": "How many days of vacation are there?",
+    "topK": 5,
     "wait": true
   }
 }
@@ -652,6 +653,7 @@ subscription WatchActivity(
   "input": {
     "organizationId": "org_sign_in_first",
     "question": "Who pays out receipts?",
+    "topK": 5,
     "wait": false
   }
 }
