@@ -9,6 +9,9 @@
 //! | [`db`] | the doorway: a request's hold on the database, and the transactions that leave it | `access`, `events` |
 //! | [`identity`] | people, sessions, passwords, tokens; makes callers and scopes | `db` |
 //! | [`organizations`], [`memberships`], [`invitations`], [`projects`], [`api_keys`], [`audit`], [`usage`] | one folder per entity: `mod.rs` has the words, `store.rs` the SQL, `graphql.rs` the schema | each other's `mod.rs` |
+//! | [`jobs`] | work that outlives a request: enqueued in its change's transaction, claimed fairly, fenced by its attempt | `db`, `identity` |
+//! | [`knowledge`] | documents, their versions and passages, and the search in them | `jobs`, `retrieval` |
+//! | [`agents`] | what makes content, one folder each, and what they leave behind | `jobs`, `knowledge`, `engine` |
 //! | [`engine`] | outside providers of models: the port, the wire formats, the prices | nothing of aicos |
 //! | [`graphql`] | the schema put together; the check of documents; a request's [`Door`](graphql::context::Door) | the entities |
 //! | [`http`] | addresses, GraphQL over HTTP, sockets and event streams, limits, draining | `graphql` |
@@ -31,6 +34,12 @@
 //! [`db::Lease::call_write`]. In the database `app.enter` verifies the session, the membership and its version, sets the
 //! tenant, and the same statement inserts the project, under row-level security, and its audit row. Had the caller's rights
 //! changed since the scope was made, `app.enter` would raise, and the scope would be made again, once.
+//!
+//! **Ask a question.** `qaAsk` writes the job and its audit row in one transaction, which also wakes a worker. A worker
+//! claims whichever job is next in the line of all organizations, reads again what its creator may do, and enters their
+//! organization by `app.enter_job`. It searches, lets go of the connection, thinks, and in one transaction compares every
+//! quotation with the stored text, saves the answer with its audit row, and ends the job; whoever has lost the job's
+//! lease meanwhile changes nothing. The resolver has waited without a connection for the job's event.
 //!
 //! **Read a page of the audit log.** `organization` proves that the caller belongs to it; `auditLog` asks whether they may
 //! read it, reads the page's cursor with the list's own seal, and runs the query through the one-statement door, or in the
