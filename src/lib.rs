@@ -9,9 +9,9 @@
 //! | [`db`] | the doorway: a request's hold on the database, and the transactions that leave it | `access`, `events` |
 //! | [`identity`] | people, sessions, passwords, tokens; makes callers and scopes | `db` |
 //! | [`organizations`], [`memberships`], [`invitations`], [`projects`], [`api_keys`], [`audit`], [`usage`] | one folder per entity: `mod.rs` has the words, `store.rs` the SQL, `graphql.rs` the schema | each other's `mod.rs` |
-//! | [`jobs`] | work that outlives a request: enqueue, take turns, one attempt, its end | `db`, `identity`, `events` |
-//! | [`knowledge`] | documents, their versions and passages; finding passages | `jobs`, `retrieval` |
-//! | [`agents`] | what agents leave behind; [`agents::qa`] answers questions | `jobs`, `knowledge`, `engine`, `retrieval` |
+//! | [`jobs`] | work that outlives a request: enqueued in its change's transaction, claimed fairly, fenced by its attempt | `db`, `identity` |
+//! | [`knowledge`] | documents, their versions and passages, and the search in them | `jobs`, `retrieval` |
+//! | [`agents`] | what makes content, one folder each, and what they leave behind | `jobs`, `knowledge`, `engine` |
 //! | [`engine`] | outside providers of models: the port, the wire formats, the prices | nothing of aicos |
 //! | [`graphql`] | the schema put together; the check of documents; a request's [`Door`](graphql::context::Door) | the entities |
 //! | [`http`] | addresses, GraphQL over HTTP, sockets and event streams, limits, draining | `graphql` |
@@ -35,19 +35,15 @@
 //! tenant, and the same statement inserts the project, under row-level security, and its audit row. Had the caller's rights
 //! changed since the scope was made, `app.enter` would raise, and the scope would be made again, once.
 //!
+//! **Ask a question.** `qaAsk` writes the job and its audit row in one transaction, which also wakes a worker. A worker
+//! claims whichever job is next in the line of all organizations, reads again what its creator may do, and enters their
+//! organization by `app.enter_job`. It searches, lets go of the connection, thinks, and in one transaction compares every
+//! quotation with the stored text, saves the answer with its audit row, and ends the job; whoever has lost the job's
+//! lease meanwhile changes nothing. The resolver has waited without a connection for the job's event.
+//!
 //! **Read a page of the audit log.** `organization` proves that the caller belongs to it; `auditLog` asks whether they may
 //! read it, reads the page's cursor with the list's own seal, and runs the query through the one-statement door, or in the
 //! request's read-only transaction when other fields have opened one.
-//!
-//! **Ask a question.** `qaAsk` checks the question ([`agents::qa::Ask::parse`]) and enqueues a job in its own transaction
-//! ([`jobs::enqueue`]): the row, its audit row and the call that wakes a worker are there together or not at all. A worker,
-//! in this process or another, is woken through the queue, and `app.claim_job` gives it whichever job is next in the line
-//! of all organizations, under a lease ([`jobs::worker`]). It reads again what the job's creator may do
-//! (`app.find_job_scope`), so that [`jobs::Run`] opens transactions with their rights and no others. It finds passages
-//! ([`knowledge::search`]), gives its connection back, and thinks: [`retrieval`] quotes, or a provider's model answers
-//! through [`engine`]. [`jobs::Run::succeed`] saves answer, citations and the job's end in one transaction, which changes
-//! nothing when the lease was lost meanwhile. The mutation has waited on [`events`] for that, holding nothing of the
-//! database, and returns the answer; whoever follows `jobUpdated` has seen each step.
 
 //!
 //! **Follow an organization.** A socket says who is there; each of its operations is admitted, checked and charged like a

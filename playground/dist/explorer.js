@@ -283,11 +283,11 @@ query WhoAmI {
 `,uz=`# 3 · Add a document
 #
 # Questions are answered from documents, Markdown or
-# plain text. A job cuts the text into passages, which
-# takes a moment; the variables below name the
-# organization chosen above, once you are signed in.
-# Put a text of your own in place of this one: the
-# same text twice is refused.
+# plain text. A job makes their passages, which takes
+# a moment. Put a text of your own in place of this
+# one: the same text twice is refused. It is for the
+# whole organization: choose all projects above, or
+# add the \`projectId\` of the one that is chosen.
 
 mutation AddDocument($organizationId: ID!) {
   documentCreate(
@@ -307,7 +307,7 @@ mutation AddDocument($organizationId: ID!) {
       Be reachable between 10:00 and 15:00.
 
       ## Expenses
-      Meals on a journey are paid up to 28 euros a day.
+      Meals are paid up to 28 euros a day.
       Hand receipts in within four weeks.
       Maria Keller pays them out on the 15th.
       """
@@ -333,12 +333,11 @@ mutation AddDocument($organizationId: ID!) {
 }
 `,dz=`# 4 · Ask a question
 #
-# Add the document of tab 3 first. The built-in engine
-# answers with sentences of your documents, and every
-# citation says where its words stand. When they hold
-# no answer, \`answer\` is null instead of a guess: ask
-# for the price of a car to see that. Other questions:
-# "Who pays out receipts?", "When must I be reachable?"
+# Add the document of tab 3 first. The built-in
+# engine answers with sentences of your documents,
+# and citations say where the words stand. When they
+# hold no answer, \`answer\` is null and not a guess:
+# ask what a car costs. Or ask "Who pays receipts?"
 
 mutation AskQuestion($input: QaAskInput!) {
   qaAsk(input: $input) {
@@ -385,9 +384,9 @@ mutation AskQuestion($input: QaAskInput!) {
 `,fz=`# 5 · Ask without waiting
 #
 # Every agent works in a job. Without \`wait\` you get
-# the job at once, and the answer is its result. Run
-# this, then watch the job in the next tab: this page
-# puts the id of the job that you started last there.
+# the job at once; the answer will be its result. Run
+# this, then watch the job in the next tab: the id of
+# the job that you started last is there already.
 
 mutation AskWithoutWaiting($input: QaAskInput!) {
   qaAsk(input: $input) {
@@ -602,15 +601,21 @@ query AuditLog($filter: AuditLogFilter) {
 }
 `,yz=`# 12 · Watch activity
 #
-# The audit log as it is written. Needs the permission
-# AUDIT_READ. Run this and do something in another
-# window: each entry takes the place of the one before
-# it. It begins with all there is; without \`after\` it
-# begins with the next entry, and a program passes the
-# last \`sequence\` it has seen, to miss nothing.
+# The audit log as it is written; needs AUDIT_READ.
+# Run this and do something in another window: each
+# entry takes the place of the one before it. With
+# 0 it begins at the beginning, without \`after\` with
+# the next entry. A program passes the last
+# \`sequence\` that it has seen, and misses nothing.
 
-subscription WatchActivity($organizationId: ID!, $after: Int) {
-  organizationActivity(organizationId: $organizationId, after: $after) {
+subscription WatchActivity(
+  $organizationId: ID!
+  $after: Int
+) {
+  organizationActivity(
+    organizationId: $organizationId
+    after: $after
+  ) {
     sequence
     occurredAt
     action
@@ -639,7 +644,8 @@ subscription WatchActivity($organizationId: ID!, $after: Int) {
 `,Sz=`{
   "input": {
     "organizationId": "org_sign_in_first",
-    "question": "How many days of vacation does everybody have?",
+    "question": "How many days of vacation are there?",
+    "topK": 5,
     "wait": true
   }
 }
@@ -647,6 +653,7 @@ subscription WatchActivity($organizationId: ID!, $after: Int) {
   "input": {
     "organizationId": "org_sign_in_first",
     "question": "Who pays out receipts?",
+    "topK": 5,
     "wait": false
   }
 }

@@ -119,10 +119,10 @@ async function renewTokens(old: Extract<Credential, { kind: "tokens" }>): Promis
 }
 
 /**
- * A subscription as server-sent events over a plain POST, not as a WebSocket. It carries the same headers as every other
- * request, so that signing in, renewing tokens and what a person wrote under Headers work in one way; it needs no library;
- * and the page's policy allows it as it is. Over HTTP/1.1 each one takes one of the browser's six connections to the
- * server, which is enough here: GraphiQL ends the one before when another begins.
+ * A subscription as server-sent events over a plain POST. The page's policy allows WebSockets as well, but this carries
+ * the same headers as every other request, so that credentials, their renewal and what a person wrote under Headers work
+ * in one way, and it needs no library (graphql-ws has 10 kB). Over HTTP/1.1 it takes one of the browser's six connections
+ * to the server, which is enough here: GraphiQL ends one subscription before the next begins.
  */
 export function subscribe(request: GraphQLRequest, headers: Record<string, string>): AsyncIterableIterator<Answer> {
   const stop = new AbortController();

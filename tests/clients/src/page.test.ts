@@ -10,7 +10,12 @@ const site = base.replace("127.0.0.1", "localhost");
 
 declare global {
   interface Window {
-    __MONACO: { editor: { getModels(): { uri: { path: string }; getValue(): string; onDidChangeContent(listener: () => void): void }[] } };
+    __MONACO: {
+      editor: {
+        getModels(): { uri: { path: string }; getValue(): string; onDidChangeContent(listener: () => void): void }[];
+        getModelMarkers(filter: object): { message: string }[];
+      };
+    };
     watched: any[] | undefined;
   }
 }
@@ -142,7 +147,9 @@ async function watch(page: Page, tab: string) {
   await page.locator(".graphiql-execute-button").click();
   return async (enough: (answers: any[]) => boolean): Promise<any[]> => {
     let answers: any[] = [];
-    await until(`what ${tab} shows`, async () => enough((answers = await page.evaluate(() => window.watched ?? []))));
+    const look = async () => enough((answers = await page.evaluate(() => window.watched ?? [])));
+    // A job may have to wait for others.
+    await until(`what ${tab} shows`, look, 60_000);
     return answers;
   };
 }
@@ -220,6 +227,11 @@ visit("Every example runs", async (page) => {
     assert.equal(errors, undefined, `${tab}: ${JSON.stringify(errors)}`);
     const { userErrors = [] } = (Object.values(data)[0] ?? {}) as { userErrors?: object[] };
     assert.deepEqual(userErrors, [], tab);
+    // The editors check too, a moment later, and would underline what they take for a mistake.
+    await page.waitForTimeout(700);
+    const marks = () => page.evaluate(() => window.__MONACO.editor.getModelMarkers({}).map(({ message }) => message));
+    let last: string[] = [];
+    await until(`no mark in ${tab}`, async () => (last = await marks()).length === 0).catch(() => assert.fail(`${tab}: ${last}`));
   }
 });
 

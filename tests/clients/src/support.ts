@@ -88,9 +88,9 @@ export async function join(token: string, organizationId: string, role = "MEMBER
   return { email, token: accessToken as string, userId: user.id as string };
 }
 
-/** Waits until `isSo` holds. */
-export async function until(what: string, isSo: () => unknown): Promise<void> {
-  const end = Date.now() + 15_000;
+/** Waits until `isSo` holds, for so many milliseconds at the most. */
+export async function until(what: string, isSo: () => unknown, patience = 15_000): Promise<void> {
+  const end = Date.now() + patience;
   while (!(await isSo())) {
     if (Date.now() > end) throw new Error(`In vain waited for: ${what}.`);
     await new Promise((next) => setTimeout(next, 10));
