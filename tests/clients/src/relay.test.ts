@@ -16,7 +16,13 @@ const PARENTS: Record<string, string> = {
   "Organization.invitations": ORGANIZATION,
   "Organization.apiKeys": ORGANIZATION,
   "Organization.auditLog": ORGANIZATION,
+  "Organization.documents": ORGANIZATION,
+  "Organization.jobs": ORGANIZATION,
+  "Organization.outputs": ORGANIZATION,
   "Project.members": PROJECT,
+  "Project.documents": PROJECT,
+  "Project.jobs": PROJECT,
+  "Project.outputs": PROJECT,
   "Project.activity": PROJECT,
 };
 /** More than a page of the default size. */
@@ -38,6 +44,16 @@ async function repeat(times: number, run: (index: number) => Promise<unknown>): 
   for (let index = 0; index < times; index++) await run(index);
 }
 
+/** Documents of a project, whose jobs make passages, and answers to questions. */
+async function learn(organizationId: string, projectId: string, rows: number, as: string): Promise<void> {
+  await repeat(rows, (n) =>
+    done(mutation("documentCreate", ""), { organizationId, projectId, title: `Document ${n}`, text: `It is number ${n}.` }, as),
+  );
+  await repeat(rows, (n) =>
+    done(mutation("qaAsk", "answer { id }"), { organizationId, projectId, question: `What is number ${n}?` }, as),
+  );
+}
+
 before(async () => {
   const owner = await signUp();
   ({ token, organizationId: organization } = owner);
@@ -54,6 +70,8 @@ before(async () => {
   project = made.project.id;
   await repeat(ROWS, (n) => done(mutation("projectUpdate", ""), { id: project, description: `Version ${n}` }, token));
 
+  await learn(organization, project, ROWS, token);
+
   const stranger = await signUp("Other Works");
   await invite(stranger.token, stranger.organizationId, address());
   await done(
@@ -64,6 +82,7 @@ before(async () => {
   const theirs = await post("query { organization { projects { nodes { id } } } }", {}, stranger.token);
   const variables = { organization: stranger.organizationId, project: theirs.data.organization.projects.nodes[0].id };
   await done(mutation("projectUpdate", ""), { id: variables.project, name: "Theirs" }, stranger.token);
+  await learn(stranger.organizationId, variables.project, 1, stranger.token);
   for (const [name, parent] of Object.entries(PARENTS)) {
     const { connection } = await page(name, parent, { first: 1 }, stranger.token, variables);
     foreign[name] = connection?.edges[0]?.cursor ?? "";
