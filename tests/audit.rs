@@ -238,7 +238,7 @@ async fn every_mutation_of_an_organization_leaves_its_entry() {
     .await;
     let ask = json!({"organizationId": acme.id, "question": "Why?", "wait": false});
     run("qaAsk", ask, "", "qa.ask", "Job", change("question", Value::Null, json!("Why?"))).await;
-    let answer = cast::answer(&server, &acme).await;
+    let answer = cast::answer(&server, &acme, None).await;
     let rating = json!({"id": answer, "stars": 4});
     run("outputRate", rating, "", "output.rate", "QaAnswer", change("stars", Value::Null, json!(4))).await;
     run("outputDelete", json!({"id": answer}), "", "output.delete", "QaAnswer", None).await;

@@ -191,16 +191,16 @@ pub async fn document(
 }
 
 /// An answer of the owner's, as a worker would have saved it: where none works, nothing changes while one looks.
-pub async fn answer(server: &Server, organization: &Organization) -> String {
-    let (_, job) = document(server, organization, None).await;
+pub async fn answer(server: &Server, organization: &Organization, project: Option<&str>) -> String {
+    let (_, job) = document(server, organization, project).await;
     let id: sqlx::types::Uuid = sqlx::query_scalar(
         "with output as (
-            insert into outputs (organization_id, id, agent, job_id, created_by)
-            select organization_id, gen_random_uuid(), 'QA', id, created_by from jobs where id = $1
-            returning organization_id, id
+            insert into outputs (organization_id, id, project_id, agent, job_id, created_by)
+            select organization_id, gen_random_uuid(), project_id, 'QA', id, created_by from jobs where id = $1
+            returning organization_id, id, project_id
          )
-         insert into qa_answers (organization_id, id, question, answer) select organization_id, id, 'Why?', 'So.' from output
-         returning id",
+         insert into qa_answers (organization_id, id, project_id, question, answer)
+         select organization_id, id, project_id, 'Why?', 'So.' from output returning id",
     )
     .bind(super::fixture::uuid(&job))
     .fetch_one(&mut server.database.superuser().await)

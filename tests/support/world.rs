@@ -298,12 +298,14 @@ impl World {
             ),
             "Mutation.outputRate(input.id)" => Case::mutation(
                 "outputRate",
-                json!({"id": cast::answer(server, acme).await, "stars": 3}),
+                json!({"id": cast::answer(server, acme, None).await, "stars": 3}),
                 "/input/id",
             ),
-            "Mutation.outputDelete(input.id)" => {
-                Case::mutation("outputDelete", json!({"id": cast::answer(server, acme).await}), "/input/id")
-            }
+            "Mutation.outputDelete(input.id)" => Case::mutation(
+                "outputDelete",
+                json!({"id": cast::answer(server, acme, None).await}),
+                "/input/id",
+            ),
             "Organization.auditLog(filter.actorId)" => audit_case("actorId", &acme.owner.id),
             "Organization.auditLog(filter.projectId)" => audit_case("projectId", &project().await),
             "Organization.auditLog(filter.targetId)" => audit_case("targetId", &project().await),
@@ -439,7 +441,7 @@ impl World {
             "Invitation" => cast::invitation(server, acme).await,
             "Job" => cast::document(server, acme, None).await.1,
             "KnowledgeDocument" => cast::document(server, acme, None).await.0,
-            "QaAnswer" => cast::answer(server, acme).await,
+            "QaAnswer" => cast::answer(server, acme, None).await,
             "Membership" => acme.member.membership.clone(),
             "Organization" => acme.id.clone(),
             "OrganizationUsage" => read("{ organization { usage { id } } }", "/organization/usage/id").await,
