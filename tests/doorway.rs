@@ -456,7 +456,7 @@ async fn random_users_of_one_connection_see_their_own_only() {
                     (house.globex.1.clone(), "Globex", "Acme")
                 };
                 let way = WAYS[usize::try_from(dice.below(WAYS.len() as u64)).unwrap()];
-                let polls = if dice.below(2) == 0 { 1 + dice.below(25) } else { 10_000 };
+                let polls = if dice.below(2) == 0 { 1 + dice.below(12) } else { 10_000 };
                 let db = db.clone();
                 tasks.spawn(async move {
                     let going: Cut<_> = cut(usize::try_from(polls).unwrap(), go(way, &db, &visitor));
