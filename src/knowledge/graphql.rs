@@ -111,7 +111,7 @@ impl KnowledgeDocument {
     }
 
     /// The stored text of a version, exactly as citations count it. Null for a version that is no longer kept: older ones
-    /// are, while an answer cites them.
+    /// are, while an answer cites them. Costs 500 points: it may be long.
     async fn text(
         &self,
         ctx: &Context<'_>,

@@ -1,7 +1,8 @@
 //! What an operation costs: worked out once per document as far as it can be, finished with each request's variables.
 //!
 //! - An object costs 1 point: it is what a request makes the server look up, check and build.
-//! - A leaf costs nothing: it is a column of a row that is read anyway.
+//! - A leaf costs nothing: it is a column of a row that is read anyway. The few that weigh as much as many objects have
+//!   a price of their own.
 //! - A connection costs 1 and its page size times the price of one item. The wrappers that Relay puts around a page
 //!   (edges, `pageInfo`) cost nothing, so that `edges { node }` and `nodes` have the same price; an item costs at
 //!   least 1, because its row is read even when only the cursor is selected.
@@ -18,6 +19,10 @@ use super::input::Declared;
 use super::schema::{Field as Known, Many, SchemaIndex};
 use super::{Limits, Rejection};
 use crate::error::{Code, Error, Fault, FaultCode};
+
+/// Leaves that are read for themselves and may be large, with their prices: a document's text has up to 2 MiB, so that
+/// one request brings nine of them at most.
+const HEAVY_LEAVES: [(&str, &str, u64); 1] = [("KnowledgeDocument", "text", 500)];
 
 /// What is known of an operation's price before its variables are.
 #[derive(Debug, Default)]
@@ -285,7 +290,8 @@ impl Planner<'_> {
     fn field(&self, field: &Field, parent: &str, path: &mut Vec<Name>) -> Price {
         let known = self.index.fields(parent).and_then(|fields| fields.get(&field.name.node));
         let Some(known) = known.filter(|known| self.index.is_composite(&known.target)) else {
-            return Price::default();
+            let heavy = HEAVY_LEAVES.iter().find(|(on, leaf, _)| *on == parent && *leaf == field.name.node);
+            return Price { fixed: heavy.map_or(0, |(_, _, points)| *points), lists: Vec::new() };
         };
         let mut price = Price::default();
         let item = if known.many == Many::Connection {
