@@ -87,7 +87,8 @@ fn its_commands_run_one_after_the_other() {
             _ => {
                 run += 1;
                 script.push_str(&code.replace("localhost:8000", &format!("localhost:{port}")));
-                script.push_str("\necho\n");
+                // A person pastes one after the other, and a new document is found a moment later.
+                script.push_str("\necho\nsleep 1\n");
             }
         }
     }
@@ -102,7 +103,16 @@ fn its_commands_run_one_after_the_other() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(!said.contains("\"errors\""), "{said}");
-    for expected in ["accessToken", "marketing-campaign", "John Doe", "project.create", "olivia@"] {
+    let expected = [
+        "accessToken",
+        "marketing-campaign",
+        "John Doe",
+        "project.create",
+        "\"answered\":true",
+        "\"quote\":\"Everybody has 30 days of vacation a year.\"",
+        "olivia@",
+    ];
+    for expected in expected {
         assert!(said.contains(expected), "`{expected}` is missing:\n{said}");
     }
     drop(server);
