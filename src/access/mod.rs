@@ -262,6 +262,14 @@ impl Scope {
         }
     }
 
+    /// Whether a list may be read: one project's, or the whole organization's.
+    pub fn may_list(&self, project: Option<ProjectId>, permission: Permission) -> bool {
+        match project {
+            None => self.may_throughout(permission),
+            Some(project) => self.permissions_in(project).contains(permission),
+        }
+    }
+
     /// Whether one object may be seen: with the organization's permission, or with the one of the project that it is in.
     pub fn may_see(&self, project: Option<ProjectId>, permission: Permission) -> bool {
         self.may_throughout(permission)
@@ -406,6 +414,10 @@ mod tests {
         assert!(!scope.may_throughout(Permission::AuditRead));
         assert!(scope.narrow(here).may_throughout(Permission::AuditRead));
         assert!(!scope.narrow(there).may_throughout(Permission::AuditRead));
+        assert!(
+            scope.may_list(Some(here), Permission::AuditRead) && !scope.may_list(None, Permission::AuditRead)
+        );
+        assert!(!scope.may_list(Some(there), Permission::AuditRead));
         assert!(scope.may_see(Some(here), Permission::AuditRead));
         assert!(
             !scope.may_see(Some(there), Permission::AuditRead) && !scope.may_see(None, Permission::AuditRead)

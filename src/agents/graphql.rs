@@ -176,10 +176,7 @@ pub async fn connection(
     filter: Option<OutputFilter>,
 ) -> Result<Option<Connection<AgentOutput>>> {
     let door = ctx.door();
-    let may = |scope: &Scope| match project {
-        None => scope.may_throughout(Permission::ContentRead),
-        Some(project) => scope.permissions_in(project).contains(Permission::ContentRead),
-    };
+    let may = |scope: &Scope| scope.may_list(project, Permission::ContentRead);
     let Some(mut tx) = door.read_if(organization, Action::ContentRead, may).await? else { return Ok(None) };
     let filter = match filter {
         None => super::Filter { project, ..super::Filter::default() },

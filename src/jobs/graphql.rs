@@ -229,10 +229,7 @@ pub async fn connection(
     filter: Option<JobFilter>,
 ) -> Result<Option<Connection<Job>>> {
     let door = ctx.door();
-    let may = |scope: &Scope| match project {
-        None => scope.may_throughout(Permission::ContentRead),
-        Some(project) => scope.permissions_in(project).contains(Permission::ContentRead),
-    };
+    let may = |scope: &Scope| scope.may_list(project, Permission::ContentRead);
     let Some(mut tx) = door.read_if(organization, Action::ContentRead, may).await? else { return Ok(None) };
     let (agent, status) = filter.map_or((None, None), |filter| (filter.agent, filter.status));
     let filter = super::Filter { project, agent, status };

@@ -133,10 +133,7 @@ pub async fn connection(
     args: &PageArgs,
 ) -> Result<Option<Connection<KnowledgeDocument>>> {
     let door = ctx.door();
-    let may = |scope: &Scope| match project {
-        None => scope.may_throughout(Permission::ContentRead),
-        Some(project) => scope.permissions_in(project).contains(Permission::ContentRead),
-    };
+    let may = |scope: &Scope| scope.may_list(project, Permission::ContentRead);
     let Some(mut tx) = door.read_if(organization, Action::ContentRead, may).await? else { return Ok(None) };
     let place = project.map(|project| project.to_string()).unwrap_or_default();
     let seal = door.seal(&["documents", &organization.to_string(), &place]);
