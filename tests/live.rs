@@ -68,10 +68,12 @@ impl House {
         tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("there is a place")
     }
 
-    /// A socket that follows the organization's log, from now on.
+    /// A socket that follows the organization's log. It has heard the newest entry, so that it is let in and waits.
     async fn follower(&self, person: &Person) -> Socket {
         let mut socket = self.socket(person).await;
-        self.follow(&mut socket).await;
+        let variables = json!({"id": self.acme.id, "after": self.latest().await - 1});
+        socket.subscribe("log", ACTIVITY, variables).await;
+        socket.payload("next", "log").await;
         socket
     }
 
