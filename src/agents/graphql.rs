@@ -125,14 +125,12 @@ pub async fn output(
     organization: OrganizationId,
     id: Uuid,
 ) -> Result<Option<AgentOutput>> {
-    let door = ctx.door();
-    let may = |scope: &Scope| scope.may_somewhere(Permission::ContentRead);
-    let Some(mut tx) = door.read_if(organization, Action::ContentRead, may).await? else { return Ok(None) };
-    let found = super::find_many(&mut tx, &[id]).await?;
-    let Some(row) = read(&mut tx, found).await?.pop() else { return Ok(None) };
-    drop(tx);
-    let scope = door.scope(organization).await?;
-    Ok(scope.may_see(row.common().project, Permission::ContentRead).then_some(row))
+    let find = async |tx: &mut ReadTx<'_>| {
+        let found = super::find_many(tx, &[id]).await?;
+        read(tx, found).await
+    };
+    let project = |output: &AgentOutput| output.common().project;
+    Ok(ctx.door().read_seen(organization, Action::ContentRead, find, project).await?.pop())
 }
 
 /// Which outputs; what is absent does not matter.

@@ -477,6 +477,27 @@ impl Door {
         Ok(opened)
     }
 
+    /// The rows of an organization that `find` brings, as far as the caller may see them: each is judged by the project
+    /// that it belongs to.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn read_seen<R>(
+        &self,
+        organization: OrganizationId,
+        action: Action,
+        find: impl AsyncFnOnce(&mut ReadTx<'_>) -> Result<Vec<R>>,
+        project: impl Fn(&R) -> Option<ProjectId>,
+    ) -> Result<Vec<R>> {
+        let permission = action.permission();
+        let may = |scope: &Scope| scope.may_somewhere(permission);
+        let Some(mut tx) = self.read_if(organization, action, may).await? else { return Ok(Vec::new()) };
+        let rows = find(&mut tx).await?;
+        drop(tx);
+        let scope = self.scope(organization).await?;
+        Ok(rows.into_iter().filter(|row| scope.may_see(project(row), permission)).collect())
+    }
+
     async fn read_checked(
         &self,
         organization: OrganizationId,

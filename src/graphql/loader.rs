@@ -8,6 +8,7 @@ use async_graphql::dataloader::{DataLoader, Loader};
 
 use crate::access::{Action, Scope};
 use crate::api_keys::{self, ApiKey};
+use crate::db::ReadTx;
 use crate::error::{Error, Result};
 use crate::graphql::context::{Door, RequestContext, shown, visible};
 use crate::id::{ApiKeyId, DocumentId, JobId, OrganizationId, ProjectId, UserId};
@@ -98,15 +99,9 @@ impl Loader<ApiKeyKey> for Rows {
     async fn load(&self, keys: &[ApiKeyKey]) -> Result<HashMap<ApiKeyKey, ApiKey>> {
         let mut found = HashMap::new();
         for (organization, ids) in by_organization(keys, |key| (key.0, key.1)) {
-            let permission = Action::ApiKeyList.permission();
-            let may = |scope: &Scope| scope.may_somewhere(permission);
-            if let Some(mut tx) = self.0.read_if(organization, Action::ApiKeyList, may).await? {
-                let rows = api_keys::find_many(&mut tx, &ids).await?;
-                drop(tx);
-                let scope = self.0.scope(organization).await?;
-                let seen = rows.into_iter().filter(|row| scope.may_see(row.project, permission));
-                found.extend(seen.map(|row| (ApiKeyKey(organization, row.id), row)));
-            }
+            let find = async |tx: &mut ReadTx<'_>| api_keys::find_many(tx, &ids).await;
+            let rows = self.0.read_seen(organization, Action::ApiKeyList, find, |row| row.project).await?;
+            found.extend(rows.into_iter().map(|row| (ApiKeyKey(organization, row.id), row)));
         }
         Ok(found)
     }
@@ -119,15 +114,9 @@ impl Loader<JobKey> for Rows {
     async fn load(&self, keys: &[JobKey]) -> Result<HashMap<JobKey, Job>> {
         let mut found = HashMap::new();
         for (organization, ids) in by_organization(keys, |key| (key.0, key.1)) {
-            let permission = Action::ContentRead.permission();
-            let may = |scope: &Scope| scope.may_somewhere(permission);
-            if let Some(mut tx) = self.0.read_if(organization, Action::ContentRead, may).await? {
-                let rows = jobs::find_many(&mut tx, &ids).await?;
-                drop(tx);
-                let scope = self.0.scope(organization).await?;
-                let seen = rows.into_iter().filter(|row| scope.may_see(row.project, permission));
-                found.extend(seen.map(|row| (JobKey(organization, row.id), row)));
-            }
+            let find = async |tx: &mut ReadTx<'_>| jobs::find_many(tx, &ids).await;
+            let rows = self.0.read_seen(organization, Action::ContentRead, find, |row| row.project).await?;
+            found.extend(rows.into_iter().map(|row| (JobKey(organization, row.id), row)));
         }
         Ok(found)
     }
@@ -140,15 +129,9 @@ impl Loader<DocumentKey> for Rows {
     async fn load(&self, keys: &[DocumentKey]) -> Result<HashMap<DocumentKey, Document>> {
         let mut found = HashMap::new();
         for (organization, ids) in by_organization(keys, |key| (key.0, key.1)) {
-            let permission = Action::ContentRead.permission();
-            let may = |scope: &Scope| scope.may_somewhere(permission);
-            if let Some(mut tx) = self.0.read_if(organization, Action::ContentRead, may).await? {
-                let rows = knowledge::find_many(&mut tx, &ids).await?;
-                drop(tx);
-                let scope = self.0.scope(organization).await?;
-                let seen = rows.into_iter().filter(|row| scope.may_see(row.project, permission));
-                found.extend(seen.map(|row| (DocumentKey(organization, row.id), row)));
-            }
+            let find = async |tx: &mut ReadTx<'_>| knowledge::find_many(tx, &ids).await;
+            let rows = self.0.read_seen(organization, Action::ContentRead, find, |row| row.project).await?;
+            found.extend(rows.into_iter().map(|row| (DocumentKey(organization, row.id), row)));
         }
         Ok(found)
     }

@@ -5,8 +5,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 use super::{Delivery, NewInvitation, Status};
-use crate::access::{Action, Role, Scope};
-use crate::db::{Changes, Record, Target};
+use crate::access::{Action, Role};
+use crate::db::{Changes, ReadTx, Record, Target};
 use crate::error::{Error, Result};
 use crate::graphql::connection::Node;
 use crate::graphql::context::{ContextExt as _, Door, Requires, input_id, not_found_at, visible};
@@ -494,12 +494,8 @@ async fn place(ctx: &Context<'_>, id: InvitationId) -> Result<(OrganizationId, O
 pub async fn node(ctx: &Context<'_>, id: InvitationId) -> Result<Option<Invitation>> {
     let door = ctx.door();
     let Some(organization) = visible(door.tenant().await)? else { return Ok(None) };
-    let may = |scope: &Scope| scope.may_somewhere(Action::InvitationList.permission());
-    let found = match door.read_if(organization, Action::InvitationList, may).await? {
-        Some(mut tx) => super::find(&mut tx, id).await?,
-        None => None,
-    };
-    let Some(row) = found else { return Ok(None) };
-    let scope = door.scope(organization).await?;
-    Ok(scope.may_see(row.project, Action::InvitationList.permission()).then(|| Invitation::new(row)))
+    let find = async |tx: &mut ReadTx<'_>| Ok(super::find(tx, id).await?.into_iter().collect());
+    let project = |row: &super::Invitation| row.project;
+    let mut rows = door.read_seen(organization, Action::InvitationList, find, project).await?;
+    Ok(rows.pop().map(Invitation::new))
 }

@@ -10,13 +10,11 @@ use crate::access::{Action, Permission, Scope};
 use crate::agents::graphql::AgentOutput;
 use crate::audit::graphql::Actor;
 use crate::db::page::PageArgs;
-use crate::db::{Record, Target};
+use crate::db::{ReadTx, Record, Target};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::events::Topic;
 use crate::graphql::connection::{Connection, Counter, Node, connect};
-use crate::graphql::context::{
-    ContextExt as _, Door, Requires, input_id, not_found_at, read_id, shown, visible,
-};
+use crate::graphql::context::{ContextExt as _, Door, Requires, input_id, not_found_at, read_id, visible};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::live::{News, follow};
 use crate::graphql::loader;
@@ -247,24 +245,13 @@ pub async fn connection(
     Ok(Some(connect(slice, &seal, count, |row| row.id.uuid(), Job::new)))
 }
 
-/// One job of an organization, as far as the caller may read content where it works.
-async fn find(ctx: &Context<'_>, organization: OrganizationId, id: JobId) -> Result<Option<super::Job>> {
-    let door = ctx.door();
-    let may = |scope: &Scope| scope.may_somewhere(Permission::ContentRead);
-    let Some(mut tx) = door.read_if(organization, Action::ContentRead, may).await? else { return Ok(None) };
-    let Some(row) = super::find(&mut tx, id).await? else { return Ok(None) };
-    drop(tx);
-    let scope = door.scope(organization).await?;
-    Ok(scope.may_see(row.project, Permission::ContentRead).then_some(row))
-}
-
 /// A job of the request's organization.
 ///
 /// # Errors
 /// What the database says.
 pub async fn node(ctx: &Context<'_>, id: JobId) -> Result<Option<Job>> {
     let Some(organization) = visible(ctx.door().tenant().await)? else { return Ok(None) };
-    Ok(find(ctx, organization, id).await?.map(Job::new))
+    Ok(loader::job(ctx, organization, id).await?.map(Job::new))
 }
 
 /// Which job.
@@ -321,7 +308,7 @@ impl JobMutation {
             let missing = not_found_at("id");
             let door = ctx.door();
             let organization = door.tenant().await.map_err(&missing)?;
-            let row = find(ctx, organization, id).await?.ok_or(Error::NotFound).map_err(&missing)?;
+            let row = loader::job(ctx, organization, id).await?.ok_or(Error::NotFound).map_err(&missing)?;
             let mut tx =
                 door.write_within(organization, row.project, Action::JobCancel).await.map_err(&missing)?;
             let (job, changed) = super::cancel(&mut tx, id).await?;
@@ -354,13 +341,9 @@ impl JobSubscription {
         let id: JobId = read_id("id", &id)?;
         let organization = door.tenant().await?;
         let read = move |door: Arc<Door>, seen: i32| async move {
-            let found = shown(door.read(organization, Action::ContentRead).await)?;
-            let mut tx = found.ok_or(Error::NotFound)?;
-            let row = super::find(&mut tx, id).await?.ok_or(Error::NotFound)?;
-            drop(tx);
-            if !door.scope(organization).await?.may_see(row.project, Permission::ContentRead) {
-                return Err(Error::NotFound);
-            }
+            let find = async |tx: &mut ReadTx<'_>| super::find_many(tx, &[id]).await;
+            let mut rows = door.read_seen(organization, Action::ContentRead, find, |row| row.project).await?;
+            let row = rows.pop().ok_or(Error::NotFound)?;
             let (next, over) = (row.sequence, row.status.is_final());
             let items = if next > seen { vec![Job::new(row)] } else { Vec::new() };
             Ok(News { items, next, more: false, over })
