@@ -273,7 +273,7 @@ impl OutputMutation {
                 ctx.door().write_within(organization, project, Action::OutputRate).await.map_err(&missing)?;
             super::rate(&mut tx, id, input.stars, input.comment.as_deref()).await.map_err(&missing)?;
             let changes = Changes::made(&serde_json::json!({"stars": input.stars, "comment": input.comment}));
-            let target = Target::answer(super::qa::answer_id(id)).within(project);
+            let target = Target::answer(id.into()).within(project);
             tx.commit(Record::with(target, changes)).await?;
             Ok(OutputRatePayload { output: output(ctx, organization, id).await?, user_errors: Vec::new() })
         };
@@ -298,7 +298,7 @@ impl OutputMutation {
                 .await
                 .map_err(&missing)?;
             super::delete(&mut tx, id).await.map_err(&missing)?;
-            let target = Target::answer(super::qa::answer_id(id)).within(project);
+            let target = Target::answer(id.into()).within(project);
             tx.commit(Record::of(target)).await?;
             let project = match project {
                 None => None,

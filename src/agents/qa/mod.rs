@@ -15,7 +15,6 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use uuid::Uuid;
 
 use super::Output;
 use crate::access::{Action, Permission};
@@ -407,9 +406,4 @@ async fn save(run: &Run, ask: &Ask, draft: &Draft, engine: Engine) -> Result<()>
     }));
     let finished = Finished { result: Some(("QaAnswer", id.uuid())), engine: Some(engine) };
     run.succeed(tx, &finished, Record::with(Target::answer(id).within(ask.project), changes)).await
-}
-
-/// The one place that reads ids of answers out of those of outputs.
-pub(crate) fn answer_id(output: Uuid) -> AnswerId {
-    output.into()
 }
