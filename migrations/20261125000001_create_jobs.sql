@@ -25,7 +25,6 @@ create table jobs (
     -- Until when the worker that has it is believed to be alive.
     lease_until timestamptz,
     cancel_requested_at timestamptz,
-    result_type text,
     result_id uuid,
     -- What the caller can put right, or wait for: code, message, detail.
     error jsonb constraint jobs_error_object check (jsonb_typeof(error) = 'object'),
@@ -39,8 +38,7 @@ create table jobs (
     finished_at timestamptz,
     constraint jobs_pkey primary key (organization_id, id),
     constraint jobs_project_fkey foreign key (organization_id, project_id)
-        references projects (organization_id, id) on delete cascade,
-    constraint jobs_result_whole check ((result_type is null) = (result_id is null))
+        references projects (organization_id, id) on delete cascade
 );
 create index jobs_project on jobs (organization_id, project_id, id);
 create index jobs_created on jobs (organization_id, created_at);
@@ -77,8 +75,8 @@ create policy job_events_tenant on job_events to aicos_app
         and ((select app.current_projects()) is null or project_id = any ((select app.current_projects())::uuid[])));
 
 grant select, insert on jobs, job_events to aicos_app;
-grant update (status, progress, sequence, cancel_requested_at, lease_until, result_type, result_id, engine_provider,
-    engine_model, prompt_tokens, completion_tokens, cost_micro_usd, finished_at) on jobs to aicos_app;
+grant update (status, progress, sequence, cancel_requested_at, lease_until, result_id, engine_provider, engine_model,
+    prompt_tokens, completion_tokens, cost_micro_usd, finished_at) on jobs to aicos_app;
 
 -- The gate moves jobs of all organizations through their states, and reads what says in whose name they run.
 create policy jobs_gate on jobs for select to aicos_gate using (true);

@@ -19,8 +19,8 @@ use crate::identity::Identity;
 /// What a job leaves behind when it succeeds.
 #[derive(Debug, Default)]
 pub struct Finished {
-    /// The GraphQL type and the id of its result, when it has one.
-    pub result: Option<(&'static str, Uuid)>,
+    /// The id of its output, when it has one.
+    pub result: Option<Uuid>,
     /// Which engine did it, when one was needed.
     pub engine: Option<Engine>,
 }

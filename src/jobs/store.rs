@@ -237,15 +237,14 @@ pub(super) async fn succeed(
     let engine = finished.engine.as_ref();
     let moved = sqlx::query!(
         "update jobs set status = 'SUCCEEDED', progress = 1, sequence = sequence + 1, lease_until = null,
-            finished_at = clock_timestamp(), result_type = $4, result_id = $5, engine_provider = $6, engine_model = $7,
-            prompt_tokens = $8, completion_tokens = $9, cost_micro_usd = $10
+            finished_at = clock_timestamp(), result_id = $4, engine_provider = $5, engine_model = $6,
+            prompt_tokens = $7, completion_tokens = $8, cost_micro_usd = $9
          where organization_id = $1 and id = $2 and attempts = $3 and status = 'RUNNING' and cancel_requested_at is null
          returning sequence, project_id",
         organization,
         id.uuid(),
         attempt,
-        finished.result.map(|(kind, _)| kind),
-        finished.result.map(|(_, id)| id),
+        finished.result,
         engine.map(|engine| engine.provider.as_str()),
         engine.and_then(|engine| engine.model.as_deref()),
         engine.and_then(|engine| engine.prompt_tokens),

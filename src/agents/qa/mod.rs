@@ -404,6 +404,6 @@ async fn save(run: &Run, ask: &Ask, draft: &Draft, engine: Engine) -> Result<()>
         "answered": draft.answer.is_some(), "citations": draft.citations.len(), "engine": engine.provider,
         "model": engine.model,
     }));
-    let finished = Finished { result: Some(("QaAnswer", id.uuid())), engine: Some(engine) };
+    let finished = Finished { result: Some(id.uuid()), engine: Some(engine) };
     run.succeed(tx, &finished, Record::with(Target::answer(id).within(ask.project), changes)).await
 }
