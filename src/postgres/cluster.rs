@@ -34,6 +34,9 @@ const START_PATIENCE: Duration = Duration::from_mins(5);
 /// A fast shutdown ends with a checkpoint.
 const STOP_PATIENCE: Duration = Duration::from_mins(1);
 
+/// An `initdb` without its parent writes for no longer than it takes to make a cluster.
+const ORPHAN_PATIENCE: Duration = Duration::from_secs(10);
+
 /// The longest path that a socket's address holds, its closing zero aside.
 const LONGEST_SOCKET: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
@@ -78,6 +81,7 @@ impl Cluster {
             .await
             .with_context(|| format!("{} cannot be locked", home.root.join("users.lock").display()))?;
 
+        home.remove_unfinished().await?;
         let made_by = find::major_of_data(&home.pg)?;
         let running = if made_by.is_some() { home.settled(&progress).await? } else { None };
         let memory = home.root.join("postgresql.json");
@@ -405,6 +409,27 @@ impl Home {
         }
     }
 
+    /// Removes what an interrupted making left.
+    ///
+    /// An `initdb` whose parent was killed goes on for a moment and writes into what is being removed; once it
+    /// misses a file it ends. What it defends for longer is removed at the next start.
+    async fn remove_unfinished(&self) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let mut left = false;
+            for entry in fs::read_dir(&self.root)?.flatten() {
+                if begins_with(&entry.file_name(), "pg.new-") {
+                    let path = entry.path();
+                    left |= fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path)).is_err();
+                }
+            }
+            if !left || begun.elapsed() > ORPHAN_PATIENCE {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Makes the cluster beside its place and moves it there when it is whole.
     async fn init(&self, binaries: &Binaries, progress: &Progress) -> Result<()> {
         progress(&format!(
@@ -412,13 +437,6 @@ impl Home {
             binaries.major,
             self.pg.display()
         ));
-        // What an interrupted attempt left, unless its last process still writes there: then the next time.
-        for entry in fs::read_dir(&self.root)?.flatten() {
-            if begins_with(&entry.file_name(), "pg.new-") {
-                let path = entry.path();
-                fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path)).ok();
-            }
-        }
         // Kept before the cluster that it opens exists, so that an interruption cannot part the two.
         let password = if let Some(password) = self.password()? {
             password
