@@ -49,6 +49,11 @@ impl Asks {
         )
     }
 
+    /// Whether an answer of the kind shows by signs at all.
+    pub(super) const fn shows(self) -> bool {
+        !matches!(self, Self::Manner | Self::Definition | Self::YesNo | Self::Other)
+    }
+
     /// How well the signs answer: 1 for an answer of the kind or when any text may be one, 0 for none of it where the
     /// kind is plain to see, and between for kinds that can be there without a sign.
     pub(super) fn met_by(self, signs: Signs) -> f64 {

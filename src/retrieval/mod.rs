@@ -8,7 +8,7 @@
 //!    neighbourhoods that [`Question::unknown`] names, and [`Question::correct`] takes them up.
 //! 3. [`Question::plan`] weighs the terms; the store returns the few hundred chunks with the greatest sum of
 //!    [`PlanTerm::weight`] over the distinct terms that they hold, as [`Candidate`]s.
-//! 4. [`rank()`] orders them, [`answer()`] picks the sentences, or says that none answers.
+//! 4. [`rank()`] orders them and weighs the sentences of the best, [`answer()`] picks from these, or says that none answers.
 //!
 //! No model is asked and no text is made up: an answer is joined from stretches of the documents. Everything is bounded
 //! and deterministic; what a document says is only ever text.
@@ -21,6 +21,7 @@ mod pieces;
 mod plan;
 mod question;
 mod rank;
+mod weigh;
 mod words;
 
 #[cfg(test)]

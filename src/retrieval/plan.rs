@@ -50,6 +50,8 @@ pub struct Plan {
     pub terms: Vec<PlanTerm>,
     /// What the question asks for.
     pub asks: Asks,
+    /// The question's language, if it shows one.
+    pub language: Option<Language>,
     pub(super) slots: Vec<PlanSlot>,
     /// Words followed by a number (`Model 60`, `version 6`), by their slots: with another number it is another thing.
     pub(super) numbered: Vec<(usize, usize)>,
@@ -131,7 +133,7 @@ impl Question {
             .collect();
         let terms =
             terms.into_iter().map(|(term, _, weight)| PlanTerm { term: term.to_owned(), weight }).collect();
-        Plan { terms, asks: self.asks, slots, numbered: self.numbered(), ids }
+        Plan { terms, asks: self.asks, language: self.language, slots, numbered: self.numbered(), ids }
     }
 }
 

@@ -25,7 +25,8 @@ mod credit {
     pub const COMPOUND: f64 = 0.95;
     pub const SPLIT: f64 = 0.85;
     pub const FAMILY: f64 = 0.8;
-    pub const SYNONYM: f64 = 0.75;
+    pub const SYNONYM: f64 = 0.8;
+    pub const RELATED: f64 = 0.4;
     pub const HEAD: f64 = 0.25;
     pub const MODIFIER: f64 = 0.45;
 }
@@ -273,8 +274,10 @@ impl Question {
             let stems: Vec<String> =
                 Language::ALL.iter().map(|language| stem(&slot.word, *language)).collect();
             for (language, term) in Language::ALL.iter().zip(&stems) {
-                for other in synonyms_of(term, *language).filter(|other| !stems.contains(other)) {
-                    slot.add(vec![other.clone()], credit::SYNONYM);
+                for (other, credit) in
+                    synonyms_of(term, *language).filter(|(other, _)| !stems.contains(other))
+                {
+                    slot.add(vec![other.clone()], credit);
                 }
             }
         }
@@ -413,8 +416,10 @@ fn slots(
                     slot.add(vec![left.clone(), right.clone()], credit::SPLIT);
                     if words::is_common_part(&right) {
                         // `Ferientage` for `Urlaubstage`.
-                        for other in synonyms_of(&left, Language::German).take(SYNONYMS_OF_A_PART) {
-                            slot.add(vec![other.clone(), right.clone()], credit::SYNONYM);
+                        let same = synonyms_of(&left, Language::German)
+                            .filter(|(_, credit)| *credit >= credit::SYNONYM);
+                        for (other, credit) in same.take(SYNONYMS_OF_A_PART) {
+                            slot.add(vec![other.clone(), right.clone()], credit);
                         }
                     }
                     slot.add(vec![left], credit::MODIFIER);
@@ -635,44 +640,75 @@ static SOFT: LazyLock<HashMap<&str, Vec<Asks>>> = LazyLock::new(|| {
     soft
 });
 
-/// What a term is also called.
-fn synonyms_of(term: &str, language: Language) -> impl Iterator<Item = &'static String> {
-    let groups = SYNONYMS.get(&(language, term.to_owned())).into_iter().flatten();
-    groups.flat_map(|group| &GROUPS[*group])
+/// What a term is also called in general use, as terms of both languages, with what each counts.
+fn synonyms_of(term: &str, language: Language) -> impl Iterator<Item = (&'static String, f64)> {
+    let places = LEXICON.places.get(&(language, term.to_owned())).into_iter().flatten();
+    places.flat_map(|place| {
+        let group = &LEXICON.groups[place.group];
+        let (members, credit) = match (group.related, place.heads) {
+            (false, _) => (&group.terms[..], credit::SYNONYM),
+            (true, true) => (&group.terms[..], credit::RELATED),
+            (true, false) => (&group.terms[..group.heads], credit::RELATED),
+        };
+        members.iter().map(move |term| (term, credit))
+    })
 }
 
-/// Groups of general synonyms, as terms of both languages.
-static GROUPS: LazyLock<Vec<Vec<String>>> = LazyLock::new(|| {
-    let lines = include_str!("synonyms.txt").lines().filter(|line| !line.starts_with('#'));
-    lines
-        .map(|line| {
-            let mut terms: Vec<String> = Vec::new();
-            for word in line.split_whitespace() {
-                for language in Language::ALL {
-                    let term = stem(word, language);
+/// The words of general use that say, or ask for, the same.
+struct Lexicon {
+    groups: Vec<Group>,
+    /// The groups that a term is in.
+    places: HashMap<(Language, String), Vec<Place>>,
+}
+
+struct Group {
+    terms: Vec<String>,
+    /// Whether only the first word and each other one are related, and the others not with one another.
+    related: bool,
+    /// How many of the terms are the first word.
+    heads: usize,
+}
+
+struct Place {
+    group: usize,
+    heads: bool,
+}
+
+static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| {
+    let mut lexicon = Lexicon { groups: Vec::new(), places: HashMap::new() };
+    lexicon.read(include_str!("synonyms_de.txt"), &[Language::German]);
+    lexicon.read(include_str!("synonyms_en.txt"), &[Language::English]);
+    lexicon.read(include_str!("synonyms.txt"), &Language::ALL);
+    // Words that say the same come before words that are only related.
+    for places in lexicon.places.values_mut() {
+        places.sort_by_key(|place| lexicon.groups[place.group].related);
+    }
+    lexicon
+});
+
+impl Lexicon {
+    /// Takes up a list: a group of words a line; one that begins with `~` holds a word and what is related to it.
+    fn read(&mut self, list: &str, languages: &[Language]) {
+        for line in list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let related = line.strip_prefix('~');
+            let group = self.groups.len();
+            let (mut terms, mut heads): (Vec<String>, usize) = (Vec::new(), 0);
+            for (at, word) in related.unwrap_or(line).split_whitespace().enumerate() {
+                for language in languages {
+                    let term = stem(word, *language);
+                    let places = self.places.entry((*language, term.clone())).or_default();
+                    if places.last().is_none_or(|place| place.group != group) {
+                        places.push(Place { group, heads: at == 0 });
+                    }
                     if !terms.contains(&term) {
                         terms.push(term);
                     }
                 }
-            }
-            terms
-        })
-        .collect()
-});
-
-/// The groups that a term is in.
-static SYNONYMS: LazyLock<HashMap<(Language, String), Vec<usize>>> = LazyLock::new(|| {
-    let mut index: HashMap<(Language, String), Vec<usize>> = HashMap::new();
-    let lines = include_str!("synonyms.txt").lines().filter(|line| !line.starts_with('#'));
-    for (group, line) in lines.enumerate() {
-        for word in line.split_whitespace() {
-            for language in Language::ALL {
-                let groups = index.entry((language, stem(word, language))).or_default();
-                if !groups.contains(&group) {
-                    groups.push(group);
+                if at == 0 {
+                    heads = terms.len();
                 }
             }
+            self.groups.push(Group { terms, related: related.is_some(), heads });
         }
     }
-    index
-});
+}

@@ -1,11 +1,13 @@
 //! Ordering candidates: BM25F over text, heading and title, with proximity, coverage and signs of the answer's kind.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::evidence::Signs;
+use super::pieces::{Piece, pieces};
 use super::plan::{Plan, PlanSlot, Statistics};
+use super::weigh::{Weighed, weigh};
 use super::words::{Kind, bare, bounded, is_common_part, normal, parts, terms_of, tokens};
-use super::{Language, Role};
+use super::{Format, Language, Role};
 
 /// BM25's saturation and length normalisation: the usual 1.2 and 0.75 (Robertson and Zaragoza, 2009, §3.2).
 const K1: f64 = 1.2;
@@ -13,6 +15,8 @@ const B: f64 = 0.75;
 /// BM25F's weights of a heading and a title against the text; our own, by the tuning questions.
 const HEADING: f64 = 2.0;
 const TITLE: f64 = 1.0;
+/// How many of the best chunks are read sentence by sentence.
+pub(super) const CHUNKS_READ: usize = 25;
 /// How near two of the question's words must be to support each other, in words.
 const NEAR: u32 = 8;
 
@@ -51,6 +55,17 @@ pub struct Ranked<'a> {
     pub(super) title_terms: u64,
     /// Which of the plan's numbered things the text, heading or title names, as bits.
     pub(super) numbered: u64,
+    /// What its text is made of; of the first [`CHUNKS_READ`] only.
+    pub(super) pieces: Vec<Piece>,
+    /// The same weighed, in the order of the text.
+    pub(super) weighed: Vec<Weighed>,
+}
+
+impl Ranked<'_> {
+    /// The score of its best piece.
+    fn best(&self) -> f64 {
+        self.weighed.iter().map(|one| one.score).fold(f64::NEG_INFINITY, f64::max)
+    }
 }
 
 /// A word of a text that is a term of the question or a sign of an answer.
@@ -62,13 +77,33 @@ pub(super) struct Found {
     pub signs: Signs,
 }
 
-/// The candidates in order, the best first. Ties are broken by id.
+/// The candidates in order, the best first: the best chunks by their words, those again by their best sentence. Ties are
+/// broken by id.
 pub fn rank<'a>(plan: &Plan, candidates: &'a [Candidate], statistics: &Statistics) -> Vec<Ranked<'a>> {
     let mut reader = Reader::new(plan);
     let mut ranked: Vec<Ranked<'a>> =
         candidates.iter().map(|candidate| score(plan, candidate, statistics, &mut reader)).collect();
     ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.candidate.id.cmp(&b.candidate.id)));
+    let top = ranked.first().map_or(0.0, |first| first.score).max(f64::MIN_POSITIVE);
+    let documents = document_terms(&ranked);
+    let read = ranked.len().min(CHUNKS_READ);
+    for chunk in &mut ranked[..read] {
+        let document = documents.get(&chunk.candidate.document).copied().unwrap_or(0);
+        chunk.pieces = pieces(&chunk.candidate.text, Format::Markdown);
+        chunk.weighed = weigh(plan, chunk, chunk.score / top, &chunk.pieces, document);
+    }
+    ranked[..read].sort_by(|a, b| b.best().total_cmp(&a.best()));
     ranked
+}
+
+/// The terms that the candidates of each document have together.
+pub(super) fn document_terms(ranked: &[Ranked<'_>]) -> BTreeMap<u128, u64> {
+    let mut documents = BTreeMap::new();
+    for chunk in ranked {
+        *documents.entry(chunk.candidate.document).or_insert(0) |=
+            chunk.text_terms | chunk.heading_terms | chunk.title_terms;
+    }
+    documents
 }
 
 fn score<'a>(
@@ -118,7 +153,18 @@ fn score<'a>(
         | Signs::of_marks(&candidate.text);
     let kind = 0.85 + 0.15 * plan.asks.met_by(signs);
     let score = sum * (0.3 + 0.7 * coverage * coverage) * kind;
-    Ranked { candidate, score, coverage, found, text_terms, heading_terms, title_terms, numbered }
+    Ranked {
+        candidate,
+        score,
+        coverage,
+        found,
+        text_terms,
+        heading_terms,
+        title_terms,
+        numbered,
+        pieces: Vec::new(),
+        weighed: Vec::new(),
+    }
 }
 
 /// How often a field has the word in its best form, less for other forms.

@@ -1,5 +1,6 @@
 //! The whole engine over documents in memory.
 
+mod features;
 mod memory;
 
 use memory::Memory;

@@ -170,11 +170,36 @@ pub(super) fn stem(lower: &str, language: Language) -> String {
         Language::English => Stemmer::create(Algorithm::English).stem(lower).into_owned(),
     };
     let mut bare = without_accents(&stemmed);
+    if language == Language::German {
+        bare = without_infix(bare);
+    }
     if bare.len() > TERM_BYTES {
         bare.truncate(bounded(&bare).len());
     }
     bare
 }
+
+/// A stem without what German verbs take between a separable prefix and their root: `eingereicht` and `einzureichen` come to
+/// the stem of `einreichen` and `Einreichung`.
+fn without_infix(stem: String) -> String {
+    for prefix in SEPARABLE {
+        let Some(rest) = stem.strip_prefix(prefix) else { continue };
+        let participle = rest.strip_prefix("ge").and_then(|root| root.strip_suffix('t'));
+        let root = participle.map(|root| root.strip_suffix('e').unwrap_or(root));
+        let root = root.or_else(|| rest.strip_prefix("zu").filter(|root| !root.starts_with("gs")));
+        if let Some(root) = root.filter(|root| root.len() >= 3) {
+            return format!("{prefix}{root}");
+        }
+    }
+    stem
+}
+
+/// Prefixes that German verbs part with, as stems have them; the longer ones first.
+const SEPARABLE: [&str; 32] = [
+    "zusammen", "zuruck", "herunter", "heraus", "hinaus", "hinein", "herein", "voraus", "weiter", "wieder",
+    "vorbei", "durch", "nieder", "uber", "unter", "nach", "fort", "fest", "frei", "auf", "aus", "bei", "ein",
+    "her", "hin", "los", "mit", "vor", "weg", "ab", "an", "zu",
+];
 
 /// A word in one spelling: compatibility forms composed, lower case, a straight apostrophe.
 pub(super) fn normal(word: &str) -> String {

@@ -172,7 +172,7 @@ fn quote(sentence: &str, passage: &Passage, statistics: &Statistics) -> Option<C
     let plan = question.plan(statistics);
     let candidates = [passage.candidate.clone()];
     let ranked = retrieval::rank(&plan, &candidates, statistics);
-    let options = Options { sentences: 1, coverage: 0.0 };
+    let options = Options { sentences: 1, confidence: 0.0 };
     let answer = retrieval::answer(&plan, &question, &ranked, &options);
     let closest = answer.citations.into_iter().chain(answer.near_misses).next();
     let passages = std::slice::from_ref(passage);

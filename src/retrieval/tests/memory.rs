@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::super::{
-    Answer, Candidate, Format, Neighbourhood, Options, Question, Statistics, Vocabulary, answer, chunk,
+    Answer, Candidate, Format, Neighbourhood, Options, Plan, Question, Statistics, Vocabulary, answer, chunk,
     index, rank,
 };
 
@@ -74,8 +74,8 @@ impl Memory {
         found
     }
 
-    /// Asks, and returns what the search found as well: the ranked chunks.
-    pub fn ask_with(&self, text: &str, options: &Options) -> (Answer, Question, Vec<Candidate>) {
+    /// Searches: the question, its plan, the candidates and the statistics.
+    pub fn search(&self, text: &str) -> (Question, Plan, Vec<Candidate>, Statistics) {
         let mut question = Question::read(text);
         let mut statistics = self.statistics(&question.lookups());
         let neighbours: Vec<(String, u64)> =
@@ -92,6 +92,12 @@ impl Memory {
         best.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         best.truncate(CANDIDATES);
         let candidates: Vec<Candidate> = best.into_iter().map(|(id, _)| self.chunks[id].clone()).collect();
+        (question, plan, candidates, statistics)
+    }
+
+    /// Asks, and returns what the search found as well: the ranked chunks.
+    pub fn ask_with(&self, text: &str, options: &Options) -> (Answer, Question, Vec<Candidate>) {
+        let (question, plan, candidates, statistics) = self.search(text);
         let ranked = rank(&plan, &candidates, &statistics);
         let answer = answer(&plan, &question, &ranked, options);
         let order = ranked.iter().map(|one| one.candidate.clone()).collect();
