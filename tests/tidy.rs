@@ -46,6 +46,10 @@ impl Source {
         })
     }
 
+    fn is_test(&self) -> bool {
+        self.path.ends_with("tests.rs") || self.path.contains("/tests/")
+    }
+
     fn is_in(&self, rooms: &[&str]) -> bool {
         rooms.iter().any(|room| {
             room.strip_prefix('*').map_or_else(|| self.path.starts_with(room), |end| self.path.ends_with(end))
@@ -56,8 +60,7 @@ impl Source {
 /// Every line with `needle` outside of `rooms` is a breach.
 fn only_in(needle: &str, rooms: &[&str], fix: &str) {
     let mut breaches = Vec::new();
-    for source in sources().iter().filter(|source| !source.is_in(rooms) && !source.path.ends_with("tests.rs"))
-    {
+    for source in sources().iter().filter(|source| !source.is_in(rooms) && !source.is_test()) {
         for (line, code) in source.lines_with(needle) {
             breaches.push(format!("src/{}:{line}: {code}", source.path));
         }

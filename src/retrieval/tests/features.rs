@@ -10,6 +10,9 @@ use super::super::answer::{names_the_same, read, with_list};
 use super::super::{Format, rank};
 use super::memory::Memory;
 
+/// Where they are written.
+const FILE: &str = "target/features.jsonl";
+
 /// A stretch of a document that holds an answer, in characters.
 type Span = (u128, Range<usize>);
 
@@ -23,7 +26,6 @@ fn strings(value: &Value) -> Vec<String> {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "no setting of the server")]
 #[ignore = "a tool of tests/evaluation/fit"]
 fn are_written() {
     let sets = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/evaluation");
@@ -47,7 +49,7 @@ fn are_written() {
             }
         }
     }
-    fs::write(std::env::var("AICOS_FEATURES").unwrap(), lines).unwrap();
+    fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE), lines).unwrap();
 }
 
 /// What the pieces show of a question, the best first, and which of them are right.
