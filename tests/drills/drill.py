@@ -172,7 +172,7 @@ class Client:
 
     def __init__(self, port, token=None, organization=None):
         self.port, self.token, self.organization = port, token, organization
-        self.connection = None
+        self.connection, self.used = None, 0
 
     @classmethod
     def sign_up(cls, port, name="Heron Works"):
@@ -201,6 +201,10 @@ class Client:
         headers = {"content-type": "application/json"}
         if self.token:
             headers["authorization"] = f"Bearer {self.token}"
+        # One that rests for long the server closes.
+        if time.monotonic() - self.used > 3:
+            self.connection = None
+        self.used = time.monotonic()
         try:
             self.connection = self.connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
             self.connection.request("POST", "/graphql", json.dumps({"query": query, "variables": variables}), headers)
@@ -256,6 +260,17 @@ class Client:
             if time.monotonic() > until:
                 raise SystemExit(f"In vain waited for a job: {found}")
             time.sleep(0.05)
+
+
+    def idle(self, patience=300):
+        """Waits until no job of the organization waits or runs."""
+        until = time.monotonic() + patience
+        count = lambda status: f"{status.lower()}: jobs(filter: {{status: {status}}}) {{ totalCount }}"  # noqa: E731
+        query = f"query ($id: ID!) {{ organization(id: $id) {{ {count('QUEUED')} {count('RUNNING')} }} }}"
+        while any(found["totalCount"] for found in self.ask(query, id=self.organization)["organization"].values()):
+            if time.monotonic() > until:
+                raise SystemExit("In vain waited for the jobs to end.")
+            time.sleep(0.2)
 
 
 class Provider:
