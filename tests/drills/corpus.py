@@ -1,8 +1,8 @@
 """Much text in German and English that reads like the evaluation's documents, and questions about it.
 
-Sentences keep the grammar and the function words of the evaluation's documents. Half of the longer words are drawn anew from
-a vocabulary of 60,000 words a language, whose frequencies fall as in real text (Zipf): so some terms stand in a third of
-all passages, and most in a handful.
+Sentences keep the grammar and the function words of the evaluation's documents. Half of the longer words are drawn
+anew from a vocabulary of 60,000 words a language, whose frequencies fall as in real text (Zipf): so some terms stand in
+a third of all passages, and most in a handful.
 """
 
 import bisect
@@ -17,7 +17,10 @@ WORD = re.compile(r"[^\W\d_]{5,}")
 VOCABULARY = 60_000
 GERMAN_ENDINGS = ["", "en", "e", "er", "ung", "ungen", "keit", "heit", "s", "ern"]
 ENGLISH_ENDINGS = ["", "s", "ing", "ed", "er", "ers", "ness", "ment", "ly", "ion"]
-SYLLABLES = "bra bel cor dan del fen gal gri hal jor kar kel lam lin mar mel nor nim par pel quin rad ros sal sten tal tor ulm ver vin wal zen".split()
+SYLLABLES = """
+bra bel cor dan del fen gal gri hal jor kar kel lam lin mar mel
+nor nim par pel quin rad ros sal sten tal tor ulm ver vin wal zen
+""".split()
 
 
 class Language:
@@ -43,13 +46,16 @@ class Language:
         return self.words[bisect.bisect(self.heaps, self.chance.random() * self.heaps[-1])]
 
     def sentence(self):
-        replace = lambda found: self.word() if self.chance.random() < 0.5 else found.group()  # noqa: E731
+        replace = lambda found: self.word() if self.chance.random() < 0.5 else found.group()
         made = WORD.sub(replace, self.chance.choice(self.sentences))
         return made[0].upper() + made[1:]
 
     def section(self, number):
         heading = f"## {number} {self.word().capitalize()} {self.word()}"
-        paragraphs = [" ".join(self.sentence() for _ in range(self.chance.randint(3, 7))) for _ in range(self.chance.randint(1, 3))]
+        paragraphs = [
+            " ".join(self.sentence() for _ in range(self.chance.randint(3, 7)))
+            for _ in range(self.chance.randint(1, 3))
+        ]
         return "\n\n".join([heading, *paragraphs])
 
     def document(self, number, size):
@@ -72,11 +78,23 @@ class Language:
             place = self.chance.randrange(1, len(words[at]) - 1)
             words[at] = words[at][:place] + words[at][place + 1] + words[at][place] + words[at][place + 2 :]
         forms = {
-            "de": ["Was gilt bei {} für {}?", "Wie viel {} gibt es bei {}?", "Wer entscheidet über {} und {}?", "Wann ist {} mit {} möglich?"],
-            "en": ["What applies to {} with {}?", "How much {} is there for {}?", "Who decides about {} and {}?", "When is {} possible with {}?"],
+            "de": [
+                "Was gilt bei {} für {}?",
+                "Wie viel {} gibt es bei {}?",
+                "Wer entscheidet über {} und {}?",
+                "Wann ist {} mit {} möglich?",
+            ],
+            "en": [
+                "What applies to {} with {}?",
+                "How much {} is there for {}?",
+                "Who decides about {} and {}?",
+                "When is {} possible with {}?",
+            ],
         }
         half = (len(words) + 1) // 2
-        return self.chance.choice(forms[self.code]).format(" ".join(words[:half]), " ".join(words[half:]) or self.word())
+        return self.chance.choice(forms[self.code]).format(
+            " ".join(words[:half]), " ".join(words[half:]) or self.word()
+        )
 
 
 def languages(seed):

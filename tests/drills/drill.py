@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -27,7 +28,9 @@ def binary(named, profile):
     """The program to try: the named one, or else the one of the profile, built if need be."""
     if named:
         return Path(named).resolve()
-    command = ["cargo", "build", "--locked", "--quiet", "--bin", "aicos"] + (["--release"] if profile == "release" else [])
+    command = ["cargo", "build", "--locked", "--quiet", "--bin", "aicos"] + (
+        ["--release"] if profile == "release" else []
+    )
     if subprocess.run(command, cwd=ROOT).returncode != 0:
         raise SystemExit("aicos could not be built.")
     return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / profile / "aicos"
@@ -56,6 +59,16 @@ def share(values, part):
 def spread(values, unit="ms"):
     """The three figures that say how long something takes."""
     return "  ".join(f"p{part * 100:.0f} {share(values, part):,.0f} {unit}" for part in (0.5, 0.95, 0.99))
+
+
+def figure(name, value, note=""):
+    """A line of the table that a drill ends with."""
+    say(f"{name:<24}{value:>8}   {note}".rstrip())
+
+
+def tally(names):
+    """How many there are of each."""
+    return ", ".join(f"{count} {name}" for name, count in sorted(Counter(names).items()))
 
 
 def verdict(faults):
@@ -177,7 +190,12 @@ class Client:
     @classmethod
     def sign_up(cls, port, name="Heron Works"):
         client = cls(port)
-        person = {"email": f"ada.{time.time_ns()}@example.com", "password": PASSWORD, "name": "Ada", "organizationName": name}
+        person = {
+            "email": f"ada.{time.time_ns()}@example.com",
+            "password": PASSWORD,
+            "name": "Ada",
+            "organizationName": name,
+        }
         made = client.do("signup", person, "accessToken organization { id }")
         client.token, client.organization = made["accessToken"], made["organization"]["id"]
         return client
@@ -216,7 +234,9 @@ class Client:
     def do(self, field, given, selection):
         """The payload of a mutation, which must succeed."""
         kind = field[0].upper() + field[1:] + "Input"
-        query = f"mutation ($input: {kind}!) {{ {field}(input: $input) {{ {selection} userErrors {{ code message }} }} }}"
+        query = (
+            f"mutation ($input: {kind}!) {{ {field}(input: $input) {{ {selection} userErrors {{ code message }} }} }}"
+        )
         payload = self.ask(query, input=given)[field]
         if payload["userErrors"]:
             raise Refused(json.dumps(payload["userErrors"]))
@@ -261,11 +281,10 @@ class Client:
                 raise SystemExit(f"In vain waited for a job: {found}")
             time.sleep(0.05)
 
-
     def idle(self, patience=300):
         """Waits until no job of the organization waits or runs."""
         until = time.monotonic() + patience
-        count = lambda status: f"{status.lower()}: jobs(filter: {{status: {status}}}) {{ totalCount }}"  # noqa: E731
+        count = lambda status: f"{status.lower()}: jobs(filter: {{status: {status}}}) {{ totalCount }}"
         query = f"query ($id: ID!) {{ organization(id: $id) {{ {count('QUEUED')} {count('RUNNING')} }} }}"
         while any(found["totalCount"] for found in self.ask(query, id=self.organization)["organization"].values()):
             if time.monotonic() > until:
