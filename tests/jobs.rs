@@ -168,6 +168,22 @@ async fn a_thousand_jobs_of_one_organization_let_anothers_first_begin_at_once() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_wait_are_worked_off_without_a_pause() {
+    let server = Server::start().await;
+    let acme = cast::organization(&server, "Acme").await;
+    enqueue(&server, &acme, 100, &json!({})).await;
+    let scripted = Scripted::default();
+    let workers = scripted.work(&server, settings(2));
+    // The queue is polled every two seconds: with one job a slot each time, it would take a minute and a half.
+    let until = Instant::now() + Duration::from_secs(10);
+    while scripted.saved.load(Ordering::SeqCst) < 100 && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(scripted.saved.load(Ordering::SeqCst), 100);
+    workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_tried_again_as_its_failure_says() {
     let server = Server::start().await;
     let acme = cast::organization(&server, "Acme").await;

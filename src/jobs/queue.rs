@@ -34,7 +34,8 @@ pub(super) fn open(serve: PgConnectOptions) -> PgPool {
     pool(serve, 4)
 }
 
-/// What wakes a worker. It names the job that it is for, but whichever is next in the line is taken.
+/// What wakes a worker. It names the job that it is for, but whichever is next in the line is taken, and what is due
+/// after it: the library would look for the next call only when it polls or hears of a new one.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Wake {
     organization: uuid::Uuid,
@@ -48,6 +49,6 @@ impl graphile_worker::TaskHandler for Wake {
         let Some(shop) = context.get_ext::<super::worker::Shop>() else {
             return Err("the worker was started without its shop".to_owned());
         };
-        shop.work_once().await.map_err(|error| error.to_string())
+        shop.work_off().await.map_err(|error| error.to_string())
     }
 }

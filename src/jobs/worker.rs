@@ -91,6 +91,8 @@ struct Shared {
     works: HashMap<&'static str, Box<dyn Work>>,
     settings: WorkerSettings,
     held: Mutex<HashMap<JobId, Held>>,
+    /// Cancelled when no more jobs are to be taken.
+    stop: CancellationToken,
     /// Cancelled when running jobs are to be given back.
     drained: CancellationToken,
 }
@@ -104,8 +106,14 @@ enum Outcome {
 }
 
 impl Shop {
-    /// Takes the next job in the line, if one is due, and works on it.
-    pub(super) async fn work_once(&self) -> Result<()> {
+    /// Works on one job after another while any is due: a wake-up call that is lost, or comes late, keeps none waiting.
+    pub(super) async fn work_off(&self) -> Result<()> {
+        while !self.0.stop.is_cancelled() && self.work_once().await? {}
+        Ok(())
+    }
+
+    /// Takes the next job in the line, if one is due, and works on it; whether there was one.
+    async fn work_once(&self) -> Result<bool> {
         let shared = &self.0;
         let lease = shared.identity.lease(Facts::default());
         let kinds: Vec<&str> = shared.works.keys().copied().collect();
@@ -114,11 +122,10 @@ impl Shop {
             store::claim(&mut tx, &kinds, shared.settings.lease).await?
         };
         lease.release().await;
-        if let Some(claimed) = claimed {
-            self.publish(claimed.organization, claimed.id);
-            self.work(&claimed).await;
-        }
-        Ok(())
+        let Some(claimed) = claimed else { return Ok(false) };
+        self.publish(claimed.organization, claimed.id);
+        self.work(&claimed).await;
+        Ok(true)
     }
 
     fn publish(&self, organization: OrganizationId, job: JobId) {
@@ -324,6 +331,7 @@ impl Workers {
             works: works.into_iter().map(|work| (work.kind(), work)).collect(),
             settings,
             held: Mutex::default(),
+            stop: stop.clone(),
             drained: CancellationToken::new(),
         };
         let running = tokio::spawn(run(Shop(Arc::new(shared)), serve, stop.clone()));
