@@ -26,7 +26,7 @@ nor nim par pel quin rad ros sal sten tal tor ulm ver vin wal zen
 class Language:
     def __init__(self, code, files, endings, chance):
         self.code, self.chance = code, chance
-        text = "\n".join((EVALUATION / "documents" / name).read_text() for name in files)
+        text = "\n".join(file.read_text() for file in files)
         plain = re.sub(r"^[#|>*\-].*$", "", text, flags=re.MULTILINE)
         self.sentences = [s.strip() for s in re.split(r"(?<=[.!?])\s+", plain) if 6 <= len(s.split()) <= 40]
         own = list(dict.fromkeys(WORD.findall(text)))
@@ -97,15 +97,22 @@ class Language:
         )
 
 
+def committed():
+    """The evaluation's questions, each with the folder of its set."""
+    for file in sorted(EVALUATION.glob("*/questions.json")):
+        for question in json.loads(file.read_text()):
+            yield file.parent, question
+
+
 def languages(seed):
     """German and English."""
     chance = random.Random(seed)
-    questions = json.loads((EVALUATION / "questions.json").read_text())
     files = {"de": set(), "en": set()}
-    for question in questions:
+    for folder, question in committed():
         named = question.get("document") or []
         if not question.get("crossLanguage"):
-            files[question["language"]].update([named] if isinstance(named, str) else named)
+            names = [named] if isinstance(named, str) else named
+            files[question["language"]].update(folder / "documents" / name for name in names)
     return [
         Language("de", sorted(files["de"]), GERMAN_ENDINGS, chance),
         Language("en", sorted(files["en"]), ENGLISH_ENDINGS, chance),
@@ -113,5 +120,5 @@ def languages(seed):
 
 
 def committed_questions():
-    """The evaluation's own."""
-    return [question["question"] for question in json.loads((EVALUATION / "questions.json").read_text())]
+    """What the evaluation asks."""
+    return [question["question"] for _, question in committed()]
