@@ -187,7 +187,10 @@ impl<N: Node> OutputType for Nodes<'_, N> {
     }
 
     fn create_type_info(registry: &mut Registry) -> String {
-        Vec::<N>::create_type_info(registry)
+        let list = Vec::<N>::create_type_info(registry);
+        // What a connection lists is a node. An interface can be declared so nowhere else: the macros know objects only.
+        registry.add_implements(&N::type_name(), "Node");
+        list
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {

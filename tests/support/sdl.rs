@@ -52,11 +52,19 @@ impl Sdl {
 
     /// The objects that implement an interface.
     pub fn implementing(&self, interface: &str) -> BTreeSet<String> {
-        let implements = |kind: &TypeKind| match kind {
-            TypeKind::Object(object) => object.implements.iter().any(|name| name.node == interface),
-            _ => false,
+        let objects =
+            self.types.iter().filter(|(_, definition)| matches!(definition.kind, TypeKind::Object(_)));
+        objects.filter(|(name, _)| self.is_a(name, interface)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether a type or an interface declares that it implements an interface.
+    pub fn is_a(&self, name: &str, interface: &str) -> bool {
+        let declared = match self.types.get(name).map(|definition| &definition.kind) {
+            Some(TypeKind::Object(object)) => &object.implements,
+            Some(TypeKind::Interface(other)) => &other.implements,
+            _ => return false,
         };
-        self.types.iter().filter(|(_, d)| implements(&d.kind)).map(|(name, _)| name.clone()).collect()
+        declared.iter().any(|name| name.node == interface)
     }
 
     /// Every place that takes a value of a scalar: `Mutation.projectUpdate(input.id)`.
