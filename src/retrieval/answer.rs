@@ -12,8 +12,12 @@ use super::{Asks, Language};
 
 /// How probable another piece must be against the best one to be quoted as well.
 const NEARLY: f64 = 0.1;
-/// The share of words from which on two stretches say the same.
+/// The share of words from which on a stretch says little new beside another.
 const REPEATS: f64 = 0.5;
+/// The share of words from which on two pieces are the same, in two documents or two versions of one.
+const SAME: f64 = 0.9;
+/// How many of the best pieces are compared with the chosen ones.
+const COMPARED: usize = 32;
 /// The longest list that is quoted as one, in bytes.
 const LIST_BYTES: usize = 900;
 /// How many near misses and follow-ups are given.
@@ -176,7 +180,15 @@ mod odds {
 fn confidence(plan: &Plan, read: &[Read<'_, '_>], chosen: &[Chosen<'_, '_, '_>]) -> Confidence {
     let Some(best) = read.first() else { return Confidence::default() };
     let Weighed { coverage, met, gap, .. } = *best.piece;
-    let chosen: f64 = chosen.iter().map(|(one, _)| one.probability).sum();
+    // What stands in several documents is not less probable for it.
+    let is_chosen = |one: &Read<'_, '_>| {
+        chosen.iter().any(|(other, stretch)| {
+            let inside = other.chunk() == one.chunk() && stretch.contains(&one.piece.bytes.start);
+            inside || similarity(other.text(stretch.clone()), one.text(one.piece.bytes.clone())) >= SAME
+        })
+    };
+    let compared = read.iter().take(COMPARED).filter(|one| is_chosen(one));
+    let chosen: f64 = compared.map(|one| one.probability).sum();
     let odds: f64 = odds::BASE
         + odds::COVERAGE * coverage * (0.6 + 0.4 * met)
         + odds::CHOSEN * chosen

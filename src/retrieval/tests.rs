@@ -298,6 +298,18 @@ fn another_model_of_the_same_name_is_another_thing() {
 }
 
 #[test]
+fn what_several_documents_say_is_not_less_sure() {
+    let mut memory = memory();
+    let alone = memory.ask("How many days of vacation?");
+    for copy in 1..=3 {
+        memory.add(&format!("Handbook {copy}"), HANDBOOK, Format::Markdown);
+    }
+    let among = memory.ask("How many days of vacation?");
+    assert!(alone.answered && among.answered);
+    assert!(among.text.as_deref().is_some_and(|text| text.matches("28 days").count() == 1), "{among:?}");
+}
+
+#[test]
 fn misspelt_words_are_read_by_the_lexicon() {
     let memory = memory();
     let (found, question, _) = memory.ask_with("Wann kommt das Gehallt?", &Options::default());
