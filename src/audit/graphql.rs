@@ -288,7 +288,8 @@ pub async fn connection(
         look.field("nodes").field(name).exists() || look.field("edges").field("node").field(name).exists()
     };
     let with_details = DETAILS.into_iter().any(selected);
-    let slice = if let Some(call) = super::newest(&page, &filter, with_details)? {
+    let newest = if with_details { None } else { super::newest(&page, &filter)? };
+    let slice = if let Some(call) = newest {
         let found = door.call_if(organization, Action::AuditRead, call, may).await?;
         let Some(rows) = found else { return Ok(None) };
         page.slice(rows.into_iter().map(|row| row.read(organization)).collect::<Result<Vec<_>>>()?)

@@ -19,11 +19,9 @@ use crate::projects::{Levels, Project, ProjectMember};
 /// The request's organization.
 pub static ORGANIZATION: Hot = Hot {
     name: "organization",
-    params: "",
-    returns: "id uuid, name text, slug text, description text, tier text, settings jsonb, created_at timestamptz, updated_at timestamptz, deleted_at timestamptz",
     door: hot::Door::Tenant,
-    body: "select o.id, o.name, o.slug, o.description, o.tier, o.settings, o.created_at, o.updated_at, o.deleted_at
-        from public.organizations o where o.id = p_organization",
+    sql: "select o.id, o.name, o.slug, o.description, o.tier, o.settings, o.created_at, o.updated_at, o.deleted_at
+        from organizations o where o.id = $1",
 };
 
 /// The request's organization, its first projects and the first people of each: what a start page asks for. Level by level
@@ -32,38 +30,39 @@ pub static ORGANIZATION: Hot = Hot {
 /// Somebody is in a project as a full member of the organization or, as a guest, by a row of the project. The first people
 /// of a project are therefore among the organization's first full members, who are the same for every project, and the
 /// project's own first rows of those members and of guests. [`read_levels`] puts the two together.
+///
+/// $1: how many projects; $2: how many people of each; $3: the id before the first project's, because with a bound the
+/// planner takes the index that has them in order; $4: the organization.
 pub static LEVELS: Hot = Hot {
     name: "organization_levels",
-    params: "p_projects bigint, p_members bigint",
-    returns: "kind integer, id uuid, user_id uuid, name text, slug text, description text, word text, settings jsonb, created_at timestamptz, updated_at timestamptz, ended_at timestamptz",
     door: hot::Door::Tenant,
-    body: "with p as materialized (
+    sql: "with p as materialized (
             select p.id, p.name, p.slug, p.description, p.settings, p.created_at, p.updated_at, p.archived_at
-            from public.projects p where p.organization_id = p_organization order by p.id limit p_projects
+            from projects p where p.organization_id = $4 and p.id > $3 order by p.id limit $1
         ), m as materialized (
-            select m.user_id, m.role from public.memberships m
-            where m.organization_id = p_organization and not m.limited order by m.user_id limit p_members
+            select m.user_id, m.role from memberships m
+            where m.organization_id = $4 and not m.limited order by m.user_id limit $2
         ), r as materialized (
             select p.id, r.user_id, r.role, r.guest from p cross join lateral (
                 select r.user_id, r.role, r.user_id <> all (array(select m.user_id from m)) as guest
-                from public.project_members r
-                where r.organization_id = p_organization and r.project_id = p.id
+                from project_members r
+                where r.organization_id = $4 and r.project_id = p.id
                     and (r.user_id = any (array(select m.user_id from m))
-                        or r.user_id = any (array(select g.user_id from public.memberships g
-                            where g.organization_id = p_organization and g.limited)))
-                order by r.user_id limit p_members
+                        or r.user_id = any (array(select g.user_id from memberships g
+                            where g.organization_id = $4 and g.limited)))
+                order by r.user_id limit $2
             ) r
-            where p_members > 0
+            where $2 > 0
         )
         select 0, o.id, null::uuid, o.name, o.slug, o.description, o.tier, o.settings, o.created_at, o.updated_at, o.deleted_at
-            from public.organizations o where o.id = p_organization
+            from organizations o where o.id = $4
         union all select 1, p.id, null, p.name, p.slug, p.description, null, p.settings, p.created_at, p.updated_at,
             p.archived_at from p
         union all select 2, null, m.user_id, null, null, null, m.role, null, null, null, null from m
         union all select case when r.guest then 4 else 3 end, r.id, r.user_id, null, null, null, r.role, null, null, null,
             null from r
         union all select 5, u.id, null, u.name, u.email, u.avatar_url, null, null, u.created_at, null, u.email_verified_at
-            from public.users u where u.id = any (array(select m.user_id from m union select r.user_id from r))",
+            from users u where u.id = any (array(select m.user_id from m union select r.user_id from r))",
 };
 
 /// A row of [`LEVELS`]: by `kind` the organization (0), a project (1), a full member (2), a full member's role in a project
@@ -115,7 +114,7 @@ fn parse_role(word: Option<String>) -> Result<Role> {
 }
 
 pub(super) fn levels(projects: i64, members: i64) -> Result<Call<LevelRow>> {
-    Call::new(&LEVELS).bind(projects)?.bind(members)
+    Call::new(&LEVELS).bind(projects)?.bind(members)?.bind(Uuid::nil())
 }
 
 /// Puts the levels together: at most `most` people for each project.
