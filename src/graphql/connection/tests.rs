@@ -35,7 +35,7 @@ impl Dice {
 /// Some of the fields: plain, under another name, twice, or in a fragment.
 fn selection(fields: &[&str], dice: &mut Dice) -> String {
     let mut text = String::new();
-    // Without repetitions there is one where nothing is merged.
+    // Without repetitions nothing is merged, so the list may be written at once.
     let repeats = dice.below(2) == 0;
     let mut left = fields.to_vec();
     for _ in 0..=dice.below(fields.len() + 2) {
@@ -45,10 +45,10 @@ fn selection(fields: &[&str], dice: &mut Dice) -> String {
         let at = dice.below(left.len());
         let field = if repeats { left[at] } else { left.swap_remove(at) };
         let (name, below) = field.split_once(' ').unwrap_or((field, ""));
-        let word = match dice.below(if repeats { 8 } else { 20 }) {
-            0 => format!("alias{}: {field}", dice.below(1000)),
+        let word = match dice.below(if repeats { 8 } else { 40 }) {
+            0 => format!("alias{}: {field}", dice.below(1 << 30)),
             1 => format!("... {{ {field} }}"),
-            2 => format!("alias{}: __typename", dice.below(1000)),
+            2 => format!("alias{}: __typename", dice.below(1 << 30)),
             3 => format!("{name} @include(if: true) {below}"),
             4 if repeats => format!("{field} {field}"),
             _ => field.to_owned(),
@@ -87,7 +87,7 @@ pub(crate) async fn assert_same<N: Node + 'static>(nodes: fn() -> Vec<N>, plain:
         let fields = if round % 2 == 0 { plain } else { &all };
         let (one, two) = (selection(fields, &mut dice), selection(fields, &mut dice));
         // In one place, or in two that the engine has to merge.
-        let (quick, both) = match dice.below(6) {
+        let (quick, both) = match dice.below(9) {
             0 => (format!("quick {{ nodes {{{one}}} nodes {{{two}}} }}"), one + &two),
             1 => (format!("quick {{ nodes {{{one}}} }} quick {{ nodes {{{two}}} }}"), one + &two),
             2 => (format!("quick {{ nodes {{{one}}} }} ... {{ quick {{ nodes {{{two}}} }} }}"), one + &two),
