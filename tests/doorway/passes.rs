@@ -220,8 +220,7 @@ async fn broken_promises(house: &House) -> Vec<String> {
             ("where false and ($1).version is null", false),
         ] {
             let sql = format!("select {TAKES_LOCKS}, {ROWS} {end}");
-            probe.line.send(&[parse("", "deallocate all", &[]), bind("", &[]), execute(), sync()]).await;
-            probe.line.send(&[parse("s", &sql, &[probe.tenant]), sync()]).await;
+            probe.line.send(&[query("deallocate all"), parse("s", &sql, &[probe.tenant]), sync()]).await;
             let what = |what: &str| format!("{mode} `{end}`: {what}");
             let comes = if rows { Comes::ToItsRow } else { Comes::NoRow };
             // So often that there is a generic plan in the end.
