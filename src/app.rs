@@ -35,7 +35,7 @@ use crate::mail::{Links, Mailer};
 use crate::postgres::{Cluster, Options, Progress};
 use crate::{audit, events, graphql, identity, jobs, organizations, projects};
 
-/// Every hot query; `migrate` makes their functions.
+/// Every hot query and change; `migrate` makes the functions of the changes.
 pub const HOT_QUERIES: &[&Hot] = &[
     &identity::store::VIEWER,
     &organizations::store::ORGANIZATION,

@@ -155,7 +155,7 @@ async fn servers_that_start_together_migrate_once() {
         .unwrap();
     // A repair, all at once.
     let mut connection = owner.connect().await.unwrap();
-    run(&mut connection, "alter function app.hot_viewer rename to hot_other").await;
+    run(&mut connection, "alter function app.hot_create_project rename to hot_other").await;
     all_at_once(&owner).await;
 }
 
@@ -295,9 +295,9 @@ async fn doctor_finds_each_defect_and_says_how_to_mend_it() {
             "aicos migrate",
         ),
         (
-            "alter function app.hot_viewer rename to hot_other",
-            "alter function app.hot_other rename to hot_viewer",
-            "app.hot_viewer is not this binary's",
+            "alter function app.hot_create_project rename to hot_other",
+            "alter function app.hot_other rename to hot_create_project",
+            "app.hot_create_project is not this binary's",
             "aicos migrate",
         ),
         (
@@ -322,12 +322,12 @@ async fn doctor_finds_each_defect_and_says_how_to_mend_it() {
     run(
         &mut superuser,
         "do $$ begin execute replace(
-            pg_get_functiondef((select oid from pg_proc where proname = 'hot_audit_newest')),
-            'e.organization_id = p_organization', 'true'); end $$",
+            pg_get_functiondef((select oid from pg_proc where proname = 'hot_create_project')),
+            'return next', 'return next; return next'); end $$",
     )
     .await;
     let report = examine(&prepared).await;
-    assert!(report.to_string().contains("app.hot_audit_newest is not this binary's. Run `aicos migrate`"));
+    assert!(report.to_string().contains("app.hot_create_project is not this binary's. Run `aicos migrate`"));
     let prepared = app::prepare(&outside(&database, true), Arc::new(|_: &str| {})).await.unwrap();
     assert!(examine(&prepared).await.is_well());
 
@@ -342,10 +342,10 @@ async fn doctor_finds_each_defect_and_says_how_to_mend_it() {
 async fn a_server_does_not_start_on_hot_functions_that_are_not_its_own() {
     let database = Database::fresh().await;
     let mut superuser = database.superuser().await;
-    run(&mut superuser, "drop function app.hot_viewer").await;
+    run(&mut superuser, "drop function app.hot_create_project").await;
     let started = App::start(&support::config(), database.serve.clone(), support::tuning()).await;
     let said = format!("{:#}", started.err().expect("it is refused"));
-    assert!(said.contains("app.hot_viewer") && said.contains("aicos migrate"), "{said}");
+    assert!(said.contains("app.hot_create_project") && said.contains("aicos migrate"), "{said}");
 }
 
 async fn ready(server: &Server) -> u16 {

@@ -20,6 +20,8 @@ use crate::support::visitor::{
 };
 use crate::support::{self, Server};
 
+mod passes;
+
 /// A project, as hot functions and stores return it.
 #[derive(Debug, FromRow)]
 struct Project {

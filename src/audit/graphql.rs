@@ -5,10 +5,7 @@ use std::sync::Arc;
 
 use async_graphql::futures_util::Stream;
 use async_graphql::parser::types::Field;
-use async_graphql::resolver_utils::enum_value;
-use async_graphql::{
-    Context, ID, InputObject, Object, ScalarType as _, SimpleObject, Subscription, Union, Value,
-};
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject, Subscription, Union};
 
 use super::{Details, Filter, Outcome};
 use crate::access::{Action, Role, Scope};
@@ -20,6 +17,7 @@ use crate::graphql::connection::{Connection, Counter, Node, connect};
 use crate::graphql::context::{ContextExt as _, Door, Requires, read_id, visible};
 use crate::graphql::live::{News, follow};
 use crate::graphql::loader;
+use crate::graphql::plain::Text;
 use crate::graphql::scalars::{DateTime, Json};
 use crate::id::{ApiKeyId, AuditEntryId, OrganizationId, ProjectId, UserId};
 use crate::identity::graphql::User;
@@ -173,25 +171,23 @@ impl AuditEntry {
 }
 
 impl Node for AuditEntry {
-    fn plain(&self, field: &Field) -> Option<Value> {
+    fn plain(&self, field: &Field, out: &mut Text) -> Option<()> {
         let row = &self.row;
-        let text = |text: &str| Value::String(text.to_owned());
-        let maybe = |text: Option<&str>| text.map_or(Value::Null, |text| Value::String(text.to_owned()));
-        Some(match field.name.node.as_str() {
-            "id" => Value::String(row.id.to_string()),
-            "sequence" => i32::try_from(row.sequence).unwrap_or(i32::MAX).into(),
-            "action" => text(&row.action),
-            "outcome" => enum_value(row.outcome),
-            "actorLabel" => text(&row.actor_label),
-            "actorRole" => row.details.as_ref()?.actor_role.map_or(Value::Null, enum_value),
-            "targetType" => text(&row.target_type),
-            "targetId" => maybe(row.target_id.as_deref()),
-            "ip" => maybe(row.ip.as_deref()),
-            "userAgent" => maybe(row.user_agent.as_deref()),
-            "requestId" => text(&row.details.as_ref()?.request_id),
-            "occurredAt" => DateTime::from(row.occurred_at).to_value(),
-            _ => return None,
-        })
+        match field.name.node.as_str() {
+            "id" => out.put(&row.id),
+            "sequence" => out.put(&i32::try_from(row.sequence).unwrap_or(i32::MAX)),
+            "action" => out.put(&row.action),
+            "outcome" => out.put(row.outcome.as_str()),
+            "actorLabel" => out.put(&row.actor_label),
+            "actorRole" => out.put(&row.details.as_ref()?.actor_role.map(Role::as_str)),
+            "targetType" => out.put(&row.target_type),
+            "targetId" => out.put(&row.target_id),
+            "ip" => out.put(&row.ip),
+            "userAgent" => out.put(&row.user_agent),
+            "requestId" => out.put(&row.details.as_ref()?.request_id),
+            "occurredAt" => out.put(&DateTime::from(row.occurred_at)),
+            _ => None,
+        }
     }
 }
 
@@ -288,7 +284,8 @@ pub async fn connection(
         look.field("nodes").field(name).exists() || look.field("edges").field("node").field(name).exists()
     };
     let with_details = DETAILS.into_iter().any(selected);
-    let slice = if let Some(call) = super::newest(&page, &filter, with_details)? {
+    let newest = if with_details { None } else { super::newest(&page, &filter)? };
+    let slice = if let Some(call) = newest {
         let found = door.call_if(organization, Action::AuditRead, call, may).await?;
         let Some(rows) = found else { return Ok(None) };
         page.slice(rows.into_iter().map(|row| row.read(organization)).collect::<Result<Vec<_>>>()?)

@@ -130,13 +130,9 @@ impl Filter {
 ///
 /// # Errors
 /// When a value cannot be encoded.
-pub(crate) fn newest(
-    page: &Page<i64>,
-    filter: &Filter,
-    with_details: bool,
-) -> Result<Option<Call<store::Row>>> {
+pub(crate) fn newest(page: &Page<i64>, filter: &Filter) -> Result<Option<Call<store::Row>>> {
     match filter.only_action() {
-        Some(action) if !page.from_end => store::newest(action, page, with_details).map(Some),
+        Some(action) if !page.from_end => store::newest(action, page).map(Some),
         _ => Ok(None),
     }
 }

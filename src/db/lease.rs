@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use deadpool::managed::Pool;
 use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::{AssertSqlSafe, Executor as _, FromRow};
+use sqlx::{AssertSqlSafe, Executor as _, FromRow, SqlSafeStr};
 use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 use super::connection::{self, Connection, Connections};
-use super::hot::{Call, Door};
+use super::hot::{Call, Door, PersonPass, TenantPass, add};
 use super::tx::{AnonymousTx, Changes, PersonTx, ReadTx, Record, Target, WriteTx};
 use crate::access::{Action, Credential, Scope};
 use crate::error::{Error, Refusal, Result};
@@ -277,13 +277,15 @@ impl Lease {
     where
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
+        debug_assert!(call.hot.door == Door::Tenant);
         scope.require_somewhere(action)?;
         let mut state = self.hold().await?;
         if state.open.as_ref() != Some(&Context::of(scope)) {
             Self::close(&mut state).await?;
         }
-        let arguments = enter_arguments(call.arguments.clone(), scope)?;
-        Self::run(&mut state, call, arguments).await
+        let arguments = add(call.arguments.clone(), scope.organization().uuid())?;
+        let arguments = add(arguments, TenantPass::from(scope))?;
+        Self::run(&mut state, call.hot.sql, arguments).await
     }
 
     /// Runs a hot change: one statement that enters, changes and writes its audit row, or does nothing.
@@ -300,7 +302,7 @@ impl Lease {
     where
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        debug_assert!(call.hot.door == Door::Write);
+        debug_assert!(matches!(call.hot.door, Door::Write { .. }));
         scope.require(action)?;
         let mut state = self.hold().await?;
         Self::close(&mut state).await?;
@@ -317,7 +319,8 @@ impl Lease {
         let arguments = add(arguments, self.facts.ip.as_deref())?;
         let arguments = add(arguments, self.facts.user_agent.as_deref())?;
         let arguments = add(arguments, self.facts.request_id.as_str())?;
-        let rows = Self::run(&mut state, call, arguments).await?;
+        let sql = call.hot.call(sqlx::Arguments::len(&arguments));
+        let rows = Self::run(&mut state, AssertSqlSafe(sql), arguments).await?;
         // Each row was changed with an audit row of its own; without one nothing happened.
         if !rows.is_empty() {
             self.events.publish(Topic::Audit(scope.organization()));
@@ -344,15 +347,14 @@ impl Lease {
             Self::close(&mut state).await?;
         }
         let arguments = add(call.arguments.clone(), user.uuid())?;
-        let arguments = add(arguments, session.uuid())?;
-        Self::run(&mut state, call, arguments).await
+        let arguments = add(arguments, PersonPass::new(user, session))?;
+        Self::run(&mut state, call.hot.sql, arguments).await
     }
 
-    async fn run<R>(state: &mut State, call: &Call<R>, arguments: PgArguments) -> Result<Vec<R>, Entry>
+    async fn run<R>(state: &mut State, sql: impl SqlSafeStr, arguments: PgArguments) -> Result<Vec<R>, Entry>
     where
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        let sql = AssertSqlSafe(call.hot.call());
         let query = sqlx::query_as_with::<_, R, _>(sql, arguments);
         match query.fetch_all(state.connection().raw()).await {
             Ok(rows) => Ok(rows),
@@ -420,15 +422,6 @@ impl Lease {
     pub async fn release(&self) {
         *self.state.lock().await = State::default();
     }
-}
-
-fn add<'q, T>(mut arguments: PgArguments, value: T) -> Result<PgArguments>
-where
-    T: sqlx::Encode<'q, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
-{
-    use sqlx::Arguments as _;
-    arguments.add(value).map_err(|error| Error::internal(anyhow::anyhow!(error)))?;
-    Ok(arguments)
 }
 
 fn enter_arguments(arguments: PgArguments, scope: &Scope) -> Result<PgArguments> {

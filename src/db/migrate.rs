@@ -131,19 +131,20 @@ async fn create_hot_functions(connection: &mut PgConnection, hot: &[&Hot]) -> an
     )
     .fetch_all(&mut *transaction)
     .await?;
-    let mut current = Vec::new();
+    let mut missing: Vec<_> = hot.iter().filter_map(|hot| hot.definition()).collect();
     for (name, signature, source) in existing {
-        let known = hot.iter().find(|hot| name == format!("hot_{}", hot.name));
-        if known.is_some_and(|hot| hot.definition().source == source) {
-            current.push(name);
+        let known =
+            missing.iter().position(|known| name == format!("hot_{}", known.name) && source == known.source);
+        if let Some(known) = known {
+            missing.swap_remove(known);
         } else {
             transaction.execute(AssertSqlSafe(format!("drop function {signature}"))).await?;
         }
     }
-    for hot in hot.iter().filter(|hot| !current.contains(&format!("hot_{}", hot.name))) {
-        let name = hot.name;
+    for definition in missing {
+        let name = definition.name;
         transaction
-            .execute(AssertSqlSafe(hot.definition().create(name)))
+            .execute(AssertSqlSafe(definition.create()))
             .await
             .with_context(|| format!("app.hot_{name} could not be created"))?;
         for right in [
@@ -167,11 +168,12 @@ pub(crate) async fn stale_function(
     )
     .fetch_all(connection)
     .await?;
-    let stale = hot.iter().find(|hot| {
-        let name = format!("hot_{}", hot.name);
-        !functions.iter().any(|(known, source)| *known == name && *source == hot.definition().source)
+    let mut definitions = hot.iter().filter_map(|hot| hot.definition());
+    let stale = definitions.find(|wanted| {
+        let name = format!("hot_{}", wanted.name);
+        !functions.iter().any(|(known, source)| *known == name && *source == wanted.source)
     });
-    Ok(stale.map(|hot| hot.name))
+    Ok(stale.map(|definition| definition.name))
 }
 
 /// Roles of PostgreSQL's own whose members read or write past grants and policies.

@@ -4,8 +4,7 @@
 
 use std::borrow::Cow;
 
-use async_graphql::indexmap::IndexMap;
-use async_graphql::parser::types::{Field, Selection, SelectionSet};
+use async_graphql::parser::types::{Field, SelectionSet};
 use async_graphql::registry::Registry;
 use async_graphql::resolver_utils::resolve_list;
 use async_graphql::{
@@ -13,6 +12,7 @@ use async_graphql::{
 };
 use futures_util::future::BoxFuture;
 
+use super::plain::{Distinct, Text};
 use crate::db::page::{Key, Seal, Slice};
 use crate::error::Result;
 
@@ -85,46 +85,16 @@ impl<N: OutputType> Edge<N> {
 
 /// What a list can hold.
 pub trait Node: OutputType {
-    /// The value of one field as its resolver would give it, when that is plain: the value is there, everybody who sees
-    /// the object sees it, and its arguments (if it has any) are those that it was read for. None sends the whole list through the resolvers.
+    /// Writes the value of one field as its resolver would give it, when that is plain: the value is there, everybody who
+    /// sees the object sees it, and its arguments (if it has any) are those that it was read for. None sends the whole
+    /// list through the resolvers.
     ///
     /// Only a shortcut: a field that is left out here is slower and nothing else. What it says must be what the resolver
     /// says, which a test compares for every type that has one.
-    fn plain(&self, field: &Field) -> Option<Value> {
-        let _ = field;
+    fn plain(&self, field: &Field, out: &mut Text) -> Option<()> {
+        let _ = (field, out);
         None
     }
-}
-
-/// The selected fields of an object, when all of them are plain and each is selected once.
-pub fn plain_object<N: Node>(node: &N, set: &SelectionSet) -> Option<Value> {
-    plain_fields(&N::type_name(), set, |field| node.plain(field))
-}
-
-/// The same with the values of fields from elsewhere.
-pub fn plain_fields(
-    type_name: &str,
-    set: &SelectionSet,
-    plain: impl Fn(&Field) -> Option<Value>,
-) -> Option<Value> {
-    let mut fields = IndexMap::with_capacity(set.items.len());
-    for selection in &set.items {
-        let Selection::Field(field) = &selection.node else { return None };
-        let field = &field.node;
-        if !field.directives.is_empty() {
-            return None;
-        }
-        let value = match field.name.node.as_str() {
-            "__typename" => Value::String(type_name.to_owned()),
-            _ => plain(field)?,
-        };
-        // Repeated keys are merged by the engine.
-        if fields.insert(field.response_key().node.clone(), value).is_some() {
-            return None;
-        }
-    }
-    // An object without fields is something that the engine has its own idea about.
-    (!fields.is_empty()).then_some(Value::Object(fields))
 }
 
 /// One page of a list, and how to go on from it.
@@ -172,9 +142,6 @@ impl<N: Node> Connection<N> {
 }
 
 /// The nodes of a list: written at once when everything that is selected is plain, otherwise resolved one by one.
-///
-/// The engine makes and awaits a future for every field of every object; for fifty objects with ten fields each that is
-/// most of what an answer costs.
 struct Nodes<'a, N: Node>(&'a [Edge<N>]);
 
 impl<N: Node> OutputType for Nodes<'_, N> {
@@ -194,13 +161,21 @@ impl<N: Node> OutputType for Nodes<'_, N> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        let set = &ctx.item.node;
-        let plain: Option<Vec<Value>> = self.0.iter().map(|edge| plain_object(&edge.node, set)).collect();
-        match plain {
-            Some(list) => Ok(Value::List(list)),
+        let nodes = self.0.iter().map(|edge| &edge.node);
+        let text = ctx.data_opt::<Distinct>().and_then(|Distinct| written(nodes, &ctx.item.node));
+        match text {
+            Some(list) => Ok(list),
             None => resolve_list(ctx, field, self.0.iter().map(|edge| &edge.node), Some(self.0.len())).await,
         }
     }
+}
+
+/// The list of these nodes, when all that is selected of them is plain.
+fn written<'a, N: Node + 'a>(nodes: impl Iterator<Item = &'a N>, set: &SelectionSet) -> Option<Value> {
+    let mut out = Text::default();
+    let name = N::type_name();
+    out.list(nodes, |node, out| out.object(&name, set, |field, out| node.plain(field, out)))?;
+    Some(out.into_value())
 }
 
 /// Makes the connection of a page. `key` gives a node's place, `count` counts when `totalCount` is selected.

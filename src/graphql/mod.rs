@@ -8,6 +8,7 @@ pub mod execute;
 pub mod live;
 pub mod loader;
 pub mod node;
+pub mod plain;
 pub mod scalars;
 #[cfg(test)]
 pub(crate) mod toy;

@@ -1,9 +1,7 @@
 //! People, sessions and signing in, as the schema shows them.
 
 use async_graphql::parser::types::Field;
-use async_graphql::{
-    Context, Enum, ID, InputObject, MaybeUndefined, Object, ScalarType as _, SimpleObject, Value,
-};
+use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{NewAccount, SignedIn};
@@ -14,6 +12,7 @@ use crate::graphql::connection::{Connection, Node, connect};
 use crate::graphql::context::{ContextExt as _, Requires, input_id, page_args, visible};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
+use crate::graphql::plain::Text;
 use crate::graphql::scalars::{DateTime, Url};
 use crate::id::{OrganizationId, SecurityEventId, SessionId, UserId};
 use crate::input;
@@ -149,16 +148,16 @@ impl User {
     }
 }
 
-/// A field of a person that everybody sees who sees the person.
-pub fn plain_user(row: &super::User, field: &Field) -> Option<Value> {
-    Some(match field.name.node.as_str() {
-        "id" => Value::String(row.id().to_string()),
-        "name" => Value::String(row.name.clone()),
-        "avatarUrl" => Url::stored(row.avatar_url.as_deref()).map_or(Value::Null, |url| url.to_value()),
-        "emailVerified" => Value::Boolean(row.email_verified_at.is_some()),
-        "createdAt" => DateTime::from(row.created_at).to_value(),
-        _ => return None,
-    })
+/// Writes a field of a person that everybody sees who sees the person.
+pub fn plain_user(row: &super::User, field: &Field, out: &mut Text) -> Option<()> {
+    match field.name.node.as_str() {
+        "id" => out.put(&row.id()),
+        "name" => out.put(&row.name),
+        "avatarUrl" => out.put(&Url::stored(row.avatar_url.as_deref()).map(|url| url.0)),
+        "emailVerified" => out.put(&row.email_verified_at.is_some()),
+        "createdAt" => out.put(&DateTime::from(row.created_at)),
+        _ => None,
+    }
 }
 
 /// A signed-in device.

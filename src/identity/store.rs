@@ -15,11 +15,9 @@ use crate::id::{JobId, OrganizationId, SessionId, UserId};
 /// The signed-in person: the most frequent read of all.
 pub static VIEWER: Hot = Hot {
     name: "viewer",
-    params: "",
-    returns: "id uuid, email text, name text, avatar_url text, email_verified_at timestamptz, created_at timestamptz",
     door: hot::Door::Person,
-    body: "select u.id, u.email, u.name, u.avatar_url, u.email_verified_at, u.created_at
-        from public.users u where u.id = p_user",
+    sql: "select u.id, u.email, u.name, u.avatar_url, u.email_verified_at, u.created_at
+        from users u where u.id = $1",
 };
 
 pub(super) fn viewer() -> Call<User> {

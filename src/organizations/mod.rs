@@ -127,7 +127,7 @@ pub(crate) fn current() -> Call<store::Row> {
 ///
 /// # Errors
 /// When a value cannot be encoded.
-pub(crate) fn levels((projects, members): (i64, i64)) -> Result<Call<store::LevelRow>> {
+pub(crate) fn levels((projects, members): (i64, i64)) -> Result<Call<store::LevelsRow>> {
     store::levels(projects, members)
 }
 
@@ -136,10 +136,11 @@ pub(crate) fn levels((projects, members): (i64, i64)) -> Result<Call<store::Leve
 /// # Errors
 /// When the database holds what it should not.
 pub(crate) fn read_levels(
-    rows: Vec<store::LevelRow>,
+    rows: Vec<store::LevelsRow>,
     (_, members): (i64, i64),
 ) -> Result<Option<(Organization, Levels)>> {
-    store::read_levels(rows, usize::try_from(members).unwrap_or(0))
+    let most = usize::try_from(members).unwrap_or(0);
+    rows.into_iter().next().map(|row| row.read(most)).transpose()
 }
 
 /// Organizations by id, as far as the transaction sees them.

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::postgres::PgRow;
-use sqlx::{FromRow, Row as _};
+use sqlx::types::Json;
+use sqlx::{Decode, FromRow, Postgres, Row as _, Type};
 use uuid::Uuid;
 
-use super::{Organization, OrganizationUpdate, Tier};
+use super::{Organization, OrganizationUpdate, Settings, Tier};
 use crate::access::Role;
 use crate::db::{Call, Hot, PersonTx, ReadTx, WriteTx, hot};
 use crate::error::{Error, Result};
@@ -19,180 +20,220 @@ use crate::projects::{Levels, Project, ProjectMember};
 /// The request's organization.
 pub static ORGANIZATION: Hot = Hot {
     name: "organization",
-    params: "",
-    returns: "id uuid, name text, slug text, description text, tier text, settings jsonb, created_at timestamptz, updated_at timestamptz, deleted_at timestamptz",
     door: hot::Door::Tenant,
-    body: "select o.id, o.name, o.slug, o.description, o.tier, o.settings, o.created_at, o.updated_at, o.deleted_at
-        from public.organizations o where o.id = p_organization",
+    sql: "select o.id, o.name, o.slug, o.description, o.tier, o.settings, o.created_at, o.updated_at, o.deleted_at
+        from organizations o where o.id = $1",
 };
 
 /// The request's organization, its first projects and the first people of each: what a start page asks for. Level by level
-/// in one statement, and each person once, however many projects they are in.
+/// in one statement and one row, each level as arrays, and each person once, however many projects they are in.
 ///
 /// Somebody is in a project as a full member of the organization or, as a guest, by a row of the project. The first people
 /// of a project are therefore among the organization's first full members, who are the same for every project, and the
-/// project's own first rows of those members and of guests. [`read_levels`] puts the two together.
+/// project's own first rows of those members and of guests. [`LevelsRow::read`] puts the two together.
+///
+/// $1: how many projects; $2: how many people of each; $3: the id before the first project's, because with a bound the
+/// planner takes the index that has them in order; $4: the organization.
 pub static LEVELS: Hot = Hot {
     name: "organization_levels",
-    params: "p_projects bigint, p_members bigint",
-    returns: "kind integer, id uuid, user_id uuid, name text, slug text, description text, word text, settings jsonb, created_at timestamptz, updated_at timestamptz, ended_at timestamptz",
     door: hot::Door::Tenant,
-    body: "with p as materialized (
+    sql: "with p as materialized (
             select p.id, p.name, p.slug, p.description, p.settings, p.created_at, p.updated_at, p.archived_at
-            from public.projects p where p.organization_id = p_organization order by p.id limit p_projects
+            from projects p where p.organization_id = $4 and p.id > $3 order by p.id limit $1
         ), m as materialized (
-            select m.user_id, m.role from public.memberships m
-            where m.organization_id = p_organization and not m.limited order by m.user_id limit p_members
+            select m.user_id, m.role from memberships m
+            where m.organization_id = $4 and not m.limited order by m.user_id limit $2
         ), r as materialized (
             select p.id, r.user_id, r.role, r.guest from p cross join lateral (
                 select r.user_id, r.role, r.user_id <> all (array(select m.user_id from m)) as guest
-                from public.project_members r
-                where r.organization_id = p_organization and r.project_id = p.id
+                from project_members r
+                where r.organization_id = $4 and r.project_id = p.id
                     and (r.user_id = any (array(select m.user_id from m))
-                        or r.user_id = any (array(select g.user_id from public.memberships g
-                            where g.organization_id = p_organization and g.limited)))
-                order by r.user_id limit p_members
+                        or r.user_id = any (array(select g.user_id from memberships g
+                            where g.organization_id = $4 and g.limited)))
+                order by r.user_id limit $2
             ) r
-            where p_members > 0
+            where $2 > 0
         )
-        select 0, o.id, null::uuid, o.name, o.slug, o.description, o.tier, o.settings, o.created_at, o.updated_at, o.deleted_at
-            from public.organizations o where o.id = p_organization
-        union all select 1, p.id, null, p.name, p.slug, p.description, null, p.settings, p.created_at, p.updated_at,
-            p.archived_at from p
-        union all select 2, null, m.user_id, null, null, null, m.role, null, null, null, null from m
-        union all select case when r.guest then 4 else 3 end, r.id, r.user_id, null, null, null, r.role, null, null, null,
-            null from r
-        union all select 5, u.id, null, u.name, u.email, u.avatar_url, null, null, u.created_at, null, u.email_verified_at
-            from public.users u where u.id = any (array(select m.user_id from m union select r.user_id from r))",
+        select o.id, o.name, o.slug, o.description, o.tier, o.settings, o.created_at, o.updated_at, o.deleted_at,
+            projects.*, members.*, roles.*, people.*
+        from organizations o
+        cross join (select array_agg(p.id), array_agg(p.name), array_agg(p.slug), array_agg(p.description),
+            array_agg(nullif(p.settings, '{}')), array_agg(p.created_at), array_agg(p.updated_at),
+            array_agg(p.archived_at) from p) as projects
+        cross join (select array_agg(m.user_id), array_agg(m.role) from m) as members
+        cross join (select array_agg(r.id), array_agg(r.user_id), array_agg(r.role), array_agg(r.guest) from r) as roles
+        cross join (select array_agg(u.id), array_agg(u.name), array_agg(u.email), array_agg(u.avatar_url),
+            array_agg(u.email_verified_at), array_agg(u.created_at)
+            from users u where u.id = any (array(select m.user_id from m union select r.user_id from r))) as people
+        where o.id = $4",
 };
 
-/// A row of [`LEVELS`]: by `kind` the organization (0), a project (1), a full member (2), a full member's role in a project
-/// (3), a guest of a project (4) or a person (5).
+/// The row of [`LEVELS`].
 #[derive(Debug)]
-pub(crate) struct LevelRow {
-    kind: i32,
-    id: Option<Uuid>,
-    user_id: Option<Uuid>,
-    name: Option<String>,
-    /// A person's address.
-    slug: Option<String>,
-    /// A person's picture.
+pub(crate) struct LevelsRow {
+    own: Row,
+    projects: Vec<ProjectRow>,
+    /// Full members.
+    full: Vec<(Uuid, Role)>,
+    /// By project, people's own roles in it, and whether they are guests.
+    roles: HashMap<Uuid, Vec<(Uuid, Role, bool)>>,
+    users: Vec<User>,
+}
+
+/// A project of [`LEVELS`]; its settings are missing when nothing is set.
+#[derive(Debug)]
+struct ProjectRow {
+    id: Uuid,
+    name: String,
+    slug: String,
     description: Option<String>,
-    /// A tier or a role.
-    word: Option<String>,
-    settings: Option<Value>,
-    created_at: Option<DateTime<Utc>>,
-    updated_at: Option<DateTime<Utc>>,
-    /// When it was deleted, archived or verified.
-    ended_at: Option<DateTime<Utc>>,
+    settings: Option<Json<Settings>>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    archived_at: Option<DateTime<Utc>>,
 }
 
-/// By place: looking up names is a good part of what reading costs.
-impl FromRow<'_, PgRow> for LevelRow {
+/// Reads the columns of a row from left to right.
+struct Columns<'r> {
+    row: &'r PgRow,
+    at: usize,
+}
+
+impl<'r> Columns<'r> {
+    fn next<T: Decode<'r, Postgres> + Type<Postgres>>(&mut self) -> sqlx::Result<T> {
+        self.at += 1;
+        self.row.try_get(self.at - 1)
+    }
+
+    /// The items of an array, which is null when there are none.
+    fn list<T>(&mut self) -> sqlx::Result<std::vec::IntoIter<T>>
+    where
+        Vec<T>: Decode<'r, Postgres> + Type<Postgres>,
+    {
+        Ok(self.next::<Option<Vec<T>>>()?.unwrap_or_default().into_iter())
+    }
+}
+
+fn role(word: &str) -> sqlx::Result<Role> {
+    Role::parse(word)
+        .ok_or_else(|| sqlx::Error::Decode(format!("the database holds the role `{word}`").into()))
+}
+
+fn missing() -> sqlx::Error {
+    sqlx::Error::Decode("the arrays of a level have different lengths".into())
+}
+
+impl FromRow<'_, PgRow> for LevelsRow {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            kind: row.try_get(0)?,
-            id: row.try_get(1)?,
-            user_id: row.try_get(2)?,
-            name: row.try_get(3)?,
-            slug: row.try_get(4)?,
-            description: row.try_get(5)?,
-            word: row.try_get(6)?,
-            settings: row.try_get(7)?,
-            created_at: row.try_get(8)?,
-            updated_at: row.try_get(9)?,
-            ended_at: row.try_get(10)?,
-        })
-    }
-}
-
-fn there<T>(value: Option<T>) -> Result<T> {
-    value.ok_or_else(|| Error::internal(anyhow::anyhow!("a level came without a column")))
-}
-
-fn parse_role(word: Option<String>) -> Result<Role> {
-    there(Role::parse(&there(word)?))
-}
-
-pub(super) fn levels(projects: i64, members: i64) -> Result<Call<LevelRow>> {
-    Call::new(&LEVELS).bind(projects)?.bind(members)
-}
-
-/// Puts the levels together: at most `most` people for each project.
-pub(super) fn read_levels(rows: Vec<LevelRow>, most: usize) -> Result<Option<(Organization, Levels)>> {
-    let mut own = None;
-    let mut levels = Levels { projects: Vec::new(), members: Vec::new(), users: Vec::new() };
-    let mut full: Vec<(Uuid, Role)> = Vec::new();
-    let mut rows_of: HashMap<Uuid, Vec<(Uuid, Role, bool)>> = HashMap::new();
-    for row in rows {
-        match row.kind {
-            0 => {
-                own = Some(Organization::try_from(Row {
-                    id: there(row.id)?,
-                    name: there(row.name)?,
-                    slug: there(row.slug)?,
-                    description: row.description,
-                    tier: there(row.word)?,
-                    settings: there(row.settings)?,
-                    created_at: there(row.created_at)?,
-                    updated_at: there(row.updated_at)?,
-                    deleted_at: row.ended_at,
-                })?);
-            }
-            1 => levels.projects.push(Project {
-                // The organization is the first row.
-                organization: there(own.as_ref())?.id,
-                id: there(row.id)?.into(),
-                name: there(row.name)?,
-                slug: there(row.slug)?,
-                description: row.description,
-                settings: serde_json::from_value(there(row.settings)?).map_err(Error::internal)?,
-                created_at: there(row.created_at)?,
-                updated_at: there(row.updated_at)?,
-                archived_at: row.ended_at,
-            }),
-            2 => full.push((there(row.user_id)?, parse_role(row.word)?)),
-            5 => levels.users.push(User {
-                id: there(row.id)?,
-                name: there(row.name)?,
-                email: there(row.slug)?,
-                avatar_url: row.description,
-                email_verified_at: row.ended_at,
-                created_at: there(row.created_at)?,
-            }),
-            kind => {
-                let of_project = rows_of.entry(there(row.id)?).or_default();
-                of_project.push((there(row.user_id)?, parse_role(row.word)?, kind == 4));
-            }
-        }
-    }
-    let Some(own) = own else { return Ok(None) };
-    levels.projects.sort_unstable_by_key(|project| project.id);
-    for project in &levels.projects {
-        let rows = rows_of.get(&project.id.uuid()).map_or(&[][..], Vec::as_slice);
-        let mut people: Vec<ProjectMember> = Vec::with_capacity(full.len() + rows.len());
-        let member = |user: Uuid, role, inherited| ProjectMember {
-            organization: own.id,
-            project: project.id,
-            user: user.into(),
-            role,
-            inherited,
+        let mut columns = Columns { row, at: 0 };
+        let own = Row {
+            id: columns.next()?,
+            name: columns.next()?,
+            slug: columns.next()?,
+            description: columns.next()?,
+            tier: columns.next()?,
+            settings: columns.next()?,
+            created_at: columns.next()?,
+            updated_at: columns.next()?,
+            deleted_at: columns.next()?,
         };
-        for (user, inherited) in &full {
-            // An owner is never lowered.
-            let set = rows.iter().find(|(other, ..)| other == user && *inherited != Role::Owner);
-            people.push(
-                set.map_or(member(*user, *inherited, true), |(_, role, _)| member(*user, *role, false)),
-            );
+        let ids = columns.list()?;
+        let (mut names, mut slugs, mut descriptions) = (columns.list()?, columns.list()?, columns.list()?);
+        let (mut settings, mut created, mut updated) = (columns.list()?, columns.list()?, columns.list()?);
+        let mut archived = columns.list()?;
+        let mut projects = Vec::with_capacity(ids.len());
+        for id in ids {
+            projects.push(ProjectRow {
+                id,
+                name: names.next().ok_or_else(missing)?,
+                slug: slugs.next().ok_or_else(missing)?,
+                description: descriptions.next().ok_or_else(missing)?,
+                settings: settings.next().ok_or_else(missing)?,
+                created_at: created.next().ok_or_else(missing)?,
+                updated_at: updated.next().ok_or_else(missing)?,
+                archived_at: archived.next().ok_or_else(missing)?,
+            });
         }
-        people.extend(
-            rows.iter().filter(|(.., guest)| *guest).map(|(user, role, _)| member(*user, *role, false)),
-        );
-        people.sort_unstable_by_key(|member| member.user);
-        people.truncate(most);
-        levels.members.append(&mut people);
+        let (users, words) = (columns.list()?, columns.list::<String>()?);
+        let full =
+            users.zip(words).map(|(user, word)| Ok((user, role(&word)?))).collect::<sqlx::Result<_>>()?;
+        let places = columns.list::<Uuid>()?;
+        let (mut users, mut words, mut guests) =
+            (columns.list()?, columns.list::<String>()?, columns.list::<bool>()?);
+        let mut roles: HashMap<Uuid, Vec<_>> = HashMap::with_capacity(projects.len());
+        for place in places {
+            let word = words.next().ok_or_else(missing)?;
+            let guest = guests.next().ok_or_else(missing)?;
+            roles.entry(place).or_default().push((users.next().ok_or_else(missing)?, role(&word)?, guest));
+        }
+        let ids = columns.list()?;
+        let (mut names, mut emails, mut pictures) = (columns.list()?, columns.list()?, columns.list()?);
+        let (mut verified, mut created) = (columns.list()?, columns.list()?);
+        let mut users = Vec::with_capacity(ids.len());
+        for id in ids {
+            users.push(User {
+                id,
+                name: names.next().ok_or_else(missing)?,
+                email: emails.next().ok_or_else(missing)?,
+                avatar_url: pictures.next().ok_or_else(missing)?,
+                email_verified_at: verified.next().ok_or_else(missing)?,
+                created_at: created.next().ok_or_else(missing)?,
+            });
+        }
+        Ok(Self { own, projects, full, roles, users })
     }
-    Ok(Some((own, levels)))
+}
+
+pub(super) fn levels(projects: i64, members: i64) -> Result<Call<LevelsRow>> {
+    Call::new(&LEVELS).bind(projects)?.bind(members)?.bind(Uuid::nil())
+}
+
+impl LevelsRow {
+    /// Puts the levels together: at most `most` people for each project.
+    pub(super) fn read(self, most: usize) -> Result<(Organization, Levels)> {
+        let own = Organization::try_from(self.own)?;
+        let organization = own.id;
+        let project = |row: ProjectRow| Project {
+            organization,
+            id: row.id.into(),
+            name: row.name,
+            slug: row.slug,
+            description: row.description,
+            settings: row.settings.map(|Json(settings)| settings).unwrap_or_default(),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            archived_at: row.archived_at,
+        };
+        let mut projects: Vec<Project> = self.projects.into_iter().map(project).collect();
+        projects.sort_unstable_by_key(|project| project.id);
+        let mut members = Vec::with_capacity(projects.len() * most.min(self.users.len()));
+        for project in &projects {
+            let rows = self.roles.get(&project.id.uuid()).map_or(&[][..], Vec::as_slice);
+            let member = |user: Uuid, role, inherited| ProjectMember {
+                organization,
+                project: project.id,
+                user: user.into(),
+                role,
+                inherited,
+            };
+            let mut people: Vec<ProjectMember> = Vec::with_capacity(self.full.len() + rows.len());
+            for (user, inherited) in &self.full {
+                // An owner is never lowered.
+                let set = rows.iter().find(|(other, ..)| other == user && *inherited != Role::Owner);
+                people.push(
+                    set.map_or(member(*user, *inherited, true), |(_, role, _)| member(*user, *role, false)),
+                );
+            }
+            people.extend(
+                rows.iter().filter(|(.., guest)| *guest).map(|(user, role, _)| member(*user, *role, false)),
+            );
+            people.sort_unstable_by_key(|member| member.user);
+            people.truncate(most);
+            members.append(&mut people);
+        }
+        Ok((own, Levels { projects, members, users: self.users }))
+    }
 }
 
 /// An organization as it is stored.

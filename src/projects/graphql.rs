@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::parser::types::{Field, SelectionSet};
-use async_graphql::resolver_utils::enum_value;
-use async_graphql::{
-    Context, ID, InputObject, MaybeUndefined, Object, ScalarType as _, SelectionField, SimpleObject, Value,
-};
+use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SelectionField, SimpleObject, Value};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
@@ -17,12 +14,13 @@ use crate::audit::graphql::AuditEntry;
 use crate::db::page::{Page, PageArgs, Slice};
 use crate::db::{Changes, Record, Target};
 use crate::error::{Error, Result};
-use crate::graphql::connection::{Connection, Counter, Cursor, Edge, Node, connect, plain_fields};
+use crate::graphql::connection::{Connection, Counter, Cursor, Edge, Node, connect};
 use crate::graphql::context::{
     ContextExt as _, Requires, in_argument, input_id, not_found_at, page_args, read_id, visible,
 };
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
+use crate::graphql::plain::Text;
 use crate::graphql::scalars::DateTime;
 use crate::id::{OrganizationId, ProjectId, ProjectMemberId, UserId};
 use crate::identity::User as UserRow;
@@ -33,21 +31,20 @@ use crate::organizations::graphql::{Organization, Settings, SettingsInput};
 use crate::{idempotency, input};
 
 impl Node for Project {
-    fn plain(&self, field: &Field) -> Option<Value> {
+    fn plain(&self, field: &Field, out: &mut Text) -> Option<()> {
         let row = &self.row;
-        let maybe = |text: Option<&str>| text.map_or(Value::Null, |text| Value::String(text.to_owned()));
-        Some(match field.name.node.as_str() {
-            "id" => Value::String(row.id.to_string()),
-            "name" => Value::String(row.name.clone()),
-            "slug" => Value::String(row.slug.clone()),
-            "description" => maybe(row.description.as_deref()),
-            "createdAt" => DateTime::from(row.created_at).to_value(),
-            "updatedAt" => DateTime::from(row.updated_at).to_value(),
-            "archivedAt" => row.archived_at.map_or(Value::Null, |time| DateTime::from(time).to_value()),
+        match field.name.node.as_str() {
+            "id" => out.put(&row.id),
+            "name" => out.put(&row.name),
+            "slug" => out.put(&row.slug),
+            "description" => out.put(&row.description),
+            "createdAt" => out.put(&DateTime::from(row.created_at)),
+            "updatedAt" => out.put(&DateTime::from(row.updated_at)),
+            "archivedAt" => out.put(&row.archived_at.map(DateTime::from)),
             // The only such field of the operation, so its arguments are those that it was read for.
-            "members" => self.people.as_ref()?.plain(row.id, &field.selection_set.node)?,
-            _ => return None,
-        })
+            "members" => self.people.as_ref()?.plain(row.id, &field.selection_set.node, out),
+            _ => None,
+        }
     }
 }
 
@@ -81,22 +78,19 @@ struct People {
 }
 
 impl People {
-    /// The connection of a project's people, when only plain fields of its nodes are selected.
-    fn plain(&self, project: ProjectId, set: &SelectionSet) -> Option<Value> {
+    /// Writes the connection of a project's people, when only plain fields of its nodes are selected.
+    fn plain(&self, project: ProjectId, set: &SelectionSet, out: &mut Text) -> Option<()> {
         let Fetched { members, users } = &*self.fetched;
-        plain_fields("ProjectMemberConnection", set, |field| {
+        out.object("ProjectMemberConnection", set, |field, out| {
             if field.name.node.as_str() != "nodes" {
                 return None;
             }
             let set = &field.selection_set.node;
             let own = members.iter().filter(|member| member.project == project).take(self.size);
-            let nodes: Option<Vec<Value>> = own
-                .map(|row| {
-                    let user = users.get(&row.user);
-                    plain_fields("ProjectMember", set, |field| plain_member(row, Some(user), field))
-                })
-                .collect();
-            nodes.map(Value::List)
+            out.list(own, |row, out| {
+                let user = users.get(&row.user);
+                out.object("ProjectMember", set, |field, out| plain_member(row, Some(user), field, out))
+            })
         })
     }
 }
@@ -364,22 +358,29 @@ impl ProjectMember {
 }
 
 impl Node for ProjectMember {
-    fn plain(&self, field: &Field) -> Option<Value> {
-        plain_member(&self.row, self.user.as_ref().map(Option::as_ref), field)
+    fn plain(&self, field: &Field, out: &mut Text) -> Option<()> {
+        plain_member(&self.row, self.user.as_ref().map(Option::as_ref), field, out)
     }
 }
 
-/// A plain field of somebody's role in a project; `user` is who, when they were fetched.
-fn plain_member(row: &super::ProjectMember, user: Option<Option<&UserRow>>, field: &Field) -> Option<Value> {
-    Some(match field.name.node.as_str() {
-        "id" => Value::String(row.id().to_string()),
-        "role" => enum_value(row.role),
+/// Writes a plain field of somebody's role in a project; `user` is who, when they were fetched.
+fn plain_member(
+    row: &super::ProjectMember,
+    user: Option<Option<&UserRow>>,
+    field: &Field,
+    out: &mut Text,
+) -> Option<()> {
+    match field.name.node.as_str() {
+        "id" => out.put(&row.id().to_string()),
+        "role" => out.put(row.role.as_str()),
         "user" => match user? {
-            None => Value::Null,
-            Some(user) => plain_fields("User", &field.selection_set.node, |field| plain_user(user, field))?,
+            None => out.put(&()),
+            Some(user) => {
+                out.object("User", &field.selection_set.node, |field, out| plain_user(user, field, out))
+            }
         },
-        _ => return None,
-    })
+        _ => None,
+    }
 }
 
 /// Which projects.

@@ -52,10 +52,11 @@ fn all(rows: Vec<Row>) -> Result<Vec<Project>> {
 /// projects); the general door then says what.
 pub static CREATE: Hot = Hot {
     name: "create_project",
-    params: "p_id uuid, p_name text, p_slug text, p_description text",
-    returns: "organization_id uuid, id uuid, name text, slug text, description text, settings jsonb, created_at timestamptz, updated_at timestamptz, archived_at timestamptz",
-    door: hot::Door::Write,
-    body: "insert into public.projects as p (organization_id, id, name, slug, description)
+    door: hot::Door::Write {
+        params: "p_id uuid, p_name text, p_slug text, p_description text",
+        returns: "organization_id uuid, id uuid, name text, slug text, description text, settings jsonb, created_at timestamptz, updated_at timestamptz, archived_at timestamptz",
+    },
+    sql: "insert into public.projects as p (organization_id, id, name, slug, description)
         select p_organization, p_id, p_name, p_slug, p_description
         where not exists (select from public.organizations o join public.tiers t on t.key = o.tier
             where o.id = p_organization and t.limits ? 'PROJECTS')

@@ -676,7 +676,7 @@ const GATE_MUTANTS: [(&str, &str, &str); 21] = [
     ("enter", "greatest(k.version, m.version) + 0 * m.version", "k.version + 0 * m.version"),
     ("enter", "v_alive is not true", "false"),
     ("enter", "v_version is null", "false"),
-    ("enter", "v_version <> p_version", "false"),
+    ("enter", "v_version is distinct from p_version", "false"),
     ("enter", "if v_limited", "if false"),
     ("enter", "coalesce(array_agg(p.project_id), '{}')", "array_agg(p.project_id)"),
     ("enter", "if v_only is not null", "if false"),

@@ -6,6 +6,7 @@ pub mod provider;
 pub mod sdl;
 pub mod socket;
 pub mod visitor;
+pub mod wire;
 pub mod work;
 pub mod world;
 

@@ -1,6 +1,7 @@
 //! People at the doorway itself, without GraphQL in between; and ways to disturb them.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -88,15 +89,20 @@ impl<F: Future> Future for Cut<F> {
 
 static LINES: AtomicUsize = AtomicUsize::new(0);
 
+/// A folder for the end of a line, in the run's own, which goes when the run ends.
+pub fn line_folder() -> PathBuf {
+    let line = format!("line-{}", LINES.fetch_add(1, Ordering::Relaxed));
+    let folder = super::environment().data_dir.join(line);
+    std::fs::create_dir(&folder).unwrap();
+    folder
+}
+
 /// The same database behind a line that passes a few bytes at a time, so that a future can be given up in the middle of
 /// any message. It lasts as long as the test's runtime.
 pub fn slow_line(options: &PgConnectOptions, bytes: usize) -> PgConnectOptions {
     let name = format!(".s.PGSQL.{}", options.get_port());
     let real = options.get_socket().unwrap().join(&name);
-    // In the run's own folder, which goes when the run ends.
-    let line = format!("line-{}", LINES.fetch_add(1, Ordering::Relaxed));
-    let folder = super::environment().data_dir.join(line);
-    std::fs::create_dir(&folder).unwrap();
+    let folder = line_folder();
     let listener = UnixListener::bind(folder.join(&name)).unwrap();
     tokio::spawn(async move {
         loop {

@@ -1,8 +1,11 @@
 //! What is written at once is what the resolvers would have said.
 
-use async_graphql::{EmptyMutation, EmptySubscription, Schema};
+use async_graphql::{Data, EmptyMutation, EmptySubscription, Schema};
 
 use super::*;
+use crate::graphql::document::{Limits, RawVariables};
+use crate::graphql::execute::{Disclosure, Executor};
+use crate::graphql::plain;
 
 struct Root<N>(fn() -> Vec<N>);
 
@@ -32,15 +35,22 @@ impl Dice {
 /// Some of the fields: plain, under another name, twice, or in a fragment.
 fn selection(fields: &[&str], dice: &mut Dice) -> String {
     let mut text = String::new();
+    // Without repetitions nothing is merged, so the list may be written at once.
+    let repeats = dice.below(2) == 0;
+    let mut left = fields.to_vec();
     for _ in 0..=dice.below(fields.len() + 2) {
-        let field = fields[dice.below(fields.len())];
+        if left.is_empty() {
+            break;
+        }
+        let at = dice.below(left.len());
+        let field = if repeats { left[at] } else { left.swap_remove(at) };
         let (name, below) = field.split_once(' ').unwrap_or((field, ""));
-        let word = match dice.below(8) {
-            0 => format!("alias{}: {field}", dice.below(1000)),
+        let word = match dice.below(if repeats { 8 } else { 40 }) {
+            0 => format!("alias{}: {field}", dice.below(1 << 30)),
             1 => format!("... {{ {field} }}"),
-            2 => "__typename".to_owned(),
+            2 => format!("alias{}: __typename", dice.below(1 << 30)),
             3 => format!("{name} @include(if: true) {below}"),
-            4 => format!("{field} {field}"),
+            4 if repeats => format!("{field} {field}"),
             _ => field.to_owned(),
         };
         text.push(' ');
@@ -49,32 +59,53 @@ fn selection(fields: &[&str], dice: &mut Dice) -> String {
     text
 }
 
-/// Compares the two ways over many selections of these fields, each of which is to be plain, and of `others`.
+/// The answer's value, as the resolvers' own text and as this server writes it.
+fn json(value: Option<&Value>) -> String {
+    let mut own = Vec::new();
+    plain::serialize(&value.cloned(), &mut serde_json::Serializer::new(&mut own)).unwrap();
+    String::from_utf8(own).unwrap()
+}
+
+/// Compares the two ways over many selections of these fields, each of which is to be plain, and of `others`: whole
+/// documents, checked, run and settled as those of requests.
 pub(crate) async fn assert_same<N: Node + 'static>(nodes: fn() -> Vec<N>, plain: &[&str], others: &[&str]) {
     for field in plain {
         let document = async_graphql::parser::parse_query(format!("{{ {field} }}")).unwrap();
         let (_, operation) = document.operations.iter().next().unwrap();
         for node in nodes() {
-            assert!(
-                plain_object(&node, &operation.node.selection_set.node).is_some(),
-                "{field} is not plain"
-            );
+            let written = written([&node].into_iter(), &operation.node.selection_set.node);
+            assert!(written.is_some(), "{field} is not plain");
         }
     }
-    let schema = Schema::build(Root(nodes), EmptyMutation, EmptySubscription).finish();
+    let schema = || Schema::build(Root(nodes), EmptyMutation, EmptySubscription);
+    let open = Disclosure { introspection: true, suggestions: true };
+    let executor = Executor::new(schema, Limits::default(), open).unwrap();
     let all = [plain, others].concat();
     let mut dice = Dice(42);
-    for round in 0..400 {
-        let fields = selection(if round % 2 == 0 { plain } else { &all }, &mut dice);
-        let text = format!("{{ quick {{ nodes {{{fields} }} }} usual {{{fields} }} }}");
-        let response = schema.execute(text.as_str()).await;
-        assert!(response.errors.is_empty(), "{text}: {:?}", response.errors);
-        let Value::Object(mut data) = response.data else { unreachable!("a query answers with an object") };
-        let json = |value: Option<Value>| serde_json::to_string(&value).unwrap();
-        let usual = json(data.swap_remove("usual"));
-        let Some(Value::Object(mut quick)) = data.swap_remove("quick") else {
-            unreachable!("it is not null")
+    let mut texts = 0;
+    for round in 0..600 {
+        let fields = if round % 2 == 0 { plain } else { &all };
+        let (one, two) = (selection(fields, &mut dice), selection(fields, &mut dice));
+        // In one place, or in two that the engine has to merge.
+        let (quick, both) = match dice.below(9) {
+            0 => (format!("quick {{ nodes {{{one}}} nodes {{{two}}} }}"), one + &two),
+            1 => (format!("quick {{ nodes {{{one}}} }} quick {{ nodes {{{two}}} }}"), one + &two),
+            2 => (format!("quick {{ nodes {{{one}}} }} ... {{ quick {{ nodes {{{two}}} }} }}"), one + &two),
+            _ => (format!("quick {{ nodes {{{one}}} }}"), one),
         };
-        assert_eq!(json(quick.swap_remove("nodes")), usual, "{text}");
+        let text = format!("{{ {quick} usual {{{both}}} }}");
+        let operation =
+            executor.select(&text, None).await.unwrap_or_else(|error| panic!("{text}: {error:?}"));
+        let prepared = executor.prepare(operation, RawVariables::default()).unwrap();
+        let response = executor.execute(prepared, Data::default()).await;
+        assert!(response.errors.is_empty(), "{text}: {:?}", response.errors);
+        let Value::Object(data) = response.data else { unreachable!("a query answers with an object") };
+        let Some(Value::Object(quick)) = data.get("quick") else { unreachable!("it is not null") };
+        let usual = data.get("usual");
+        let library = serde_json::to_string(&usual).unwrap();
+        assert_eq!(json(usual), library, "{text}");
+        assert_eq!(json(quick.get("nodes")), library, "{text}");
+        texts += usize::from(matches!(quick.get("nodes"), Some(Value::Binary(_))));
     }
+    assert!(texts >= 60, "only {texts} of 600 lists were written at once");
 }

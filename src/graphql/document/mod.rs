@@ -192,6 +192,7 @@ pub struct Operation {
     declared: Vec<Declared>,
     plan: Plan,
     shape: Shape,
+    distinct: bool,
 }
 
 impl Document {
@@ -255,6 +256,7 @@ impl Operation {
         let plan = Plan::new(index, limits, document, operation, &declared);
         plan.check_introspection(limits)?;
         let shape = Shape::new(index, document, &operation.node);
+        let distinct = shape.is_distinct();
         let mut needed = HashSet::new();
         fragments_of(document, &operation.node.selection_set.node, &mut needed);
         let fragments = document.fragments.iter().filter(|(name, _)| needed.contains(name.as_str()));
@@ -270,7 +272,7 @@ impl Operation {
             operations,
             fragments: fragments.map(|(name, fragment)| (name.clone(), fragment.clone())).collect(),
         };
-        Ok(Self { name: name.cloned(), kind: operation.node.ty, executable, declared, plan, shape })
+        Ok(Self { name: name.cloned(), kind: operation.node.ty, executable, declared, plan, shape, distinct })
     }
 
     /// Query, mutation or subscription.
@@ -304,6 +306,11 @@ impl Operation {
     /// `BAD_USER_INPUT` with the path of a page size that is out of range.
     pub fn quote(&self, variables: &Variables, limits: &Limits) -> Result<Quote, Error> {
         self.plan.quote(variables, limits)
+    }
+
+    /// Whether each field is selected once, so that no two answers have to be merged.
+    pub fn is_distinct(&self) -> bool {
+        self.distinct
     }
 
     /// Gives an answer the form that GraphQL promises: the document's order, and null where something failed.

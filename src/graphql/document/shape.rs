@@ -21,6 +21,8 @@ pub(super) struct Shape(IndexMap<Name, Part>);
 
 #[derive(Debug, Default)]
 struct Part {
+    /// Whether it is selected more than once.
+    repeated: bool,
     /// Whether the field may be null, then whether its items may, and theirs.
     nullable: Vec<bool>,
     shape: Shape,
@@ -40,7 +42,10 @@ impl Shape {
             match &selection.node {
                 Selection::Field(field) => {
                     let field = &field.node;
-                    let part = self.0.entry(field.response_key().node.clone()).or_default();
+                    let key = &field.response_key().node;
+                    let repeated = self.0.contains_key(key);
+                    let part = self.0.entry(key.clone()).or_default();
+                    part.repeated |= repeated;
                     let known = index.fields(parent).and_then(|fields| fields.get(&field.name.node));
                     if let Some(known) = known {
                         part.nullable = levels(&known.ty);
@@ -63,6 +68,11 @@ impl Shape {
                 }
             }
         }
+    }
+
+    /// Whether each field is selected once, here and below.
+    pub fn is_distinct(&self) -> bool {
+        self.0.values().all(|part| !part.repeated && part.shape.is_distinct())
     }
 
     /// Gives an answer the form that GraphQL promises.

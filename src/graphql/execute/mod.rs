@@ -21,6 +21,7 @@ use super::document::{
     Document, Documents, Limits, Operation, Parsed, Quote, RawVariables, Rejection, SchemaIndex,
     refuse_invalid,
 };
+use super::plain::Distinct;
 use crate::error::Code;
 
 /// What may be asked about the schema itself.
@@ -193,6 +194,9 @@ fn request(prepared: Prepared, data: Data) -> Request {
     let mut request = Request::new(String::new()).variables(variables);
     request.set_parsed_query(operation.to_executable(&absent));
     request.data = data;
+    if operation.is_distinct() {
+        request.data.insert(Distinct);
+    }
     request
 }
 

@@ -13,13 +13,13 @@ use std::env;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, ensure};
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::post;
 use axum::serve::ListenerExt as _;
-use axum::Router;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -313,8 +313,11 @@ fn together<'a>(full: &[(Uuid, &'a str)], own: &[Own<'a>], people: &[User<'a>]) 
 
 /// One row per thing: the organization, each project, each role, and each person once.
 async fn levels_rows(pool: &Pool, ask: &Ask<'_>) -> Answered {
-    let rows: Rows =
-        pool.with(async |session| session.run(ask, &session.levels_rows, &[&ask.organization]).await).await;
+    let rows: Rows = pool
+        .with(async |session| {
+            session.run(ask, &session.levels_rows, &[&ask.organization, &Uuid::nil()]).await
+        })
+        .await;
     let rows = rows?;
     let mut own = None;
     let (mut projects, mut full, mut people) = (Vec::with_capacity(20), Vec::new(), Vec::new());
@@ -340,8 +343,11 @@ async fn levels_rows(pool: &Pool, ask: &Ask<'_>) -> Answered {
 
 /// One row: each level as arrays, people once.
 async fn levels_arrays(pool: &Pool, ask: &Ask<'_>) -> Answered {
-    let rows: Rows =
-        pool.with(async |session| session.run(ask, &session.levels_arrays, &[&ask.organization]).await).await;
+    let rows: Rows = pool
+        .with(async |session| {
+            session.run(ask, &session.levels_arrays, &[&ask.organization, &Uuid::nil()]).await
+        })
+        .await;
     let rows = rows?;
     let Some(row) = rows.first() else { return Ok(answer(&())) };
     let (ids, names, slugs): (Vec<Uuid>, Vec<&str>, Vec<&str>) = (row.get(3), row.get(4), row.get(5));

@@ -48,13 +48,14 @@ left join users u on u.id = m.user_id
 where o.id = $1 order by p.id, m.user_id";
 
 /// W2 level by level: the organization's first full members, who are the same for every project, then each project's own
-/// rows of those members and of guests; people once. The handler puts them together.
+/// rows of those members and of guests; people once. The handler puts them together. $2 is no id at all: with a bound the
+/// planner takes the index that has the projects in order.
 macro_rules! levels {
     ($rest:literal) => {
         concat!(
             "
 with p as materialized (
-    select p.id, p.name, p.slug from projects p where p.organization_id = $1 order by p.id limit 20
+    select p.id, p.name, p.slug from projects p where p.organization_id = $1 and p.id > $2 order by p.id limit 20
 ), m as materialized (
     select m.user_id, m.role from memberships m
     where m.organization_id = $1 and not m.limited order by m.user_id limit 5
