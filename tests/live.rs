@@ -443,7 +443,7 @@ async fn another_replica_brings_the_news() {
     // Sooner than the fifteen seconds after which it would look by itself.
     for name in ["One", "Two"] {
         house.rename(name).await;
-        let heard = socket.hear_within(Duration::from_secs(5)).await;
+        let heard = socket.hear_within(Duration::from_secs(10)).await;
         assert!(matches!(heard, Some(Heard::Message(_))), "{heard:?}");
     }
     other.stop().await.unwrap();
@@ -464,7 +464,7 @@ async fn another_replica_brings_the_news_by_redis() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     for name in ["One", "Two"] {
         house.rename(name).await;
-        let heard = socket.hear_within(Duration::from_secs(5)).await;
+        let heard = socket.hear_within(Duration::from_secs(10)).await;
         assert!(matches!(heard, Some(Heard::Message(_))), "{heard:?}");
     }
     // It was Redis that brought it: nobody listens to the database.
@@ -480,9 +480,10 @@ async fn another_replica_brings_the_news_by_redis() {
 
 // ------------------------------------------------------------------------------------------------ for how long
 
-/// The socket is closed with 4403 in a second or so, whatever had been underway.
+/// The socket is closed with 4403, whatever had been underway; in a second or so, and on a busy machine at least before the
+/// caller would be looked at anew anyway.
 async fn assert_dismissed(socket: &mut Socket, why: &str) {
-    let end = tokio::time::timeout(Duration::from_secs(3), socket.end()).await;
+    let end = tokio::time::timeout(Duration::from_secs(10), socket.end()).await;
     assert_eq!(end.expect(why), Heard::Closed(4403), "{why}");
 }
 
@@ -589,7 +590,7 @@ async fn a_server_that_stops_says_so_and_waits_for_nobody() {
     let mut socket = house.follower(&house.acme.owner).await;
     let stream =
         Stream::open(house.address(), &house.acme.owner, ACTIVITY, json!({"id": house.acme.id})).await;
-    let stopping = tokio::time::timeout(Duration::from_secs(5), house.running.stop());
+    let stopping = tokio::time::timeout(Duration::from_secs(10), house.running.stop());
     let (stopped, first, second, rest) = tokio::join!(stopping, idle.end(), socket.end(), stream.rest());
     stopped.expect("nobody is waited for").unwrap();
     assert_eq!((first, second), (Heard::Closed(1001), Heard::Closed(1001)));
@@ -843,7 +844,7 @@ async fn a_stream_brings_what_a_socket_brings() {
     let leaver = cast::member(&house.server, acme, "ADMIN").await;
     let stream = Stream::open(address, &leaver, ACTIVITY, json!({"id": acme.id})).await;
     acme.owner.at(&house.server).mutate("membershipDelete", json!({"id": leaver.membership}), "").await;
-    let rest = tokio::time::timeout(Duration::from_secs(3), stream.rest()).await.expect("it ends soon");
+    let rest = tokio::time::timeout(Duration::from_secs(10), stream.rest()).await.expect("it ends soon");
     assert!(rest.contains("\"errors\":[") && rest.contains("event: complete"), "{rest}");
 }
 
