@@ -52,9 +52,13 @@ impl Scripted {
             });
         }
         let tx = run.write(None, Action::QaAnswer).await?;
-        run.succeed(tx, &Finished::default(), Record::of(Target::job(run.job()))).await?;
+        // Counted first: the attempt may be dropped as soon as its end is saved.
         self.saved.fetch_add(1, Ordering::SeqCst);
-        Ok(())
+        let ended = run.succeed(tx, &Finished::default(), Record::of(Target::job(run.job()))).await;
+        if ended.is_err() {
+            self.saved.fetch_sub(1, Ordering::SeqCst);
+        }
+        Ok(ended?)
     }
 }
 

@@ -215,6 +215,8 @@ impl Shop {
             if matches!(outcome, Outcome::Failed(_)) && interruption != Some(Interruption::Lost) {
                 tracing::debug!(job.id = %claimed.id, "the job had ended before its attempt did");
             }
+            // It may have been dropped between saving its result and saying so.
+            self.publish(claimed.organization, claimed.id);
             return Ok(());
         };
         let ending = match &outcome {
