@@ -412,18 +412,22 @@ impl Home {
     /// Removes what an interrupted making left.
     ///
     /// An `initdb` whose parent was killed goes on for a moment and writes into what is being removed; once it
-    /// misses a file it ends. What it defends for longer is removed at the next start.
+    /// misses a file it ends. What may not be removed, or is defended for longer, stays until the next start.
     async fn remove_unfinished(&self) -> Result<()> {
         let begun = Instant::now();
         loop {
-            let mut left = false;
+            let mut defended = false;
             for entry in fs::read_dir(&self.root)?.flatten() {
                 if begins_with(&entry.file_name(), "pg.new-") {
                     let path = entry.path();
-                    left |= fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path)).is_err();
+                    let removed =
+                        if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                    defended |= removed.err().is_some_and(|error| {
+                        matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::NotFound)
+                    });
                 }
             }
-            if !left || begun.elapsed() > ORPHAN_PATIENCE {
+            if !defended || begun.elapsed() > ORPHAN_PATIENCE {
                 return Ok(());
             }
             sleep(Duration::from_millis(20)).await;
