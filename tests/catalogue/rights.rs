@@ -21,6 +21,18 @@ pub(super) async fn must(connection: &mut PgConnection, sql: &str) {
     run(connection, sql).await.unwrap_or_else(|code| panic!("{code}: {sql}"));
 }
 
+/// Replaces a clause of a function of schema `app`, behind the savepoint `mutant`.
+pub(super) async fn mutate(connection: &mut PgConnection, function: &str, clause: &str, instead: &str) {
+    must(connection, "savepoint mutant").await;
+    let source: String = sqlx::query_scalar("select pg_get_functiondef(oid) from pg_proc where proname = $1")
+        .bind(function)
+        .fetch_one(&mut *connection)
+        .await
+        .unwrap();
+    assert!(source.contains(clause), "app.{function} no longer says `{clause}`");
+    must(connection, &source.replace(clause, instead)).await;
+}
+
 pub(super) async fn prepared() -> (Server, World, PgConnection) {
     let server = Server::start().await;
     let world = fixture::world(&server).await;
@@ -695,15 +707,7 @@ async fn the_gate_lets_in_whom_it_should_and_each_of_its_checks_is_needed() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
     let (mut report, mut survivors) = (String::new(), Vec::new());
     for (function, clause, instead) in GATE_MUTANTS {
-        must(&mut tx, "savepoint mutant").await;
-        let source: String =
-            sqlx::query_scalar("select pg_get_functiondef(oid) from pg_proc where proname = $1")
-                .bind(function)
-                .fetch_one(&mut *tx)
-                .await
-                .unwrap();
-        assert!(source.contains(clause), "app.{function} no longer says `{clause}`");
-        must(&mut tx, &source.replace(clause, instead)).await;
+        mutate(&mut tx, function, clause, instead).await;
         match judge(&mut tx, &calls).await.first() {
             Some(first) => {
                 writeln!(report, "noticed  {function}: `{clause}` -> `{instead}`: {first}").unwrap();

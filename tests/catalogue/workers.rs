@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::types::Uuid;
 use sqlx::{AssertSqlSafe, Connection as _};
 
-use super::rights::{must, prepared, run};
+use super::rights::{must, mutate, prepared, run};
 use crate::support::fixture::{World, uuid};
 
 /// One call, and what has to come of it.
@@ -754,15 +754,7 @@ async fn workers_move_and_see_what_they_should_and_each_condition_is_needed() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
     let (mut report, mut survivors) = (String::new(), Vec::new());
     for (function, clause, instead) in MUTANTS {
-        must(&mut tx, "savepoint mutant").await;
-        let source: String =
-            sqlx::query_scalar("select pg_get_functiondef(oid) from pg_proc where proname = $1")
-                .bind(function)
-                .fetch_one(&mut *tx)
-                .await
-                .unwrap();
-        assert!(source.contains(clause), "app.{function} no longer says `{clause}`");
-        must(&mut tx, &source.replace(clause, instead)).await;
+        mutate(&mut tx, function, clause, instead).await;
         match judge(&mut tx, &calls, 1).await.first() {
             Some(first) => {
                 writeln!(report, "noticed  {function}: `{clause}` -> `{instead}`: {first}").unwrap();
