@@ -16,6 +16,7 @@ use url::Url;
 
 use crate::agents::qa::AnswerQuestion;
 use crate::config::{Config, Database};
+use crate::counters::Counters;
 use crate::db::{Db, Hot, PoolSettings, migrate};
 use crate::engine::{self, Engines};
 use crate::events::redis::Redis;
@@ -24,6 +25,7 @@ use crate::graphql::execute::{Disclosure, Executor};
 use crate::http::graphql::LiveSettings;
 use crate::http::limiter::{Limiter, LimiterSettings};
 use crate::http::live::Live;
+use crate::http::turns::TurnSettings;
 use crate::http::{self, Drain, Endpoint, Surface, gate::Entrance};
 use crate::identity::credentials::{HashSettings, Hasher};
 use crate::identity::master::MasterKeys;
@@ -194,6 +196,8 @@ pub struct Tuning {
     pub worker: WorkerSettings,
     /// What holds for sockets and event streams.
     pub live: LiveSettings,
+    /// How many requests are worked on at the same time.
+    pub turns: TurnSettings,
 }
 
 /// Everything that serves, before it listens. Clones share everything.
@@ -237,7 +241,12 @@ fn mailer(mail: Option<&(SecretString, String)>) -> anyhow::Result<Mailer> {
 ///
 /// # Errors
 /// A sentence that names the fix.
-pub async fn identity(config: &Config, db: Db, tuning: &Tuning) -> anyhow::Result<Arc<Identity>> {
+pub async fn identity(
+    config: &Config,
+    db: Db,
+    counters: Counters,
+    tuning: &Tuning,
+) -> anyhow::Result<Arc<Identity>> {
     let settings = IdentitySettings {
         access_lifetime: config.access_lifetime,
         session_lifetime: config.session_lifetime,
@@ -248,7 +257,8 @@ pub async fn identity(config: &Config, db: Db, tuning: &Tuning) -> anyhow::Resul
     let hasher = Hasher::start(tuning.hashing).map_err(|error| anyhow::anyhow!(error))?;
     let links = Links::parse(config.public_url.as_str()).context("AICOS_PUBLIC_URL cannot be used")?;
     let mailer = mailer(config.mail.as_ref())?;
-    let identity = Identity::start(db, settings, master_keys(config)?, hasher, mailer, links).await?;
+    let identity =
+        Identity::start(db, settings, master_keys(config)?, hasher, mailer, links, counters).await?;
     Ok(Arc::new(identity))
 }
 
@@ -264,7 +274,11 @@ impl App {
         db.check().await?;
         db.check_functions(HOT_QUERIES).await?;
         let engines = Arc::new(Engines::new(&config.providers, engine::Limits::default())?);
-        let identity = identity(config, db.clone(), &tuning).await?;
+        let counters = match &config.redis_url {
+            Some(url) => Counters::shared(url.expose_secret())?,
+            None => Counters::local(),
+        };
+        let identity = identity(config, db.clone(), counters.clone(), &tuning).await?;
         let disclosure =
             Disclosure { introspection: config.introspection, suggestions: config.introspection };
         let executor = Arc::new(Executor::new(
@@ -272,7 +286,7 @@ impl App {
             tuning.limits.clone(),
             disclosure,
         )?);
-        let limiter = Arc::new(Limiter::new(tuning.limiter));
+        let limiter = Arc::new(Limiter::new(tuning.limiter, counters));
         let drain = Drain::default();
         let own_origin = config.public_url.origin().ascii_serialization();
         let settings = http::graphql::Settings {
@@ -280,6 +294,7 @@ impl App {
             proxies: config.trusted_proxies.iter().copied().collect(),
             origins: config.cors_origins.iter().cloned().chain([own_origin]).collect(),
             live: tuning.live,
+            turns: tuning.turns,
             drain: drain.clone(),
             ..http::graphql::Settings::default()
         };

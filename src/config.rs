@@ -69,7 +69,7 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker_slots: Option<usize>,
 
-    /// Carries events between several servers; without one, the database does
+    /// Shares rate limits between several servers and carries their events; without one, each counts for itself
     #[arg(long, env = "REDIS_URL", global = true, value_name = "URL", hide_env_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redis_url: Option<String>,
@@ -170,7 +170,7 @@ pub struct Config {
     pub connections: usize,
     /// Jobs at the same time in this process.
     pub worker_slots: usize,
-    /// Carries events between servers; none: the database does.
+    /// Shares limits and carries events between servers; none: each counts for itself, and the database carries.
     pub redis_url: Option<SecretString>,
     /// HS256 with this secret.
     pub jwt_secret: Option<SecretString>,

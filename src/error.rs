@@ -241,6 +241,9 @@ pub enum Error {
     /// The deadline passed.
     #[error("the deadline passed")]
     Timeout,
+    /// The server has more to do than it can, or must not go on uncounted: trying again after this long may work.
+    #[error("busy")]
+    Busy(Duration),
     /// Something the server needs is down.
     #[error("unavailable: {0:#}")]
     Unavailable(Arc<anyhow::Error>),
@@ -279,7 +282,7 @@ impl Error {
             Self::Limited(_) => Code::RateLimited,
             Self::Refused { code, .. } => *code,
             Self::Timeout => Code::Timeout,
-            Self::Unavailable(_) => Code::Unavailable,
+            Self::Busy(_) | Self::Unavailable(_) => Code::Unavailable,
             Self::Internal(_) => Code::Internal,
         }
     }
@@ -311,6 +314,9 @@ impl Error {
             }
             Self::Refused { message, .. } => message.clone(),
             Self::Timeout => "The request took too long and was stopped. Ask for less at once.".into(),
+            Self::Busy(wait) => {
+                format!("The service is busy. Try again in {} seconds.", wait.as_secs().max(1))
+            }
             Self::Unavailable(_) => "The service is busy or restarting. Try again in a few seconds.".into(),
             Self::Internal(_) => {
                 "Something went wrong on the server. It has been logged under this request id.".into()
@@ -334,7 +340,7 @@ impl Error {
                         .set("field", async_graphql::Value::from_json(json!(field)).unwrap_or_default());
                 }
             }
-            Self::Limited(wait) => {
+            Self::Limited(wait) | Self::Busy(wait) => {
                 extensions.set("retryAfter", wait.as_secs().max(1));
             }
             _ => {}
@@ -368,10 +374,16 @@ pub fn finish(error: &mut async_graphql::ServerError, fallback: Code, request_id
 }
 
 impl Error {
+    /// As its code, but for what would fill the log just when there is too much to do: that is counted, and told once in
+    /// a while by whoever turns requests away.
+    fn level(&self) -> tracing::Level {
+        if matches!(self, Self::Busy(_)) { tracing::Level::DEBUG } else { self.code().level() }
+    }
+
     /// Logs it once, at the boundary, as loudly as its code says.
     pub fn log(&self, request_id: &str) {
         let code = self.code().as_str();
-        match self.code().level() {
+        match self.level() {
             tracing::Level::ERROR => tracing::error!(request.id = request_id, code, "request failed: {self}"),
             tracing::Level::WARN => tracing::warn!(request.id = request_id, code, "request failed: {self}"),
             _ => tracing::debug!(request.id = request_id, code, "request refused: {self}"),

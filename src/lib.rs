@@ -61,6 +61,7 @@ pub mod api_keys;
 pub mod app;
 pub mod audit;
 pub mod config;
+pub mod counters;
 pub mod demo;
 pub mod doctor;
 pub mod engine;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use aicos::app::{self, App, Prepared, Tuning};
 use aicos::config::{Config, Settings};
+use aicos::counters::Counters;
 use aicos::db::{Db, PoolSettings};
 use aicos::error::Error;
 use aicos::{doctor, graphql, identity, telemetry};
@@ -232,7 +233,7 @@ async fn chore(command: Command, config: &Config, prepared: &Prepared) -> anyhow
         }
         Command::Demo => {
             db.check().await?;
-            let identity = app::identity(config, db, &Tuning::default()).await?;
+            let identity = app::identity(config, db, Counters::local(), &Tuning::default()).await?;
             print!("{}", aicos::demo::fill(&identity, &say).await?);
         }
         Command::Audit(AuditCommand::Verify) => return verify_audit(prepared).await,
@@ -241,7 +242,7 @@ async fn chore(command: Command, config: &Config, prepared: &Prepared) -> anyhow
             println!("The new signing key is {kid}. Servers sign with it within two minutes.");
         }
         Command::User(UserCommand::ResetLink { email }) => {
-            let identity = app::identity(config, db, &Tuning::default()).await?;
+            let identity = app::identity(config, db, Counters::local(), &Tuning::default()).await?;
             let link = match identity.reset_link(&email).await {
                 Err(Error::NotFound) => bail!("There is no account with the address {email}."),
                 made => made?,

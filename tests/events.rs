@@ -112,7 +112,8 @@ async fn processes_on_one_database_hear_each_other_and_find_each_other_again() {
 
 /// A Redis of this test's own.
 pub struct PrivateRedis {
-    port: u16,
+    /// Where it listens.
+    pub port: u16,
     child: Child,
 }
 
@@ -123,7 +124,8 @@ impl PrivateRedis {
         Self::at(port).await
     }
 
-    async fn at(port: u16) -> Option<Self> {
+    /// Starts one on this port, where another one was before.
+    pub async fn at(port: u16) -> Option<Self> {
         let started = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string()])
             .current_dir(std::env::temp_dir())

@@ -429,7 +429,7 @@ async fn the_schema_is_shown_or_hidden_as_the_setting_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_budget_is_spent_by_whoever_asks_and_headers_make_nobody_else_of_them() {
-    let limiter = LimiterSettings { caller_points: 1_000_000, address_points: 60 };
+    let limiter = LimiterSettings { credential_points: 1_000_000, address_points: 60 };
     let target = Target {
         server: Server::with(config(), Tuning { limiter, ..tuning() }).await,
         acme: Target::new().await.acme,

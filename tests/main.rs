@@ -31,6 +31,7 @@ mod models;
 mod organizations;
 mod permissions;
 mod projects;
+mod rate_limits;
 mod readme;
 mod schema;
 mod statements;

@@ -249,6 +249,14 @@ impl Door {
         self.person().ok().map(|(user, _)| user)
     }
 
+    /// The organization that `X-Organization` names by its id.
+    pub const fn selected(&self) -> Option<OrganizationId> {
+        match &self.intent.organization {
+            Some(OrganizationSelector::Id(id)) => Some(*id),
+            _ => None,
+        }
+    }
+
     /// The organization that the request is for.
     ///
     /// # Errors

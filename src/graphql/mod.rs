@@ -12,6 +12,7 @@ pub mod plain;
 pub mod scalars;
 #[cfg(test)]
 pub(crate) mod toy;
+pub mod turn;
 
 use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
 

@@ -59,7 +59,7 @@ pub enum Node {
     QaAnswer(QaAnswer),
 }
 
-/// What a credential may spend in a minute, and what is left.
+/// What an organization, or an address without a credential, may spend in a minute, and what is left.
 #[derive(Debug, Clone, Copy, SimpleObject)]
 pub struct RateLimit {
     /// What this request costs.
@@ -68,7 +68,7 @@ pub struct RateLimit {
     limit: i32,
     /// Points left in this minute, after this request.
     remaining: i32,
-    /// When the next minute begins.
+    /// When all of them are there again.
     reset_at: DateTime,
 }
 
@@ -172,6 +172,6 @@ pub struct Budget {
     pub limit: u64,
     /// Points left.
     pub remaining: u64,
-    /// When the next minute begins.
+    /// When all of it is there again.
     pub resets_at: Time<Utc>,
 }

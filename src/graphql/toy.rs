@@ -12,6 +12,7 @@ use async_graphql::{
 
 use super::document::Limits;
 use super::execute::{Disclosure, Executor};
+use super::turn::Turn;
 use crate::error::{Error, Fault, FaultCode};
 
 /// How often any resolver of the toy ran, when the request carries one.
@@ -201,6 +202,12 @@ impl Query {
     }
     async fn misplaced(&self, ctx: &Context<'_>) -> async_graphql::Result<bool> {
         Ok(*ctx.data::<bool>()?)
+    }
+    async fn patient(&self, ctx: &Context<'_>) -> bool {
+        if let Ok(turn) = ctx.data::<Turn>() {
+            turn.give_up();
+        }
+        std::future::pending().await
     }
     async fn slow(&self) -> bool {
         tokio::time::sleep(Duration::from_secs(3_600)).await;

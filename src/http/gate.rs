@@ -6,12 +6,13 @@ use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, USER_AGENT};
 use chrono::{DateTime, Utc};
 
-use super::graphql::{Admission, Charge, Gate, Head, Shown};
-use super::limiter::{Limiter, Spender};
+use super::graphql::{Admission, Charge, Charged, Gate, Head, Shown};
+use super::limiter::{Limiter, Policy, Spender};
 use super::live::Live;
 use crate::db::{Db, Facts};
 use crate::error::{Error, Fault, FaultCode, Refusal, Result};
 use crate::graphql::context::{Door, Intent, OrganizationSelector, ProjectSelector, RequestContext};
+use crate::graphql::node::Budget;
 use crate::identity::Identity;
 
 /// Lets requests in.
@@ -26,6 +27,21 @@ impl Entrance {
     /// The entrance of a server.
     pub const fn new(db: Db, identity: Arc<Identity>, limiter: Arc<Limiter>, live: Arc<Live>) -> Self {
         Self { db, identity, limiter, live }
+    }
+
+    /// Whose budget a request is paid from.
+    fn spender(&self, context: &RequestContext) -> Spender {
+        let door = &context.door;
+        let Ok(caller) = door.caller() else { return Spender::Address(context.address) };
+        let credential = caller.credential.id();
+        match self.identity.known_scope(caller, door.selected()) {
+            None => Spender::Credential(credential),
+            Some(scope) => Spender::Member {
+                organization: scope.organization(),
+                points: scope.points_per_minute(),
+                key: caller.requests_per_minute.map(|limit| (credential, limit)),
+            },
+        }
     }
 }
 
@@ -129,18 +145,19 @@ impl Gate for Entrance {
         Ok(Admission { context: RequestContext::new(door, head.address), credential })
     }
 
-    async fn charge(&self, context: &RequestContext, charge: Charge<'_>) -> Result<Option<u64>> {
-        let spender = match context.door.caller() {
-            Ok(caller) => Spender::Caller {
-                credential: caller.credential.id(),
-                points: self.identity.known_points(caller),
-                requests: caller.requests_per_minute,
-            },
-            Err(_) => Spender::Address(context.address),
-        };
-        let budget = self.limiter.spend(&spender, charge.points)?;
-        // A body with several operations is charged once, for all of them.
-        Ok(Some(context.budget.get_or_init(|| budget).remaining))
+    async fn charge(&self, context: &RequestContext, charge: Charge<'_>) -> Charged {
+        let spent = self.limiter.spend(&self.spender(context), charge.points, charge.changes).await;
+        let headers = spent.headers();
+        let remaining = spent.policies.first().map(|points| {
+            let resets_at = Utc::now() + points.resets_in;
+            let Policy { quota: limit, remaining, .. } = *points;
+            // A body with several operations is charged once, for all of them.
+            context
+                .budget
+                .get_or_init(|| Budget { cost: charge.points, limit, remaining, resets_at })
+                .remaining
+        });
+        Charged { remaining, headers, refused: spent.refused }
     }
 
     async fn rest(&self, context: &RequestContext) {

@@ -7,6 +7,7 @@ pub mod live;
 mod page;
 pub mod proxies;
 pub mod request_id;
+pub mod turns;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -128,7 +129,13 @@ fn cors(origins: &[String]) -> CorsLayer {
             header("x-request-id"),
             header("x-cost"),
         ])
-        .expose_headers([header("x-request-id"), RETRY_AFTER, ALLOW])
+        .expose_headers([
+            header("x-request-id"),
+            header("ratelimit"),
+            header("ratelimit-policy"),
+            RETRY_AFTER,
+            ALLOW,
+        ])
         .max_age(Duration::from_hours(1))
 }
 

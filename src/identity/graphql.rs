@@ -700,7 +700,7 @@ impl IdentityMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Whose password.")] input: PasswordResetRequestInput,
     ) -> async_graphql::Result<Option<PasswordResetRequestPayload>> {
-        let outcome = ctx.door().identity().request_reset(ctx.door().lease().facts(), &input.email);
+        let outcome = ctx.door().identity().request_reset(ctx.door().lease().facts(), &input.email).await;
         Ok(settle(outcome.map(|()| PasswordResetRequestPayload { accepted: true, user_errors: Vec::new() }))?)
     }
 
@@ -733,7 +733,7 @@ impl IdentityMutation {
                 None => caller_of(ctx).await?.row.email,
             };
             let identity = ctx.door().identity();
-            identity.request_verification(ctx.door().lease().facts(), &email)?;
+            identity.request_verification(ctx.door().lease().facts(), &email).await?;
             let delivery = Delivery::about_to_send(identity.mailer().is_configured());
             Ok(EmailVerificationRequestPayload { delivery: Some(delivery), user_errors: Vec::new() })
         };

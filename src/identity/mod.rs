@@ -26,6 +26,7 @@ use throttle::{Attempt, Throttle, ThrottleSettings};
 use tokens::{Claims, Family, Keyring, RefreshKeys, Rotation, SigningKey};
 
 use crate::access::{Action, Caller, Credential, Role, Scope};
+use crate::counters::Counters;
 use crate::db::page::{Page, Slice};
 use crate::db::{Changes, Db, Facts, Lease, PersonTx, ReadTx, Record, SecurityEventKind, Target};
 use crate::error::{Error, Fault, FaultCode, Refusal, Result};
@@ -212,6 +213,7 @@ impl Identity {
         hasher: Hasher,
         mailer: Mailer,
         links: Links,
+        counters: Counters,
     ) -> anyhow::Result<Self> {
         let refresh = RefreshKeys::new(&master);
         let cursor_key = master
@@ -221,7 +223,7 @@ impl Identity {
             .ok_or_else(|| anyhow::anyhow!("there is no master key"))?;
         let keyring = read_keyring(&db, &settings, &master).await?;
         Ok(Self {
-            throttle: Throttle::new(settings.throttle),
+            throttle: Throttle::new(settings.throttle, counters),
             db,
             settings,
             master,
@@ -353,9 +355,9 @@ impl Identity {
         Ok(rows.into_iter().filter_map(read).collect())
     }
 
-    /// The tier's points in a minute, when the caller's scope is known already.
-    pub fn known_points(&self, caller: &Caller) -> Option<u32> {
-        self.scopes.known(caller).map(|scope| scope.points_per_minute())
+    /// The caller's scope in the selected organization, or else in their own, when the database has shown it before.
+    pub fn known_scope(&self, caller: &Caller, selected: Option<OrganizationId>) -> Option<Arc<Scope>> {
+        self.scopes.known(caller, selected)
     }
 
     /// Notes that a credential was used; written later, for many at once.
@@ -430,7 +432,7 @@ impl Identity {
     /// # Errors
     /// Faults of the input; `ALREADY_EXISTS` for a known address.
     pub async fn sign_up(&self, lease: &Lease, new: NewAccount) -> Result<SignedIn> {
-        self.throttle.pass(Attempt::SignUp, None, lease.facts().ip.as_deref())?;
+        self.throttle.pass(Attempt::SignUp, None, lease.facts().ip.as_deref()).await?;
         let email = EmailAddress::parse(&new.email).map_err(Error::fault)?;
         let name = input::line("name", &new.name, 100)?;
         let about = About { email: email.as_str(), name: &name };
@@ -495,7 +497,7 @@ impl Identity {
         let ip = lease.facts().ip.clone();
         let email = EmailAddress::parse(email).ok();
         let account = email.as_ref().map(EmailAddress::as_str);
-        self.throttle.check(Attempt::SignIn, account, ip.as_deref())?;
+        self.throttle.check(Attempt::SignIn, account, ip.as_deref()).await?;
         let found = match account {
             Some(email) => {
                 let mut tx = lease.anonymous().await?;
@@ -509,7 +511,7 @@ impl Identity {
         let user = match (verified.ok, found) {
             (true, Some((user, _))) => user,
             (_, found) => {
-                self.throttle.count(Attempt::SignIn, account, ip.as_deref());
+                self.throttle.count(Attempt::SignIn, account, ip.as_deref()).await;
                 if let Some((user, _)) = found {
                     self.note_later(user, SecurityEventKind::SignInFailed, lease.facts().clone());
                 }
@@ -522,7 +524,7 @@ impl Identity {
             None
         };
         if let Some(account) = account {
-            self.throttle.forgive(Attempt::SignIn, account, ip.as_deref());
+            self.throttle.forgive(Attempt::SignIn, account, ip.as_deref()).await;
         }
         let session = SessionId::generate();
         let mut tx = lease.identify(user, session).await?;
@@ -633,7 +635,7 @@ impl Identity {
     ) -> Result<()> {
         let (user, ip) = (person.user(), lease.facts().ip.clone());
         let account = user.to_string();
-        self.throttle.check(Attempt::SignIn, Some(&account), ip.as_deref())?;
+        self.throttle.check(Attempt::SignIn, Some(&account), ip.as_deref()).await?;
         let about = {
             let mut tx = lease.write_person(person).await?;
             first_user(&mut tx).await?
@@ -644,7 +646,7 @@ impl Identity {
         };
         lease.release().await;
         if !self.hasher.verify(current.expose_secret(), stored.as_deref()).await?.ok {
-            self.throttle.count(Attempt::SignIn, Some(&account), ip.as_deref());
+            self.throttle.count(Attempt::SignIn, Some(&account), ip.as_deref()).await;
             return Err(Error::fault(Fault::at(
                 FaultCode::InvalidCredentials,
                 "currentPassword",
@@ -667,9 +669,9 @@ impl Identity {
     ///
     /// # Errors
     /// `THROTTLED`, or a malformed address.
-    pub fn request_reset(self: &Arc<Self>, facts: &Facts, email: &str) -> Result<()> {
+    pub async fn request_reset(self: &Arc<Self>, facts: &Facts, email: &str) -> Result<()> {
         let email = EmailAddress::parse(email).map_err(Error::fault)?;
-        self.throttle.pass(Attempt::Mail, Some(email.as_str()), facts.ip.as_deref())?;
+        self.throttle.pass(Attempt::Mail, Some(email.as_str()), facts.ip.as_deref()).await?;
         self.link_later(email, TokenPurpose::PasswordReset, facts.clone());
         Ok(())
     }
@@ -678,9 +680,9 @@ impl Identity {
     ///
     /// # Errors
     /// `THROTTLED`, or a malformed address.
-    pub fn request_verification(self: &Arc<Self>, facts: &Facts, email: &str) -> Result<()> {
+    pub async fn request_verification(self: &Arc<Self>, facts: &Facts, email: &str) -> Result<()> {
         let email = EmailAddress::parse(email).map_err(Error::fault)?;
-        self.throttle.pass(Attempt::Mail, Some(email.as_str()), facts.ip.as_deref())?;
+        self.throttle.pass(Attempt::Mail, Some(email.as_str()), facts.ip.as_deref()).await?;
         self.link_later(email, TokenPurpose::EmailVerification, facts.clone());
         Ok(())
     }
@@ -806,7 +808,7 @@ impl Identity {
 
     async fn find_link(&self, lease: &Lease, token: &str, purpose: TokenPurpose) -> Result<(Uuid, UserId)> {
         let ip = lease.facts().ip.clone();
-        self.throttle.check(Attempt::Mail, None, ip.as_deref())?;
+        self.throttle.check(Attempt::Mail, None, ip.as_deref()).await?;
         let kind = match purpose {
             TokenPurpose::PasswordReset => SecretKind::PasswordReset,
             TokenPurpose::EmailVerification => SecretKind::EmailVerification,
@@ -819,7 +821,7 @@ impl Identity {
             None => None,
         };
         if found.is_none() {
-            self.throttle.count(Attempt::Mail, None, ip.as_deref());
+            self.throttle.count(Attempt::Mail, None, ip.as_deref()).await;
         }
         found.ok_or_else(bad_link)
     }

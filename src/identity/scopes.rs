@@ -95,10 +95,12 @@ impl Scopes {
         Self { members, keys }
     }
 
-    /// The scope of a caller in their own organization, when the cache has it.
-    pub(super) fn known(&self, caller: &Caller) -> Option<Arc<Scope>> {
+    /// The scope of a caller in the selected organization, or else in their own, when the cache has it.
+    pub(super) fn known(&self, caller: &Caller, selected: Option<OrganizationId>) -> Option<Arc<Scope>> {
         match caller.credential {
-            Credential::Session { .. } => self.members.get(&(caller.credential.id(), caller.organization?)),
+            Credential::Session { .. } => {
+                self.members.get(&(caller.credential.id(), selected.or(caller.organization)?))
+            }
             Credential::ApiKey { key, .. } => self.keys.get(&key).map(|known| Arc::clone(&known.scope)),
             Credential::Job { .. } => None,
         }

@@ -1,11 +1,8 @@
 //! Counts attempts, so that guessing is slow: per account and address, per account, and per address.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use moka::sync::Cache;
-
+use crate::counters::{Claim, Counters, Key, Tally};
 use crate::error::{Detail, Error, Fault, FaultCode, Result};
 
 /// What is attempted.
@@ -17,6 +14,16 @@ pub enum Attempt {
     SignUp,
     /// Asking for a mail.
     Mail,
+}
+
+impl Attempt {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign-in",
+            Self::SignUp => "sign-up",
+            Self::Mail => "mail",
+        }
+    }
 }
 
 /// How many attempts are let through in a quarter of an hour.
@@ -38,92 +45,116 @@ impl Default for ThrottleSettings {
 
 const WINDOW: Duration = Duration::from_mins(15);
 
-/// The counters of this process.
+/// Slows guessing down. While the shared counts cannot be reached, each process counts for itself: whoever guesses sends
+/// changes, and those are refused then before they come here.
 #[derive(Debug)]
 pub struct Throttle {
     settings: ThrottleSettings,
-    counters: Cache<(Attempt, String), Arc<AtomicU32>>,
+    counters: Counters,
+}
+
+/// What an account is counted as at an address. Neither is to be read where the counts are kept.
+fn account_and_address(attempt: Attempt, account: &str, address: &str) -> Key {
+    Key::of_secret(attempt.as_str(), &format!("account {account} address {address}"))
 }
 
 impl Throttle {
-    /// Counters that start at zero.
-    pub fn new(settings: ThrottleSettings) -> Self {
-        // A counter lives from its first attempt to the end of its window.
-        let counters = Cache::builder().max_capacity(200_000).time_to_live(WINDOW).build();
+    /// Attempts that are counted there.
+    pub const fn new(settings: ThrottleSettings, counters: Counters) -> Self {
         Self { settings, counters }
     }
 
-    fn keys(&self, account: Option<&str>, address: Option<&str>) -> Vec<(String, u32)> {
+    fn claims(&self, attempt: Attempt, account: Option<&str>, address: Option<&str>) -> Vec<Claim> {
         let address = address.unwrap_or("unknown");
-        let mut keys = vec![(format!("address {address}"), self.settings.per_address)];
+        let claim = |key, limit: u32| Claim { key, amount: 1, limit: u64::from(limit), window: WINDOW };
+        let secret = |text: String| Key::of_secret(attempt.as_str(), &text);
+        let mut claims = vec![claim(secret(format!("address {address}")), self.settings.per_address)];
         if let Some(account) = account {
-            keys.push((format!("account {account}"), self.settings.per_account));
-            keys.push((
-                format!("account {account} address {address}"),
-                self.settings.per_account_and_address,
-            ));
+            claims.push(claim(secret(format!("account {account}")), self.settings.per_account));
+            let both = account_and_address(attempt, account, address);
+            claims.push(claim(both, self.settings.per_account_and_address));
         }
-        keys
+        claims
     }
 
-    /// Refuses when one of the counters is full. It answers alike for accounts that exist and that do not.
+    /// Refuses when one of the counts is full. It answers alike for accounts that exist and that do not.
     ///
     /// # Errors
     /// A `THROTTLED` fault.
-    pub fn check(&self, attempt: Attempt, account: Option<&str>, address: Option<&str>) -> Result<()> {
-        let full = self.keys(account, address).into_iter().any(|(key, limit)| {
-            self.counters.get(&(attempt, key)).is_some_and(|count| count.load(Ordering::Relaxed) >= limit)
-        });
-        if !full {
-            return Ok(());
+    pub async fn check(&self, attempt: Attempt, account: Option<&str>, address: Option<&str>) -> Result<()> {
+        let mut claims = self.claims(attempt, account, address);
+        for claim in &mut claims {
+            claim.amount = 0;
         }
-        let seconds = i32::try_from(WINDOW.as_secs()).unwrap_or(i32::MAX);
-        Err(Error::fault(
-            Fault::new(FaultCode::Throttled, "Too many attempts. Wait a quarter of an hour, then try again.")
-                .with(Detail::Throttle { retry_after_seconds: seconds }),
-        ))
+        let tally = self.counters.claim(&claims).await;
+        let full = claims.iter().zip(&tally.counts).position(|(claim, count)| count.spent >= claim.limit);
+        refuse(&tally, full)
     }
 
     /// Counts one attempt.
-    pub fn count(&self, attempt: Attempt, account: Option<&str>, address: Option<&str>) {
-        for (key, _) in self.keys(account, address) {
-            self.counters.get_with((attempt, key), Arc::default).fetch_add(1, Ordering::Relaxed);
+    pub async fn count(&self, attempt: Attempt, account: Option<&str>, address: Option<&str>) {
+        let mut claims = self.claims(attempt, account, address);
+        for claim in &mut claims {
+            claim.limit = u64::MAX;
         }
+        self.counters.claim(&claims).await;
     }
 
-    /// Checks, then counts.
+    /// Counts one attempt, unless one of the counts is full.
     ///
     /// # Errors
     /// As [`Throttle::check`].
-    pub fn pass(&self, attempt: Attempt, account: Option<&str>, address: Option<&str>) -> Result<()> {
-        self.check(attempt, account, address)?;
-        self.count(attempt, account, address);
-        Ok(())
+    pub async fn pass(&self, attempt: Attempt, account: Option<&str>, address: Option<&str>) -> Result<()> {
+        let tally = self.counters.claim(&self.claims(attempt, account, address)).await;
+        refuse(&tally, tally.refused)
     }
 
     /// Forgets the failures of an account at an address, after a success there.
-    pub fn forgive(&self, attempt: Attempt, account: &str, address: Option<&str>) {
+    pub async fn forgive(&self, attempt: Attempt, account: &str, address: Option<&str>) {
         let address = address.unwrap_or("unknown");
-        self.counters.invalidate(&(attempt, format!("account {account} address {address}")));
+        self.counters.forget(&account_and_address(attempt, account, address)).await;
     }
+}
+
+fn refuse(tally: &Tally, full: Option<usize>) -> Result<()> {
+    let Some(count) = full.and_then(|at| tally.counts.get(at)) else { return Ok(()) };
+    let seconds = count.ends_in.as_secs() + 1;
+    let minutes = seconds.div_ceil(60);
+    let message = match minutes {
+        1 => "Too many attempts. Wait a minute, then try again.".to_owned(),
+        _ => format!("Too many attempts. Wait {minutes} minutes, then try again."),
+    };
+    let retry_after_seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
+    Err(Error::fault(
+        Fault::new(FaultCode::Throttled, message).with(Detail::Throttle { retry_after_seconds }),
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn guessing_at_one_account_stops_and_others_go_on() {
+    #[tokio::test]
+    async fn guessing_at_one_account_stops_and_others_go_on() {
         let settings = ThrottleSettings { per_account_and_address: 3, per_account: 5, per_address: 100 };
-        let throttle = Throttle::new(settings);
+        let throttle = Throttle::new(settings, Counters::local());
         for _ in 0..3 {
-            throttle.pass(Attempt::SignIn, Some("a@x"), Some("1")).unwrap();
+            throttle.pass(Attempt::SignIn, Some("a@x"), Some("1")).await.unwrap();
         }
-        assert!(throttle.check(Attempt::SignIn, Some("a@x"), Some("1")).is_err());
-        assert!(throttle.check(Attempt::SignIn, Some("a@x"), Some("2")).is_ok());
-        assert!(throttle.check(Attempt::SignIn, Some("b@x"), Some("1")).is_ok());
-        assert!(throttle.check(Attempt::SignUp, Some("a@x"), Some("1")).is_ok());
-        throttle.forgive(Attempt::SignIn, "a@x", Some("1"));
-        assert!(throttle.check(Attempt::SignIn, Some("a@x"), Some("1")).is_ok());
+        let at = async |attempt, account, address| {
+            throttle.check(attempt, Some(account), Some(address)).await.is_ok()
+        };
+        assert!(!at(Attempt::SignIn, "a@x", "1").await);
+        assert!(throttle.pass(Attempt::SignIn, Some("a@x"), Some("1")).await.is_err());
+        assert!(at(Attempt::SignIn, "a@x", "2").await);
+        assert!(at(Attempt::SignIn, "b@x", "1").await);
+        assert!(at(Attempt::SignUp, "a@x", "1").await);
+        throttle.forgive(Attempt::SignIn, "a@x", Some("1")).await;
+        assert!(at(Attempt::SignIn, "a@x", "1").await);
+        // From everywhere together it is two more.
+        throttle.count(Attempt::SignIn, Some("a@x"), Some("3")).await;
+        throttle.count(Attempt::SignIn, Some("a@x"), Some("4")).await;
+        assert!(!at(Attempt::SignIn, "a@x", "5").await);
+        assert!(at(Attempt::SignIn, "b@x", "5").await);
     }
 }

@@ -13,11 +13,13 @@ pub mod world;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use aicos::app::{App, Tuning};
 use aicos::config::{Config, Settings};
 use aicos::db::{PoolSettings, migrate};
 use aicos::http::limiter::LimiterSettings;
+use aicos::http::turns::TurnSettings;
 use aicos::identity::credentials::{Cost, HashSettings};
 use aicos::identity::throttle::ThrottleSettings;
 use aicos::postgres::{Cluster, Options};
@@ -160,8 +162,14 @@ pub fn tuning() -> Tuning {
     Tuning {
         hashing: HashSettings { cost: Cost::CHEAP, parallel: 4, waiting: 10_000 },
         throttle: ThrottleSettings { per_account_and_address: many, per_account: many, per_address: many },
-        limiter: LimiterSettings { caller_points: many, address_points: many },
+        limiter: LimiterSettings { credential_points: many, address_points: many },
         pool: PoolSettings::default(),
+        // A thousand at once, on two cores and unoptimised, all get their turn.
+        turns: TurnSettings {
+            waiting: 100_000,
+            patience: Duration::from_secs(60),
+            ..TurnSettings::default()
+        },
         ..Tuning::default()
     }
 }
@@ -207,7 +215,8 @@ impl Server {
         Self::on(Arc::clone(&self.database), config, tuning()).await
     }
 
-    async fn on(database: Arc<Database>, config: Config, tuning: Tuning) -> Self {
+    /// A server on a database that is there already.
+    pub async fn on(database: Arc<Database>, config: Config, tuning: Tuning) -> Self {
         let app = Box::pin(App::start(&config, database.serve.clone(), tuning)).await.unwrap();
         Self { database, app }
     }
@@ -348,6 +357,20 @@ impl Client<'_> {
     pub async fn fault(&self, field: &str, input: Value) -> String {
         let payload = self.try_mutate(field, input, "").await;
         payload["userErrors"][0]["code"].as_str().unwrap_or_else(|| panic!("{field}: {payload:#}")).to_owned()
+    }
+
+    /// Sends a document, and tells the status and the head of the answer.
+    pub async fn head(&self, query: &str) -> (StatusCode, HeaderMap) {
+        let mut request = Request::post("/graphql").header("content-type", "application/json");
+        if let Some(headers) = request.headers_mut() {
+            headers.extend(self.headers.clone());
+        }
+        if let (Some(extensions), Some(address)) = (request.extensions_mut(), self.address) {
+            extensions.insert(ConnectInfo(address));
+        }
+        let body = Body::from(json!({"query": query}).to_string());
+        let (status, headers, _) = self.server.send(request.body(body).unwrap()).await;
+        (status, headers)
     }
 
     /// The code of the first top-level error.

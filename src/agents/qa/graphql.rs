@@ -20,6 +20,7 @@ use crate::graphql::connection::Node;
 use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::scalars::DateTime;
+use crate::graphql::turn::Turn;
 use crate::id::{AnswerId, DocumentId, JobId, OrganizationId};
 use crate::jobs::graphql::Job;
 use crate::knowledge::graphql::{self as knowledge, KnowledgeDocument};
@@ -310,6 +311,9 @@ async fn wait(ctx: &Context<'_>, organization: OrganizationId, id: JobId) -> Res
     let lease = ctx.door().lease();
     let mut watch = lease.events().watch(Topic::Job(organization, id));
     let end = Instant::now() + WAIT;
+    if let Ok(turn) = ctx.data::<Turn>() {
+        turn.give_up();
+    }
     loop {
         let job = find(ctx, organization, id).await?;
         if job.as_ref().is_none_or(|job| job.status.is_final()) || Instant::now() >= end {

@@ -96,8 +96,8 @@ pub(super) fn panicked(payload: &(dyn Any + Send)) -> Error {
 pub(super) struct Failure {
     kind: Kind,
     rejection: Rejection,
-    allow: Option<&'static str>,
-    retry_after: Option<Duration>,
+    /// What the head of the answer says besides. On the heap: a failure is returned from everywhere.
+    headers: Box<HeaderMap>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -111,7 +111,7 @@ enum Kind {
 impl Failure {
     /// A document or its variables are refused.
     pub fn document(rejection: Rejection) -> Self {
-        Self { kind: Kind::Document, rejection, allow: None, retry_after: None }
+        Self { kind: Kind::Document, rejection, headers: Box::default() }
     }
 
     /// A request that cannot be read as GraphQL over HTTP.
@@ -121,7 +121,7 @@ impl Failure {
 
     fn coded(status: StatusCode, code: Code, message: impl Into<String>) -> Self {
         let rejection = Rejection::new(code, message, None);
-        Self { kind: Kind::Http(status), rejection, allow: None, retry_after: None }
+        Self { kind: Kind::Http(status), rejection, headers: Box::default() }
     }
 
     /// A body that is larger than allowed.
@@ -137,12 +137,20 @@ impl Failure {
 
     /// A method that does not fit, with those that do.
     pub fn method(allow: &'static str, message: &str) -> Self {
-        Self { allow: Some(allow), ..Self::http(StatusCode::METHOD_NOT_ALLOWED, message) }
+        let mut failure = Self::http(StatusCode::METHOD_NOT_ALLOWED, message);
+        failure.headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        failure
     }
 
     /// The body did not arrive in time.
     pub fn slow_body() -> Self {
         Self::coded(StatusCode::REQUEST_TIMEOUT, Code::Timeout, "The body did not arrive in time.")
+    }
+
+    /// The same with more in the head of the answer.
+    pub fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.headers.extend(headers);
+        self
     }
 
     /// The refusal of one operation among several, as its answer.
@@ -174,15 +182,9 @@ impl Failure {
             (Kind::Document, Media::GraphqlResponse) => StatusCode::BAD_REQUEST,
             (Kind::Document, Media::Json) => StatusCode::OK,
         };
-        let mut reply = Reply::new(status, &Answer::refused(self.rejection, id));
-        if let Some(allow) = self.allow {
-            reply.headers.insert(header::ALLOW, HeaderValue::from_static(allow));
-        }
+        let mut reply = Reply::new(status, &Answer::refused(self.rejection, id)).with_headers(*self.headers);
         if status == StatusCode::UNAUTHORIZED {
             reply.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        if let Some(wait) = self.retry_after {
-            reply.headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
         reply
     }
@@ -200,11 +202,15 @@ impl From<Error> for Failure {
             _ => StatusCode::BAD_REQUEST,
         };
         let retry_after = match &error {
-            Error::Limited(wait) => Some(*wait),
+            Error::Limited(wait) | Error::Busy(wait) => Some(*wait),
             _ if status == StatusCode::SERVICE_UNAVAILABLE => Some(Duration::from_secs(2)),
             _ => None,
         };
-        Self { kind: Kind::Http(status), rejection: error.into(), allow: None, retry_after }
+        let mut headers = Box::<HeaderMap>::default();
+        if let Some(wait) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        }
+        Self { kind: Kind::Http(status), rejection: error.into(), headers }
     }
 }
 

@@ -29,7 +29,7 @@ use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use axum::routing::{MethodRouter, any};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::{Instant, timeout_at};
@@ -40,10 +40,12 @@ use self::answer::{Answer, Failure, Reply, panicked};
 pub use self::body::Parameters;
 use self::body::{Body, from_json, from_query};
 use super::live::Seats;
+use super::turns::{Held, TurnSettings, Turns};
 use super::{Drain, Proxies, RequestId};
 use crate::error::{Code, Error, Refusal};
 use crate::graphql::document::Rejection;
 use crate::graphql::execute::{Executor, Prepared};
+use crate::graphql::turn::Turn;
 
 /// What is known of a request before its body.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +85,19 @@ pub struct Charge<'a> {
     pub points: u64,
     /// The operation's name; none when it has none, or when there are several.
     pub operation: Option<&'a str>,
+    /// Whether something may change by it.
+    pub changes: bool,
+}
+
+/// What charging has come to.
+#[derive(Debug, Default)]
+pub struct Charged {
+    /// The points that are left; none when there is no budget.
+    pub remaining: Option<u64>,
+    /// What the head of the answer says of the budget.
+    pub headers: HeaderMap,
+    /// Why it was not allowed.
+    pub refused: Option<Error>,
 }
 
 /// Who may come in, and at what price: what the handler asks of the rest of the server.
@@ -94,12 +109,8 @@ pub trait Gate: Send + Sync + 'static {
     /// touch the database unless it must.
     fn admit(&self, head: Head<'_>) -> impl Future<Output = Result<Admission<Self::Context>, Error>> + Send;
 
-    /// Takes points from the caller's budget and tells what is left; none when there is no budget.
-    fn charge(
-        &self,
-        context: &Self::Context,
-        charge: Charge<'_>,
-    ) -> impl Future<Output = Result<Option<u64>, Error>> + Send;
+    /// Takes points from the caller's budget and tells what is left.
+    fn charge(&self, context: &Self::Context, charge: Charge<'_>) -> impl Future<Output = Charged> + Send;
 
     /// Called between two events of a live operation: it may wait for long, so it should hold nothing.
     fn rest(&self, context: &Self::Context) -> impl Future<Output = ()> + Send;
@@ -126,6 +137,8 @@ pub struct Settings {
     pub origins: Vec<String>,
     /// What holds for those who stay for long.
     pub live: LiveSettings,
+    /// How many requests are worked on at the same time.
+    pub turns: TurnSettings,
     /// When the server shuts down.
     pub drain: Drain,
 }
@@ -168,6 +181,7 @@ impl Default for Settings {
             proxies: Proxies::default(),
             origins: Vec::new(),
             live: LiveSettings::default(),
+            turns: TurnSettings::default(),
             drain: Drain::default(),
         }
     }
@@ -183,6 +197,7 @@ struct Shared<G, Query, Mutation, Subscription> {
     executor: Arc<Executor<Query, Mutation, Subscription>>,
     settings: Settings,
     seats: Arc<Seats>,
+    turns: Arc<Turns>,
 }
 
 impl<G, Query, Mutation, Subscription> Clone for Endpoint<G, Query, Mutation, Subscription> {
@@ -251,6 +266,8 @@ struct Received<Context> {
     body: Body,
     read_only: bool,
     cost: CostReport,
+    /// The room that the body takes.
+    held: Held,
 }
 
 impl<G, Query, Mutation, Subscription> Endpoint<G, Query, Mutation, Subscription>
@@ -262,7 +279,8 @@ where
 {
     /// A handler.
     pub fn new(gate: G, executor: Arc<Executor<Query, Mutation, Subscription>>, settings: Settings) -> Self {
-        Self { shared: Arc::new(Shared { gate, executor, settings, seats: Arc::default() }) }
+        let turns = Arc::new(Turns::new(settings.turns));
+        Self { shared: Arc::new(Shared { gate, executor, settings, seats: Arc::default(), turns }) }
     }
 
     /// The handler as a route for all methods.
@@ -325,12 +343,14 @@ where
         let deadline = Instant::now() + self.settings.deadline;
         let (parts, stream) = request.into_parts();
         let received = self.receive(&parts, stream, id, deadline).await?;
-        let Received { context, body, read_only, cost } = received;
+        let Received { context, body, read_only, cost, held: _held } = received;
         let lease = Lease::new(&self.gate, context);
+        // Only now: a client that sends its body slowly keeps nobody from their turn.
+        let turn = self.turns.take().await?;
         let call = Call { id, context: &lease.context, read_only, live: false, cost, deadline };
         match body {
-            Body::One(parameters) => self.one(parameters, &call).await,
-            Body::Many(list) => self.many(list, &call).await,
+            Body::One(parameters) => self.one(parameters, &call, &turn).await,
+            Body::Many(list) => self.many(list, &call, &turn).await,
         }
     }
 
@@ -351,21 +371,24 @@ where
             _ => return Err(Failure::method("GET, POST", "GraphQL is served to GET and POST.")),
         };
         check_credentials(&parts.headers)?;
+        self.turns.look()?;
         let head = Head { headers: &parts.headers, address: self.address(parts), request_id: id };
         let admitted = timeout_at(deadline, self.gate.admit(head)).await.map_err(|_| Error::Timeout)??;
         let lease = Lease::new(&self.gate, Arc::new(admitted.context));
+        let mut held = self.turns.hold();
         let body = if read_only {
             Body::One(from_query(parts.uri.query().unwrap_or("")).map_err(bad_request)?)
         } else {
             let limits = self.executor.limits();
             let trusted = admitted.credential == Shown::Accepted;
             let limit = if trusted { limits.trusted_body_bytes } else { limits.body_bytes };
-            let bytes =
-                timeout_at(deadline, read(stream, limit)).await.map_err(|_| Failure::slow_body())??;
+            let bytes = timeout_at(deadline, read(stream, limit, &mut held))
+                .await
+                .map_err(|_| Failure::slow_body())??;
             let text = std::str::from_utf8(&bytes).map_err(|_| bad_request("The body is not UTF-8."))?;
             from_json(text).map_err(bad_request)?
         };
-        Ok(Received { context: lease.keep(), body, read_only, cost: cost_report(&parts.headers) })
+        Ok(Received { context: lease.keep(), body, read_only, cost: cost_report(&parts.headers), held })
     }
 
     /// Where a request comes from.
@@ -376,18 +399,26 @@ where
     }
 
     /// Answers a body with one operation.
-    async fn one(&self, parameters: Parameters, call: &Call<'_, G::Context>) -> Result<Reply, Failure> {
+    async fn one(
+        &self,
+        parameters: Parameters,
+        call: &Call<'_, G::Context>,
+        turn: &Turn,
+    ) -> Result<Reply, Failure> {
         let step = self.check(parameters, call).await?;
-        let operation = step.name();
-        let charge = Charge { points: step.charged(), operation };
-        let remaining = self.charge(charge, call).await?;
-        let mut answer = self.run(step, remaining, call).await;
-        let headers = std::mem::take(&mut answer.headers);
-        Ok(Reply::new(StatusCode::OK, &answer).with_headers(headers))
+        let Charged { remaining, headers, .. } = self.charge(step.charge(), call).await?;
+        let mut answer = self.run(step, remaining, call, turn).await;
+        let own = std::mem::take(&mut answer.headers);
+        Ok(Reply::new(StatusCode::OK, &answer).with_headers(headers).with_headers(own))
     }
 
     /// Answers a body with several operations, which share one price limit and run one after the other.
-    async fn many(&self, list: Vec<Parameters>, call: &Call<'_, G::Context>) -> Result<Reply, Failure> {
+    async fn many(
+        &self,
+        list: Vec<Parameters>,
+        call: &Call<'_, G::Context>,
+        turn: &Turn,
+    ) -> Result<Reply, Failure> {
         let Some(most) = self.settings.batch else {
             return Err(bad_request("Send one operation at a time: the body has to be an object."));
         };
@@ -401,18 +432,20 @@ where
                 Err(failure) => Err(failure.into_answer(call.id)?),
             });
         }
-        let points = steps.iter().flatten().map(Step::charged).fold(0, u64::saturating_add);
+        let points = steps.iter().flatten().map(|step| step.charge().points).fold(0, u64::saturating_add);
         let limit = self.executor.limits().points;
         if points > limit {
             let message =
                 format!("These operations cost {points} points together; one request may cost {limit}.");
             return Err(Failure::document(Rejection::new(Code::QueryTooComplex, message, None)));
         }
-        let remaining = self.charge(Charge { points, operation: None }, call).await?;
-        let (mut answers, mut headers) = (Vec::with_capacity(steps.len()), HeaderMap::new());
+        let changes = steps.iter().flatten().any(|step| step.charge().changes);
+        let charge = Charge { points, operation: None, changes };
+        let Charged { remaining, mut headers, .. } = self.charge(charge, call).await?;
+        let mut answers = Vec::with_capacity(steps.len());
         for step in steps {
             let mut answer = match step {
-                Ok(step) => self.run(step, remaining, call).await,
+                Ok(step) => self.run(step, remaining, call, turn).await,
                 Err(answer) => answer,
             };
             headers.extend(std::mem::take(&mut answer.headers));
@@ -452,12 +485,22 @@ where
         step.map_err(Failure::document)
     }
 
-    async fn charge(&self, charge: Charge<'_>, call: &Call<'_, G::Context>) -> Result<Option<u64>, Failure> {
+    async fn charge(&self, charge: Charge<'_>, call: &Call<'_, G::Context>) -> Result<Charged, Failure> {
         let charging = self.gate.charge(call.context, charge);
-        Ok(timeout_at(call.deadline, charging).await.map_err(|_| Error::Timeout)??)
+        let mut charged = timeout_at(call.deadline, charging).await.map_err(|_| Error::Timeout)?;
+        match charged.refused.take() {
+            None => Ok(charged),
+            Some(why) => Err(Failure::from(why).with_headers(charged.headers)),
+        }
     }
 
-    async fn run(&self, step: Step, remaining: Option<u64>, call: &Call<'_, G::Context>) -> Answer {
+    async fn run(
+        &self,
+        step: Step,
+        remaining: Option<u64>,
+        call: &Call<'_, G::Context>,
+        turn: &Turn,
+    ) -> Answer {
         let limit = self.executor.limits().points;
         let prepared = match step {
             Step::Run(prepared) => prepared,
@@ -469,6 +512,7 @@ where
         let points = prepared.cost();
         let mut data = Data::default();
         data.insert(Arc::clone(call.context));
+        data.insert(turn.clone());
         let running = AssertUnwindSafe(self.executor.execute(prepared, data)).catch_unwind();
         let answer = match timeout_at(call.deadline, running).await {
             Ok(Ok(response)) => Answer::of(response, call.id),
@@ -483,18 +527,15 @@ where
 }
 
 impl Step {
-    fn name(&self) -> Option<&str> {
-        match self {
-            Self::Run(prepared) => prepared.name(),
-            Self::Price(_) => None,
-        }
-    }
-
     /// What the caller pays: nothing for a price alone.
-    fn charged(&self) -> u64 {
+    fn charge(&self) -> Charge<'_> {
         match self {
-            Self::Run(prepared) => prepared.cost(),
-            Self::Price(_) => 0,
+            Self::Run(prepared) => Charge {
+                points: prepared.cost(),
+                operation: prepared.name(),
+                changes: prepared.kind() == OperationType::Mutation,
+            },
+            Self::Price(_) => Charge { points: 0, operation: None, changes: false },
         }
     }
 }
@@ -538,15 +579,22 @@ fn cost_report(headers: &HeaderMap) -> CostReport {
 }
 
 /// Reads a body that is not larger than the limit, and stops at once when it is.
-async fn read(body: BodyStream, limit: usize) -> Result<Bytes, Failure> {
+async fn read(body: BodyStream, limit: usize, held: &mut Held) -> Result<Bytes, Failure> {
     let too_large = || Failure::large_body(limit);
     // The declared length is known before the first byte.
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(_) => Err(bad_request("The body broke off.")),
+    let mut body = Limited::new(body, limit);
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            if error.is::<LengthLimitError>() { too_large() } else { bad_request("The body broke off.") }
+        })?;
+        if let Ok(data) = frame.into_data() {
+            held.grow(data.len())?;
+            bytes.extend_from_slice(&data);
+        }
     }
+    Ok(bytes.freeze())
 }

@@ -7,7 +7,7 @@ use async_graphql::{Data, ObjectType, Response, ServerError, SubscriptionType, V
 use futures_util::StreamExt as _;
 use serde::Serialize;
 
-use super::{Answer, Arc, Call, Charge, Failure, Gate, Parameters, Shared, Step};
+use super::{Answer, Arc, Call, Charged, Failure, Gate, Parameters, Shared, Step};
 use crate::error::Error;
 use crate::http::RequestId;
 
@@ -73,9 +73,10 @@ where
         parameters: Parameters,
         call: &Call<'_, G::Context>,
     ) -> Result<Paid, Failure> {
+        // For the check; whoever stays for long does not keep it.
+        let _turn = self.turns.take().await?;
         let step = self.check(parameters, call).await?;
-        let charge = Charge { points: step.charged(), operation: step.name() };
-        let remaining = self.charge(charge, call).await?;
+        let Charged { remaining, .. } = self.charge(step.charge(), call).await?;
         Ok(Paid { step, remaining })
     }
 
@@ -91,7 +92,13 @@ where
             Step::Run(prepared) if prepared.kind() == OperationType::Subscription => prepared,
             step => {
                 // On the heap: an idle subscription keeps no room for it.
-                let answer = Box::pin(self.run(step, remaining, call)).await;
+                let running = Box::pin(async {
+                    match self.turns.take().await {
+                        Ok(turn) => self.run(step, remaining, call, &turn).await,
+                        Err(busy) => Answer::broken_off(busy, call.id),
+                    }
+                });
+                let answer = running.await;
                 // Whatever waits for the client now holds nothing of the database.
                 self.gate.rest(call.context).await;
                 if outlet.put(Event::Next(json(&answer))).await.is_ok() {

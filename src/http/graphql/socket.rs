@@ -81,7 +81,7 @@ impl Farewell {
         match error {
             Error::Unauthenticated(_) | Error::Forbidden { .. } => Self::forbidden(error),
             Error::Invalid(_) | Error::Refused { .. } => Self::invalid(error.message()),
-            Error::Unavailable(_) | Error::Timeout | Error::Limited(_) => {
+            Error::Unavailable(_) | Error::Busy(_) | Error::Timeout | Error::Limited(_) => {
                 Self::new(close_code::AGAIN, error.message())
             }
             _ => Self::new(close_code::ERROR, error.message()),

@@ -121,7 +121,8 @@ where
                 "This address has {most} sockets and streams open already. Close some of them first."
             ),
         })?;
-        let Received { context, body, read_only, cost } = self.receive(&parts, body, id, deadline).await?;
+        let Received { context, body, read_only, cost, held: _held } =
+            self.receive(&parts, body, id, deadline).await?;
         let lease = Lease::new(&self.gate, context);
         let Body::One(parameters) = body else {
             return Err(bad_request("A stream has one operation: the body has to be an object."));

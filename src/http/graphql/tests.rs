@@ -48,12 +48,13 @@ impl Gate for SharedDoorman {
         Ok(Admission { context: AtomicUsize::new(0), credential })
     }
 
-    async fn charge(&self, _: &AtomicUsize, charge: Charge<'_>) -> Result<Option<u64>, Error> {
+    async fn charge(&self, _: &AtomicUsize, charge: Charge<'_>) -> Charged {
         let spent = self.0.charged.fetch_add(charge.points, Ordering::Relaxed) + charge.points;
-        match 20_000u64.checked_sub(spent) {
-            Some(left) => Ok(Some(left)),
-            None => Err(Error::Limited(Duration::from_secs(30))),
-        }
+        let remaining = 20_000u64.checked_sub(spent);
+        let refused = remaining.is_none().then(|| Error::Limited(Duration::from_secs(30)));
+        let left = HeaderValue::from(remaining.unwrap_or(0));
+        let headers = HeaderMap::from_iter([(HeaderName::from_static("ratelimit"), left)]);
+        Charged { remaining, headers, refused }
     }
 
     async fn rest(&self, _: &AtomicUsize) {}
@@ -314,11 +315,12 @@ impl<S: stream::Stream> TakeBounded for S {}
 #[tokio::test]
 async fn answers_carry_few_and_safe_headers() {
     let server = Server::new();
-    for reply in [server.ask("{ hello }").await, server.ask("{ nope }").await] {
+    for (reply, headers) in [(server.ask("{ hello }").await, 6), (server.ask("{ nope }").await, 5)] {
         assert_eq!(reply.header("cache-control"), "no-store");
         assert_eq!(reply.header("x-content-type-options"), "nosniff");
         assert_eq!(reply.header("x-request-id").len(), 26);
-        assert_eq!(reply.headers.keys().len(), 5, "{:?}", reply.headers);
+        // What was charged for says what is left.
+        assert_eq!(reply.headers.keys().len(), headers, "{:?}", reply.headers);
     }
     let echoed = server.post(&[("x-request-id", "caller-0001")], r#"{"query": "{ nope }"}"#).await;
     assert_eq!(echoed.header("x-request-id"), "caller-0001");
@@ -366,7 +368,47 @@ async fn a_budget_that_is_spent_stops_the_request() {
         (429, "RATE_LIMITED", "30")
     );
     assert_eq!(refused.json()["errors"][0]["extensions"]["retryAfter"], 30);
+    assert_eq!(refused.header("ratelimit"), "0");
     assert_eq!(server.runs(), 1);
+}
+
+#[tokio::test]
+async fn what_is_left_of_the_budget_stands_in_the_head() {
+    let server = Server::new();
+    assert_eq!(server.ask("{ hello }").await.header("ratelimit"), "19999");
+    assert_eq!(server.ask("{ nothing }").await.header("ratelimit"), "");
+}
+
+#[tokio::test]
+async fn whoever_gets_no_turn_soon_is_told_to_come_again_and_those_who_wait_for_others_need_none() {
+    let turns = TurnSettings { at_once: 1, waiting: 1, patience: Duration::from_millis(100), bodies: 300 };
+    let deadline = Duration::from_secs(2);
+    let server = Arc::new(Server::with(Settings { deadline, turns, ..Settings::default() }));
+    assert_eq!(server.ask("{ hello }").await.status, 200);
+    let begin = |document: &'static str| {
+        let server = Arc::clone(&server);
+        tokio::spawn(async move { server.ask(document).await })
+    };
+    let slow = begin("{ slow }");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let refused = server.ask("{ hello }").await;
+    assert_eq!(
+        (refused.status, refused.code().as_str(), refused.header("retry-after")),
+        (503, "UNAVAILABLE", "1")
+    );
+    assert_eq!(refused.json()["errors"][0]["extensions"]["retryAfter"], 1);
+    slow.abort();
+    let _ = slow.await;
+    // A turn is given back by whoever goes away, and given up by whoever waits for somebody else.
+    assert_eq!(server.ask("{ hello }").await.status, 200);
+    let patient = begin("{ patient }");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(server.ask("{ hello }").await.status, 200);
+    patient.abort();
+    // Bodies have so much room together, which is free again afterwards.
+    let large = json!({ "query": format!("{{ hello }} # {}", "x".repeat(400)) }).to_string();
+    assert_eq!(server.post(&[], large).await.status, 503);
+    assert_eq!(server.ask("{ hello }").await.status, 200);
 }
 
 #[tokio::test]
