@@ -137,7 +137,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
 }
 
 async fn serve_on(config: &Config, prepared: &Prepared, started: Instant) -> anyhow::Result<()> {
-    let app = App::start(config, prepared.serve.clone(), Tuning::default()).await?;
+    let app = Box::pin(App::start(config, prepared.serve.clone(), Tuning::default())).await?;
     let running = app.listen(config.listen).await?;
     let url = app::local_url(running.address, &config.public_url);
     let database = prepared.private_version().map_or_else(
@@ -173,7 +173,7 @@ async fn worker(config: &Config) -> anyhow::Result<()> {
 }
 
 async fn work_on(config: &Config, prepared: &Prepared) -> anyhow::Result<()> {
-    let app = App::start(config, prepared.serve.clone(), Tuning::default()).await?;
+    let app = Box::pin(App::start(config, prepared.serve.clone(), Tuning::default())).await?;
     say(&format!("Working on up to {} jobs at the same time. Ctrl-C stops.", config.worker_slots));
     let stop = async {
         if let Err(error) = wait_for_stop().await {
