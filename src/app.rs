@@ -286,7 +286,11 @@ impl App {
         let live = Arc::<Live>::default();
         let entrance = Entrance::new(db.clone(), Arc::clone(&identity), limiter, Arc::clone(&live));
         let endpoint = Endpoint::new(entrance, executor, settings);
-        let surface = Surface { playground: config.playground, cors_origins: config.cors_origins.clone() };
+        let surface = Surface {
+            playground: config.playground,
+            cors_origins: config.cors_origins.clone(),
+            encrypted: config.public_url.scheme() == "https",
+        };
         let router = http::router(endpoint, db.clone(), Arc::clone(&identity), &surface, drain.clone());
         let worker = WorkerSettings { slots: config.worker_slots, ..tuning.worker };
         Ok(Self { db, identity, router, drain, live, redis, engines, serve, worker })

@@ -16,6 +16,7 @@ mod catalogue;
 mod concurrency;
 mod database;
 mod doorway;
+mod edge;
 mod engine;
 mod evaluation;
 mod events;

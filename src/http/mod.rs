@@ -15,8 +15,12 @@ use std::time::Duration;
 use axum::Json;
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Version};
+use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -83,6 +87,8 @@ pub struct Surface {
     pub playground: bool,
     /// Origins whose pages may call the API.
     pub cors_origins: Vec<String>,
+    /// Whether people reach the server by `https:` only.
+    pub encrypted: bool,
 }
 
 /// The addresses.
@@ -108,7 +114,34 @@ pub fn router(
     if !surface.cors_origins.is_empty() {
         api = api.layer(cors(&surface.cors_origins));
     }
-    router.merge(api).layer(CompressionLayer::new()).fallback(nothing_here)
+    router
+        .merge(api)
+        .layer(CompressionLayer::new())
+        .fallback(nothing_here)
+        .layer(map_response_with_state(surface.encrypted, protect))
+}
+
+/// Adds to every answer what keeps a browser from doing more with it than it is meant for. An answer's own headers stay:
+/// the page has a policy that lets it run.
+async fn protect(State(encrypted): State<bool>, mut response: Response) -> Response {
+    const HEADERS: [(HeaderName, &str); 6] = [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    // A browser told once would not speak `http:` to this host for a year.
+    const ENCRYPTED: HeaderValue = HeaderValue::from_static("max-age=31536000");
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if encrypted {
+        headers.insert(STRICT_TRANSPORT_SECURITY, ENCRYPTED);
+    }
+    response
 }
 
 fn cors(origins: &[String]) -> CorsLayer {
@@ -171,6 +204,19 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a request's head; larger ones are answered 431.
 const HEAD_BYTES: usize = 32 * 1024;
 
+/// Answers one request of a connection.
+///
+/// A body that says its length in chunks is the last of its connection. Where a length was declared as well, a proxy in
+/// front may have read another end of it than we do, and what it takes for the rest of a body would be a request here.
+async fn answer(router: Router, request: Request) -> Result<Response, std::convert::Infallible> {
+    let last = request.version() == Version::HTTP_11 && request.headers().contains_key(TRANSFER_ENCODING);
+    let mut response = router.oneshot(request).await?;
+    if last {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
 /// Serves until `stop` completes, then lets accepted requests finish.
 ///
 /// # Errors
@@ -214,16 +260,32 @@ pub async fn serve(
             tracing::debug!("no delay could not be set: {error}");
         }
         let router = router.clone();
+        let spoken = CancellationToken::new();
+        let heard = spoken.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            heard.cancel();
             let mut request: Request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
-            router.clone().oneshot(request)
+            answer(router.clone(), request)
         });
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!("a connection ended: {error}");
+            // hyper's own timer starts with the first bytes, so that whoever sends none, or half the preface of HTTP/2,
+            // would stay for ever.
+            let silence = async {
+                tokio::time::sleep(HEAD_TIMEOUT).await;
+                if spoken.is_cancelled() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                served = connection => {
+                    if let Err(error) = served {
+                        tracing::debug!("a connection ended: {error}");
+                    }
+                }
+                () = silence => tracing::debug!("a connection was closed: it asked for nothing"),
             }
         });
     }
