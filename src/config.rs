@@ -383,6 +383,7 @@ fn default_public_url(listen: SocketAddr) -> anyhow::Result<Url> {
 mod tests {
     use super::*;
 
+    /// Attacks: 20, 146.
     #[test]
     fn defaults_are_safe_and_follow_the_address() {
         let config = Settings::default().checked().unwrap();

@@ -7,6 +7,7 @@ use crate::support::{Server, cast, mutation};
 
 const WHO: &str = "{ credential { kind role permissions expiresAt organization { id } project { id } } viewer { id } organization { name } }";
 
+/// Attacks: 87, 88.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_shows_its_secret_once_and_acts_as_itself() {
     let server = Server::start().await;
@@ -119,6 +120,7 @@ async fn malformed_keys_are_refused_at_their_field() {
     assert_eq!(owner.fault("apiKeyRotate", json!({"id": id})).await, "CONFLICT");
 }
 
+/// Attacks: 82.
 #[tokio::test(flavor = "multi_thread")]
 async fn near_misses_of_a_secret_are_refused_alike() {
     let server = Server::start().await;
@@ -159,6 +161,7 @@ async fn near_misses_of_a_secret_are_refused_alike() {
     );
 }
 
+/// Attacks: 85.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_of_one_project_sees_and_changes_that_project_only() {
     let world = World::new().await;
@@ -191,6 +194,7 @@ async fn a_key_of_one_project_sees_and_changes_that_project_only() {
     assert_eq!(seen["credential"]["permissions"], json!([]));
 }
 
+/// Attacks: 84.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_stays_dead_when_its_maker_comes_back() {
     let server = Server::start().await;

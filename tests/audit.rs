@@ -399,6 +399,7 @@ async fn the_log_is_numbered_without_gaps_chained_and_verified() {
     assert!(chains.iter().all(|chain| chain.problem.is_some() && chain.sequence == 5), "{chains:?}");
 }
 
+/// Attacks: 28.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_is_filtered_and_read_page_by_page() {
     let world = World::new().await;
@@ -481,6 +482,7 @@ async fn the_log_is_filtered_and_read_page_by_page() {
     }
 }
 
+/// Attacks: 87.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_kept_in_the_clear_or_shown_twice() {
     let server = Server::start().await;

@@ -66,6 +66,7 @@ async fn events(client: &Client<'_>) -> Vec<String> {
 
 // ------------------------------------------------------------------------------------------------ accounts
 
+/// Attacks: 42.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_begins_with_an_organization_and_its_default_project() {
     let server = Server::start().await;
@@ -96,6 +97,7 @@ async fn an_account_begins_with_an_organization_and_its_default_project() {
     }
 }
 
+/// Attacks: 42, 45, 127, 128.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_malformed_account_is_refused_at_its_field_and_nothing_is_made() {
     let server = Server::start().await;
@@ -186,6 +188,7 @@ async fn a_profile_is_changed_where_it_is_named_and_cleared_where_it_is_null() {
 
 // ------------------------------------------------------------------------------------------------ signing in
 
+/// Attacks: 124, 125.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_in_that_fails_does_not_tell_whether_there_is_an_account() {
     let server = Server::start().await;
@@ -268,6 +271,7 @@ async fn a_sign_in_acts_in_the_organization_that_it_names() {
     assert_eq!(seen["a"]["organization"], json!({"viewerRole": "VIEWER", "auditLog": null}));
 }
 
+/// Attacks: 131.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_hash_is_good_for_one_more_sign_in_and_is_then_replaced() {
     let server = Server::start().await;
@@ -305,6 +309,7 @@ async fn an_old_hash_is_good_for_one_more_sign_in_and_is_then_replaced() {
     assert!(alive(&server, &auth["accessToken"]).await);
 }
 
+/// Attacks: 34, 35, 126.
 #[tokio::test(flavor = "multi_thread")]
 async fn guessing_is_slowed_down_per_account_and_address_and_per_address() {
     let throttle = ThrottleSettings { per_account_and_address: 3, per_account: 6, per_address: 5 };
@@ -450,6 +455,7 @@ async fn age(server: &Server, sql: &'static str) {
 const PAST_THE_GRACE: &str =
     "update sessions set rotated_at = rotated_at - interval '11 seconds' where rotated_at is not null";
 
+/// Attacks: 74.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_token_gives_the_same_successor_again_while_its_grace_lasts() {
     let server = Server::start().await;
@@ -470,6 +476,7 @@ async fn a_refresh_token_gives_the_same_successor_again_while_its_grace_lasts() 
     assert_eq!(events(&server.bearer(&text(&third["accessToken"]))).await[0], "session.refreshed");
 }
 
+/// Attacks: 73, 75.
 #[tokio::test(flavor = "multi_thread")]
 async fn reuse_of_a_refresh_token_ends_the_session_and_its_newest_token() {
     let server = Server::start().await;
@@ -499,6 +506,7 @@ async fn reuse_of_a_refresh_token_ends_the_session_and_its_newest_token() {
     assert_eq!(noted, 2);
 }
 
+/// Attacks: 76.
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_refreshes_at_once_leave_one_chain() {
     let server = Server::start().await;
@@ -510,6 +518,7 @@ async fn fifty_refreshes_at_once_leave_one_chain() {
     assert_eq!(code(&refresh(&server, successor.as_str().unwrap()).await), "ok");
 }
 
+/// Attacks: 70, 77, 79, 129.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_refresh_token_outlives_its_session() {
     let server = Server::start().await;
@@ -634,6 +643,7 @@ async fn a_session_is_the_servers_to_name() {
     assert!(alive(&server, &auth["accessToken"]).await);
 }
 
+/// Attacks: 78.
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_are_listed_and_ended_by_their_own_person_only() {
     let server = Server::start().await;
@@ -664,6 +674,7 @@ async fn sessions_are_listed_and_ended_by_their_own_person_only() {
 
 // ------------------------------------------------------------------------------------------------ passwords and links
 
+/// Attacks: 127, 129.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_is_changed_by_whoever_knows_it() {
     let server = Server::start().await;
@@ -687,6 +698,7 @@ async fn a_password_is_changed_by_whoever_knows_it() {
     assert!(events(&client).await.contains(&"password.changed".to_owned()));
 }
 
+/// Attacks: 69, 130.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reset_link_is_good_once_for_an_hour_and_until_the_next_one() {
     let server = Server::start().await;
@@ -752,6 +764,7 @@ fn encode(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
+/// Attacks: 58, 59, 60, 61, 62, 63, 64, 65, 66, 69.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_forged_token_is_let_in() {
     let server = Server::start().await;
@@ -875,6 +888,7 @@ async fn no_forged_token_is_let_in() {
     server.bearer(&genuine).ok(ME, json!({})).await;
 }
 
+/// Attacks: 71.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_from_another_deployment_is_not_ours() {
     let (here, there) = (Server::start().await, Server::start().await);
@@ -884,6 +898,7 @@ async fn a_token_from_another_deployment_is_not_ours() {
     here.bearer(&ours.owner.token).ok(ME, json!({})).await;
 }
 
+/// Attacks: 67.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_token_says_so_and_is_refreshed() {
     let server = Server::with(Config { access_lifetime: TimeDelta::seconds(1), ..config() }, tuning()).await;
@@ -906,6 +921,7 @@ async fn raw(server: &Server, headers: &[(&str, &str)], path: &str) -> Answer {
     Answer { status, body: serde_json::from_slice(&bytes).unwrap() }
 }
 
+/// Attacks: 72.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_carries_one_credential_and_carries_it_in_a_header() {
     let server = Server::start().await;
@@ -970,6 +986,7 @@ async fn a_request_carries_one_credential_and_carries_it_in_a_header() {
     );
 }
 
+/// Attacks: 70.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_nobody_is_refused_on_every_protected_field() {
     let server = Server::start().await;

@@ -10,6 +10,7 @@ mod support;
 
 mod ahead;
 mod api_keys;
+mod attacks;
 mod audit;
 mod audit_chain;
 mod catalogue;
@@ -34,6 +35,7 @@ mod permissions;
 mod projects;
 mod readme;
 mod schema;
+mod secrets;
 mod statements;
 mod tenancy;
 mod tidy;
