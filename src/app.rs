@@ -24,7 +24,7 @@ use crate::graphql::execute::{Disclosure, Executor};
 use crate::http::graphql::LiveSettings;
 use crate::http::limiter::{Limiter, LimiterSettings};
 use crate::http::live::Live;
-use crate::http::{self, Drain, Endpoint, Surface, gate::Entrance};
+use crate::http::{self, Drain, Endpoint, Patience, Surface, gate::Entrance};
 use crate::identity::credentials::{HashSettings, Hasher};
 use crate::identity::master::MasterKeys;
 use crate::identity::throttle::ThrottleSettings;
@@ -194,6 +194,8 @@ pub struct Tuning {
     pub worker: WorkerSettings,
     /// What holds for sockets and event streams.
     pub live: LiveSettings,
+    /// How long connections are waited for.
+    pub patience: Patience,
 }
 
 /// Everything that serves, before it listens. Clones share everything.
@@ -211,6 +213,7 @@ pub struct App {
     engines: Arc<Engines>,
     serve: PgConnectOptions,
     worker: WorkerSettings,
+    patience: Patience,
 }
 
 /// The master keys: from the settings, or kept in the data folder.
@@ -293,7 +296,8 @@ impl App {
         };
         let router = http::router(endpoint, db.clone(), Arc::clone(&identity), &surface, drain.clone());
         let worker = WorkerSettings { slots: config.worker_slots, ..tuning.worker };
-        Ok(Self { db, identity, router, drain, live, redis, engines, serve, worker })
+        let patience = tuning.patience;
+        Ok(Self { db, identity, router, drain, live, redis, engines, serve, worker, patience })
     }
 
     /// Starts working on jobs in this process; none when it has no slots for them.
@@ -345,7 +349,7 @@ impl App {
         let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.identity), stop.clone()));
         let carrying = tokio::spawn(carry_events(self.db.clone(), self.redis, stop.clone()));
         let until = stop.clone().cancelled_owned();
-        let serving = tokio::spawn(http::serve(listener, self.router, self.drain, until));
+        let serving = tokio::spawn(http::serve(listener, self.router, self.drain, self.patience, until));
         Ok(Running {
             address,
             db: self.db,

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use aicos::app::Running;
+use aicos::app::{Running, Tuning};
 use aicos::config::{Config, Settings};
+use aicos::http::Patience;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use futures_util::future::join_all;
@@ -26,11 +27,11 @@ struct Edge {
 
 impl Edge {
     async fn open() -> Self {
-        Self::with(config()).await
+        Self::with(Patience::default()).await
     }
 
-    async fn with(config: Config) -> Self {
-        let server = Server::with(config, tuning()).await;
+    async fn with(patience: Patience) -> Self {
+        let server = Server::with(config(), Tuning { patience, ..tuning() }).await;
         let running = server.app.clone().listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         Self { running }
     }
@@ -85,7 +86,9 @@ fn answers(text: &str) -> usize {
 /// Attacks: 22.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_do_not_go_on_are_closed_and_keep_nobody_out() {
-    let edge = Edge::open().await;
+    let head = Duration::from_secs(3);
+    assert!(Patience::default().head <= Duration::from_secs(10));
+    let edge = Edge::with(Patience { head, ..Patience::default() }).await;
     let beginnings = [
         "",
         "P",
@@ -109,7 +112,7 @@ async fn connections_that_do_not_go_on_are_closed_and_keep_nobody_out() {
             if dripping.write_all(format!("X-Drip-{number}: 1\r\n").as_bytes()).await.is_err() {
                 return number;
             }
-            tokio::time::sleep(Duration::from_millis(250)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
         panic!("it drips for ever");
     };
@@ -123,7 +126,7 @@ async fn connections_that_do_not_go_on_are_closed_and_keep_nobody_out() {
             let count = timeout(PATIENCE, patient.read(&mut buffer)).await.unwrap().unwrap();
             assert!(buffer[..count].starts_with(b"HTTP/1.1 200"));
             edge.is_well().await;
-            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
     };
     let closing = join_all(half_open.iter_mut().map(until_closed));
@@ -133,7 +136,36 @@ async fn connections_that_do_not_go_on_are_closed_and_keep_nobody_out() {
         // The frames with which HTTP/2 begins are no answer.
         assert_eq!(answers(said), usize::from(said.contains(" 408 ")), "{number}: {said}");
     }
-    assert!(begun.elapsed() > Duration::from_secs(8), "it was no timeout that closed them");
+    assert!(begun.elapsed() >= head, "it was no timeout that closed them");
+    edge.is_well().await;
+}
+
+/// Answers that nobody reads are given up, and with them what they hold.
+///
+/// Attacks: 22.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_no_answer_is_given_up() {
+    let unread = Duration::from_secs(2);
+    let edge = Edge::with(Patience { unread, ..Patience::default() }).await;
+    let query = r#"{"query": "{ __schema { types { name description fields { name description } } } }"}"#;
+    let ask = post(query).replace("Connection: close\r\n", "");
+    // More than all buffers hold: the server stands still until it hangs up, which shows in what is sent to it.
+    let mut deaf = TcpStream::connect(edge.address()).await.unwrap();
+    let sending = async { while deaf.write_all(ask.as_bytes()).await.is_ok() {} };
+    timeout(2 * PATIENCE, sending).await.expect("the server hangs up");
+    // The control: whoever reads, however late, gets as many answers as they have asked for.
+    let mut slow = TcpStream::connect(edge.address()).await.unwrap();
+    slow.write_all(ask.repeat(5).as_bytes()).await.unwrap();
+    tokio::time::sleep(unread + Duration::from_secs(1)).await;
+    let (mut seen, mut rest, mut buffer) = (0, String::new(), vec![0; 1 << 16]);
+    while seen < 5 {
+        let count = timeout(PATIENCE, slow.read(&mut buffer)).await.unwrap().unwrap();
+        assert_ne!(count, 0, "it ended after {seen} answers");
+        rest += &String::from_utf8_lossy(&buffer[..count]);
+        seen += answers(&rest);
+        // What may be the beginning of the next one.
+        rest = rest.split_off(rest.floor_char_boundary(rest.len().saturating_sub("HTTP/1.1".len())));
+    }
     edge.is_well().await;
 }
 

@@ -144,6 +144,7 @@ async fn try_one(
     wrong
 }
 
+/// Attacks: 86.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_place_that_takes_an_id_keeps_tenants_apart() {
     let sweep = table(SWEEP);

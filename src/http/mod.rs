@@ -28,6 +28,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -199,8 +200,22 @@ async fn jwks(State(health): State<Health>) -> impl IntoResponse {
 const DRAIN: Duration = Duration::from_secs(30);
 /// How long sockets may take to close.
 const GOODBYE: Duration = Duration::from_secs(3);
-/// How long a client may take to send its head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection is waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// How long a client may take to send a head, and to ask for something at all.
+    pub head: Duration,
+    /// How long a client may leave what was sent to it unread.
+    pub unread: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { head: Duration::from_secs(10), unread: Duration::from_secs(30) }
+    }
+}
+
 /// Bytes of a request's head; larger ones are answered 431.
 const HEAD_BYTES: usize = 32 * 1024;
 
@@ -225,13 +240,14 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     drain: Drain,
+    patience: Patience,
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(patience.head)
         .max_buf_size(HEAD_BYTES)
         .keep_alive(true);
     builder
@@ -268,13 +284,16 @@ pub async fn serve(
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
             answer(router.clone(), request)
         });
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        let mut stream = TimeoutWriter::new(stream);
+        stream.set_timeout(Some(patience.unread));
+        let stream = TokioIo::new(Box::pin(stream));
+        let connection = builder.serve_connection_with_upgrades(stream, service).into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             // hyper's own timer starts with the first bytes, so that whoever sends none, or half the preface of HTTP/2,
             // would stay for ever.
             let silence = async {
-                tokio::time::sleep(HEAD_TIMEOUT).await;
+                tokio::time::sleep(patience.head).await;
                 if spoken.is_cancelled() {
                     std::future::pending::<()>().await;
                 }
