@@ -16,10 +16,10 @@ use axum::Json;
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
-    STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Version};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -219,19 +219,6 @@ impl Default for Patience {
 /// Bytes of a request's head; larger ones are answered 431.
 const HEAD_BYTES: usize = 32 * 1024;
 
-/// Answers one request of a connection.
-///
-/// A body that says its length in chunks is the last of its connection. Where a length was declared as well, a proxy in
-/// front may have read another end of it than we do, and what it takes for the rest of a body would be a request here.
-async fn answer(router: Router, request: Request) -> Result<Response, std::convert::Infallible> {
-    let last = request.version() == Version::HTTP_11 && request.headers().contains_key(TRANSFER_ENCODING);
-    let mut response = router.oneshot(request).await?;
-    if last {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    Ok(response)
-}
-
 /// Serves until `stop` completes, then lets accepted requests finish.
 ///
 /// # Errors
@@ -282,7 +269,7 @@ pub async fn serve(
             heard.cancel();
             let mut request: Request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
-            answer(router.clone(), request)
+            router.clone().oneshot(request)
         });
         let mut stream = TimeoutWriter::new(stream);
         stream.set_timeout(Some(patience.unread));
