@@ -26,7 +26,7 @@ use crate::http::graphql::LiveSettings;
 use crate::http::limiter::{Limiter, LimiterSettings};
 use crate::http::live::Live;
 use crate::http::turns::TurnSettings;
-use crate::http::{self, Drain, Endpoint, Surface, gate::Entrance};
+use crate::http::{self, Drain, Endpoint, Patience, Surface, gate::Entrance};
 use crate::identity::credentials::{HashSettings, Hasher};
 use crate::identity::master::MasterKeys;
 use crate::identity::throttle::ThrottleSettings;
@@ -198,6 +198,8 @@ pub struct Tuning {
     pub live: LiveSettings,
     /// How many requests are worked on at the same time.
     pub turns: TurnSettings,
+    /// How long connections are waited for.
+    pub patience: Patience,
 }
 
 /// Everything that serves, before it listens. Clones share everything.
@@ -215,6 +217,7 @@ pub struct App {
     engines: Arc<Engines>,
     serve: PgConnectOptions,
     worker: WorkerSettings,
+    patience: Patience,
 }
 
 /// The master keys: from the settings, or kept in the data folder.
@@ -301,10 +304,15 @@ impl App {
         let live = Arc::<Live>::default();
         let entrance = Entrance::new(db.clone(), Arc::clone(&identity), limiter, Arc::clone(&live));
         let endpoint = Endpoint::new(entrance, executor, settings);
-        let surface = Surface { playground: config.playground, cors_origins: config.cors_origins.clone() };
+        let surface = Surface {
+            playground: config.playground,
+            cors_origins: config.cors_origins.clone(),
+            encrypted: config.public_url.scheme() == "https",
+        };
         let router = http::router(endpoint, db.clone(), Arc::clone(&identity), &surface, drain.clone());
         let worker = WorkerSettings { slots: config.worker_slots, ..tuning.worker };
-        Ok(Self { db, identity, router, drain, live, redis, engines, serve, worker })
+        let patience = tuning.patience;
+        Ok(Self { db, identity, router, drain, live, redis, engines, serve, worker, patience })
     }
 
     /// Starts working on jobs in this process; none when it has no slots for them.
@@ -356,7 +364,7 @@ impl App {
         let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.identity), stop.clone()));
         let carrying = tokio::spawn(carry_events(self.db.clone(), self.redis, stop.clone()));
         let until = stop.clone().cancelled_owned();
-        let serving = tokio::spawn(http::serve(listener, self.router, self.drain, until));
+        let serving = tokio::spawn(http::serve(listener, self.router, self.drain, self.patience, until));
         Ok(Running {
             address,
             db: self.db,

@@ -293,6 +293,10 @@ impl Settings {
                 .with_context(|| format!("AICOS_CORS_ORIGINS holds `{origin}`, which is no address"))?;
             let plain = url.origin().ascii_serialization();
             ensure!(
+                matches!(url.scheme(), "http" | "https") && !origin.contains('*'),
+                "AICOS_CORS_ORIGINS holds `{origin}`; origins are listed one by one, each as http(s) and a host."
+            );
+            ensure!(
                 plain == origin.trim_end_matches('/'),
                 "AICOS_CORS_ORIGINS holds `{origin}`; an origin is scheme, host and port only, such as `{plain}`."
             );
@@ -379,6 +383,7 @@ fn default_public_url(listen: SocketAddr) -> anyhow::Result<Url> {
 mod tests {
     use super::*;
 
+    /// Attacks: 20, 146.
     #[test]
     fn defaults_are_safe_and_follow_the_address() {
         let config = Settings::default().checked().unwrap();

@@ -249,6 +249,7 @@ mod tests {
         assert!(ids.windows(2).all(|pair| pair[0] <= pair[1]));
     }
 
+    /// Attacks: 44.
     #[test]
     fn only_the_canonical_form_of_the_right_kind_is_read() {
         let id = UserId::from(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001));

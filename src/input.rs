@@ -7,7 +7,10 @@ use crate::error::{Error, Fault, FaultCode, Result};
 
 /// Characters that reorder or hide text; they serve nobody in a name.
 const fn is_deceptive(c: char) -> bool {
-    matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
+    matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}'
+        // Arabic and Mongolian marks of the same kind, letters that fill a place with nothing, notes between lines, tags.
+        | '\u{061C}' | '\u{180E}' | '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFB}'
+        | '\u{E0000}'..='\u{E007F}')
 }
 
 fn clean(field: &str, text: &str, lines: bool) -> Result<String> {
@@ -146,11 +149,18 @@ pub fn list<T>(field: &str, items: &[T]) -> Result<()> {
 mod tests {
     use super::*;
 
+    /// Attacks: 36, 42.
     #[test]
     fn names_are_trimmed_normalised_and_bounded() {
         assert_eq!(line("name", "  Cafe\u{301} ", 10).unwrap(), "Café");
         assert!(line("name", "a\u{0}b", 10).is_err());
-        assert!(line("name", "a\u{202E}b", 10).is_err());
+        for hidden in ['\u{202E}', '\u{200B}', '\u{2066}', '\u{FEFF}', '\u{061C}', '\u{3164}', '\u{E0061}'] {
+            assert!(line("name", &format!("a{hidden}b"), 10).is_err(), "{hidden:?}");
+            assert!(paragraph("name", Some(&hidden.to_string()), 10).is_err(), "{hidden:?}");
+        }
+        for shown in ["Zoë 日本語", "אבג", "العربية", "O’Brien – Söhne", "🦉"] {
+            assert_eq!(line("name", shown, 20).unwrap(), shown);
+        }
         assert!(line("name", "   ", 10).is_err());
         assert!(line("name", &"ü".repeat(11), 10).is_err());
         assert!(line("name", &"ü".repeat(10), 10).is_ok());

@@ -7,6 +7,7 @@ use crate::support::{Server, cast, mutation};
 
 const WHO: &str = "{ credential { kind role permissions expiresAt organization { id } project { id } } viewer { id } organization { name } }";
 
+/// Attacks: 87, 88.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_shows_its_secret_once_and_acts_as_itself() {
     let server = Server::start().await;
@@ -119,6 +120,7 @@ async fn malformed_keys_are_refused_at_their_field() {
     assert_eq!(owner.fault("apiKeyRotate", json!({"id": id})).await, "CONFLICT");
 }
 
+/// Attacks: 82.
 #[tokio::test(flavor = "multi_thread")]
 async fn near_misses_of_a_secret_are_refused_alike() {
     let server = Server::start().await;
@@ -159,6 +161,7 @@ async fn near_misses_of_a_secret_are_refused_alike() {
     );
 }
 
+/// Attacks: 85.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_of_one_project_sees_and_changes_that_project_only() {
     let world = World::new().await;
@@ -191,6 +194,7 @@ async fn a_key_of_one_project_sees_and_changes_that_project_only() {
     assert_eq!(seen["credential"]["permissions"], json!([]));
 }
 
+/// Attacks: 84.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_stays_dead_when_its_maker_comes_back() {
     let server = Server::start().await;
@@ -222,4 +226,52 @@ async fn a_keys_own_limit_of_requests_holds() {
     assert_eq!(answers[0], "ok");
     assert!(answers.iter().filter(|code| *code == "RATE_LIMITED").count() >= 2, "{answers:?}");
     acme.owner.at(&server).ok(WHO, json!({})).await;
+}
+
+/// Whoever cannot write a key costs no look-up: it is refused while there is no database to look in.
+///
+/// Attacks: 83.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_with_a_wrong_checksum_is_refused_without_the_database() {
+    let server = Server::start().await;
+    let acme = cast::organization(&server, "Acme").await;
+    let secret = cast::secret(&server, &acme.owner, &acme.id, &["ORG_READ"]).await;
+    let other = cast::secret(&server, &acme.owner, &acme.id, &["ORG_READ"]).await;
+    // The checksum of another key, and one with the right checksum that the cache does not know.
+    let cut = secret.len() - 6;
+    let wrong = format!("{}{}", &secret[..cut], &other[cut..]);
+    server.app.db.close();
+    let query = "{ organization { name } }";
+    assert_eq!(server.key(&wrong).refusal(query, json!({})).await, "UNAUTHENTICATED");
+    for malformed in ["aicos_", "aicos_x", &secret[1..], &secret.to_lowercase()] {
+        assert_eq!(server.key(malformed).refusal(query, json!({})).await, "UNAUTHENTICATED", "{malformed}");
+    }
+    // The control: a key that could be one is looked for.
+    assert_eq!(server.key(&other).refusal(query, json!({})).await, "UNAVAILABLE");
+}
+
+/// Attacks: 89.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_use_is_written_for_many_requests_at_once() {
+    let server = Server::start().await;
+    let acme = cast::organization(&server, "Acme").await;
+    let secret = cast::secret(&server, &acme.owner, &acme.id, &["ORG_READ"]).await;
+    let mut database = server.database.superuser().await;
+    // The row's version changes with whatever is written to it.
+    let mut row = async || -> (String, bool) {
+        sqlx::query_as("select xmin::text, last_used_at is not null from api_keys")
+            .fetch_one(&mut database)
+            .await
+            .unwrap()
+    };
+    let made = row().await;
+    for _ in 0..20 {
+        server.key(&secret).ok(WHO, json!({})).await;
+    }
+    assert_eq!((row().await, made.1), (made.clone(), false), "no request wrote it");
+    server.app.identity.flush_used().await.unwrap();
+    let noted = row().await;
+    assert!(noted.0 != made.0 && noted.1);
+    server.app.identity.flush_used().await.unwrap();
+    assert_eq!(row().await, noted, "nothing was used meanwhile");
 }

@@ -307,6 +307,8 @@ async fn refresh_race(server: &Server, token: &str, callers: usize) -> String {
 }
 
 /// 1,000 races of four callers: eight sessions, each refreshed 125 times.
+///
+/// Attacks: 76.
 #[tokio::test(flavor = "multi_thread")]
 async fn parallel_refreshes_leave_one_chain() {
     let server = server().await;
@@ -328,6 +330,8 @@ async fn parallel_refreshes_leave_one_chain() {
 }
 
 /// Twenty crowds of fifty callers; then fifty callers of whom half come with a token that was used before.
+///
+/// Attacks: 73, 76.
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_parallel_refreshes_leave_one_chain() {
     let server = server().await;
@@ -363,6 +367,59 @@ async fn fifty_parallel_refreshes_leave_one_chain() {
             assert_eq!(refresh(&server, token).await["userErrors"][0]["code"], "INVALID_CREDENTIALS");
         }
     }
+}
+
+/// 200 races of four callers: three refresh, one ends the session; whatever they got, it is over.
+///
+/// Attacks: 81.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_ended_while_it_is_refreshed_is_over() {
+    const TURNS: usize = 25;
+    let server = server().await;
+    let refreshed = join_all((0..PLACES).map(async |number| {
+        let name = format!("Rosa{number}");
+        let email = format!("rosa{number}@people.example");
+        let auth = cast::sign_up(&server, &name, &email, ("organizationName", &name)).await;
+        let keeper = text_at(&auth, "/accessToken");
+        let mut refreshed = 0;
+        for turn in 0..TURNS {
+            let auth = cast::sign_in(&server, &email).await;
+            let (access, token) = (text_at(&auth, "/accessToken"), text_at(&auth, "/refreshToken"));
+            let own = "{ viewer { sessions { id current } } }";
+            let sessions = server.bearer(&access).ok(own, json!({})).await;
+            let mut sessions = sessions["viewer"]["sessions"].as_array().unwrap().iter();
+            let id = sessions.find(|session| session["current"] == true).unwrap()["id"].clone();
+            let end = async {
+                let (code, _) = if turn % 2 == 0 {
+                    attempt(&server, &access, "logout", json!({}), "").await
+                } else {
+                    attempt(&server, &keeper, "sessionRevoke", json!({ "id": id }), "").await
+                };
+                assert_eq!(code, "OK");
+            };
+            let refreshes = join_all((0..3).map(|_| refresh(&server, &token)));
+            let ((), answers) = tokio::join!(end, refreshes);
+            for answer in answers {
+                let (Some(next), Some(access)) =
+                    (answer["refreshToken"].as_str(), answer["accessToken"].as_str())
+                else {
+                    assert_eq!(answer["userErrors"][0]["code"], "INVALID_CREDENTIALS");
+                    continue;
+                };
+                refreshed += 1;
+                assert_eq!(refresh(&server, next).await["userErrors"][0]["code"], "INVALID_CREDENTIALS");
+                let used = server.bearer(access).refusal("{ viewer { id } }", json!({})).await;
+                assert_eq!(used, "UNAUTHENTICATED");
+            }
+        }
+        // The control: the session that nobody has ended goes on.
+        server.bearer(&keeper).ok("{ viewer { id } }", json!({})).await;
+        refreshed
+    }))
+    .await;
+    let refreshed: usize = refreshed.iter().sum();
+    println!("{} races: {refreshed} refreshes came first", PLACES * TURNS);
+    assert!(refreshed > 0, "no refresh ever came first");
 }
 
 /// What can be created with an idempotency key: the mutation, what is selected, and where the new id stands.

@@ -542,6 +542,7 @@ impl std::io::Write for Log {
     }
 }
 
+/// Attacks: 145.
 #[tokio::test]
 async fn neither_the_log_nor_debug_output_holds_a_key() {
     let log = Log::default();

@@ -2,6 +2,7 @@
 
 use aicos::app::Tuning;
 use aicos::config::Config;
+use aicos::identity::credentials::{About, Cost, HashSettings, Hasher, NewPassword};
 use aicos::identity::throttle::ThrottleSettings;
 use axum::body::Body;
 use axum::http::Request;
@@ -10,6 +11,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 
 use crate::support::cast::{self, PASSWORD};
 use crate::support::{Answer, Client, Server, config, mutation, tuning};
@@ -64,6 +66,7 @@ async fn events(client: &Client<'_>) -> Vec<String> {
 
 // ------------------------------------------------------------------------------------------------ accounts
 
+/// Attacks: 42.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_begins_with_an_organization_and_its_default_project() {
     let server = Server::start().await;
@@ -94,6 +97,7 @@ async fn an_account_begins_with_an_organization_and_its_default_project() {
     }
 }
 
+/// Attacks: 42, 45, 127, 128.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_malformed_account_is_refused_at_its_field_and_nothing_is_made() {
     let server = Server::start().await;
@@ -184,6 +188,7 @@ async fn a_profile_is_changed_where_it_is_named_and_cleared_where_it_is_null() {
 
 // ------------------------------------------------------------------------------------------------ signing in
 
+/// Attacks: 124, 125.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_in_that_fails_does_not_tell_whether_there_is_an_account() {
     let server = Server::start().await;
@@ -266,6 +271,7 @@ async fn a_sign_in_acts_in_the_organization_that_it_names() {
     assert_eq!(seen["a"]["organization"], json!({"viewerRole": "VIEWER", "auditLog": null}));
 }
 
+/// Attacks: 131.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_hash_is_good_for_one_more_sign_in_and_is_then_replaced() {
     let server = Server::start().await;
@@ -287,12 +293,23 @@ async fn an_old_hash_is_good_for_one_more_sign_in_and_is_then_replaced() {
         assert!(stored(&mut database).await.starts_with("$argon2id$v=19$"), "{prefix}");
         assert_eq!(code(&login(&server.anonymous(), "nora@new.example", PASSWORD).await), "ok");
     }
+    // One of the same kind with other parameters is replaced alike.
+    let stronger =
+        HashSettings { cost: Cost { memory_kib: 64, passes: 2, lanes: 1 }, parallel: 1, waiting: 1 };
+    let chosen = NewPassword::parse(PASSWORD, About::default(), "password").unwrap();
+    let other = Hasher::start(stronger).unwrap().hash(&chosen).await.unwrap();
+    let update = sqlx::query("update passwords set hash = $1").bind(other.expose_secret());
+    update.execute(&mut database).await.unwrap();
+    assert_eq!(code(&login(&server.anonymous(), "nora@new.example", PASSWORD).await), "ok");
+    assert!(stored(&mut database).await.contains("$m=8,t=1,p=1$"));
+    assert_eq!(code(&login(&server.anonymous(), "nora@new.example", PASSWORD).await), "ok");
     // A hash that nothing can read refuses, like a wrong password.
     sqlx::query("update passwords set hash = 'broken'").execute(&mut database).await.unwrap();
     assert_eq!(code(&login(&server.anonymous(), "nora@new.example", PASSWORD).await), "INVALID_CREDENTIALS");
     assert!(alive(&server, &auth["accessToken"]).await);
 }
 
+/// Attacks: 34, 35, 126.
 #[tokio::test(flavor = "multi_thread")]
 async fn guessing_is_slowed_down_per_account_and_address_and_per_address() {
     let throttle = ThrottleSettings { per_account_and_address: 3, per_account: 6, per_address: 5 };
@@ -342,6 +359,22 @@ async fn guessing_is_slowed_down_per_account_and_address_and_per_address() {
         login(&at(&format!("192.0.2.{number}")), "nora@new.example", "a wrong password").await;
     }
     throttled(login(&at("192.0.2.99"), "nora@new.example", PASSWORD).await).await;
+    // It locks nobody out of where they have signed in before.
+    assert_eq!(code(&login(&at("198.51.100.3"), "nora@new.example", PASSWORD).await), "ok");
+    // Many guesses at the same time are no more than one after the other.
+    let client = at("198.51.100.4");
+    let guesses = (0..30).map(|_| login(&client, "otto@new.example", "a wrong password"));
+    let guessed = futures_util::future::join_all(guesses).await;
+    assert_eq!(
+        guessed.iter().filter(|payload| code(payload) == "INVALID_CREDENTIALS").count(),
+        3,
+        "{guessed:?}"
+    );
+    // A header that anybody can write is no network either, and a network of IPv6 is one address.
+    for number in 0..4 {
+        let payload = login(&at(&format!("2001:db8::{number}")), "ida@new.example", "a wrong password").await;
+        assert_eq!(code(&payload), if number < 3 { "INVALID_CREDENTIALS" } else { "THROTTLED" });
+    }
     // Making accounts and asking for mails has its own measure.
     let measured = async |number: usize, payload: Value, expected: &str| {
         if number < 5 {
@@ -365,6 +398,53 @@ async fn guessing_is_slowed_down_per_account_and_address_and_per_address() {
     }
 }
 
+/// Two hundred guesses at once, at one account and from one address, at the real price of a hash.
+///
+/// Attacks: 34.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_sign_ins_is_refused_and_everybody_else_is_answered() {
+    let hashing = HashSettings { cost: Cost::default(), parallel: 1, waiting: 4 };
+    let server = Server::with(config(), Tuning { hashing, ..tuning() }).await;
+    let auth = sign_up(&server, "nora@new.example").await;
+    let nora = server.bearer(auth["accessToken"].as_str().unwrap());
+    let document = mutation("login", "accessToken");
+    let clients: Vec<_> =
+        (0..200).map(|number| server.anonymous().from(&format!("198.51.100.{number}"))).collect();
+    let flood = futures_util::future::join_all(clients.iter().enumerate().map(async |(number, client)| {
+        let email =
+            if number % 2 == 0 { "nora@new.example".to_owned() } else { format!("p{number}@new.example") };
+        let input = json!({"input": {"email": email, "password": "a wrong password"}});
+        client.send(&document, input).await
+    }));
+    let others = async {
+        let mut slowest = std::time::Duration::ZERO;
+        for _ in 0..50 {
+            let begun = std::time::Instant::now();
+            nora.ok("{ viewer { email } organization { name } }", json!({})).await;
+            slowest = slowest.max(begun.elapsed());
+        }
+        slowest
+    };
+    let (answers, slowest) = tokio::join!(flood, others);
+    assert!(slowest < std::time::Duration::from_secs(5), "somebody waited for {slowest:?}");
+    let mut hashed = 0;
+    for answer in answers {
+        match answer.code() {
+            None => {
+                assert_eq!(code(&answer.body["data"]["login"]), "INVALID_CREDENTIALS");
+                hashed += 1;
+            }
+            Some("RATE_LIMITED") => {
+                assert!(answer.body["errors"][0]["extensions"]["retryAfter"].as_i64().unwrap() >= 1);
+            }
+            Some(other) => panic!("{other}: {}", answer.body),
+        }
+    }
+    assert!((1..150).contains(&hashed), "{hashed} of 200 were compared");
+    // The control: when it is over, there is room again.
+    assert_eq!(code(&login(&server.anonymous(), "nora@new.example", PASSWORD).await), "ok");
+}
+
 // ------------------------------------------------------------------------------------------------ refresh tokens
 
 /// Makes the last rotation of every session look this old.
@@ -375,6 +455,7 @@ async fn age(server: &Server, sql: &'static str) {
 const PAST_THE_GRACE: &str =
     "update sessions set rotated_at = rotated_at - interval '11 seconds' where rotated_at is not null";
 
+/// Attacks: 74.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_token_gives_the_same_successor_again_while_its_grace_lasts() {
     let server = Server::start().await;
@@ -395,6 +476,7 @@ async fn a_refresh_token_gives_the_same_successor_again_while_its_grace_lasts() 
     assert_eq!(events(&server.bearer(&text(&third["accessToken"]))).await[0], "session.refreshed");
 }
 
+/// Attacks: 73, 75.
 #[tokio::test(flavor = "multi_thread")]
 async fn reuse_of_a_refresh_token_ends_the_session_and_its_newest_token() {
     let server = Server::start().await;
@@ -424,6 +506,7 @@ async fn reuse_of_a_refresh_token_ends_the_session_and_its_newest_token() {
     assert_eq!(noted, 2);
 }
 
+/// Attacks: 76.
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_refreshes_at_once_leave_one_chain() {
     let server = Server::start().await;
@@ -435,6 +518,7 @@ async fn fifty_refreshes_at_once_leave_one_chain() {
     assert_eq!(code(&refresh(&server, successor.as_str().unwrap()).await), "ok");
 }
 
+/// Attacks: 70, 77, 79, 129.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_refresh_token_outlives_its_session() {
     let server = Server::start().await;
@@ -491,6 +575,75 @@ async fn no_refresh_token_outlives_its_session() {
     dead(&auth, "past its end").await;
 }
 
+/// Attacks: 77, 81.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_does_not_outrun_a_change_of_the_password() {
+    let server = Server::start().await;
+    sign_up(&server, "nora@new.example").await;
+    let legacy = bcrypt::hash(PASSWORD, 4).unwrap();
+    let mut superuser = server.database.superuser().await;
+    let mut watcher = server.database.superuser().await;
+    let waiting = "select count(*) from pg_stat_activity
+        where datname = current_database() and usename = 'aicos_app' and wait_event_type = 'Lock'";
+    for (changed, expected) in [(true, "INVALID_CREDENTIALS"), (false, "ok")] {
+        // Of an old kind, so that signing in would also replace it.
+        let set = sqlx::query("update passwords set hash = $1").bind(&legacy);
+        set.execute(&mut superuser).await.unwrap();
+        let mut change = superuser.begin().await.unwrap();
+        sqlx::query("select from passwords for update").execute(&mut *change).await.unwrap();
+        let signing_in = async {
+            let payload = login(&server.anonymous(), "nora@new.example", PASSWORD).await;
+            code(&payload).to_owned()
+        };
+        let changing = async {
+            // The old password has been found right, and the session is about to begin.
+            let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+            while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut watcher).await.unwrap() == 0 {
+                assert!(std::time::Instant::now() < until, "nobody waits for the change");
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            if changed {
+                sqlx::query("update passwords set hash = 'another'").execute(&mut *change).await.unwrap();
+            }
+            change.commit().await.unwrap();
+        };
+        let (outcome, ()) = tokio::join!(signing_in, changing);
+        assert_eq!(outcome, expected);
+        let stored: String =
+            sqlx::query_scalar("select hash from passwords").fetch_one(&mut watcher).await.unwrap();
+        assert_eq!(stored == "another", changed, "the old password does not come back: {stored}");
+    }
+}
+
+/// Attacks: 80.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_the_servers_to_name() {
+    let server = Server::start().await;
+    let auth = sign_up(&server, "nora@new.example").await;
+    let session_of = |auth: &Value| text(&parts(auth["accessToken"].as_str().unwrap()).1["sid"]);
+    let known = session_of(&auth);
+    let credentials = json!({"email": "nora@new.example", "password": PASSWORD});
+    let document = mutation("login", "accessToken");
+    for field in ["sessionId", "session", "id", "sid", "refreshToken", "generation"] {
+        let mut input = credentials.clone();
+        input[field] = known.clone().into();
+        let refused = server.anonymous().refusal(&document, json!({"input": input})).await;
+        assert_eq!(refused, "BAD_USER_INPUT", "{field}");
+    }
+    // Nor does anything around the document choose it: each sign-in has one of its own.
+    let mut seen = vec![known.clone()];
+    for header in ["cookie", "x-session-id", "session-id", "x-request-id"] {
+        let client = server.anonymous().header(header, &format!("sid={known}"));
+        seen.push(session_of(&client.mutate("login", credentials.clone(), "accessToken").await));
+    }
+    let signed_in = server.bearer(auth["accessToken"].as_str().unwrap());
+    seen.push(session_of(&signed_in.mutate("login", credentials.clone(), "accessToken").await));
+    let different: std::collections::HashSet<_> = seen.iter().collect();
+    assert_eq!(different.len(), seen.len(), "{seen:?}");
+    assert!(alive(&server, &auth["accessToken"]).await);
+}
+
+/// Attacks: 78.
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_are_listed_and_ended_by_their_own_person_only() {
     let server = Server::start().await;
@@ -521,6 +674,7 @@ async fn sessions_are_listed_and_ended_by_their_own_person_only() {
 
 // ------------------------------------------------------------------------------------------------ passwords and links
 
+/// Attacks: 127, 129.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_is_changed_by_whoever_knows_it() {
     let server = Server::start().await;
@@ -544,6 +698,7 @@ async fn a_password_is_changed_by_whoever_knows_it() {
     assert!(events(&client).await.contains(&"password.changed".to_owned()));
 }
 
+/// Attacks: 69, 130.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reset_link_is_good_once_for_an_hour_and_until_the_next_one() {
     let server = Server::start().await;
@@ -588,6 +743,12 @@ async fn a_reset_link_is_good_once_for_an_hour_and_until_the_next_one() {
     assert_eq!(server.bearer(&token).refusal(ME, json!({})).await, "UNAUTHENTICATED");
     assert_eq!(code(&reset(&token, "the last of all phrases").await), "ok");
     assert!(server.app.identity.reset_link("nobody@acme.example").await.is_err());
+    // Whoever changes their password has closed that door as well.
+    let (theirs, others) = (link(&acme.viewer.email).await, link(&acme.member.email).await);
+    let change = json!({"currentPassword": PASSWORD, "newPassword": NEW});
+    acme.viewer.at(&server).mutate("passwordChange", change, "").await;
+    assert_eq!(code(&reset(&theirs, "the last of all phrases").await), "EXPIRED");
+    assert_eq!(code(&reset(&others, "the last of all phrases").await), "ok");
 }
 
 // ------------------------------------------------------------------------------------------------ access tokens
@@ -603,6 +764,7 @@ fn encode(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
+/// Attacks: 58, 59, 60, 61, 62, 63, 64, 65, 66, 69.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_forged_token_is_let_in() {
     let server = Server::start().await;
@@ -667,10 +829,14 @@ async fn no_forged_token_is_let_in() {
         body[name] = value;
         forged.push((format!("changed {name}"), format!("{h}.{}.{s}", encode(&body))));
     }
+    // Whoever follows an address in a token comes by here.
+    let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let address = elsewhere.local_addr().unwrap();
     for (name, value) in [
         ("jwk", jwks["keys"][0].clone()),
-        ("jku", json!("https://elsewhere.example/jwks.json")),
-        ("x5u", json!("https://elsewhere.example/cert.pem")),
+        ("jku", json!(format!("http://{address}/jwks.json"))),
+        ("x5u", json!(format!("http://{address}/cert.pem"))),
         ("kid", json!("../../../../dev/null")),
         ("kid", json!("' union select 'x' --")),
         ("kid", json!("k".repeat(2000))),
@@ -713,13 +879,16 @@ async fn no_forged_token_is_let_in() {
             "{what}"
         );
     }
-    assert!(forged.len() > 60);
+    assert_eq!(forged.len(), 10 + 28 + 3 + 5 + 8 + 16, "each of them is meant");
+    let followed = elsewhere.accept().map(|_| ()).map_err(|error| error.kind());
+    assert_eq!(followed, Err(std::io::ErrorKind::WouldBlock), "nobody was asked for a key");
     // And the other way round: an access token refreshes nothing.
     assert_eq!(code(&refresh(&server, &genuine).await), "INVALID_CREDENTIALS");
     // The control.
     server.bearer(&genuine).ok(ME, json!({})).await;
 }
 
+/// Attacks: 71.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_from_another_deployment_is_not_ours() {
     let (here, there) = (Server::start().await, Server::start().await);
@@ -729,6 +898,7 @@ async fn a_token_from_another_deployment_is_not_ours() {
     here.bearer(&ours.owner.token).ok(ME, json!({})).await;
 }
 
+/// Attacks: 67.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_token_says_so_and_is_refreshed() {
     let server = Server::with(Config { access_lifetime: TimeDelta::seconds(1), ..config() }, tuning()).await;
@@ -751,6 +921,7 @@ async fn raw(server: &Server, headers: &[(&str, &str)], path: &str) -> Answer {
     Answer { status, body: serde_json::from_slice(&bytes).unwrap() }
 }
 
+/// Attacks: 72.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_carries_one_credential_and_carries_it_in_a_header() {
     let server = Server::start().await;
@@ -815,6 +986,7 @@ async fn a_request_carries_one_credential_and_carries_it_in_a_header() {
     );
 }
 
+/// Attacks: 70.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_nobody_is_refused_on_every_protected_field() {
     let server = Server::start().await;

@@ -90,6 +90,28 @@ async fn a_link_shows_what_it_offers_and_lets_a_new_person_in() {
     assert_eq!(server.anonymous().fault("signup", again).await, "EXPIRED", "a link is good once");
 }
 
+/// Attacks: 125.
+#[tokio::test(flavor = "multi_thread")]
+async fn inviting_somebody_does_not_tell_whether_they_have_an_account() {
+    let scene = Scene::new().await;
+    let selection = "invitation { email role status delivery project { id } invitedBy { id } } acceptUrl";
+    let mut told = Vec::new();
+    for email in [scene.globex.member.email.as_str(), "nobody@elsewhere.example"] {
+        let input = json!({"organizationId": scene.acme.id, "email": email, "role": "MEMBER"});
+        let mut made = scene.owner().mutate("invitationCreate", input, selection).await;
+        let token = cast::token_of(made["acceptUrl"].as_str().unwrap());
+        let mut offer = preview(&scene.server, &token).await;
+        let url = made["acceptUrl"].as_str().unwrap().len();
+        (made["acceptUrl"], made["invitation"]["email"]) = (json!(url), Value::Null);
+        (offer["email"], offer["expiresAt"]) = (Value::Null, Value::Null);
+        told.push((made, offer));
+    }
+    assert_eq!(told[0], told[1]);
+    // The control: somebody of one's own organization is known to it.
+    let input = json!({"organizationId": scene.acme.id, "email": scene.acme.member.email, "role": "MEMBER"});
+    assert_eq!(scene.owner().fault("invitationCreate", input).await, "ALREADY_EXISTS");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_with_an_account_accepts_or_declines() {
     let scene = Scene::new().await;

@@ -10,8 +10,11 @@ use aicos::http::limiter::LimiterSettings;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::{Value, json};
+use sha2::Digest as _;
 
 use crate::support::cast::{self, Organization};
+use crate::support::sdl::{Sdl, base};
+use crate::support::world::World;
 use crate::support::{Server, config, mutation, tuning};
 
 /// What came back, and how long it took.
@@ -99,7 +102,11 @@ impl Target {
 
     /// The document is refused with a code of the closed list, and nothing ran.
     async fn refused(&self, what: &str, query: &str) {
-        let reply = self.ask(what, query).await;
+        let request = self.request("application/json").header("accept", "application/graphql-response+json");
+        let body = Body::from(json!({"query": query}).to_string());
+        let reply = self.send(what, request.body(body).unwrap()).await;
+        let expected = [StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE];
+        assert!(expected.contains(&reply.status), "{what}: {} {:.300}", reply.status, reply.text);
         let code = reply.code().unwrap_or_else(|| panic!("{what} is not refused: {:.300}", reply.text));
         assert!(
             [
@@ -170,6 +177,7 @@ fn nested(depth: usize) -> String {
     document
 }
 
+/// Attacks: 1, 2, 8, 9, 10, 11, 12, 13.
 #[tokio::test(flavor = "multi_thread")]
 async fn floods_of_aliases_fields_and_operations_are_refused() {
     let target = Target::new().await;
@@ -216,6 +224,7 @@ async fn floods_of_aliases_fields_and_operations_are_refused() {
     target.is_well().await;
 }
 
+/// Attacks: 4, 5, 6, 7, 14, 15, 16.
 #[tokio::test(flavor = "multi_thread")]
 async fn depth_cycles_and_bombs_are_refused_at_once() {
     let target = Target::new().await;
@@ -271,6 +280,7 @@ async fn depth_cycles_and_bombs_are_refused_at_once() {
     target.is_well().await;
 }
 
+/// Attacks: 19, 25, 26, 27.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_multiplies_is_priced_before_it_runs() {
     let target = Target::new().await;
@@ -327,6 +337,7 @@ async fn what_multiplies_is_priced_before_it_runs() {
     target.is_well().await;
 }
 
+/// Attacks: 3, 17, 18, 128.
 #[tokio::test(flavor = "multi_thread")]
 async fn large_bodies_and_batches_are_refused_unread() {
     let target = Target::new().await;
@@ -341,13 +352,7 @@ async fn large_bodies_and_batches_are_refused_unread() {
     assert_eq!(target.send("200 KiB from nobody", anonymous(text(200 * 1024))).await.status, StatusCode::OK);
     assert_eq!(target.post("a query of 3 MiB", text(3 << 20)).await.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(target.post("9 MiB", text(9 << 20)).await.status, StatusCode::PAYLOAD_TOO_LARGE);
-    // A declared length is believed before the first byte, and a stream without one is cut off.
-    let declared = target
-        .request("application/json")
-        .header("content-length", (64_u64 << 20).to_string())
-        .body(Body::empty())
-        .unwrap();
-    assert!(target.send("64 MiB declared", declared).await.status.is_client_error());
+    // A stream without a declared length is cut off.
     let chunks = futures_util::stream::iter(
         (0..64).map(|_| Ok::<_, std::io::Error>(bytes::Bytes::from(vec![b' '; 1 << 20]))),
     );
@@ -392,6 +397,7 @@ async fn large_bodies_and_batches_are_refused_unread() {
     assert_eq!(target.post("ten", batch(10, costly)).await.code().as_deref(), Some("QUERY_TOO_COMPLEX"));
 }
 
+/// Attacks: 20, 21.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_schema_is_shown_or_hidden_as_the_setting_says() {
     let introspection = "{ __schema { types { name fields { name type { name ofType { name } } } } } }";
@@ -427,6 +433,7 @@ async fn the_schema_is_shown_or_hidden_as_the_setting_says() {
     hidden.is_well().await;
 }
 
+/// Attacks: 35.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_budget_is_spent_by_whoever_asks_and_headers_make_nobody_else_of_them() {
     let limiter = LimiterSettings { credential_points: 1_000_000, address_points: 60 };
@@ -456,8 +463,49 @@ async fn a_budget_is_spent_by_whoever_asks_and_headers_make_nobody_else_of_them(
     }
 }
 
+/// A hash runs nothing by itself, whatever stands behind it, and nobody's document becomes another one's.
+///
+/// Attacks: 33.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hash_is_no_document_and_no_document_takes_the_place_of_another() {
+    let target = Target::new().await;
+    let (own, poison) = ("{ organization { name } }", "{ viewer { email } }");
+    let hash = |text: &str| {
+        sha2::Sha256::digest(text.as_bytes())
+            .iter()
+            .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    };
+    let persisted = |hash: &str| json!({"persistedQuery": {"version": 1, "sha256Hash": hash}});
+    let refused = [Some("BAD_USER_INPUT"), Some("PERSISTED_QUERY_NOT_FOUND"), Some("DOCUMENT_NOT_TRUSTED")];
+    for hash in [
+        hash(own),
+        hash(poison),
+        "0".repeat(64),
+        String::new(),
+        "'; drop table users; --".to_owned(),
+        "f".repeat(100_000),
+    ] {
+        let reply = target.post("a hash alone", json!({"extensions": persisted(&hash)}).to_string()).await;
+        assert!(refused.contains(&reply.code().as_deref()), "{hash:.70}: {}", reply.text);
+        assert!(reply.json().get("data").is_none_or(Value::is_null), "{hash:.70}: {}", reply.text);
+    }
+    // Another document under the hash of one's own: it is refused, or is only itself; it is never kept as the other one.
+    let reply = target
+        .post("another's hash", json!({"query": poison, "extensions": persisted(&hash(own))}).to_string())
+        .await;
+    assert!(reply.json()["data"].get("organization").is_none(), "{}", reply.text);
+    let reply = target.post("the hash again", json!({"extensions": persisted(&hash(own))}).to_string()).await;
+    assert!(refused.contains(&reply.code().as_deref()) && !reply.text.contains("@acme"), "{}", reply.text);
+    // The control: a document under its own hash is answered.
+    let reply = target
+        .post("its own hash", json!({"query": own, "extensions": persisted(&hash(own))}).to_string())
+        .await;
+    assert_eq!(reply.json()["data"]["organization"]["name"], "Acme", "{}", reply.text);
+}
+
 // ------------------------------------------------------------------------------------------------ encodings
 
+/// Attacks: 24, 36, 37, 38, 39, 41, 43.
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_that_are_no_text_and_texts_that_are_no_json_are_refused() {
     let target = Target::new().await;
@@ -554,8 +602,117 @@ async fn bytes_that_are_no_text_and_texts_that_are_no_json_are_refused() {
     target.is_well().await;
 }
 
+/// Texts that something on the way might stumble over. The first one no database keeps.
+const HOSTILE: [&str; 8] = [
+    "a\0b",
+    "\u{FFFF}\u{FFFE}\u{10FFFF}",
+    "\u{202E}\u{200B}\u{FEFF}",
+    "a\r\nBcc: b@x.example\r\n\r\n",
+    "'; drop table users; --\" $1 $$ \\",
+    "%s%n%x {0} ${jndi:ldap://127.0.0.1/x} {{7*7}}",
+    "../../../../etc/passwd\\..\\",
+    "NULL",
+];
+
+/// The inputs of mutations that take no id: what they would need beside the text under test.
+fn input_without_id(field: &str) -> Option<Value> {
+    Some(match field {
+        "signup" => {
+            json!({"email": cast::address(), "password": cast::PASSWORD, "name": "N", "organizationName": "O"})
+        }
+        "emailVerificationRequest" | "userUpdate" => json!({}),
+        "passwordChange" => json!({"currentPassword": "a wrong one", "newPassword": cast::PASSWORD}),
+        "passwordResetRequest" => json!({"email": cast::address()}),
+        "passwordReset" => json!({"token": "none", "newPassword": cast::PASSWORD}),
+        "emailVerify" | "invitationAccept" | "invitationDecline" => json!({"token": "none"}),
+        "tokenRefresh" => json!({"refreshToken": "none"}),
+        "organizationCreate" => json!({"name": "Another"}),
+        _ => return None,
+    })
+}
+
+/// Sets a value below a path, and makes the objects on the way to it.
+fn put(value: &mut Value, path: &[&str], text: &str) {
+    match path {
+        [] => *value = text.into(),
+        [first, rest @ ..] => put(&mut value[*first], rest, text),
+    }
+}
+
+/// Every place of the schema that takes a text, with every text: none is a fault of the server's, and what no database keeps
+/// is refused where it stands.
+///
+/// Attacks: 36, 42, 43, 45.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_place_that_takes_a_text_takes_any_text() {
+    let world = World::new().await;
+    let sdl = Sdl::of_the_server();
+    let texts = ["String", "URL", "DateTime", "JSON"];
+    let mut wrong = Vec::new();
+    let (mut asked, mut taken) = (0, 0);
+    for place in texts.iter().flat_map(|scalar| sdl.places(scalar)) {
+        let (root, rest) = place.split_once('.').unwrap();
+        let (field, path) = rest.trim_end_matches(')').split_once('(').unwrap();
+        let path: Vec<&str> = path.split('.').collect();
+        for text in HOSTILE.into_iter().chain(["harmless"]) {
+            let (document, mut variables) = if root == "Mutation" {
+                let start = format!("Mutation.{field}(");
+                let by_id = sdl.places("ID").into_iter().find(|place| place.starts_with(&start));
+                let variables = match &by_id {
+                    Some(place) => world.case(place, "owner").await.map(|case| case.variables),
+                    None => input_without_id(field).map(|input| json!({"input": input})),
+                };
+                let variables = variables.unwrap_or_else(|| {
+                    panic!("`{field}` is new: say in `input_without_id` how it is called")
+                });
+                (mutation(field, ""), variables)
+            } else {
+                let definition = sdl.fields(root).into_iter().find(|known| known.name.node == field).unwrap();
+                let ty = &definition
+                    .arguments
+                    .iter()
+                    .find(|known| known.node.name.node == path[0])
+                    .unwrap()
+                    .node
+                    .ty;
+                let leaf = sdl.fields(base(&definition.ty.node)).is_empty();
+                let asked =
+                    format!("{field}({0}: ${0}) {1}", path[0], if leaf { "" } else { "{ __typename }" });
+                let asked = match root {
+                    "Query" | "Subscription" => asked,
+                    "Organization" => format!("organization {{ {asked} }}"),
+                    "Project" => format!("project(id: \"{}\") {{ {asked} }}", world.other),
+                    "User" => format!("viewer {{ {asked} }}"),
+                    other => panic!("`{other}` takes a text: say here how one comes to it"),
+                };
+                let kind = if root == "Subscription" { "subscription" } else { "query" };
+                (format!("{kind}(${}: {ty}) {{ {asked} }}", path[0]), json!({}))
+            };
+            put(&mut variables, &path, text);
+            let answer = world.owner().send(&document, variables).await;
+            asked += 1;
+            let said = answer.body.to_string();
+            tells_nothing(&place, &said);
+            let refused = said.contains("\"code\":");
+            let fault = answer.status.is_server_error()
+                || ["INTERNAL", "UNAVAILABLE", "GRAPHQL_VALIDATION_FAILED", "GRAPHQL_PARSE_FAILED"]
+                    .contains(&answer.code().unwrap_or_default());
+            // Nothing is found by a text that cannot be stored, which need not be called wrong.
+            let kept = text.contains('\0') && root == "Mutation" && !refused;
+            if fault || kept {
+                wrong.push(format!("{place} with {text:?}: {} {said:.300}", answer.status));
+            }
+            taken += usize::from(text == "harmless" && !refused);
+        }
+    }
+    assert!(wrong.is_empty(), "{} findings:\n{}", wrong.len(), wrong.join("\n"));
+    // The control: a harmless text is taken at many of them.
+    assert!(asked > 300 && taken > 20, "{asked} asked, {taken} taken");
+}
+
 // ------------------------------------------------------------------------------------------------ other origins
 
+/// Attacks: 48, 49, 50, 52.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_changed_by_an_address_or_by_a_form() {
     let target = Target::new().await;
@@ -629,6 +786,7 @@ async fn nothing_is_changed_by_an_address_or_by_a_form() {
     );
 }
 
+/// Attacks: 51, 56, 57.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_origin_and_a_forged_host_change_nothing() {
     let target = Target::new().await;
@@ -680,6 +838,7 @@ async fn another_origin_and_a_forged_host_change_nothing() {
     }
 }
 
+/// Attacks: 144.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_error_names_its_code_and_its_request() {
     let target = Target::new().await;
@@ -722,5 +881,32 @@ async fn every_error_names_its_code_and_its_request() {
     assert_eq!(headers.get("x-request-id").unwrap(), "req-broken");
     tells_nothing("a broken table", &body.to_string());
     sqlx::Executor::execute(&mut database, "alter table projects rename column slugs to slug").await.unwrap();
+    // So is a constraint that nobody has thought of, and a statement that takes too long is told as that.
+    let create = |name: &str| {
+        json!({"query": mutation("projectCreate", "project { id }"), "variables": {"input": {"organizationId": target.acme.id, "name": name}}}).to_string()
+    };
+    let constraint = "alter table projects add constraint projects_secret check (name <> 'Taboo')";
+    sqlx::Executor::execute(&mut database, constraint).await.unwrap();
+    let reply = target.post("a constraint", create("Taboo")).await;
+    assert_eq!(reply.code().as_deref(), Some("INTERNAL"), "{}", reply.text);
+    assert!(!reply.text.contains("secret") && !reply.text.contains("Taboo"), "{}", reply.text);
+    let slow = "create function public.wait() returns trigger language plpgsql as
+        $$ begin if new.name = 'Slow' then perform pg_sleep(30); end if; return new; end $$";
+    sqlx::Executor::execute(&mut database, slow).await.unwrap();
+    let trigger = "create trigger wait before insert on projects for each row execute function public.wait()";
+    sqlx::Executor::execute(&mut database, trigger).await.unwrap();
+    let mut superuser = target.server.database.superuser().await;
+    let cancel = async {
+        // What the statement's own limit does after ten seconds.
+        let running = "select count(pg_cancel_backend(pid)) from pg_stat_activity
+            where datname = current_database() and usename = 'aicos_app' and wait_event = 'PgSleep'";
+        while sqlx::query_scalar::<_, i64>(running).fetch_one(&mut superuser).await.unwrap() == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let (reply, ()) = tokio::join!(target.post("a slow statement", create("Slow")), cancel);
+    assert_eq!(reply.code().as_deref(), Some("TIMEOUT"), "{}", reply.text);
+    let made = target.post("the control", create("Plain")).await;
+    assert!(made.json()["data"]["projectCreate"]["project"]["id"].is_string(), "{}", made.text);
     target.is_well().await;
 }

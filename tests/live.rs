@@ -221,6 +221,7 @@ async fn every_breach_of_the_protocol_has_its_close_code() {
     assert_eq!(socket.payload("complete", "1").await, Value::Null);
 }
 
+/// Attacks: 54.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_pages_that_may_open_sockets_of_the_right_protocol() {
     let mut config = config();
@@ -599,6 +600,7 @@ async fn a_server_that_stops_says_so_and_waits_for_nobody() {
 
 // ------------------------------------------------------------------------------------------------ how much
 
+/// Attacks: 30.
 #[tokio::test(flavor = "multi_thread")]
 async fn sockets_and_their_operations_are_counted() {
     let mut tuning = tuning();
@@ -631,6 +633,7 @@ async fn sockets_and_their_operations_are_counted() {
     socket.payload("next", "q").await;
 }
 
+/// Attacks: 30.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_organization_has_a_thousand_subscriptions() {
     let mut tuning = tuning();
@@ -661,11 +664,18 @@ async fn an_organization_has_a_thousand_subscriptions() {
     socket.payload("next", "more").await;
 }
 
+/// Attacks: 32.
 #[tokio::test(flavor = "multi_thread")]
 async fn floods_of_messages_close_the_socket() {
     let house = House::open().await;
     for flood in [Message::text(r#"{"type":"ping"}"#), Message::Ping("x".into())] {
         let mut socket = Socket::enter(house.address(), json!({})).await;
+        // The control: many, and not too many.
+        for _ in 0..500 {
+            socket.send(flood.clone()).await;
+        }
+        socket.subscribe("q", "{ __typename }", json!({})).await;
+        while socket.hear().await != Heard::Message(json!({"type": "complete", "id": "q"})) {}
         for _ in 0..3_000 {
             socket.send(flood.clone()).await;
         }
@@ -673,6 +683,7 @@ async fn floods_of_messages_close_the_socket() {
     }
 }
 
+/// Attacks: 31.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_does_not_read_is_disconnected() {
     let mut tuning = tuning();

@@ -162,6 +162,8 @@ fn to(address: &str) -> EmailAddress {
 }
 
 /// Everything about mail that needs a server at the other end, in one test because the server is expensive.
+///
+/// Attacks: 45, 47.
 #[tokio::test]
 async fn mails_arrive_as_they_were_meant() {
     let Some(mut receiver) = Receiver::start() else { return };

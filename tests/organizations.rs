@@ -151,6 +151,7 @@ async fn what_is_absent_stays_and_what_is_null_is_cleared() {
     );
 }
 
+/// Attacks: 43, 47.
 #[tokio::test(flavor = "multi_thread")]
 async fn names_are_kept_as_they_are_written_and_never_run() {
     let server = Server::start().await;

@@ -155,6 +155,7 @@ async fn input_without_id(world: &World, field: &str, person: Option<&Person>) -
     })
 }
 
+/// Attacks: 85.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_mutation_answers_each_role_as_the_snapshot_says() {
     let sdl = Sdl::of_the_server();
@@ -255,6 +256,7 @@ async fn nobody_hands_out_a_role_that_they_do_not_hold() {
     guest.mutate("invitationCreate", input, "").await;
 }
 
+/// Attacks: 85.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_never_stronger_than_whoever_makes_rotates_or_uses_it() {
     let world = World::new().await;
@@ -351,6 +353,7 @@ async fn what_concerns_the_organization_contradicts_a_request_for_one_project() 
     assert_eq!(seen["credential"]["project"]["id"], acme.project.as_str());
 }
 
+/// Attacks: 80.
 #[tokio::test(flavor = "multi_thread")]
 async fn inputs_take_nothing_that_is_the_servers_to_say() {
     let world = World::new().await;
@@ -521,6 +524,7 @@ async fn somebody_in_two_organizations_reads_their_role_as_it_is_now() {
     }
 }
 
+/// Attacks: 70, 84.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_removed_is_out_from_the_next_request_and_so_are_their_keys() {
     let replicas = Replicas::new().await;
@@ -616,6 +620,7 @@ async fn a_project_role_holds_and_ends_from_the_next_request_on_every_replica() 
     }
 }
 
+/// Attacks: 84, 90.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_or_rotated_key_is_refused_from_the_next_request_on_every_replica() {
     let replicas = Replicas::new().await;
@@ -683,6 +688,7 @@ async fn a_revoked_or_rotated_key_is_refused_from_the_next_request_on_every_repl
     }
 }
 
+/// Attacks: 70.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_is_ended_is_refused_from_the_next_request_on_every_replica() {
     let replicas = Replicas::new().await;

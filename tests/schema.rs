@@ -230,6 +230,36 @@ fn a_list_that_is_paged_has_one_shape() {
     assert!(connections >= 7);
 }
 
+/// Each list has one order, which has its index.
+///
+/// Attacks: 29.
+#[test]
+fn no_list_is_sorted_by_its_caller() {
+    let sdl = Sdl::of_the_server();
+    let (mut lists, mut wrong) = (0, Vec::new());
+    let sorts =
+        |name: &str| ["order", "sort", "direction"].iter().any(|word| name.to_lowercase().contains(word));
+    for name in sdl.types.keys() {
+        for field in sdl.fields(name) {
+            let arguments = || field.arguments.iter().map(|argument| argument.node.name.node.as_str());
+            lists += usize::from(arguments().any(|argument| argument == "first"));
+            wrong.extend(
+                arguments()
+                    .filter(|argument| sorts(argument))
+                    .map(|it| format!("{name}.{}({it}:)", field.name.node)),
+            );
+        }
+        let inputs = sdl.inputs(name).into_iter().map(|input| input.name.node.as_str());
+        wrong.extend(inputs.filter(|input| sorts(input)).map(|input| format!("{name}.{input}")));
+    }
+    assert!(lists > 10, "the lists were not found");
+    assert!(
+        wrong.is_empty(),
+        "Only orders that an index has may be asked for: show that these are.\n{}",
+        wrong.join("\n")
+    );
+}
+
 #[test]
 fn enums_are_shouted_and_everything_else_is_camel_case() {
     let sdl = Sdl::of_the_server();

@@ -144,6 +144,7 @@ async fn try_one(
     wrong
 }
 
+/// Attacks: 86.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_place_that_takes_an_id_keeps_tenants_apart() {
     let sweep = table(SWEEP);
@@ -265,6 +266,7 @@ fn malformed(prefix: &str) -> Vec<String> {
     texts
 }
 
+/// Attacks: 44.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_malformed_id_or_one_of_another_kind_is_an_input_error_that_names_its_field() {
     let world = World::new().await;
@@ -400,6 +402,7 @@ async fn a_cursor_is_good_for_its_own_list_filter_and_tenant_only() {
     }
 }
 
+/// Attacks: 86.
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_in_two_organizations_is_seen_from_each_as_a_member_of_that_one_only() {
     let world = World::new().await;
@@ -522,6 +525,7 @@ async fn a_guest_of_one_project_sees_that_project_and_nothing_else_of_the_organi
     assert_eq!(seen["node"]["limitedTo"], json!([{"id": world.other}]));
 }
 
+/// Attacks: 27.
 #[tokio::test(flavor = "multi_thread")]
 async fn counts_searches_and_filters_tell_nothing_about_others() {
     let world = World::new().await;

@@ -77,6 +77,15 @@ impl Local {
         self.0.get_with(claim.key.clone(), || Window::new(claim.window))
     }
 
+    pub(super) fn give_back(&self, claims: &[Claim]) {
+        for claim in claims {
+            if let Some(window) = self.0.get(&claim.key) {
+                let mut spent = window.lock();
+                *spent = spent.saturating_sub(claim.amount);
+            }
+        }
+    }
+
     pub(super) fn forget(&self, key: &Key) {
         self.0.invalidate(key);
     }
@@ -111,6 +120,9 @@ mod tests {
         assert_eq!((tally.refused, spent(&tally)), (Some(1), vec![10, 2]));
         let tally = local.claim(&both(0, 0));
         assert_eq!((tally.refused, spent(&tally)), (None, vec![10, 2]));
+        local.give_back(&both(4, 7));
+        assert_eq!(spent(&local.claim(&both(0, 0))), [6, 0]);
+        assert_eq!(spent(&local.claim(&both(4, 2))), [10, 2]);
         local.forget(&Key::of("a", Uuid::nil()));
         assert_eq!(spent(&local.claim(&both(0, 0))), [0, 2]);
     }

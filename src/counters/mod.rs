@@ -118,6 +118,16 @@ impl Counters {
         }
     }
 
+    /// Takes back what was claimed, as far as it is still counted. With shared counts that happens a moment later.
+    pub fn give_back(&self, claims: Vec<Claim>) {
+        self.local.give_back(&claims);
+        let Some(shared) = self.shared.clone() else { return };
+        // Out of a runtime nothing can be sent; the windows end by themselves.
+        if let (false, Ok(runtime)) = (claims.is_empty(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move { shared.give_back(&claims).await });
+        }
+    }
+
     /// Forgets what was counted of something.
     pub async fn forget(&self, key: &Key) {
         self.local.forget(key);

@@ -48,6 +48,17 @@ end
 return reply
 ";
 
+/// Takes from each count that is still there, and not below nothing.
+const GIVE_BACK: &str = r"
+for at, key in ipairs(KEYS) do
+    local spent = tonumber(redis.call('GET', key) or '0')
+    local amount = math.min(spent, tonumber(ARGV[at]))
+    if amount > 0 then
+        redis.call('DECRBY', key, amount)
+    end
+end
+";
+
 /// The shared counts. Clones share everything.
 #[derive(Clone)]
 pub(super) struct Redis(Arc<Inner>);
@@ -55,6 +66,7 @@ pub(super) struct Redis(Arc<Inner>);
 struct Inner {
     manager: ConnectionManager,
     claim: Script,
+    give_back: Script,
     started: Instant,
     /// Milliseconds after the start until which Redis is left alone; 0 while it answers.
     until: AtomicU64,
@@ -79,8 +91,9 @@ impl Redis {
             .set_connection_timeout(Some(PATIENCE))
             .set_response_timeout(Some(PATIENCE));
         let manager = ConnectionManager::new_lazy_with_config(client, config).context(not_one)?;
-        let (claim, started) = (Script::new(CLAIM), Instant::now());
-        Ok(Self(Arc::new(Inner { manager, claim, started, until: AtomicU64::new(0) })))
+        let (claim, give_back) = (Script::new(CLAIM), Script::new(GIVE_BACK));
+        let (started, until) = (Instant::now(), AtomicU64::new(0));
+        Ok(Self(Arc::new(Inner { manager, claim, give_back, started, until })))
     }
 
     fn now(&self) -> u64 {
@@ -130,6 +143,19 @@ impl Redis {
             );
         }
         None
+    }
+
+    pub(super) async fn give_back(&self, claims: &[Claim]) {
+        let mut call = self.0.give_back.prepare_invoke();
+        for claim in claims {
+            call.key(format!("{PREFIX}{}", claim.key));
+            call.arg(claim.amount.min(LARGEST));
+        }
+        let mut connection = self.0.manager.clone();
+        let giving = tokio::time::timeout(2 * PATIENCE, call.invoke_async::<()>(&mut connection)).await;
+        if !matches!(giving, Ok(Ok(()))) {
+            tracing::debug!("counts were not given back in Redis; their windows end by themselves");
+        }
     }
 
     pub(super) async fn forget(&self, key: &Key) {

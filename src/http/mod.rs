@@ -16,8 +16,12 @@ use std::time::Duration;
 use axum::Json;
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -25,6 +29,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -84,6 +89,8 @@ pub struct Surface {
     pub playground: bool,
     /// Origins whose pages may call the API.
     pub cors_origins: Vec<String>,
+    /// Whether people reach the server by `https:` only.
+    pub encrypted: bool,
 }
 
 /// The addresses.
@@ -109,7 +116,34 @@ pub fn router(
     if !surface.cors_origins.is_empty() {
         api = api.layer(cors(&surface.cors_origins));
     }
-    router.merge(api).layer(CompressionLayer::new()).fallback(nothing_here)
+    router
+        .merge(api)
+        .layer(CompressionLayer::new())
+        .fallback(nothing_here)
+        .layer(map_response_with_state(surface.encrypted, protect))
+}
+
+/// Adds to every answer what keeps a browser from doing more with it than it is meant for. An answer's own headers stay:
+/// the page has a policy that lets it run.
+async fn protect(State(encrypted): State<bool>, mut response: Response) -> Response {
+    const HEADERS: [(HeaderName, &str); 6] = [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    // A browser told once would not speak `http:` to this host for a year.
+    const ENCRYPTED: HeaderValue = HeaderValue::from_static("max-age=31536000");
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if encrypted {
+        headers.insert(STRICT_TRANSPORT_SECURITY, ENCRYPTED);
+    }
+    response
 }
 
 fn cors(origins: &[String]) -> CorsLayer {
@@ -173,8 +207,22 @@ async fn jwks(State(health): State<Health>) -> impl IntoResponse {
 const DRAIN: Duration = Duration::from_secs(30);
 /// How long sockets may take to close.
 const GOODBYE: Duration = Duration::from_secs(3);
-/// How long a client may take to send its head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection is waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// How long a client may take to send a head, and to ask for something at all.
+    pub head: Duration,
+    /// How long a client may leave what was sent to it unread.
+    pub unread: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { head: Duration::from_secs(10), unread: Duration::from_secs(30) }
+    }
+}
+
 /// Bytes of a request's head; larger ones are answered 431.
 const HEAD_BYTES: usize = 32 * 1024;
 
@@ -186,13 +234,14 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     drain: Drain,
+    patience: Patience,
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(patience.head)
         .max_buf_size(HEAD_BYTES)
         .keep_alive(true);
     builder
@@ -221,16 +270,35 @@ pub async fn serve(
             tracing::debug!("no delay could not be set: {error}");
         }
         let router = router.clone();
+        let spoken = CancellationToken::new();
+        let heard = spoken.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            heard.cancel();
             let mut request: Request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
             router.clone().oneshot(request)
         });
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        let mut stream = TimeoutWriter::new(stream);
+        stream.set_timeout(Some(patience.unread));
+        let stream = TokioIo::new(Box::pin(stream));
+        let connection = builder.serve_connection_with_upgrades(stream, service).into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!("a connection ended: {error}");
+            // hyper's own timer starts with the first bytes, so that whoever sends none, or half the preface of HTTP/2,
+            // would stay for ever.
+            let silence = async {
+                tokio::time::sleep(patience.head).await;
+                if spoken.is_cancelled() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                served = connection => {
+                    if let Err(error) = served {
+                        tracing::debug!("a connection ended: {error}");
+                    }
+                }
+                () = silence => tracing::debug!("a connection was closed: it asked for nothing"),
             }
         });
     }

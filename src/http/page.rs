@@ -2,15 +2,15 @@
 
 use axum::body::Body;
 use axum::extract::Path;
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
-};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, Response, StatusCode};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 /// Nothing from elsewhere, and no page may frame this one.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; connect-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+
+/// What no page here needs of a device.
+const PERMISSIONS: &str = "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), usb=()";
 
 #[derive(RustEmbed)]
 #[folder = "playground/dist/"]
@@ -57,8 +57,8 @@ fn serve(name: &str, headers: &HeaderMap) -> Response<Body> {
         // Names carry no hash: ask each time, and be told that nothing has changed.
         .header(CACHE_CONTROL, "no-cache")
         .header(CONTENT_SECURITY_POLICY, POLICY)
-        .header(X_CONTENT_TYPE_OPTIONS, "nosniff")
-        .header(REFERRER_POLICY, "no-referrer");
+        .header("permissions-policy", PERMISSIONS)
+        .header("cross-origin-opener-policy", "same-origin");
     if headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         return respond(builder.status(StatusCode::NOT_MODIFIED), Body::empty());
     }

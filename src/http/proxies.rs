@@ -113,12 +113,14 @@ mod tests {
         proxies.client(peer.parse().unwrap(), &headers).to_string()
     }
 
+    /// Attacks: 35.
     #[test]
     fn a_stranger_cannot_choose_its_address() {
         assert_eq!(client(&[], "203.0.113.9", &["10.0.0.1"]), "203.0.113.9");
         assert_eq!(client(&["10.0.0.0/8"], "203.0.113.9", &["198.51.100.7"]), "203.0.113.9");
     }
 
+    /// Attacks: 35.
     #[test]
     fn the_rightmost_untrusted_address_is_the_caller() {
         let trusted = ["10.0.0.0/8", "2001:db8::/32"];

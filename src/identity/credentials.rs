@@ -680,8 +680,7 @@ mod tests {
         NewPassword::parse(text, About::default(), "password").unwrap()
     }
 
-    // 127
-
+    /// Attacks: 127.
     #[test]
     fn length_counts_characters_and_nothing_is_cut() {
         assert_eq!(policy("7Qx&kd9z"), Err(FaultCode::TooShort));
@@ -695,14 +694,14 @@ mod tests {
         assert_eq!(policy(&wide), Ok(()));
     }
 
-    // 128
-
+    /// Attacks: 128.
     #[test]
     fn a_huge_password_is_refused_before_it_is_looked_at() {
         assert_eq!(policy(&"x".repeat(1 << 20)), Err(FaultCode::TooLong));
         assert_eq!(policy(&"\0".repeat(1025)), Err(FaultCode::TooLong));
     }
 
+    /// Attacks: 127.
     #[test]
     fn control_characters_are_refused_and_spaces_are_not() {
         for bad in ["\0", "\n", "\r", "\t", "\u{1b}", "\u{7f}", "\u{85}"] {
@@ -717,6 +716,7 @@ mod tests {
         assert_eq!(fault.field, Some(vec!["input".to_owned(), "newPassword".to_owned()]));
     }
 
+    /// Attacks: 127.
     #[test]
     fn well_known_passwords_are_refused_in_their_usual_disguises() {
         for bad in [
@@ -757,6 +757,7 @@ mod tests {
         }
     }
 
+    /// Attacks: 127.
     #[test]
     fn the_own_name_and_address_are_refused() {
         for bad in [
@@ -823,8 +824,7 @@ mod tests {
         }
     }
 
-    // 131
-
+    /// Attacks: 131.
     #[tokio::test]
     async fn other_parameters_are_accepted_and_flagged() {
         let hasher = hasher();
@@ -849,6 +849,7 @@ mod tests {
         }
     }
 
+    /// Attacks: 131.
     #[tokio::test]
     async fn bcrypt_is_accepted_and_flagged_in_its_three_spellings() {
         let hasher = hasher();
@@ -899,6 +900,7 @@ mod tests {
         assert!(hasher.verify(GOOD, Some(&good)).await.unwrap().ok);
     }
 
+    /// Attacks: 34.
     #[tokio::test]
     async fn beyond_the_queue_the_answer_is_to_try_again() {
         let settings =
@@ -943,8 +945,7 @@ mod tests {
         assert!(hasher.verify(GOOD, None).await.is_ok());
     }
 
-    // 124
-
+    /// Attacks: 124.
     #[tokio::test]
     async fn once_a_slow_kind_is_known_every_failure_takes_as_long() {
         let hasher = hasher();
@@ -962,6 +963,7 @@ mod tests {
         assert_eq!(hasher.0.floor(), floor, "later measurements do not creep upwards");
     }
 
+    /// Attacks: 124.
     #[test]
     fn a_cheaper_old_hash_does_not_answer_sooner() {
         let cost = Cost { memory_kib: 8192, passes: 2, lanes: 1 };
@@ -1047,8 +1049,7 @@ mod tests {
         assert!(SecretKind::Invitation.parse(text).is_some());
     }
 
-    // 82
-
+    /// Attacks: 82.
     #[test]
     fn hashes_match_only_themselves() {
         let (a, b) = (SecretKind::Invitation.generate().unwrap(), SecretKind::Invitation.generate().unwrap());
@@ -1073,8 +1074,7 @@ mod tests {
         assert_ne!(text, ApiKey::generate(id).unwrap().text.expose_secret());
     }
 
-    // 83
-
+    /// Attacks: 83.
     #[test]
     fn one_wrong_character_is_noticed_without_a_database() {
         let key = ApiKey::generate(ApiKeyId::generate()).unwrap();
@@ -1100,8 +1100,7 @@ mod tests {
         }
     }
 
-    // 82
-
+    /// Attacks: 82.
     #[test]
     fn the_right_id_with_another_secret_has_another_hash() {
         let id = ApiKeyId::generate();

@@ -497,7 +497,7 @@ impl Identity {
         let ip = lease.facts().ip.clone();
         let email = EmailAddress::parse(email).ok();
         let account = email.as_ref().map(EmailAddress::as_str);
-        self.throttle.check(Attempt::SignIn, account, ip.as_deref()).await?;
+        let turn = self.throttle.enter(Attempt::SignIn, account, ip.as_deref()).await?;
         let found = match account {
             Some(email) => {
                 let mut tx = lease.anonymous().await?;
@@ -508,10 +508,10 @@ impl Identity {
         lease.release().await;
         let stored = found.as_ref().and_then(|(_, hash)| hash.as_deref());
         let verified = self.hasher.verify(password.expose_secret(), stored).await?;
-        let user = match (verified.ok, found) {
-            (true, Some((user, _))) => user,
+        let (user, verified_against) = match (verified.ok, found) {
+            (true, Some((user, Some(hash)))) => (user, hash),
             (_, found) => {
-                self.throttle.count(Attempt::SignIn, account, ip.as_deref()).await;
+                turn.failed();
                 if let Some((user, _)) = found {
                     self.note_later(user, SecurityEventKind::SignInFailed, lease.facts().clone());
                 }
@@ -523,11 +523,14 @@ impl Identity {
         } else {
             None
         };
-        if let Some(account) = account {
-            self.throttle.forgive(Attempt::SignIn, account, ip.as_deref()).await;
-        }
         let session = SessionId::generate();
         let mut tx = lease.identify(user, session).await?;
+        // Comparing took a while. Whoever changed the password meanwhile has ended every session, and this one must not
+        // begin behind their back, nor an upgrade bring the old password back.
+        if !store::lock_password(&mut tx, verified_against).await? {
+            return Err(wrong_credentials("password"));
+        }
+        turn.succeeded().await;
         if let Some(hash) = upgraded {
             store::set_password(&mut tx, hash.expose_secret()).await?;
         }
@@ -635,7 +638,7 @@ impl Identity {
     ) -> Result<()> {
         let (user, ip) = (person.user(), lease.facts().ip.clone());
         let account = user.to_string();
-        self.throttle.check(Attempt::SignIn, Some(&account), ip.as_deref()).await?;
+        let turn = self.throttle.enter(Attempt::SignIn, Some(&account), ip.as_deref()).await?;
         let about = {
             let mut tx = lease.write_person(person).await?;
             first_user(&mut tx).await?
@@ -646,7 +649,7 @@ impl Identity {
         };
         lease.release().await;
         if !self.hasher.verify(current.expose_secret(), stored.as_deref()).await?.ok {
-            self.throttle.count(Attempt::SignIn, Some(&account), ip.as_deref()).await;
+            turn.failed();
             return Err(Error::fault(Fault::at(
                 FaultCode::InvalidCredentials,
                 "currentPassword",
@@ -660,7 +663,10 @@ impl Identity {
         store::set_password(&mut tx, hash.expose_secret()).await?;
         let own = tx.session();
         store::revoke_sessions(&mut tx, None, Some(own)).await?;
+        // A link that somebody else has asked for, or found, is not a way back in.
+        store::void_user_tokens(&mut tx, TokenPurpose::PasswordReset).await?;
         tx.commit(SecurityEventKind::PasswordChanged).await?;
+        turn.succeeded().await;
         self.mail_later(about.email, self.password_changed(about.name));
         Ok(())
     }
@@ -808,7 +814,7 @@ impl Identity {
 
     async fn find_link(&self, lease: &Lease, token: &str, purpose: TokenPurpose) -> Result<(Uuid, UserId)> {
         let ip = lease.facts().ip.clone();
-        self.throttle.check(Attempt::Mail, None, ip.as_deref()).await?;
+        let turn = self.throttle.enter(Attempt::Mail, None, ip.as_deref()).await?;
         let kind = match purpose {
             TokenPurpose::PasswordReset => SecretKind::PasswordReset,
             TokenPurpose::EmailVerification => SecretKind::EmailVerification,
@@ -821,7 +827,7 @@ impl Identity {
             None => None,
         };
         if found.is_none() {
-            self.throttle.count(Attempt::Mail, None, ip.as_deref()).await;
+            turn.failed();
         }
         found.ok_or_else(bad_link)
     }

@@ -232,6 +232,18 @@ pub(super) async fn set_password(tx: &mut PersonTx<'_>, hash: &str) -> Result<()
     Ok(())
 }
 
+/// Holds the person's password as it is until the transaction ends; false when it is no longer the one of this hash.
+pub(super) async fn lock_password(tx: &mut PersonTx<'_>, hash: String) -> Result<bool> {
+    let user = tx.user();
+    // One statement after the other: the second one sees what the first one has waited for.
+    sqlx::query!("select user_id from passwords where user_id = $1 for no key update", user.uuid())
+        .fetch_optional(tx.conn())
+        .await?;
+    let stored: Option<String> =
+        sqlx::query_scalar("select app.find_password($1)").bind(user).fetch_one(tx.conn()).await?;
+    Ok(stored == Some(hash))
+}
+
 pub(super) async fn insert_session(
     tx: &mut PersonTx<'_>,
     id: SessionId,
@@ -355,15 +367,9 @@ pub(super) async fn insert_user_token(
     hash: &[u8],
     expires_at: DateTime<Utc>,
 ) -> Result<()> {
-    let user = tx.user().uuid();
     // A newer link makes the older ones worthless.
-    sqlx::query!(
-        "update user_tokens set used_at = now() where user_id = $1 and purpose = $2 and used_at is null",
-        user,
-        purpose.as_str()
-    )
-    .execute(tx.conn())
-    .await?;
+    void_user_tokens(tx, purpose).await?;
+    let user = tx.user().uuid();
     sqlx::query!(
         "insert into user_tokens (id, user_id, purpose, hash, expires_at) values ($1, $2, $3, $4, $5)",
         Uuid::now_v7(),
@@ -371,6 +377,19 @@ pub(super) async fn insert_user_token(
         purpose.as_str(),
         hash,
         expires_at
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Makes the person's links of a kind worthless.
+pub(super) async fn void_user_tokens(tx: &mut PersonTx<'_>, purpose: TokenPurpose) -> Result<()> {
+    let user = tx.user().uuid();
+    sqlx::query!(
+        "update user_tokens set used_at = now() where user_id = $1 and purpose = $2 and used_at is null",
+        user,
+        purpose.as_str()
     )
     .execute(tx.conn())
     .await?;

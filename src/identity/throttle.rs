@@ -1,6 +1,9 @@
 //! Counts attempts, so that guessing is slow: per account and address, per account, and per address.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
+
+use moka::sync::Cache;
 
 use crate::counters::{Claim, Counters, Key, Tally};
 use crate::error::{Detail, Error, Fault, FaultCode, Result};
@@ -44,6 +47,8 @@ impl Default for ThrottleSettings {
 }
 
 const WINDOW: Duration = Duration::from_mins(15);
+/// How long an address from which somebody has signed in is known to be theirs.
+const FAMILIAR: Duration = Duration::from_hours(30 * 24);
 
 /// Slows guessing down. While the shared counts cannot be reached, each process counts for itself: whoever guesses sends
 /// changes, and those are refused then before they come here.
@@ -51,6 +56,53 @@ const WINDOW: Duration = Duration::from_mins(15);
 pub struct Throttle {
     settings: ThrottleSettings,
     counters: Counters,
+    /// Accounts with the addresses that they have been signed in to from.
+    familiar: Cache<(String, String), ()>,
+}
+
+/// One attempt that has been let through, and counts until it turns out not to have been a wrong guess.
+#[derive(Debug)]
+#[must_use = "an attempt that is dropped does not count"]
+pub struct Turn<'a> {
+    throttle: &'a Throttle,
+    counted: Vec<Claim>,
+    attempt: Attempt,
+    account: Option<String>,
+    address: String,
+}
+
+impl Turn<'_> {
+    /// It was a wrong guess: it counts.
+    pub fn failed(mut self) {
+        self.counted.clear();
+    }
+
+    /// It was right: what went wrong before, there and with this account, is forgotten.
+    pub async fn succeeded(self) {
+        let Some(account) = self.account.clone() else { return };
+        let own = account_and_address(self.attempt, &account, &self.address);
+        self.throttle.counters.forget(&own).await;
+        self.throttle.familiar.insert((account, self.address.clone()), ());
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.throttle.counters.give_back(std::mem::take(&mut self.counted));
+    }
+}
+
+/// An address as it is counted: whoever has a whole IPv6 network has one.
+fn counted(address: Option<&str>) -> String {
+    let Some(text) = address else { return "unknown".to_owned() };
+    match text.parse().map(|address: IpAddr| address.to_canonical()) {
+        Ok(IpAddr::V6(ip)) => {
+            let [a, b, c, d, ..] = ip.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).to_string()
+        }
+        Ok(ip) => ip.to_string(),
+        Err(_) => text.to_owned(),
+    }
 }
 
 /// What an account is counted as at an address. Neither is to be read where the counts are kept.
@@ -60,69 +112,62 @@ fn account_and_address(attempt: Attempt, account: &str, address: &str) -> Key {
 
 impl Throttle {
     /// Attempts that are counted there.
-    pub const fn new(settings: ThrottleSettings, counters: Counters) -> Self {
-        Self { settings, counters }
+    pub fn new(settings: ThrottleSettings, counters: Counters) -> Self {
+        let familiar = Cache::builder().max_capacity(200_000).time_to_idle(FAMILIAR).build();
+        Self { settings, counters, familiar }
     }
 
-    fn claims(&self, attempt: Attempt, account: Option<&str>, address: Option<&str>) -> Vec<Claim> {
-        let address = address.unwrap_or("unknown");
+    fn claims(&self, attempt: Attempt, account: Option<&str>, address: &str) -> Vec<Claim> {
         let claim = |key, limit: u32| Claim { key, amount: 1, limit: u64::from(limit), window: WINDOW };
         let secret = |text: String| Key::of_secret(attempt.as_str(), &text);
         let mut claims = vec![claim(secret(format!("address {address}")), self.settings.per_address)];
         if let Some(account) = account {
-            claims.push(claim(secret(format!("account {account}")), self.settings.per_account));
             let both = account_and_address(attempt, account, address);
             claims.push(claim(both, self.settings.per_account_and_address));
+            // Strangers who guess from everywhere do not lock the owner out of where they have been before.
+            if !self.familiar.contains_key(&(account.to_owned(), address.to_owned())) {
+                claims.push(claim(secret(format!("account {account}")), self.settings.per_account));
+            }
         }
         claims
     }
 
-    /// Refuses when one of the counts is full. It answers alike for accounts that exist and that do not.
+    /// Lets an attempt through and counts it, or refuses because one of its counts is full. It answers alike for accounts
+    /// that exist and that do not.
+    ///
+    /// An attempt counts before its outcome is known: many at once get no more guesses than one after the other.
     ///
     /// # Errors
     /// A `THROTTLED` fault.
-    pub async fn check(&self, attempt: Attempt, account: Option<&str>, address: Option<&str>) -> Result<()> {
-        let mut claims = self.claims(attempt, account, address);
-        for claim in &mut claims {
-            claim.amount = 0;
-        }
+    pub async fn enter(
+        &self,
+        attempt: Attempt,
+        account: Option<&str>,
+        address: Option<&str>,
+    ) -> Result<Turn<'_>> {
+        let address = counted(address);
+        let claims = self.claims(attempt, account, &address);
         let tally = self.counters.claim(&claims).await;
-        let full = claims.iter().zip(&tally.counts).position(|(claim, count)| count.spent >= claim.limit);
-        refuse(&tally, full)
+        refuse(&tally)?;
+        let account = account.map(str::to_owned);
+        Ok(Turn { throttle: self, counted: claims, attempt, account, address })
     }
 
-    /// Counts one attempt.
-    pub async fn count(&self, attempt: Attempt, account: Option<&str>, address: Option<&str>) {
-        let mut claims = self.claims(attempt, account, address);
-        for claim in &mut claims {
-            claim.limit = u64::MAX;
-        }
-        self.counters.claim(&claims).await;
-    }
-
-    /// Counts one attempt, unless one of the counts is full.
+    /// Lets an attempt through that counts whatever comes of it.
     ///
     /// # Errors
-    /// As [`Throttle::check`].
+    /// As [`Throttle::enter`].
     pub async fn pass(&self, attempt: Attempt, account: Option<&str>, address: Option<&str>) -> Result<()> {
-        let tally = self.counters.claim(&self.claims(attempt, account, address)).await;
-        refuse(&tally, tally.refused)
-    }
-
-    /// Forgets the failures of an account at an address, after a success there.
-    pub async fn forgive(&self, attempt: Attempt, account: &str, address: Option<&str>) {
-        let address = address.unwrap_or("unknown");
-        self.counters.forget(&account_and_address(attempt, account, address)).await;
+        self.enter(attempt, account, address).await.map(Turn::failed)
     }
 }
 
-fn refuse(tally: &Tally, full: Option<usize>) -> Result<()> {
-    let Some(count) = full.and_then(|at| tally.counts.get(at)) else { return Ok(()) };
+fn refuse(tally: &Tally) -> Result<()> {
+    let Some(count) = tally.refused.and_then(|at| tally.counts.get(at)) else { return Ok(()) };
     let seconds = count.ends_in.as_secs() + 1;
-    let minutes = seconds.div_ceil(60);
-    let message = match minutes {
+    let message = match seconds.div_ceil(60) {
         1 => "Too many attempts. Wait a minute, then try again.".to_owned(),
-        _ => format!("Too many attempts. Wait {minutes} minutes, then try again."),
+        minutes => format!("Too many attempts. Wait {minutes} minutes, then try again."),
     };
     let retry_after_seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
     Err(Error::fault(
@@ -134,27 +179,94 @@ fn refuse(tally: &Tally, full: Option<usize>) -> Result<()> {
 mod tests {
     use super::*;
 
+    fn throttle() -> Throttle {
+        let settings = ThrottleSettings { per_account_and_address: 3, per_account: 5, per_address: 100 };
+        Throttle::new(settings, Counters::local())
+    }
+
+    /// Attacks: 34.
     #[tokio::test]
     async fn guessing_at_one_account_stops_and_others_go_on() {
-        let settings = ThrottleSettings { per_account_and_address: 3, per_account: 5, per_address: 100 };
-        let throttle = Throttle::new(settings, Counters::local());
+        let throttle = throttle();
         for _ in 0..3 {
             throttle.pass(Attempt::SignIn, Some("a@x"), Some("1")).await.unwrap();
         }
-        let at = async |attempt, account, address| {
-            throttle.check(attempt, Some(account), Some(address)).await.is_ok()
-        };
-        assert!(!at(Attempt::SignIn, "a@x", "1").await);
-        assert!(throttle.pass(Attempt::SignIn, Some("a@x"), Some("1")).await.is_err());
-        assert!(at(Attempt::SignIn, "a@x", "2").await);
-        assert!(at(Attempt::SignIn, "b@x", "1").await);
-        assert!(at(Attempt::SignUp, "a@x", "1").await);
-        throttle.forgive(Attempt::SignIn, "a@x", Some("1")).await;
-        assert!(at(Attempt::SignIn, "a@x", "1").await);
-        // From everywhere together it is two more.
-        throttle.count(Attempt::SignIn, Some("a@x"), Some("3")).await;
-        throttle.count(Attempt::SignIn, Some("a@x"), Some("4")).await;
-        assert!(!at(Attempt::SignIn, "a@x", "5").await);
-        assert!(at(Attempt::SignIn, "b@x", "5").await);
+        assert!(throttle.enter(Attempt::SignIn, Some("a@x"), Some("1")).await.is_err());
+        assert!(throttle.enter(Attempt::SignIn, Some("a@x"), Some("2")).await.is_ok());
+        assert!(throttle.enter(Attempt::SignIn, Some("b@x"), Some("1")).await.is_ok());
+        assert!(throttle.enter(Attempt::SignUp, Some("a@x"), Some("1")).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn only_wrong_guesses_count_and_a_right_one_forgets_them() {
+        let throttle = throttle();
+        let enter = || throttle.enter(Attempt::SignIn, Some("a@x"), Some("1"));
+        // What was broken off, or could not be tried, is no guess.
+        for _ in 0..10 {
+            drop(enter().await.unwrap());
+        }
+        for _ in 0..2 {
+            enter().await.unwrap().failed();
+        }
+        enter().await.unwrap().succeeded().await;
+        for _ in 0..3 {
+            enter().await.unwrap().failed();
+        }
+        assert!(enter().await.is_err());
+        // A refusal does not count either: at the account itself there were two wrong guesses.
+        for _ in 0..10 {
+            assert!(enter().await.is_err());
+        }
+        let other = || throttle.enter(Attempt::SignIn, Some("a@x"), Some("2"));
+        for _ in 0..3 {
+            other().await.unwrap().failed();
+        }
+        assert!(throttle.enter(Attempt::SignIn, Some("a@x"), Some("3")).await.is_err());
+    }
+
+    /// Attacks: 34.
+    #[tokio::test]
+    async fn guesses_at_the_same_time_count_before_they_are_judged() {
+        let throttle = throttle();
+        let entering = (0..10).map(|_| throttle.enter(Attempt::SignIn, Some("a@x"), Some("1")));
+        let turns = futures_util::future::join_all(entering).await;
+        assert_eq!(turns.iter().filter(|turn| turn.is_ok()).count(), 3);
+        drop(turns);
+        assert!(throttle.enter(Attempt::SignIn, Some("a@x"), Some("1")).await.is_ok());
+    }
+
+    /// Attacks: 126.
+    #[tokio::test]
+    async fn strangers_do_not_lock_somebody_out_of_where_they_have_been() {
+        let throttle = throttle();
+        throttle.enter(Attempt::SignIn, Some("a@x"), Some("home")).await.unwrap().succeeded().await;
+        for stranger in ["1", "2"] {
+            for _ in 0..3 {
+                let _ = throttle.pass(Attempt::SignIn, Some("a@x"), Some(stranger)).await;
+            }
+        }
+        assert!(
+            throttle.enter(Attempt::SignIn, Some("a@x"), Some("3")).await.is_err(),
+            "the account is full"
+        );
+        for _ in 0..3 {
+            throttle.pass(Attempt::SignIn, Some("a@x"), Some("home")).await.unwrap();
+        }
+        assert!(
+            throttle.enter(Attempt::SignIn, Some("a@x"), Some("home")).await.is_err(),
+            "and guesses count there too"
+        );
+    }
+
+    /// Attacks: 34.
+    #[tokio::test]
+    async fn a_whole_ipv6_network_is_one_address() {
+        let throttle = throttle();
+        for host in ["2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::3"] {
+            throttle.pass(Attempt::SignIn, Some("a@x"), Some(host)).await.unwrap();
+        }
+        assert!(throttle.enter(Attempt::SignIn, Some("a@x"), Some("2001:db8::4")).await.is_err());
+        assert!(throttle.enter(Attempt::SignIn, Some("a@x"), Some("2001:db8:0:1::4")).await.is_ok());
+        assert_eq!(counted(Some("::ffff:203.0.113.7")), "203.0.113.7");
     }
 }

@@ -675,8 +675,7 @@ mod tests {
         assert_eq!(header, bench.header());
     }
 
-    // 58
-
+    /// Attacks: 58.
     #[test]
     fn no_spelling_of_none_is_an_algorithm() {
         let bench = Bench::new();
@@ -694,8 +693,7 @@ mod tests {
         assert_eq!(shared().verify(&unsigned, at(1)), Err(Refusal::NotAccepted));
     }
 
-    // 59
-
+    /// Attacks: 59.
     #[test]
     fn a_public_key_is_no_shared_secret() {
         let bench = Bench::new();
@@ -716,6 +714,7 @@ mod tests {
         }
     }
 
+    /// Attacks: 59.
     #[test]
     fn a_shared_secret_ring_takes_no_other_algorithm() {
         let ring = shared();
@@ -734,8 +733,7 @@ mod tests {
         }
     }
 
-    // 60
-
+    /// Attacks: 60.
     #[test]
     fn weak_secrets_are_neither_taken_nor_guessed() {
         for weak in ["", "secret", "changeme", &SECRET[..31], &"a".repeat(64), &"0123456".repeat(9)] {
@@ -752,8 +750,7 @@ mod tests {
         assert!(ring.verify(&Pen::Hs(SECRET.as_bytes()).write(&header, &payload()), at(1)).is_ok());
     }
 
-    // 61
-
+    /// Attacks: 61.
     #[test]
     fn every_flipped_bit_is_noticed() {
         for ring in [shared(), Bench::new().ring] {
@@ -773,6 +770,7 @@ mod tests {
         }
     }
 
+    /// Attacks: 61, 66.
     #[test]
     fn a_token_has_one_spelling() {
         let bench = Bench::new();
@@ -814,8 +812,7 @@ mod tests {
         }
     }
 
-    // 62
-
+    /// Attacks: 62.
     #[test]
     fn changed_claims_do_not_fit_the_old_signature() {
         let bench = Bench::new();
@@ -839,8 +836,7 @@ mod tests {
         bench.accepts(&token);
     }
 
-    // 63, 65
-
+    /// Attacks: 63, 65.
     #[test]
     fn header_fields_that_lead_elsewhere_are_refused_even_when_signed() {
         let bench = Bench::new();
@@ -869,6 +865,7 @@ mod tests {
         }
     }
 
+    /// Attacks: 69.
     #[test]
     fn the_type_is_an_access_token() {
         let bench = Bench::new();
@@ -889,8 +886,7 @@ mod tests {
         }
     }
 
-    // 64
-
+    /// Attacks: 64.
     #[test]
     fn a_key_id_is_compared_and_never_followed() {
         let bench = Bench::new();
@@ -920,8 +916,7 @@ mod tests {
         bench.refuses(&bench.genuine(&without(bench.header(), "kid"), &payload()));
     }
 
-    // 66
-
+    /// Attacks: 66.
     #[test]
     fn size_and_shape_are_checked_first() {
         let bench = Bench::new();
@@ -966,6 +961,7 @@ mod tests {
         }
     }
 
+    /// Attacks: 66.
     #[test]
     fn a_signature_of_zeros_or_of_another_curve_is_none() {
         let bench = Bench::new();
@@ -978,8 +974,7 @@ mod tests {
         bench.refuses(&Pen::Fixed(&identity).write(&bench.header(), &payload()));
     }
 
-    // 67
-
+    /// Attacks: 67.
     #[test]
     fn time_is_kept_to_the_second() {
         for ring in [shared(), Bench::new().ring] {
@@ -995,6 +990,7 @@ mod tests {
         }
     }
 
+    /// Attacks: 67.
     #[test]
     fn only_a_genuine_token_is_called_expired() {
         let bench = Bench::new();
@@ -1013,6 +1009,7 @@ mod tests {
         }
     }
 
+    /// Attacks: 67.
     #[test]
     fn times_are_whole_positive_numbers() {
         let bench = Bench::new();
@@ -1048,6 +1045,7 @@ mod tests {
         bench.refuses(&bench.genuine(&bench.header(), &with(payload(), json!({"exp": 0}))));
     }
 
+    /// Attacks: 67.
     #[test]
     fn a_token_is_not_good_before_its_time() {
         let bench = Bench::new();
@@ -1057,8 +1055,7 @@ mod tests {
         assert_eq!(bench.ring.verify(&token, at(99)), Err(Refusal::NotAccepted), "also when remembered");
     }
 
-    // 68
-
+    /// Attacks: 68.
     #[test]
     fn issuer_audience_and_subject_are_exact() {
         let bench = Bench::new();
@@ -1109,8 +1106,7 @@ mod tests {
         }
     }
 
-    // 69
-
+    /// Attacks: 69.
     #[test]
     fn no_kind_of_credential_passes_for_another() {
         let bench = Bench::new();
@@ -1134,8 +1130,7 @@ mod tests {
         bench.accepts(access.expose_secret());
     }
 
-    // 71
-
+    /// Attacks: 71.
     #[test]
     fn another_deployments_key_under_our_key_id_does_not_sign() {
         let bench = Bench::new();
@@ -1316,12 +1311,11 @@ mod tests {
         assert_eq!(RefreshKeys::new(&new).parse(token.expose_secret()), None);
     }
 
-    // 73 to 77 and 79
-
     fn family(generation: u32, rotated: Option<i64>) -> Family {
         Family { generation, rotated_at: rotated.map(at), expires_at: at(1_000_000), revoked: false }
     }
 
+    /// Attacks: 73, 74, 75, 77, 79.
     #[test]
     fn the_decision_table_of_rotation() {
         use Rotation::{Advance, Refused, Reuse, Same};
@@ -1372,6 +1366,7 @@ mod tests {
         rotation
     }
 
+    /// Attacks: 76.
     #[test]
     fn fifty_refreshes_at_once_leave_one_chain() {
         let mut family = family(7, Some(0));
@@ -1382,6 +1377,7 @@ mod tests {
         assert_eq!(refresh(&mut family, 8, at(101)), Rotation::Advance(9));
     }
 
+    /// Attacks: 73.
     #[test]
     fn reuse_ends_the_newest_descendant_too() {
         let mut family = family(0, None);

@@ -126,6 +126,7 @@ mod tests {
 
     // 42
 
+    /// Attacks: 42.
     #[test]
     fn spellings_of_one_address_become_one_text() {
         for same in ["a@x.com", "A@X.com ", "\t A@x.COM\n", "a@X.Com", "a@ｘ.com"] {
@@ -143,6 +144,7 @@ mod tests {
         }
     }
 
+    /// Attacks: 42.
     #[test]
     fn letters_that_only_look_or_fold_like_ascii_are_refused() {
         for bad in [
@@ -167,6 +169,7 @@ mod tests {
         }
     }
 
+    /// Attacks: 45.
     #[test]
     fn what_could_break_a_header_or_a_mail_server_is_refused() {
         for bad in [

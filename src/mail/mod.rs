@@ -498,6 +498,7 @@ mod tests {
 
     // 56
 
+    /// Attacks: 56, 130.
     #[test]
     fn links_begin_with_the_public_address_and_hide_the_token_from_servers() {
         let token = SecretString::from("aicos_inv_a-b_c");
@@ -543,6 +544,7 @@ mod tests {
 
     // 45, 47
 
+    /// Attacks: 45.
     #[test]
     fn a_name_cannot_add_a_header_or_a_recipient() {
         let hostile = "Eve\r\nBcc: victim@example.com\r\nX-Evil: 1\r\n\r\n<b>body</b>\u{2028}\u{85}\0";
@@ -568,6 +570,7 @@ mod tests {
         }
     }
 
+    /// Attacks: 47.
     #[test]
     fn html_is_escaped_and_placeholders_in_names_stay_text() {
         for message in all("<img src=x onerror=alert(1)> & \"{link}\" '{organization}'") {

@@ -56,6 +56,7 @@ fn bomb(levels: usize, width: usize, leaf: &str) -> String {
     text
 }
 
+/// Attacks: 6, 7.
 #[tokio::test]
 async fn fragment_bombs_never_go_off() {
     let executor = toy::executor();
@@ -163,6 +164,7 @@ async fn hostile_documents_are_refused_quickly() {
     }
 }
 
+/// Attacks: 9, 21.
 #[tokio::test]
 async fn the_error_list_is_capped_and_suggestions_can_be_off() {
     let unknown = format!("{{ thing {{ {} }} }}", (0..100).map(|at| format!("nam{at} ")).collect::<String>());
@@ -188,6 +190,7 @@ const INTROSPECTION: &str = "query IntrospectionQuery { __schema { queryType { n
     fragment TypeRef on __Type { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name
       ofType { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } } } }";
 
+/// Attacks: 20.
 #[tokio::test]
 async fn introspection_is_exempt_from_points_and_can_be_off() {
     let executor = toy::executor();

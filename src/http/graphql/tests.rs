@@ -156,6 +156,7 @@ fn mutation() -> String {
     json!({ "query": "mutation { run }" }).to_string()
 }
 
+/// Attacks: 24, 39, 50.
 #[tokio::test]
 async fn only_json_is_read() {
     let server = Server::new();
@@ -188,6 +189,7 @@ async fn only_json_is_read() {
     assert_eq!(server.runs(), 2);
 }
 
+/// Attacks: 48, 49, 52.
 #[tokio::test]
 async fn mutations_never_run_over_get() {
     let server = Server::new();
@@ -245,6 +247,7 @@ async fn the_status_follows_the_media_type() {
     assert_eq!((refused.status, server.runs()), (406, 4));
 }
 
+/// Attacks: 14, 37, 38, 39, 40, 41.
 #[tokio::test]
 async fn malformed_bodies_are_refused() {
     let server = Server::new();
@@ -273,6 +276,7 @@ async fn malformed_bodies_are_refused() {
     assert_eq!(server.post(&[], r#"{"query": "{ hello } # \u00ff ÿ"}"#).await.status, 200);
 }
 
+/// Attacks: 17, 18.
 #[tokio::test]
 async fn bodies_are_read_up_to_the_limit_that_the_credential_earns() {
     let server = Server::new();
@@ -312,6 +316,7 @@ trait TakeBounded: stream::Stream + Sized {
 
 impl<S: stream::Stream> TakeBounded for S {}
 
+/// Attacks: 57.
 #[tokio::test]
 async fn answers_carry_few_and_safe_headers() {
     let server = Server::new();
@@ -438,6 +443,7 @@ async fn the_gate_refuses_before_the_body_is_read() {
     assert_eq!(server.runs(), 1);
 }
 
+/// Attacks: 72.
 #[tokio::test]
 async fn ambiguous_credentials_are_refused() {
     let server = Server::new();
@@ -460,6 +466,7 @@ async fn ambiguous_credentials_are_refused() {
     assert_eq!(reply.status, 200);
 }
 
+/// Attacks: 144, 147.
 #[tokio::test]
 async fn faults_show_one_sentence_and_the_server_lives() {
     let server = Server::new();
@@ -525,6 +532,7 @@ async fn a_bad_variable_gets_the_same_answer_on_hit_and_miss() {
     }
 }
 
+/// Attacks: 22, 144.
 #[tokio::test]
 async fn a_request_that_takes_too_long_is_stopped() {
     let server = Server::with(Settings { deadline: Duration::from_millis(50), ..Settings::default() });
@@ -553,6 +561,7 @@ async fn the_context_is_released_however_the_request_ends() {
     assert_eq!(server.doorman.released.load(Ordering::Relaxed), 6);
 }
 
+/// Attacks: 3.
 #[tokio::test]
 async fn arrays_are_served_only_when_switched_on() {
     let array = |count: usize| Value::Array(vec![json!({ "query": "mutation { run }" }); count]).to_string();
@@ -585,6 +594,7 @@ async fn arrays_are_served_only_when_switched_on() {
     assert_eq!(on.runs(), 12);
 }
 
+/// Attacks: 35.
 #[tokio::test]
 async fn the_callers_address_is_that_of_the_connection_or_a_trusted_proxys_word() {
     let proxies = ["10.0.0.0/8".parse().unwrap()].into_iter().collect();
