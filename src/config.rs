@@ -287,21 +287,7 @@ impl Settings {
         );
         let worker_slots = self.worker_slots.unwrap_or(4);
         ensure!(worker_slots <= 100, "AICOS_WORKER_SLOTS is from 0 to 100; it is {worker_slots}.");
-        let mut cors_origins = Vec::new();
-        for origin in list(self.cors_origins.as_deref()) {
-            let url = Url::parse(origin)
-                .with_context(|| format!("AICOS_CORS_ORIGINS holds `{origin}`, which is no address"))?;
-            let plain = url.origin().ascii_serialization();
-            ensure!(
-                matches!(url.scheme(), "http" | "https") && !origin.contains('*'),
-                "AICOS_CORS_ORIGINS holds `{origin}`; origins are listed one by one, each as http(s) and a host."
-            );
-            ensure!(
-                plain == origin.trim_end_matches('/'),
-                "AICOS_CORS_ORIGINS holds `{origin}`; an origin is scheme, host and port only, such as `{plain}`."
-            );
-            cors_origins.push(plain);
-        }
+        let cors_origins = origins(self.cors_origins.as_deref())?;
         let trusted_proxies = list(self.trusted_proxies.as_deref())
             .into_iter()
             .map(|text| {
@@ -335,6 +321,26 @@ impl Settings {
             batching: self.batching.is_some_and(Switch::is_on),
         })
     }
+}
+
+/// Origins as browsers write them: scheme, host and port.
+fn origins(text: Option<&str>) -> anyhow::Result<Vec<String>> {
+    let mut origins = Vec::new();
+    for origin in list(text) {
+        let url = Url::parse(origin)
+            .with_context(|| format!("AICOS_CORS_ORIGINS holds `{origin}`, which is no address"))?;
+        ensure!(
+            matches!(url.scheme(), "http" | "https") && !origin.contains('*'),
+            "AICOS_CORS_ORIGINS holds `{origin}`; origins are listed one by one, each as http(s) and a host."
+        );
+        let plain = url.origin().ascii_serialization();
+        ensure!(
+            plain == origin.trim_end_matches('/'),
+            "AICOS_CORS_ORIGINS holds `{origin}`; an origin is scheme, host and port only, such as `{plain}`."
+        );
+        origins.push(plain);
+    }
+    Ok(origins)
 }
 
 /// A provider by its two settings; none when neither is set. An empty setting is as good as none.
