@@ -19,12 +19,13 @@ use crate::config::{Config, Database};
 use crate::db::{Db, Hot, PoolSettings, migrate};
 use crate::engine::{self, Engines};
 use crate::events::redis::Redis;
-use crate::graphql::document::Limits;
+use crate::graphql::document::{Limits, Manifest};
 use crate::graphql::execute::{Disclosure, Executor};
+use crate::graphql::{Mutation, Query, Subscription};
 use crate::http::graphql::LiveSettings;
 use crate::http::limiter::{Limiter, LimiterSettings};
 use crate::http::live::Live;
-use crate::http::{self, Drain, Endpoint, Surface, gate::Entrance};
+use crate::http::{self, Drain, Endpoint, Page, Surface, gate::Entrance};
 use crate::identity::credentials::{HashSettings, Hasher};
 use crate::identity::master::MasterKeys;
 use crate::identity::throttle::ThrottleSettings;
@@ -226,6 +227,23 @@ pub fn master_keys(config: &Config) -> anyhow::Result<MasterKeys> {
     }
 }
 
+/// The check of documents and the schema behind it, with the documents of the manifest where there is one.
+///
+/// # Errors
+/// A sentence that names the file, the documents that cannot be served, and the fix.
+pub async fn executor(
+    config: &Config,
+    limits: Limits,
+    engines: &Arc<Engines>,
+) -> anyhow::Result<Executor<Query, Mutation, Subscription>> {
+    let disclosure = Disclosure { introspection: config.introspection, suggestions: config.introspection };
+    let executor = Executor::new(|| graphql::schema().data(Arc::clone(engines)), limits, disclosure)?;
+    let Some(path) = &config.document_manifest else { return Ok(executor) };
+    let read = async { executor.trusting(&Manifest::read(path)?, config.trusted_documents).await };
+    let named = || format!("AICOS_DOCUMENT_MANIFEST is {}, which cannot be used", path.display());
+    read.await.with_context(named)
+}
+
 fn mailer(mail: Option<&(SecretString, String)>) -> anyhow::Result<Mailer> {
     match mail {
         Some((url, from)) => Mailer::parse(url, from).context("SMTP_URL or MAIL_FROM cannot be used"),
@@ -265,13 +283,7 @@ impl App {
         db.check_functions(HOT_QUERIES).await?;
         let engines = Arc::new(Engines::new(&config.providers, engine::Limits::default())?);
         let identity = identity(config, db.clone(), &tuning).await?;
-        let disclosure =
-            Disclosure { introspection: config.introspection, suggestions: config.introspection };
-        let executor = Arc::new(Executor::new(
-            || graphql::schema().data(Arc::clone(&engines)),
-            tuning.limits.clone(),
-            disclosure,
-        )?);
+        let executor = Arc::new(executor(config, tuning.limits.clone(), &engines).await?);
         let limiter = Arc::new(Limiter::new(tuning.limiter));
         let drain = Drain::default();
         let own_origin = config.public_url.origin().ascii_serialization();
@@ -286,7 +298,12 @@ impl App {
         let live = Arc::<Live>::default();
         let entrance = Entrance::new(db.clone(), Arc::clone(&identity), limiter, Arc::clone(&live));
         let endpoint = Endpoint::new(entrance, executor, settings);
-        let surface = Surface { playground: config.playground, cors_origins: config.cors_origins.clone() };
+        let page = match config.playground {
+            true if config.has_page() => Page::Playground,
+            true => Page::Closed,
+            false => Page::None,
+        };
+        let surface = Surface { page, cors_origins: config.cors_origins.clone() };
         let router = http::router(endpoint, db.clone(), Arc::clone(&identity), &surface, drain.clone());
         let worker = WorkerSettings { slots: config.worker_slots, ..tuning.worker };
         Ok(Self { db, identity, router, drain, live, redis, engines, serve, worker })
