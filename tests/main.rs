@@ -15,6 +15,7 @@ mod audit_chain;
 mod catalogue;
 mod concurrency;
 mod database;
+mod documents;
 mod doorway;
 mod engine;
 mod evaluation;

@@ -1,5 +1,6 @@
 //! Documents that are sent by name: registered by their hash, or listed in a manifest.
 
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
@@ -203,6 +204,77 @@ async fn only_the_manifest_is_served_where_that_is_enforced() {
         assert_eq!(refused(&executor, wanted).await.0, Code::BadUserInput);
     }
     assert_eq!(executor.documents.weight(), 0);
+}
+
+/// What is logged, line by line.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn lines(&self) -> Vec<serde_json::Value> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_in_the_manifest_is_logged_once_and_not_without_end() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let executor = trusting(&[("one", THING)], Trust::Log).await;
+    let ask = async |executor: &ToyExecutor, wanted: Wanted<'_>, request: &str| {
+        let operation = executor.select(wanted, None).await.unwrap();
+        executor.note(&operation, request);
+    };
+    let secret = "query Secret { echo(text: \"hunter2\") }";
+    for request in ["first-request", "second-request"] {
+        ask(&executor, THING.into(), request).await;
+        ask(&executor, identified("one"), request).await;
+        ask(&executor, secret.into(), request).await;
+        ask(&executor, registered(HELLO, &hash(HELLO)), request).await;
+        ask(&executor, hashed(&hash(HELLO)), request).await;
+    }
+    executor.select("{ nope }", None).await.unwrap_err();
+    let lines = log.lines();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for (line, text, operation) in [(&lines[0], secret, Some("Secret")), (&lines[1], HELLO, None)] {
+        assert_eq!(line["level"], "WARN");
+        assert_eq!(line["request.id"], "first-request");
+        assert_eq!(line["document.hash"], hash(text));
+        assert_eq!(line.get("graphql.operation").and_then(serde_json::Value::as_str), operation);
+        assert!(!line.to_string().contains("hunter2"), "{line}");
+    }
+    // Whoever sends ever new ones fills neither the memory nor the log.
+    executor.noted.lock().unwrap().extend((0..NOTED - 3).map(|number| Fingerprint::of(&number.to_string())));
+    for number in 0..5 {
+        ask(&executor, (&format!("{{ a{number}: hello }}")).into(), "another-one").await;
+    }
+    let lines = log.lines();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert_eq!(lines[2]["document.hash"], hash("{ a0: hello }"));
+    let last = lines[3]["message"].as_str().unwrap();
+    assert!(last.contains("no further one is named"), "{last}");
+    // Where nothing is to be logged, nothing is.
+    for trust in [Trust::Off, Trust::Enforce] {
+        let executor = trusting(&[("one", THING)], trust).await;
+        ask(&executor, THING.into(), "quiet-request").await;
+        let _ =
+            executor.select(HELLO, None).await.map(|operation| executor.note(&operation, "quiet-request"));
+    }
+    assert_eq!(log.lines().len(), 4);
 }
 
 #[tokio::test]
