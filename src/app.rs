@@ -20,13 +20,14 @@ use crate::counters::Counters;
 use crate::db::{Db, Hot, PoolSettings, migrate};
 use crate::engine::{self, Engines};
 use crate::events::redis::Redis;
-use crate::graphql::document::Limits;
+use crate::graphql::document::{Limits, Manifest};
 use crate::graphql::execute::{Disclosure, Executor};
+use crate::graphql::{Mutation, Query, Subscription};
 use crate::http::graphql::LiveSettings;
 use crate::http::limiter::{Limiter, LimiterSettings};
 use crate::http::live::Live;
 use crate::http::turns::TurnSettings;
-use crate::http::{self, Drain, Endpoint, Patience, Surface, gate::Entrance};
+use crate::http::{self, Drain, Endpoint, Page, Patience, Surface, gate::Entrance};
 use crate::identity::credentials::{HashSettings, Hasher};
 use crate::identity::master::MasterKeys;
 use crate::identity::throttle::ThrottleSettings;
@@ -233,6 +234,23 @@ pub fn master_keys(config: &Config) -> anyhow::Result<MasterKeys> {
     }
 }
 
+/// The check of documents and the schema behind it, with the documents of the manifest where there is one.
+///
+/// # Errors
+/// A sentence that names the file, the documents that cannot be served, and the fix.
+pub async fn executor(
+    config: &Config,
+    limits: Limits,
+    engines: &Arc<Engines>,
+) -> anyhow::Result<Executor<Query, Mutation, Subscription>> {
+    let disclosure = Disclosure { introspection: config.introspection, suggestions: config.introspection };
+    let executor = Executor::new(|| graphql::schema().data(Arc::clone(engines)), limits, disclosure)?;
+    let Some(path) = &config.document_manifest else { return Ok(executor) };
+    let read = async { executor.trusting(&Manifest::read(path)?, config.trusted_documents).await };
+    let named = || format!("AICOS_DOCUMENT_MANIFEST is {}, which cannot be used", path.display());
+    read.await.with_context(named)
+}
+
 fn mailer(mail: Option<&(SecretString, String)>) -> anyhow::Result<Mailer> {
     match mail {
         Some((url, from)) => Mailer::parse(url, from).context("SMTP_URL or MAIL_FROM cannot be used"),
@@ -282,13 +300,7 @@ impl App {
             None => Counters::local(),
         };
         let identity = identity(config, db.clone(), counters.clone(), &tuning).await?;
-        let disclosure =
-            Disclosure { introspection: config.introspection, suggestions: config.introspection };
-        let executor = Arc::new(Executor::new(
-            || graphql::schema().data(Arc::clone(&engines)),
-            tuning.limits.clone(),
-            disclosure,
-        )?);
+        let executor = Arc::new(executor(config, tuning.limits.clone(), &engines).await?);
         let limiter = Arc::new(Limiter::new(tuning.limiter, counters));
         let drain = Drain::default();
         let own_origin = config.public_url.origin().ascii_serialization();
@@ -304,8 +316,13 @@ impl App {
         let live = Arc::<Live>::default();
         let entrance = Entrance::new(db.clone(), Arc::clone(&identity), limiter, Arc::clone(&live));
         let endpoint = Endpoint::new(entrance, executor, settings);
+        let page = match config.playground {
+            true if config.has_page() => Page::Playground,
+            true => Page::Closed,
+            false => Page::None,
+        };
         let surface = Surface {
-            playground: config.playground,
+            page,
             cors_origins: config.cors_origins.clone(),
             encrypted: config.public_url.scheme() == "https",
         };

@@ -30,6 +30,19 @@ impl Switch {
     }
 }
 
+/// What becomes of documents that are not in the manifest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trust {
+    /// They are served.
+    #[default]
+    Off,
+    /// They are served, and named in the log.
+    Log,
+    /// They are refused.
+    Enforce,
+}
+
 /// What stands in flags, the environment and `aicos.toml`, before it is checked.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -149,6 +162,17 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batching: Option<Switch>,
 
+    /// What becomes of documents that are not in the manifest: `off` serves them, `log` serves and logs them, `enforce`
+    /// refuses them [default: off]
+    #[arg(long, env = "AICOS_TRUSTED_DOCUMENTS", global = true, value_name = "off|log|enforce")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted_documents: Option<Trust>,
+
+    /// The documents that are known from the start, as a file that Apollo's or Relay's tools write [default: none]
+    #[arg(long, env = "AICOS_DOCUMENT_MANIFEST", global = true, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document_manifest: Option<PathBuf>,
+
     /// The folder of initdb and `pg_ctl` for the private database [default: looked up]
     #[arg(long, env = "AICOS_POSTGRES_BIN", global = true, value_name = "FOLDER")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -194,6 +218,17 @@ pub struct Config {
     pub trusted_proxies: Vec<crate::http::proxies::Network>,
     /// Whether one request may carry several operations.
     pub batching: bool,
+    /// What becomes of documents that are not in the manifest.
+    pub trusted_documents: Trust,
+    /// The documents that are known from the start.
+    pub document_manifest: Option<PathBuf>,
+}
+
+impl Config {
+    /// Whether there is a page at `/` that works: it asks what is typed there, and for the schema.
+    pub fn has_page(&self) -> bool {
+        self.playground && self.trusted_documents != Trust::Enforce
+    }
 }
 
 /// Which database.
@@ -287,7 +322,6 @@ impl Settings {
         );
         let worker_slots = self.worker_slots.unwrap_or(4);
         ensure!(worker_slots <= 100, "AICOS_WORKER_SLOTS is from 0 to 100; it is {worker_slots}.");
-        let cors_origins = origins(self.cors_origins.as_deref())?;
         let trusted_proxies = list(self.trusted_proxies.as_deref())
             .into_iter()
             .map(|text| {
@@ -298,6 +332,12 @@ impl Settings {
                 })
             })
             .collect::<anyhow::Result<_>>()?;
+        let trusted_documents = self.trusted_documents.unwrap_or_default();
+        let document_manifest = self.document_manifest.filter(|path| !path.as_os_str().is_empty());
+        ensure!(
+            trusted_documents == Trust::Off || document_manifest.is_some(),
+            "AICOS_TRUSTED_DOCUMENTS is set without AICOS_DOCUMENT_MANIFEST, the file that lists the documents. Set both, or neither."
+        );
         let local = listen.ip().is_loopback();
         let on = |switch: Option<Switch>| switch.map_or(local, Switch::is_on);
         Ok(Config {
@@ -316,9 +356,11 @@ impl Settings {
             providers,
             introspection: on(self.introspection),
             playground: on(self.playground),
-            cors_origins,
+            cors_origins: origins(self.cors_origins.as_deref())?,
             trusted_proxies,
             batching: self.batching.is_some_and(Switch::is_on),
+            trusted_documents,
+            document_manifest,
         })
     }
 }
@@ -401,6 +443,21 @@ mod tests {
     }
 
     #[test]
+    fn a_manifest_without_trust_is_a_list_of_names() {
+        let with = |trust| Settings {
+            trusted_documents: trust,
+            document_manifest: Some("manifest.json".into()),
+            ..Settings::default()
+        };
+        let config = with(None).checked().unwrap();
+        assert_eq!(config.trusted_documents, Trust::Off);
+        assert!(config.document_manifest.is_some() && config.has_page());
+        assert!(with(Some(Trust::Log)).checked().unwrap().has_page());
+        assert!(!with(Some(Trust::Enforce)).checked().unwrap().has_page());
+        assert!(Settings::default().checked().unwrap().document_manifest.is_none());
+    }
+
+    #[test]
     fn a_provider_has_a_key_or_an_address_of_its_own() {
         let with = |key: Option<&str>, url: Option<&str>| Settings {
             openai_api_key: key.map(Into::into),
@@ -446,6 +503,18 @@ mod tests {
             (
                 Settings { trusted_proxies: Some("somewhere".into()), ..Settings::default() },
                 "AICOS_TRUSTED_PROXIES",
+            ),
+            (
+                Settings { trusted_documents: Some(Trust::Enforce), ..Settings::default() },
+                "AICOS_DOCUMENT_MANIFEST",
+            ),
+            (
+                Settings {
+                    trusted_documents: Some(Trust::Log),
+                    document_manifest: Some("".into()),
+                    ..Settings::default()
+                },
+                "AICOS_DOCUMENT_MANIFEST",
             ),
         ];
         for (settings, name) in cases {

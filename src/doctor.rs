@@ -1,12 +1,15 @@
 //! What is wrong with an installation, each finding with its fix.
 
 use std::fmt;
+use std::sync::Arc;
 
 use sqlx::postgres::PgConnection;
 
-use crate::app::{HOT_QUERIES, Prepared};
-use crate::config::{Config, Database};
+use crate::app::{self, HOT_QUERIES, Prepared};
+use crate::config::{Config, Database, Trust};
 use crate::db::{Db, PoolSettings, migrate};
+use crate::engine::{self, Engines};
+use crate::graphql::document::Limits;
 
 /// The findings, in the order in which they were made.
 #[derive(Debug, Default)]
@@ -100,6 +103,25 @@ pub fn check_settings(config: &Config, report: &mut Report) {
     }
     if matches!(config.database, Database::Outside { owner: None, .. }) {
         report.bad("settings", "DATABASE_OWNER_URL is not set, so migrations and the checks of tables are left out. Set it for `aicos migrate` and `aicos doctor`.");
+    }
+}
+
+/// Checks the manifest, and each of its documents against the schema.
+pub async fn check_documents(config: &Config, report: &mut Report) {
+    let others = match config.trusted_documents {
+        Trust::Off => "others are served",
+        Trust::Log => "others are served, and named in the log",
+        Trust::Enforce => "others are refused",
+    };
+    let checked = async {
+        let engines = Arc::new(Engines::new(&config.providers, engine::Limits::default())?);
+        app::executor(config, Limits::default(), &engines).await
+    };
+    match (checked.await, &config.document_manifest) {
+        (Err(error), _) => report.bad("documents", &format!("{error:#}")),
+        (Ok(_), None) => report.good("documents", "there is no manifest: what fits the schema is served"),
+        (Ok(executor), Some(path)) => report
+            .good("documents", &format!("{} of {} are known; {others}", executor.trusted(), path.display())),
     }
 }
 

@@ -147,7 +147,7 @@ async fn serve_on(config: &Config, prepared: &Prepared, started: Instant) -> any
     eprintln!();
     say(&format!("aicos is ready after {} ms.", started.elapsed().as_millis()));
     say("");
-    if config.playground {
+    if config.has_page() {
         say(&format!("Page      {url}/"));
     }
     say(&format!("API       {url}/graphql"));
@@ -213,6 +213,7 @@ async fn wait_for_stop() -> anyhow::Result<()> {
 async fn doctor(config: &Config) -> anyhow::Result<ExitCode> {
     let mut report = doctor::Report::default();
     doctor::check_settings(config, &mut report);
+    doctor::check_documents(config, &mut report).await;
     match prepare(config).await {
         Ok(prepared) => {
             doctor::check_database(&prepared, &mut report).await;

@@ -16,6 +16,7 @@ mod audit_chain;
 mod catalogue;
 mod concurrency;
 mod database;
+mod documents;
 mod doorway;
 mod edge;
 mod engine;

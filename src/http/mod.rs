@@ -82,11 +82,22 @@ struct Health {
     drain: Drain,
 }
 
+/// What is at `/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// Nothing.
+    None,
+    /// The playground.
+    Playground,
+    /// Why there is no playground: only documents of the manifest are served, and it has none.
+    Closed,
+}
+
 /// What is switched on.
 #[derive(Debug, Clone)]
 pub struct Surface {
-    /// Whether `/` serves the playground.
-    pub playground: bool,
+    /// What is at `/`.
+    pub page: Page,
     /// Origins whose pages may call the API.
     pub cors_origins: Vec<String>,
     /// Whether people reach the server by `https:` only.
@@ -102,14 +113,16 @@ pub fn router(
     drain: Drain,
 ) -> Router {
     let health = Health { db, identity, drain };
-    let mut router = Router::new()
+    let router = Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/.well-known/jwks.json", get(jwks))
         .with_state(health);
-    if surface.playground {
-        router = router.route("/", get(page::index)).route("/playground/{file}", get(page::file));
-    }
+    let router = match surface.page {
+        Page::None => router,
+        Page::Playground => router.route("/", get(page::index)).route("/playground/{file}", get(page::file)),
+        Page::Closed => router.route("/", get(page_closed)),
+    };
     let mut api = Router::new()
         .route("/graphql/stream", endpoint.clone().into_stream_route())
         .route("/graphql", endpoint.into_route());
@@ -175,6 +188,14 @@ fn cors(origins: &[String]) -> CorsLayer {
 
 async fn nothing_here() -> impl IntoResponse {
     (StatusCode::NOT_FOUND, "There is nothing at this address. The API is at /graphql.\n")
+}
+
+async fn page_closed() -> impl IntoResponse {
+    (
+        StatusCode::NOT_FOUND,
+        "This server runs only the documents of its manifest (AICOS_TRUSTED_DOCUMENTS=enforce), so the page, which asks \
+         what is typed there, is left out. Start a server with AICOS_TRUSTED_DOCUMENTS=off to use it.\n",
+    )
 }
 
 /// The process lives; no database is asked.

@@ -49,7 +49,7 @@ pub struct Limits {
     pub list_items: usize,
     /// Errors that one answer names when a document is not valid.
     pub errors: usize,
-    /// Bytes of document text that the cache of valid documents holds.
+    /// Bytes that the cache of valid documents takes, by estimate.
     pub cache_bytes: u64,
 }
 
@@ -79,7 +79,7 @@ impl Default for Limits {
             unpaged_list: 10,
             list_items: 100,
             errors: 20,
-            cache_bytes: 4 * 1024 * 1024,
+            cache_bytes: 32 * 1024 * 1024,
         }
     }
 }

@@ -6,14 +6,17 @@
 //! [`Parsed::new`] and [`Document::new`].
 
 mod input;
+mod known;
 mod limits;
 mod literals;
+mod manifest;
 mod measure;
 mod price;
 mod prune;
 mod scan;
 mod schema;
 mod shape;
+mod weigh;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -21,13 +24,15 @@ use std::sync::Arc;
 use async_graphql::parser::types::{
     DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet,
 };
-use async_graphql::{Name, Pos, Positioned, Response, ServerError, Variables, parser};
-use moka::sync::Cache;
+use async_graphql::{Name, Pos, Positioned, Response, ServerError, Value, Variables, parser};
 
 pub use self::input::RawVariables;
 use self::input::{Declared, coerce};
+pub use self::known::{Called, Documents, Fingerprint, Wanted, not_trusted};
 pub use self::limits::Limits;
 use self::literals::check_literals;
+pub use self::manifest::Manifest;
+pub(crate) use self::manifest::Problems;
 use self::measure::measure;
 use self::price::Plan;
 pub use self::price::Quote;
@@ -99,7 +104,10 @@ pub(crate) fn shorten(message: &mut String) {
 
 /// A document that is parsed and small enough to be validated.
 #[derive(Debug)]
-pub struct Parsed(ExecutableDocument);
+pub struct Parsed {
+    document: ExecutableDocument,
+    fingerprint: Fingerprint,
+}
 
 impl Parsed {
     /// Scans, parses and measures a text.
@@ -111,7 +119,7 @@ impl Parsed {
         scan(text, limits)?;
         let document = parser::parse_query(text).map_err(|error| syntax_error(&error))?;
         measure(&document, limits)?;
-        Ok(Self(document))
+        Ok(Self { document, fingerprint: Fingerprint::of(text) })
     }
 
     /// A copy for validation, which consumes what it is given.
@@ -119,7 +127,7 @@ impl Parsed {
     /// It has no defaults of variables: the execution engine panics on those whose type it does not know, and they
     /// are checked with the other literals in [`Document::new`].
     pub fn to_executable(&self) -> ExecutableDocument {
-        let mut document = self.0.clone();
+        let mut document = self.document.clone();
         let forget = |operation: &mut Positioned<OperationDefinition>| {
             for variable in &mut operation.node.variable_definitions {
                 variable.node.default_value = None;
@@ -134,8 +142,9 @@ impl Parsed {
 
     /// Whether an operation asks for the schema.
     pub fn introspects(&self) -> Option<Pos> {
-        let fragments = self.0.fragments.values().map(|fragment| &fragment.node.selection_set.node);
-        let operations = self.0.operations.iter().map(|(_, operation)| &operation.node.selection_set.node);
+        let fragments = self.document.fragments.values().map(|fragment| &fragment.node.selection_set.node);
+        let operations =
+            self.document.operations.iter().map(|(_, operation)| &operation.node.selection_set.node);
         operations.chain(fragments).find_map(introspects)
     }
 }
@@ -179,12 +188,14 @@ pub fn refuse_invalid(errors: Vec<ServerError>, limits: &Limits) -> Result<(), R
 /// A valid document, ready to run.
 #[derive(Debug)]
 pub struct Document {
+    fingerprint: Fingerprint,
     operations: Vec<Arc<Operation>>,
 }
 
 /// One operation of a valid document.
 #[derive(Debug)]
 pub struct Operation {
+    document: Fingerprint,
     name: Option<Name>,
     kind: OperationType,
     /// This operation and the fragments that it spreads: every run needs a copy, so it holds nothing else.
@@ -202,14 +213,36 @@ impl Document {
     ///
     /// `GRAPHQL_VALIDATION_FAILED` for literals that do not fit, which strict validation overlooks.
     pub fn new(parsed: Parsed, index: &SchemaIndex, limits: &Limits) -> Result<Self, Rejection> {
-        let Parsed(document) = parsed;
+        let Parsed { document, fingerprint } = parsed;
         check_literals(index, limits, &document)?;
         let operations = document
             .operations
             .iter()
-            .map(|(name, operation)| Operation::new(index, limits, &document, name, operation).map(Arc::new))
+            .map(|named| Operation::new(index, limits, fingerprint, &document, named).map(Arc::new))
             .collect::<Result<_, _>>()?;
-        Ok(Self { operations })
+        Ok(Self { fingerprint, operations })
+    }
+
+    /// What it is known by.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// What it takes in memory, by estimate.
+    fn weight(&self) -> u32 {
+        /// What the smallest one takes beside its operation, its place in the cache included.
+        const OVERHEAD: usize = 1024;
+        let operations = self.operations.iter().map(|operation| operation.weight());
+        u32::try_from(OVERHEAD + operations.sum::<usize>()).unwrap_or(u32::MAX)
+    }
+
+    /// Refuses what would be refused with whatever variables.
+    ///
+    /// # Errors
+    ///
+    /// As [`Operation::quote`] and [`Quote::affordable`] do.
+    pub fn check_price(&self, limits: &Limits) -> Result<(), Rejection> {
+        self.operations.iter().try_for_each(|operation| operation.check_price(limits))
     }
 
     /// The operation of this name, or the only one.
@@ -239,9 +272,9 @@ impl Operation {
     fn new(
         index: &SchemaIndex,
         limits: &Limits,
+        fingerprint: Fingerprint,
         document: &ExecutableDocument,
-        name: Option<&Name>,
-        operation: &Positioned<OperationDefinition>,
+        (name, operation): (Option<&Name>, &Positioned<OperationDefinition>),
     ) -> Result<Self, Rejection> {
         let declared: Vec<Declared> = operation
             .node
@@ -272,7 +305,25 @@ impl Operation {
             operations,
             fragments: fragments.map(|(name, fragment)| (name.clone(), fragment.clone())).collect(),
         };
-        Ok(Self { name: name.cloned(), kind: operation.node.ty, executable, declared, plan, shape, distinct })
+        Ok(Self {
+            document: fingerprint,
+            name: name.cloned(),
+            kind: operation.node.ty,
+            executable,
+            declared,
+            plan,
+            shape,
+            distinct,
+        })
+    }
+
+    fn weight(&self) -> usize {
+        size_of::<Self>() + weigh::executable(&self.executable) + self.plan.weight() + self.shape.weight()
+    }
+
+    /// What its document is known by.
+    pub fn document(&self) -> Fingerprint {
+        self.document
     }
 
     /// Query, mutation or subscription.
@@ -306,6 +357,17 @@ impl Operation {
     /// `BAD_USER_INPUT` with the path of a page size that is out of range.
     pub fn quote(&self, variables: &Variables, limits: &Limits) -> Result<Quote, Error> {
         self.plan.quote(variables, limits)
+    }
+
+    /// Refuses what would be refused with whatever variables: page sizes out of range, and a price that is too high
+    /// even when every page that a variable chooses has one item.
+    fn check_price(&self, limits: &Limits) -> Result<(), Rejection> {
+        self.quote(&Variables::default(), limits)?;
+        let mut smallest = Variables::default();
+        for Declared { name, .. } in &self.declared {
+            smallest.insert(name.clone(), Value::from(1));
+        }
+        self.quote(&smallest, limits)?.affordable(limits)
     }
 
     /// Whether each field is selected once, so that no two answers have to be merged.
@@ -390,32 +452,5 @@ fn fragments_of<'d>(document: &'d ExecutableDocument, set: &'d SelectionSet, fou
                 }
             }
         }
-    }
-}
-
-/// Valid documents by their text.
-///
-/// The key is the text itself, so no two documents can be taken for one another.
-#[derive(Debug, Clone)]
-pub struct Documents(Cache<Arc<str>, Arc<Document>>);
-
-impl Documents {
-    /// A cache of as many bytes of text as the limits allow.
-    pub fn new(limits: &Limits) -> Self {
-        /// What a small document takes beside its text.
-        const OVERHEAD: usize = 512;
-        let weight =
-            |text: &Arc<str>, _: &Arc<Document>| u32::try_from(text.len() + OVERHEAD).unwrap_or(u32::MAX);
-        Self(Cache::builder().max_capacity(limits.cache_bytes).weigher(weight).build())
-    }
-
-    /// A document that has been valid before.
-    pub fn get(&self, text: &str) -> Option<Arc<Document>> {
-        self.0.get(text)
-    }
-
-    /// Keeps a valid document.
-    pub fn insert(&self, text: &str, document: Arc<Document>) {
-        self.0.insert(text.into(), document);
     }
 }

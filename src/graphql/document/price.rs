@@ -136,6 +136,11 @@ impl Plan {
         Ok(quote)
     }
 
+    /// What it takes in memory, by estimate.
+    pub fn weight(&self) -> usize {
+        self.roots.iter().map(|root| size_of_val(root) + root.1.weight()).sum()
+    }
+
     /// Refuses introspection that goes round in circles.
     pub fn check_introspection(&self, limits: &Limits) -> Result<(), Rejection> {
         if self.introspection <= limits.introspection_objects {
@@ -150,6 +155,14 @@ impl Plan {
 }
 
 impl Price {
+    fn weight(&self) -> usize {
+        let each = self
+            .lists
+            .iter()
+            .map(|list| size_of_val(list) + size_of_val(list.path.as_slice()) + list.item.weight());
+        each.sum()
+    }
+
     fn add(&mut self, other: Self) {
         self.fixed = self.fixed.saturating_add(other.fixed);
         self.lists.extend(other.lists);

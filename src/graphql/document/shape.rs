@@ -11,6 +11,7 @@ use async_graphql::parser::types::{
 use async_graphql::{Name, PathSegment, ServerError, Value};
 
 use super::schema::SchemaIndex;
+use super::weigh::{ALLOCATION, ENTRY};
 
 /// The fields of a selection set by the name that they have in the answer.
 ///
@@ -35,6 +36,12 @@ impl Shape {
         let root = index.root(operation.ty).map_or("", Name::as_str);
         shape.add(index, document, root, &operation.selection_set.node);
         shape
+    }
+
+    /// What it takes in memory, by estimate.
+    pub fn weight(&self) -> usize {
+        let parts = self.0.values().map(|part| ALLOCATION + part.shape.weight());
+        self.0.capacity() * (ENTRY + size_of::<(Name, Part)>()) + parts.sum::<usize>()
     }
 
     fn add(&mut self, index: &SchemaIndex, document: &ExecutableDocument, parent: &str, set: &SelectionSet) {

@@ -5,7 +5,8 @@
 //! variables are compared with their declared types on every request, a document that is met for the first time and
 //! one from the cache get the same answer.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation};
@@ -18,11 +19,15 @@ use async_graphql::{
 };
 
 use super::document::{
-    Document, Documents, Limits, Operation, Parsed, Quote, RawVariables, Rejection, SchemaIndex,
-    refuse_invalid,
+    Document, Documents, Fingerprint, Limits, Manifest, Operation, Parsed, Problems, Quote, RawVariables,
+    Rejection, SchemaIndex, Wanted, not_trusted, refuse_invalid,
 };
 use super::plain::Distinct;
+use crate::config::Trust;
 use crate::error::Code;
+
+/// Documents beside the manifest that the log names; the next one is the last that it hears of.
+const NOTED: usize = 10_000;
 
 /// What may be asked about the schema itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +44,9 @@ pub struct Executor<Query, Mutation, Subscription> {
     fast: Schema<Query, Mutation, Subscription>,
     index: SchemaIndex,
     documents: Documents,
+    trust: Trust,
+    /// Documents beside the manifest that the log has named.
+    noted: Mutex<HashSet<Fingerprint>>,
     limits: Limits,
     disclosure: Disclosure,
 }
@@ -100,7 +108,30 @@ where
         let fast = build().validation_mode(ValidationMode::Fast).finish();
         let index = SchemaIndex::from_sdl(&fast.sdl()).context("the schema cannot be indexed")?;
         let documents = Documents::new(&limits);
-        Ok(Self { strict, fast, index, documents, limits, disclosure })
+        let (trust, noted) = (Trust::Off, Mutex::default());
+        Ok(Self { strict, fast, index, documents, trust, noted, limits, disclosure })
+    }
+
+    /// Learns the documents of a manifest, which are checked as any other is, and what becomes of all others.
+    ///
+    /// # Errors
+    ///
+    /// Names the documents that can never be served, and why.
+    pub async fn trusting(mut self, manifest: &Manifest, trust: Trust) -> anyhow::Result<Self> {
+        let mut problems = Problems::default();
+        for entry in &manifest.entries {
+            let checked = self.validate(&entry.text).await.and_then(|document| {
+                document.check_price(&self.limits)?;
+                Ok(document)
+            });
+            match checked {
+                Ok(document) => self.documents.trust(&entry.id, document),
+                Err(rejection) => problems.add(entry, &rejection),
+            }
+        }
+        problems.refuse(manifest.len())?;
+        self.trust = trust;
+        Ok(self)
     }
 
     /// The limits that hold here.
@@ -113,22 +144,63 @@ where
         &self.fast
     }
 
-    /// Finds an operation in a text, which is parsed and validated unless it has been before.
+    /// How many documents are known from a manifest.
+    pub fn trusted(&self) -> usize {
+        self.documents.trusted_count()
+    }
+
+    /// Finds an operation in a document. Unless the document is known, it is parsed and validated, and kept.
     ///
     /// # Errors
     ///
-    /// When the text is not GraphQL, exceeds a limit or does not fit the schema, or has no such operation.
+    /// When the document is not known by its name, is not trusted where it has to be, is not GraphQL, exceeds a limit,
+    /// does not fit the schema, or has no such operation.
     pub async fn select(
         &self,
-        text: &str,
+        wanted: impl Into<Wanted<'_>>,
         operation_name: Option<&str>,
     ) -> Result<Arc<Operation>, Rejection> {
-        if let Some(document) = self.documents.get(text) {
-            return document.operation(operation_name);
+        self.find(&wanted.into()).await?.operation(operation_name)
+    }
+
+    async fn find(&self, wanted: &Wanted<'_>) -> Result<Arc<Document>, Rejection> {
+        let fingerprint = self.documents.identify(wanted)?;
+        if let Some(document) = fingerprint.and_then(|known| self.documents.trusted(known)) {
+            return Ok(document);
         }
-        let document = Arc::new(self.validate(text).await?);
-        self.documents.insert(text, Arc::clone(&document));
-        document.operation(operation_name)
+        if self.trust == Trust::Enforce {
+            return Err(not_trusted());
+        }
+        if let Some(document) = fingerprint.and_then(|known| self.documents.get(known, wanted)) {
+            return Ok(document);
+        }
+        let text = wanted.text.ok_or_else(|| wanted.not_found())?;
+        Ok(self.documents.insert(self.validate(text).await?, wanted))
+    }
+
+    /// Logs an operation whose document is not the manifest's, where that is wanted: each document once, and not
+    /// without end.
+    pub fn note(&self, operation: &Operation, request_id: &str) {
+        let document = operation.document();
+        if self.trust != Trust::Log || self.documents.is_trusted(document) {
+            return;
+        }
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.len() > NOTED || !noted.insert(document) {
+            return;
+        }
+        let count = noted.len();
+        drop(noted);
+        if count > NOTED {
+            tracing::warn!("more than {NOTED} documents are not in the manifest: no further one is named");
+            return;
+        }
+        tracing::warn!(
+            request.id = request_id,
+            document.hash = %document,
+            graphql.operation = operation.name(),
+            "a document is not in the manifest, and would not be served with AICOS_TRUSTED_DOCUMENTS=enforce"
+        );
     }
 
     async fn validate(&self, text: &str) -> Result<Document, Rejection> {

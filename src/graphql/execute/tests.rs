@@ -1,5 +1,7 @@
 //! The whole way of a document, against the toy schema.
 
+mod persisted;
+
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -441,7 +443,7 @@ async fn only_valid_documents_are_kept() {
     let executor = toy::executor();
     for text in ["{ nope }", "{ hello", "{ echo(number: 99999999999) }"] {
         executor.select(text, None).await.unwrap_err();
-        assert!(executor.documents.get(text).is_none());
+        assert!(executor.documents.get(Fingerprint::of(text), &text.into()).is_none());
     }
     let first = executor.select("{ hello }", None).await.unwrap();
     let second = executor.select("{ hello }", None).await.unwrap();

@@ -10,19 +10,75 @@ use async_graphql::{Name, Number, Value};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
-use crate::graphql::document::{RawVariables, shorten};
+use crate::graphql::document::{Called, RawVariables, Wanted, shorten};
 
 /// The parameters of one operation.
 #[derive(Debug, Default)]
 pub struct Parameters {
     /// The document's text.
     pub query: Option<String>,
+    /// The document's id: `documentId`, or `doc_id` as Relay's apps send it. There is no `id`: some clients number their
+    /// requests with it.
+    pub document_id: Option<String>,
     /// Which of its operations to run.
     pub operation_name: Option<String>,
     /// The variables as sent.
     pub variables: RawVariables,
     /// What is neither of these.
     pub extensions: RawVariables,
+}
+
+impl Parameters {
+    /// Whether they say which document is wanted.
+    pub fn name_a_document(&self) -> bool {
+        self.query.is_some() || self.document_id.is_some() || self.extensions.contains_key(PERSISTED_QUERY)
+    }
+
+    /// Which document is wanted.
+    ///
+    /// # Errors
+    /// A sentence, when they do not say, or say it twice.
+    pub fn wanted(&self) -> Result<Wanted<'_>, String> {
+        let id = self.document_id.as_deref().filter(|id| !id.is_empty()).map(Called::Id);
+        let hash = persisted_query(&self.extensions)?.map(Called::Hash);
+        if id.is_some() && hash.is_some() {
+            return Err(
+                "`documentId` and `extensions.persistedQuery` both name a document: send one of them.".into(),
+            );
+        }
+        let name = id.or(hash);
+        // Where a protocol demands a text, clients send an empty one beside the name.
+        let text = self.query.as_deref().filter(|text| name.is_none() || !text.is_empty());
+        if text.is_none() && name.is_none() {
+            return Err("`query` is missing: it holds the GraphQL document.".into());
+        }
+        Ok(Wanted { text, name })
+    }
+}
+
+/// The extension of Apollo's protocol.
+const PERSISTED_QUERY: &str = "persistedQuery";
+
+/// The hash in `extensions.persistedQuery`, which may have other fields of the client's own.
+fn persisted_query(extensions: &RawVariables) -> Result<Option<&str>, String> {
+    let fields = match extensions.get(PERSISTED_QUERY) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Object(fields)) => fields,
+        Some(_) => {
+            return Err("`extensions.persistedQuery` is an object with `version` and `sha256Hash`.".into());
+        }
+    };
+    let is_known =
+        matches!(fields.get("version"), Some(Value::Number(version)) if version.as_u64() == Some(1));
+    if !is_known {
+        return Err("`extensions.persistedQuery` is known in version 1 only: set `version` to 1.".into());
+    }
+    match fields.get("sha256Hash") {
+        Some(Value::String(hash)) => Ok(Some(hash)),
+        _ => {
+            Err("`extensions.persistedQuery` has no `sha256Hash`, the SHA-256 of the document's text.".into())
+        }
+    }
 }
 
 /// The parameters of a body: of one operation, or of several.
@@ -48,9 +104,14 @@ pub(super) fn from_query(query: &str) -> Result<Parameters, String> {
     let mut parameters = Parameters::default();
     let mut seen: Vec<&'static str> = Vec::new();
     for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        let known =
-            ["query", "operationName", "variables", "extensions"].into_iter().find(|known| *known == key);
-        let Some(key) = known else { continue };
+        let key = match &*key {
+            "query" => "query",
+            "documentId" | "doc_id" => "documentId",
+            "operationName" => "operationName",
+            "variables" => "variables",
+            "extensions" => "extensions",
+            _ => continue,
+        };
         if seen.contains(&key) {
             return Err(format!("`{key}` is given twice."));
         }
@@ -60,6 +121,7 @@ pub(super) fn from_query(query: &str) -> Result<Parameters, String> {
         }
         match key {
             "query" => parameters.query = Some(value.into_owned()),
+            "documentId" => parameters.document_id = Some(value.into_owned()),
             "operationName" => parameters.operation_name = Some(value.into_owned()),
             "variables" => parameters.variables = json_object(&value, key)?,
             _ => parameters.extensions = json_object(&value, key)?,
@@ -97,10 +159,12 @@ impl<'de> Deserialize<'de> for Parameters {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parameters, A::Error> {
                 let (mut query, mut operation_name) = (None::<Option<String>>, None::<Option<String>>);
+                let mut document_id = None::<Option<String>>;
                 let (mut variables, mut extensions) = (None::<Option<Object>>, None::<Option<Object>>);
                 while let Some(key) = map.next_key::<Key>()? {
                     match key {
                         Key::Query => once(&mut query, &mut map, "query")?,
+                        Key::DocumentId => once(&mut document_id, &mut map, "documentId")?,
                         Key::OperationName => once(&mut operation_name, &mut map, "operationName")?,
                         Key::Variables => once(&mut variables, &mut map, "variables")?,
                         Key::Extensions => once(&mut extensions, &mut map, "extensions")?,
@@ -111,6 +175,7 @@ impl<'de> Deserialize<'de> for Parameters {
                 }
                 Ok(Parameters {
                     query: query.flatten(),
+                    document_id: document_id.flatten(),
                     operation_name: operation_name.flatten(),
                     variables: variables.flatten().unwrap_or_default().0,
                     extensions: extensions.flatten().unwrap_or_default().0,
@@ -138,6 +203,8 @@ impl<'de> Deserialize<'de> for Parameters {
 #[serde(field_identifier, rename_all = "camelCase")]
 enum Key {
     Query,
+    #[serde(alias = "doc_id")]
+    DocumentId,
     OperationName,
     Variables,
     Extensions,
@@ -276,6 +343,69 @@ mod tests {
         assert!(matches!(from_json(" [{\"query\": \"{a}\"}, {}]"), Ok(Body::Many(list)) if list.len() == 2));
     }
 
+    /// The text and the name that a body wants its document by.
+    fn wanted(text: &str) -> Result<(Option<String>, Option<String>), String> {
+        let read = one(text)?;
+        let wanted = read.wanted()?;
+        assert!(read.name_a_document());
+        let name = wanted.name.map(|name| match name {
+            Called::Hash(hash) => format!("hash {hash}"),
+            Called::Id(id) => format!("id {id}"),
+        });
+        Ok((wanted.text.map(str::to_owned), name))
+    }
+
+    #[test]
+    fn a_document_is_wanted_by_its_text_or_by_a_name() {
+        let some = |text: &str| Some(text.to_owned());
+        let hashed =
+            r#""extensions": {"persistedQuery": {"version": 1, "sha256Hash": "x", "miss": true}, "e": 1}"#;
+        for (body, text, name) in [
+            (r#"{"query": "{a}"}"#.to_owned(), some("{a}"), None),
+            (r#"{"query": ""}"#.to_owned(), some(""), None),
+            (r#"{"documentId": "x"}"#.to_owned(), None, some("id x")),
+            (r#"{"doc_id": "x", "query": null}"#.to_owned(), None, some("id x")),
+            (r#"{"documentId": "x", "query": ""}"#.to_owned(), None, some("id x")),
+            (r#"{"documentId": "x", "query": "{a}"}"#.to_owned(), some("{a}"), some("id x")),
+            (r#"{"documentId": "", "query": "{a}"}"#.to_owned(), some("{a}"), None),
+            (r#"{"documentId": null, "query": "{a}"}"#.to_owned(), some("{a}"), None),
+            // A number that some clients give their requests.
+            (r#"{"id": "1", "query": "{a}"}"#.to_owned(), some("{a}"), None),
+            (format!("{{{hashed}}}"), None, some("hash x")),
+            (format!(r#"{{{hashed}, "query": ""}}"#), None, some("hash x")),
+            (format!(r#"{{{hashed}, "query": "{{a}}"}}"#), some("{a}"), some("hash x")),
+            (r#"{"query": "{a}", "extensions": {"persistedQuery": null}}"#.to_owned(), some("{a}"), None),
+        ] {
+            assert_eq!(wanted(&body), Ok((text, name)), "{body}");
+        }
+        for (body, expected) in [
+            (r#"{"documentId": 5}"#, "not well-formed"),
+            (r#"{"documentId": "a", "doc_id": "a"}"#, "duplicate field `documentId`"),
+            (r#"{"documentId": ""}"#, "`query` is missing"),
+            (r#"{"extensions": {"persistedQuery": "x"}}"#, "is an object"),
+            (r#"{"extensions": {"persistedQuery": {"sha256Hash": "x"}}}"#, "set `version` to 1"),
+            (
+                r#"{"extensions": {"persistedQuery": {"version": 2, "sha256Hash": "x"}}}"#,
+                "set `version` to 1",
+            ),
+            (
+                r#"{"extensions": {"persistedQuery": {"version": "1", "sha256Hash": "x"}}}"#,
+                "set `version` to 1",
+            ),
+            (r#"{"extensions": {"persistedQuery": {"version": 1}}}"#, "no `sha256Hash`"),
+            (r#"{"extensions": {"persistedQuery": {"version": 1, "sha256Hash": null}}}"#, "no `sha256Hash`"),
+            (
+                r#"{"documentId": "a", "extensions": {"persistedQuery": {"version": 1, "sha256Hash": "a"}}}"#,
+                "send one of them",
+            ),
+        ] {
+            let error = wanted(body).unwrap_err();
+            assert!(error.contains(expected), "{body}: {error}");
+        }
+        let missing = one("{}").unwrap();
+        assert!(!missing.name_a_document() && missing.wanted().is_err());
+    }
+
     #[test]
     fn malformed_bodies_are_refused() {
         let deep = format!(r#"{{"variables": {{"a": {}{}}}}}"#, "[".repeat(20_000), "]".repeat(20_000));
@@ -317,7 +447,10 @@ mod tests {
         assert_eq!(read.variables.len(), 1);
         assert!(read.operation_name.is_none());
         assert!(from_query("variables=null").unwrap().variables.is_empty());
-        for bad in ["query=a&query=b", "variables=5", "variables=%7B", "extensions=[]"] {
+        assert_eq!(from_query("doc_id=x&query=").unwrap().document_id.as_deref(), Some("x"));
+        for bad in
+            ["documentId=a&doc_id=b", "query=a&query=b", "variables=5", "variables=%7B", "extensions=[]"]
+        {
             assert!(from_query(bad).is_err(), "{bad}");
         }
     }

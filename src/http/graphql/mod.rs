@@ -456,16 +456,16 @@ where
 
     /// Everything that can refuse an operation before it runs.
     async fn check(&self, parameters: Parameters, call: &Call<'_, G::Context>) -> Result<Step, Failure> {
-        let Parameters { query, operation_name, variables, .. } = parameters;
-        let text = query.ok_or_else(|| bad_request("`query` is missing: it holds the GraphQL document."))?;
+        let wanted = parameters.wanted().map_err(bad_request)?;
         let limit = self.executor.limits().text_bytes;
-        if text.len() > limit {
+        if wanted.text.is_some_and(|text| text.len() > limit) {
             return Err(Failure::long_document(limit));
         }
         // Some clients send an empty name for none.
-        let name = operation_name.as_deref().filter(|name| !name.is_empty());
-        let selected = self.executor.select(&text, name).await;
-        let operation = selected.map_err(Failure::document)?;
+        let name = parameters.operation_name.as_deref().filter(|name| !name.is_empty());
+        let operation = self.executor.select(wanted, name).await.map_err(Failure::document)?;
+        self.executor.note(&operation, call.id.as_str());
+        let variables = parameters.variables;
         match operation.kind() {
             OperationType::Mutation if call.read_only => {
                 return Err(Failure::method("POST", "Mutations are served to POST only."));

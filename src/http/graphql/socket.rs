@@ -455,8 +455,10 @@ where
         let payload = envelope.payload.map_or("", RawValue::get);
         let parameters: Parameters = serde_json::from_str(payload)
             .map_err(|_| Farewell::invalid("The payload of `subscribe` is not that of an operation"))?;
-        if parameters.query.is_none() {
-            return Err(Farewell::invalid("The payload of `subscribe` has no `query`"));
+        if !parameters.name_a_document() {
+            return Err(Farewell::invalid(
+                "The payload of `subscribe` has no `query`, and names no document",
+            ));
         }
         let mut operations = connection.operations();
         if operations.running.contains_key(&id) {
