@@ -54,6 +54,8 @@ async fn no_log_of_a_whole_day_holds_a_secret() {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
+    // With one subscriber alone, what a thread of another test is first to say would be taken as said to nobody, for all.
+    let _beside = tracing::Dispatch::new(tracing_subscriber::registry());
     // The runtime of this test has one thread, so that this catches what its tasks log, the libraries included.
     let _guard = tracing::subscriber::set_default(subscriber);
     let fake = FakeProvider::start().await;
