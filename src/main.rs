@@ -43,7 +43,7 @@ enum Command {
     Migrate,
     /// Print the GraphQL schema
     Schema,
-    /// Check roles, row-level security, migrations, disk and settings; each finding comes with its fix
+    /// Check roles, row-level security, migrations, disk, settings and the manifest; each finding comes with its fix
     Doctor,
     /// Fill two organizations with people in all four roles, and print their logins
     Demo,

@@ -77,6 +77,8 @@ fn its_commands_run_one_after_the_other() {
     let server = Server { child, folder: folder.clone() };
     wait_until_ready(port, &folder.join("log"));
 
+    // The examples have a second server.
+    let second = free_port();
     let mut script = String::from("set -euo pipefail\n");
     let mut run = 0;
     for (kind, code) in blocks(&text) {
@@ -86,7 +88,8 @@ fn its_commands_run_one_after_the_other() {
             "tests" => assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(code.trim()).exists()),
             _ => {
                 run += 1;
-                script.push_str(&code.replace("localhost:8000", &format!("localhost:{port}")));
+                let code = code.replace("localhost:8000", &format!("localhost:{port}"));
+                script.push_str(&code.replace(":8001", &format!(":{second}")));
                 // A person pastes one after the other, and a new document is found a moment later.
                 script.push_str("\necho\nsleep 1\n");
             }
@@ -102,7 +105,10 @@ fn its_commands_run_one_after_the_other() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(!said.contains("\"errors\""), "{said}");
+    let refused = said.lines().filter(|line| line.contains("\"errors\""));
+    // The examples refuse one document on purpose, and look for the code themselves.
+    assert!(refused.clone().all(|line| line.contains("DOCUMENT_NOT_TRUSTED")), "{said}");
+    assert_eq!(refused.count(), 1, "{said}");
     let expected = [
         "accessToken",
         "marketing-campaign",
@@ -111,7 +117,11 @@ fn its_commands_run_one_after_the_other() {
         "\"answered\":true",
         "\"quote\":\"Everybody has 30 days of vacation a year.\"",
         "olivia@",
+        "1 of manifest.json are known; others are refused",
+        "{\"data\":{\"rateLimit\":{\"limit\":",
     ];
+    let names = r#"{"data":{"organization":{"projects":{"nodes":[{"name":"Marketing Campaign"}"#;
+    assert_eq!(said.matches(names).count(), 2, "by text and by hash\n{said}");
     for expected in expected {
         assert!(said.contains(expected), "`{expected}` is missing:\n{said}");
     }
