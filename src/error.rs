@@ -391,17 +391,20 @@ impl Error {
     }
 }
 
-/// SQLSTATEs that mean "not just now", not "the statement was wrong": the server is going, coming, full or lost, or
-/// somebody else holds a lock for too long (55P03), or two waited for each other (40P01).
-const UNAVAILABLE_STATES: [&str; 8] =
-    ["57P01", "57P02", "57P03", "53300", "08006", "25P03", "55P03", "40P01"];
+/// Whether a SQLSTATE means "not just now", not "the statement was wrong": the server is going, coming (57P), full (53)
+/// or lost (08), has closed a transaction that idled or lasted too long, or somebody else holds a lock for too long
+/// (55P03), or two waited for each other (40P01).
+fn is_passing(state: &str) -> bool {
+    ["57P", "53", "08"].iter().any(|class| state.starts_with(class))
+        || ["25P03", "25P04", "55P03", "40P01"].contains(&state)
+}
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(database) => match database.code().as_deref() {
                 Some("57014") => Self::Timeout,
-                Some(state) if UNAVAILABLE_STATES.contains(&state) => Self::unavailable(error),
+                Some(state) if is_passing(state) => Self::unavailable(error),
                 _ => Self::internal(error),
             },
             sqlx::Error::Io(_)

@@ -22,6 +22,7 @@ mod edge;
 mod engine;
 mod evaluation;
 mod events;
+mod failure;
 mod flows;
 mod identity;
 mod invitations;

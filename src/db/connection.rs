@@ -1,13 +1,83 @@
 //! One pooled connection, and the promise that it goes back clean or not at all.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection as _, Executor as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tracing::log::LevelFilter;
 
+use super::PoolSettings;
+use super::statement::Statements;
 use crate::error::{Error, Result};
+
+/// How long the database may take to give a sign of life.
+const SIGN_OF_LIFE: Duration = Duration::from_millis(1_500);
+/// A connection that nobody has taken for this long is asked for a sign of life first: it may have been closed.
+const RESTED: Duration = Duration::from_millis(250);
+/// How long what is left on a connection may take to end before the connection is closed.
+const SETTLE: Duration = Duration::from_millis(500);
+/// How often the server looks, while it runs a statement, whether somebody still waits for it. Milliseconds.
+const LOOK_FOR_CLIENT: &str = "select set_config('client_connection_check_interval', '500', false)";
+
+/// What is known of the database, beside what each connection knows.
+#[derive(Debug)]
+pub(super) struct Health {
+    options: PgConnectOptions,
+    /// How long a request waits for a connection that works.
+    wait: Duration,
+    /// How long one statement may take, as seen from here.
+    pub(super) ceiling: Duration,
+    /// Connections that were open at this moment may have gone with the one that failed then.
+    distrusted: Mutex<Option<Instant>>,
+    /// When the database was last asked for a sign of life, and whether it gave one.
+    asked: tokio::sync::Mutex<Option<(Instant, bool)>>,
+}
+
+impl Health {
+    /// Has every connection that is open now replaced before somebody takes it.
+    pub(super) fn distrust(&self) {
+        *self.distrusted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn distrusts(&self, made: Instant) -> bool {
+        self.distrusted.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|moment| made <= moment)
+    }
+
+    /// Whether the database gives a sign of life to somebody new. An answer is good for `age`; whoever asks meanwhile
+    /// waits for the same one.
+    pub(super) async fn answers(&self, age: Duration) -> bool {
+        let mut asked = self.asked.lock().await;
+        if let Some((at, answered)) = *asked
+            && at.elapsed() < age
+        {
+            return answered;
+        }
+        let answered = matches!(timeout(SIGN_OF_LIFE, knock(&self.options)).await, Ok(Ok(())));
+        *asked = Some((Instant::now(), answered));
+        answered
+    }
+}
+
+/// Asks whether connections may be encrypted: the one question that PostgreSQL answers to anybody, at no cost, and also
+/// when it is full.
+async fn knock(options: &PgConnectOptions) -> std::io::Result<()> {
+    const REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+    async fn ask(mut line: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<()> {
+        line.write_all(&REQUEST).await?;
+        line.read_u8().await.map(drop)
+    }
+    #[cfg(unix)]
+    if let Some(folder) = options.get_socket() {
+        let socket = folder.join(format!(".s.PGSQL.{}", options.get_port()));
+        return ask(tokio::net::UnixStream::connect(socket).await?).await;
+    }
+    ask(TcpStream::connect((options.get_host(), options.get_port())).await?).await
+}
 
 /// Opens connections of the serving role.
 ///
@@ -15,18 +85,26 @@ use crate::error::{Error, Result};
 /// path would pay; a broken connection is found by the statement that meets it, and closed.
 #[derive(Debug)]
 pub(super) struct Connections {
-    options: PgConnectOptions,
+    health: Arc<Health>,
 }
 
 impl Connections {
-    pub(super) fn new(options: PgConnectOptions, statement_timeout: Duration) -> Self {
+    pub(super) fn new(options: PgConnectOptions, settings: &PoolSettings) -> Self {
         let options = options.application_name("aicos").options([
-            ("statement_timeout", statement_timeout.as_millis().to_string()),
+            ("statement_timeout", settings.statement_timeout.as_millis().to_string()),
             ("lock_timeout", "5000".to_owned()),
             // Longer than any request lasts: only a bug leaves a transaction idle that long.
             ("idle_in_transaction_session_timeout", "60000".to_owned()),
         ]);
-        Self { options: quiet(options) }
+        let health = Health {
+            options: quiet(options),
+            wait: settings.wait,
+            // The server's own limit comes first while there is a server.
+            ceiling: settings.statement_timeout + Duration::from_secs(2),
+            distrusted: Mutex::default(),
+            asked: tokio::sync::Mutex::default(),
+        };
+        Self { health: Arc::new(health) }
     }
 }
 
@@ -35,80 +113,129 @@ pub(super) fn quiet(options: PgConnectOptions) -> PgConnectOptions {
     options.log_statements(LevelFilter::Off).log_slow_statements(LevelFilter::Off, Duration::ZERO)
 }
 
-/// What the pool keeps: a connection, and whether it has failed.
-#[derive(Debug)]
-pub(super) struct Pooled {
-    connection: PgConnection,
-    broken: bool,
-}
-
 impl Manager for Connections {
-    type Type = Pooled;
+    type Type = PgConnection;
     type Error = sqlx::Error;
 
-    async fn create(&self) -> std::result::Result<Pooled, sqlx::Error> {
-        Ok(Pooled { connection: PgConnection::connect_with(&self.options).await?, broken: false })
+    async fn create(&self) -> std::result::Result<PgConnection, sqlx::Error> {
+        let mut connection = PgConnection::connect_with(&self.health.options).await?;
+        match connection.execute(LOOK_FOR_CLIENT).await {
+            // A server whose system cannot tell refuses the setting; the statement's own limit ends it then.
+            Ok(_) | Err(sqlx::Error::Database(_)) => Ok(connection),
+            Err(error) => Err(error),
+        }
     }
 
-    async fn recycle(&self, pooled: &mut Pooled, _: &Metrics) -> RecycleResult<sqlx::Error> {
-        if pooled.broken { Err(RecycleError::message("the connection has failed")) } else { Ok(()) }
+    async fn recycle(&self, connection: &mut PgConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
+        if self.health.distrusts(metrics.created) {
+            return Err(RecycleError::message("others of its age have failed"));
+        }
+        if metrics.last_used() <= RESTED {
+            return Ok(());
+        }
+        match timeout(SIGN_OF_LIFE / 2, connection.ping()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                self.health.distrust();
+                Err(error.into())
+            }
+            // It may only be slow: no reason to give up all the others.
+            Err(_) => Err(RecycleError::message("it gives no sign of life")),
+        }
     }
 }
 
-/// A connection on loan. Dropped inside a transaction, it is rolled back before anybody else gets it; when that does
-/// not work within two seconds it is closed.
+/// A connection on loan. Dropped inside a transaction or a statement, it is brought to an end before anybody else gets
+/// it; when that does not work at once it is closed, and the server then gives up what it was doing.
 #[derive(Debug)]
 pub(super) struct Connection {
     object: Option<Object<Connections>>,
+    health: Arc<Health>,
     /// Set before a transaction may have begun, cleared after it has ended for certain.
     pub(super) dirty: bool,
+    /// Whether a statement was sent whose end has not been seen.
+    busy: bool,
+    /// Whether it has failed: it is not used again.
+    broken: bool,
 }
 
-/// Takes a connection from the pool.
+/// The connection's parts, for a statement that is about to run on it.
+pub(super) struct Parts<'c> {
+    pub(super) connection: &'c mut PgConnection,
+    pub(super) health: &'c Health,
+    pub(super) busy: &'c mut bool,
+    pub(super) broken: &'c mut bool,
+}
+
+/// Takes a connection that works from the pool, or opens one.
 pub(super) async fn take(pool: &Pool<Connections>) -> Result<Connection> {
-    // Whatever keeps a connection from being opened, it is not the request's fault: later it may work.
-    let object = pool.get().await.map_err(|error| match error {
-        PoolError::Backend(error) => Error::unavailable(error),
-        other => Error::unavailable(anyhow::anyhow!("no database connection: {other}")),
-    })?;
-    Ok(Connection { object: Some(object), dirty: false })
+    let health = Arc::clone(&pool.manager().health);
+    let status = pool.status();
+    let getting = async {
+        if status.available > 0 || status.size >= status.max_size {
+            return pool.get().await;
+        }
+        // One is opened in a task of its own: when it takes longer than this request waits, the next one finds it.
+        let pool = pool.clone();
+        let opening = tokio::spawn(async move { pool.get().await });
+        opening.await.unwrap_or(Err(PoolError::Closed))
+    };
+    // Whatever keeps a connection from being had, it is not the request's fault: later it may work.
+    let object = match timeout(health.wait, getting).await {
+        Ok(Ok(object)) => object,
+        Ok(Err(PoolError::Backend(error))) => return Err(Error::unavailable(error)),
+        Ok(Err(other)) => return Err(Error::unavailable(anyhow::anyhow!("no database connection: {other}"))),
+        Err(_) => return Err(Error::unavailable(anyhow::anyhow!("no database connection in time"))),
+    };
+    Ok(Connection { object: Some(object), health, dirty: false, busy: false, broken: false })
 }
 
 impl Connection {
-    /// The connection itself, for this room only.
+    /// Where statements run.
+    pub(super) const fn statements(&mut self) -> Statements<'_> {
+        Statements::on(self)
+    }
+
+    /// Whether it has failed.
+    pub(super) const fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// The connection itself and what is known of it, for [`Statements`] only.
     ///
     /// # Panics
     /// Never: the object is there until the connection is dropped.
     #[expect(clippy::expect_used, reason = "the object leaves only in drop")]
-    pub(super) fn raw(&mut self) -> &mut PgConnection {
-        &mut self.object.as_mut().expect("a connection on loan").connection
-    }
-
-    /// Marks it as not to be used again.
-    pub(super) fn fail(&mut self) {
-        if let Some(object) = self.object.as_mut() {
-            object.broken = true;
-        }
+    pub(super) fn parts(&mut self) -> Parts<'_> {
+        let Self { object, health, busy, broken, .. } = self;
+        let connection = &mut **object.as_mut().expect("a connection on loan");
+        Parts { connection, health, busy, broken }
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
         let Some(mut object) = self.object.take() else { return };
-        if !self.dirty {
+        if self.broken {
+            drop(Object::take(object));
             return;
         }
-        // Out of a runtime nothing can be rolled back: close it.
+        let dirty = self.dirty;
+        if !dirty && !self.busy {
+            return;
+        }
+        // Out of a runtime nothing can be brought to an end: close it.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             drop(Object::take(object));
             return;
         };
         runtime.spawn(async move {
-            // sqlx first reads what is still to come of an interrupted statement.
-            let rollback = object.connection.execute("ROLLBACK");
-            match tokio::time::timeout(Duration::from_secs(2), rollback).await {
-                Ok(Ok(_)) => {}
-                _ => drop(Object::take(object)),
+            // Both first read what is still to come of an interrupted statement.
+            let settling = async {
+                if dirty { object.execute("ROLLBACK").await.map(drop) } else { object.ping().await }
+            };
+            if !matches!(timeout(SETTLE, settling).await, Ok(Ok(()))) {
+                drop(Object::take(object));
             }
         });
     }

@@ -96,6 +96,8 @@ impl Context {
 pub(super) struct State {
     connection: Option<Connection>,
     pub(super) open: Option<Context>,
+    /// Why no connection was to be had.
+    refused: Option<Error>,
 }
 
 impl State {
@@ -167,10 +169,23 @@ impl Lease {
     }
 
     /// Takes the lock, and a connection when there is none yet.
+    ///
+    /// What has failed once fails at once from then on: the resolvers of a request do not wait for the same thing one
+    /// after the other.
     async fn hold(&self) -> Result<MutexGuard<'_, State>> {
         let mut state = self.state.lock().await;
-        if state.connection.is_none() {
-            state.connection = Some(connection::take(&self.pool).await?);
+        if let Some(error) = &state.refused {
+            return Err(error.clone());
+        }
+        match &state.connection {
+            Some(connection) if connection.is_broken() => {
+                return Err(Error::unavailable(anyhow::anyhow!("the request's connection has failed")));
+            }
+            Some(_) => {}
+            None => {
+                let taken = connection::take(&self.pool).await;
+                state.connection = Some(taken.inspect_err(|error| state.refused = Some(error.clone()))?);
+            }
         }
         Ok(state)
     }
@@ -186,7 +201,7 @@ impl Lease {
         state.open = None;
         let connection = state.connection();
         connection.dirty = true;
-        match connection.raw().execute(sqlx::raw_sql(AssertSqlSafe(sql))).await {
+        match connection.statements().execute(sqlx::raw_sql(AssertSqlSafe(sql))).await {
             Ok(_) => {
                 state.open = Some(context);
                 Ok(())
@@ -195,8 +210,6 @@ impl Lease {
                 // A refusal of the database leaves the connection idle; anything else leaves it unknown.
                 if error.as_database_error().is_some() {
                     connection.dirty = false;
-                } else {
-                    connection.fail();
                 }
                 Err(error.into())
             }
@@ -207,7 +220,7 @@ impl Lease {
     async fn close(state: &mut State) -> Result<()> {
         if state.connection().dirty {
             state.open = None;
-            state.connection().raw().execute("ROLLBACK").await?;
+            state.connection().statements().execute("ROLLBACK").await?;
             state.connection().dirty = false;
         }
         Ok(())
@@ -356,17 +369,10 @@ impl Lease {
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
         let query = sqlx::query_as_with::<_, R, _>(sql, arguments);
-        match query.fetch_all(state.connection().raw()).await {
-            Ok(rows) => Ok(rows),
-            Err(error) => {
-                // Inside the shared transaction the failure has ended it; on its own the statement has ended itself.
-                state.open = None;
-                if error.as_database_error().is_none() {
-                    state.connection().dirty = true;
-                }
-                Err(error.into())
-            }
-        }
+        // Inside the shared transaction a failure has ended it; on its own the statement has ended itself.
+        let rows =
+            query.fetch_all(state.connection().statements()).await.inspect_err(|_| state.open = None)?;
+        Ok(rows)
     }
 
     /// Opens, or joins, a read-only transaction of what is the person's own.

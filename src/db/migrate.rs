@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, bail, ensure};
 use sqlx::migrate::Migrator;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgExecutor};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
 use super::hot::Hot;
@@ -49,7 +49,7 @@ pub async fn run(
     ensure_roles(connection).await?;
     ensure_membership(connection).await?;
 
-    let before = applied(connection).await.unwrap_or_default();
+    let before = applied(&mut *connection).await.unwrap_or_default();
     let missing = MIGRATIONS.iter().filter(|m| !before.contains(&m.version)).count();
     if missing > 0 {
         progress(&format!("Applying {missing} migration{} …", if missing == 1 { "" } else { "s" }));
@@ -114,7 +114,7 @@ async fn ensure_membership(connection: &mut PgConnection) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn applied(connection: &mut PgConnection) -> sqlx::Result<Vec<i64>> {
+async fn applied(connection: impl PgExecutor<'_>) -> sqlx::Result<Vec<i64>> {
     sqlx::query_scalar("select version from _sqlx_migrations where success order by version")
         .fetch_all(connection)
         .await
@@ -160,7 +160,7 @@ async fn create_hot_functions(connection: &mut PgConnection, hot: &[&Hot]) -> an
 
 /// The first hot function that is missing or is not this binary's.
 pub(crate) async fn stale_function(
-    connection: &mut PgConnection,
+    connection: impl PgExecutor<'_>,
     hot: &[&Hot],
 ) -> sqlx::Result<Option<&'static str>> {
     let functions: Vec<(String, String)> = sqlx::query_as(
@@ -189,7 +189,7 @@ const ABOVE_GRANTS: [&str; 5] = [
 ///
 /// # Errors
 /// A sentence that names the fix.
-pub(super) async fn refuse_unsafe_role(connection: &mut PgConnection) -> anyhow::Result<()> {
+pub(super) async fn refuse_unsafe_role(connection: impl PgExecutor<'_>) -> anyhow::Result<()> {
     let (role, why): (String, Option<String>) = sqlx::query_as(
         "select r.rolname::text, case
             when r.rolsuper then 'is a superuser, which row-level security does not hold'
@@ -221,7 +221,7 @@ pub(super) async fn refuse_unsafe_role(connection: &mut PgConnection) -> anyhow:
 ///
 /// # Errors
 /// A sentence that names the fix.
-pub(super) async fn refuse_other_schema(connection: &mut PgConnection) -> anyhow::Result<()> {
+pub(super) async fn refuse_other_schema(connection: impl PgExecutor<'_>) -> anyhow::Result<()> {
     let applied = match applied(connection).await {
         Ok(applied) => applied,
         Err(error) if error.as_database_error().is_some() => {

@@ -12,6 +12,7 @@ mod lease;
 pub mod migrate;
 mod notify;
 pub mod page;
+mod statement;
 mod tx;
 
 use std::time::Duration;
@@ -24,12 +25,16 @@ use connection::Connections;
 pub use hot::{Call, Hot};
 pub use lease::{Entry, Facts, Lease};
 pub use notify::Notifications;
+pub use statement::Statements;
 pub use tx::{
     AnonymousTx, Change, Changes, PersonTx, ReadTx, Record, Redacted, SecurityEventKind, Target, WriteTx,
 };
 
 use crate::error::{Error, Result};
 use crate::events::Events;
+
+/// How long opening a connection may take, whoever waits for it.
+const OPENING: Duration = Duration::from_secs(5);
 
 /// How the pool behaves; every figure is a limit on how long somebody may wait.
 #[derive(Debug, Clone)]
@@ -54,6 +59,7 @@ pub struct Db {
     pool: Pool<Connections>,
     events: Events,
     notifications: Notifications,
+    wait: Duration,
 }
 
 impl Db {
@@ -63,15 +69,14 @@ impl Db {
     /// When the pool cannot be made.
     pub fn open(options: PgConnectOptions, settings: &PoolSettings) -> anyhow::Result<Self> {
         let notifications = Notifications::new(options.clone());
-        let manager = Connections::new(options, settings.statement_timeout);
-        let timeouts =
-            Timeouts { wait: Some(settings.wait), create: Some(Duration::from_secs(3)), recycle: None };
+        let manager = Connections::new(options, settings);
+        let timeouts = Timeouts { wait: Some(settings.wait), create: Some(OPENING), recycle: None };
         let pool = Pool::builder(manager)
             .max_size(settings.size)
             .timeouts(timeouts)
             .runtime(Runtime::Tokio1)
             .build()?;
-        Ok(Self { pool, events: Events::local(), notifications })
+        Ok(Self { pool, events: Events::local(), notifications, wait: settings.wait })
     }
 
     /// What has happened here; whatever leaves this room with an audit row is told by it.
@@ -95,8 +100,8 @@ impl Db {
     /// A sentence that names the fix.
     pub async fn check(&self) -> anyhow::Result<()> {
         let mut connection = connection::take(&self.pool).await.map_err(anyhow::Error::from)?;
-        migrate::refuse_unsafe_role(connection.raw()).await?;
-        migrate::refuse_other_schema(connection.raw()).await
+        migrate::refuse_unsafe_role(connection.statements()).await?;
+        migrate::refuse_other_schema(connection.statements()).await
     }
 
     /// Refuses hot functions that are not this binary's: whoever serves may not create them.
@@ -105,7 +110,7 @@ impl Db {
     /// A sentence that names the fix.
     pub async fn check_functions(&self, hot: &[&Hot]) -> anyhow::Result<()> {
         let mut connection = connection::take(&self.pool).await.map_err(anyhow::Error::from)?;
-        match migrate::stale_function(connection.raw(), hot).await? {
+        match migrate::stale_function(connection.statements(), hot).await? {
             None => Ok(()),
             Some(name) => anyhow::bail!(
                 "The database's function app.hot_{name} is not this binary's. Run `aicos migrate` with DATABASE_OWNER_URL."
@@ -113,13 +118,17 @@ impl Db {
         }
     }
 
-    /// Whether the database answers and has this binary's schema.
+    /// Whether the database answers, as soon as a request wants it to, and has this binary's schema.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when not.
     pub async fn ready(&self) -> Result<()> {
-        let mut connection = connection::take(&self.pool).await?;
-        migrate::refuse_other_schema(connection.raw()).await.map_err(Error::unavailable)
+        let looking = async {
+            let mut connection = connection::take(&self.pool).await?;
+            migrate::refuse_other_schema(connection.statements()).await.map_err(Error::unavailable)
+        };
+        let looked = tokio::time::timeout(self.wait, looking).await;
+        looked.map_err(|_| Error::unavailable(anyhow::anyhow!("the database takes too long")))?
     }
 
     /// Connections open and in use, for health and metrics.

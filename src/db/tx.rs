@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor as _};
 use tokio::sync::MutexGuard;
 
 use super::lease::{Facts, State};
+use super::statement::Statements;
 use crate::access::{Action, Credential, Role, Scope};
 use crate::error::{Error, Result};
 use crate::events::{Events, Topic};
@@ -30,8 +30,8 @@ impl<'a> ReadTx<'a> {
     }
 
     /// Where a store runs its statements.
-    pub fn conn(&mut self) -> &mut PgConnection {
-        self.state.connection().raw()
+    pub fn conn(&mut self) -> Statements<'_> {
+        self.state.connection().statements()
     }
 }
 
@@ -307,7 +307,7 @@ impl<'a> PersonTx<'a> {
 
 async fn end(state: &mut State, sql: &'static str) -> Result<()> {
     state.open = None;
-    state.connection().raw().execute(sql).await?;
+    state.connection().statements().execute(sql).await?;
     state.connection().dirty = false;
     Ok(())
 }

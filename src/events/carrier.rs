@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -17,7 +18,9 @@ const COLLECT: Duration = Duration::from_millis(20);
 /// Bytes of one message at the most: PostgreSQL takes less than 8,000.
 const MESSAGE: usize = 7_900;
 /// How long a line that was lost stays down before the first attempt, and at the most before a later one.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// How long opening a line, and sending over it, may take: what takes longer is lost.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An open line to the other processes.
 pub trait Line: Send {
@@ -41,7 +44,7 @@ pub trait Lines: Send + Sync + 'static {
 
 /// Carries the hints of this process to the others and theirs here, until stopped.
 ///
-/// A line that is lost is opened again, with pauses that grow up to five seconds; meanwhile this process hears its own
+/// A line that is lost is opened again, with pauses that grow up to two seconds; meanwhile this process hears its own
 /// hints. When it is back, everybody here is woken once, because hints may have been lost.
 pub async fn carry(events: Events, lines: impl Lines, stop: CancellationToken) {
     events.shared.carried.store(true, Ordering::Relaxed);
@@ -52,7 +55,7 @@ pub async fn carry(events: Events, lines: impl Lines, stop: CancellationToken) {
 async fn keep_carrying<L: Lines>(shared: &Shared, lines: &L) {
     let (mut pause, mut reported) = (BACK_OFF.0, false);
     loop {
-        let lost = match lines.open().await {
+        let lost = match in_time(lines.open()).await {
             Ok(line) => {
                 if reported {
                     tracing::info!("events travel between processes again, over {}", L::NAME);
@@ -81,11 +84,15 @@ async fn serve(shared: &Shared, mut line: impl Line) -> Result<std::convert::Inf
             message = line.receive() => hear(shared, &message?),
             () = &mut due => {
                 let topics = std::mem::take(&mut *lock(&shared.outgoing));
-                line.send(&messages(shared.process, topics)).await?;
+                in_time(line.send(&messages(shared.process, topics))).await?;
                 due.set(collected(shared));
             }
         }
     }
+}
+
+async fn in_time<T>(doing: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::time::timeout(PATIENCE, doing).await.context("no answer in time")?
 }
 
 /// Waits until something is to be sent, and a little longer for what comes with it.

@@ -296,7 +296,7 @@ impl Door {
     /// # Errors
     /// A fault at `field`.
     pub async fn named(&self, field: &str, id: OrganizationId) -> Result<OrganizationId> {
-        if self.contradicts(id).await {
+        if self.contradicts(id).await? {
             Err(Error::fault(Fault::at(FaultCode::Invalid, field, TWO_TENANTS)))
         } else {
             Ok(id)
@@ -308,15 +308,23 @@ impl Door {
     /// # Errors
     /// A fault of the argument.
     pub async fn argued(&self, argument: &str, id: OrganizationId) -> Result<OrganizationId> {
-        if self.contradicts(id).await {
+        if self.contradicts(id).await? {
             Err(Error::fault(Fault::of(FaultCode::Invalid, argument, TWO_TENANTS)))
         } else {
             Ok(id)
         }
     }
 
-    async fn contradicts(&self, id: OrganizationId) -> bool {
-        self.intent.organization.is_some() && self.tenant().await.ok() != Some(id)
+    async fn contradicts(&self, id: OrganizationId) -> Result<bool> {
+        if self.intent.organization.is_none() {
+            return Ok(false);
+        }
+        match self.tenant().await {
+            Ok(tenant) => Ok(tenant != id),
+            // Not knowing is no contradiction.
+            Err(error @ (Error::Unavailable(_) | Error::Timeout)) => Err(error),
+            Err(_) => Ok(true),
+        }
     }
 
     /// The scope in an organization, from the request, the cache or the database.

@@ -197,6 +197,9 @@ impl Query {
     async fn broken(&self) -> Result<bool, Error> {
         Err(Error::internal(anyhow::anyhow!("secret of the database")))
     }
+    async fn away(&self) -> Result<Option<bool>, Error> {
+        Err(Error::unavailable(anyhow::anyhow!("secret of the pool")))
+    }
     async fn refused(&self) -> Result<bool, Error> {
         Err(Error::fault(Fault::at(FaultCode::Invalid, "name", "The name is odd.")))
     }

@@ -326,10 +326,12 @@ pub async fn serve(
     drain.begin();
     drop(listener);
     // Sockets left the connections that they began as: they are told by themselves, and say goodbye in a second or two.
-    if tokio::time::timeout(GOODBYE, drain.sockets.wait()).await.is_err() {
+    let sockets = tokio::time::timeout(GOODBYE, drain.sockets.wait());
+    let (closed, finished) = tokio::join!(sockets, tokio::time::timeout(DRAIN, graceful.shutdown()));
+    if closed.is_err() {
         tracing::warn!("some sockets did not close");
     }
-    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+    if finished.is_err() {
         tracing::warn!("some requests did not finish within {} seconds", DRAIN.as_secs());
     }
     Ok(())

@@ -1,6 +1,7 @@
 """What the drills share: real aicos processes on a private cluster, a client, and a scripted provider of models."""
 
 import atexit
+import contextlib
 import http.client
 import http.server
 import json
@@ -66,6 +67,18 @@ def figure(name, value, note=""):
     say(f"{name:<24}{value:>8}   {note}".rstrip())
 
 
+# Quick drills run an unoptimised program, and beside other work: they find what hangs, and are no race.
+QUICK_SLACK = 3
+
+
+def judge(faults, name, value, most, unit="s", slack=1):
+    """A figure that has a limit; a fault when it is above."""
+    most *= slack
+    figure(f"{name}, {unit}", f"{value:,.2f}", f"at most {most:g}")
+    if value > most:
+        faults.append(f"{name}: {value:,.2f} {unit} instead of {most:g} at the most")
+
+
 def tally(names):
     """How many there are of each."""
     return ", ".join(f"{count} {name}" for name, count in sorted(Counter(names).items()))
@@ -123,13 +136,17 @@ class House:
             time.sleep(0.02)
         return child
 
-    def is_ready(self):
+    def get(self, address, patience=5):
+        """The status of an address; none when nobody answers in time."""
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=patience)
+            connection.request("GET", address)
+            return connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            return None
+
+    def is_ready(self):
+        return self.get("/readyz") == 200
 
     def log(self, name):
         return (self.scratch / f"{name}.log").read_text()[-3000:]
@@ -157,6 +174,43 @@ class House:
             raise SystemExit(f"SQL failed: {done.stderr}")
         return done.stdout.strip()
 
+    def postmaster(self):
+        """The first process of the private cluster."""
+        return int((self.data / "pg" / "postmaster.pid").read_text().split()[0])
+
+    def restart_database(self):
+        """Kills the private cluster and starts it anew, as after a crash; it is ready when this returns."""
+        folder = self.data / "pg"
+        program = Path(f"/proc/{self.postmaster()}/exe").resolve().with_name("pg_ctl")
+        owner = folder.stat()
+        account = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+        log = self.data / "postgresql.log"
+        command = [program, "restart", "--mode=immediate", "--wait", "--silent", "--pgdata", folder, "--log", log]
+        restarted = subprocess.run(
+            [str(word) for word in command], cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **account
+        )
+        if restarted.returncode != 0:
+            raise SystemExit("PostgreSQL did not start again.")
+
+    @contextlib.contextmanager
+    def frozen_database(self):
+        """Stops every process of the private cluster for a while; its connections stay open."""
+        first = self.postmaster()
+        # It first, so that no child is born meanwhile.
+        os.kill(first, signal.SIGSTOP)
+        stopped = [first]
+        try:
+            for entry in Path("/proc").iterdir():
+                with contextlib.suppress(OSError, IndexError, ValueError):
+                    if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == first:
+                        os.kill(int(entry.name), signal.SIGSTOP)
+                        stopped.append(int(entry.name))
+            yield
+        finally:
+            for process in stopped:
+                with contextlib.suppress(OSError):
+                    os.kill(process, signal.SIGCONT)
+
     def close(self):
         for child in reversed(self.children):
             if child.poll() is None:
@@ -183,15 +237,17 @@ class Refused(Exception):
 class Client:
     """A person who has signed up, with an organization of their own. Not to be shared by threads."""
 
-    def __init__(self, port, token=None, organization=None):
-        self.port, self.token, self.organization = port, token, organization
+    def __init__(self, port, token=None, organization=None, headers=None):
+        self.port, self.token, self.organization, self.headers = port, token, organization, headers or {}
         self.connection, self.used = None, 0
+        # Of the last answer: its status, and when it said to come again.
+        self.status, self.retry_after = None, None
 
     @classmethod
-    def sign_up(cls, port, name="Heron Works"):
-        client = cls(port)
+    def sign_up(cls, port, name="Heron Works", email=None, headers=None):
+        client = cls(port, headers=headers)
         person = {
-            "email": f"ada.{time.time_ns()}@example.com",
+            "email": email or f"ada.{time.time_ns()}@example.com",
             "password": PASSWORD,
             "name": "Ada",
             "organizationName": name,
@@ -202,7 +258,7 @@ class Client:
 
     def again(self):
         """The same person on another connection."""
-        return Client(self.port, self.token, self.organization)
+        return Client(self.port, self.token, self.organization, self.headers)
 
     def ask(self, query, **variables):
         """The data of a request; OSError when the server is gone meanwhile. Waits where the server says so."""
@@ -216,7 +272,7 @@ class Client:
             time.sleep(errors[0]["extensions"]["retryAfter"])
 
     def send(self, query, variables):
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": "application/json", **self.headers}
         if self.token:
             headers["authorization"] = f"Bearer {self.token}"
         # One that rests for long the server closes.
@@ -226,7 +282,9 @@ class Client:
         try:
             self.connection = self.connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
             self.connection.request("POST", "/graphql", json.dumps({"query": query, "variables": variables}), headers)
-            return json.loads(self.connection.getresponse().read())
+            response = self.connection.getresponse()
+            self.status, self.retry_after = response.status, response.getheader("retry-after")
+            return json.loads(response.read())
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.connection = None
             raise OSError(str(error)) from error

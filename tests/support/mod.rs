@@ -2,6 +2,7 @@
 
 pub mod cast;
 pub mod fixture;
+pub mod fragile;
 pub mod provider;
 pub mod sdl;
 pub mod socket;
@@ -38,30 +39,36 @@ struct Environment {
     owner: PgConnectOptions,
     serve: PgConnectOptions,
     data_dir: std::path::PathBuf,
-    _cluster: Cluster,
+    cluster: Cluster,
 }
+
+/// What is lost in a crash was only a test.
+const CARELESS: [&str; 3] = ["fsync = off", "synchronous_commit = off", "full_page_writes = off"];
 
 static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 const PASSWORD: &str = "only-for-tests";
 
 fn environment() -> &'static Environment {
-    ENVIRONMENT.get_or_init(|| {
-        // A runtime of its own: each test's ends with the test.
-        std::thread::spawn(|| {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-            let environment = runtime.block_on(start_cluster());
-            // Kept: the cluster's tasks live on it.
-            std::mem::forget(runtime);
-            environment
-        })
-        .join()
-        .unwrap()
-    })
+    ENVIRONMENT.get_or_init(|| start("test", &CARELESS))
 }
 
-async fn start_cluster() -> Environment {
-    let data_dir = std::env::temp_dir().join(format!("aicos-test-{}", std::process::id()));
+/// Starts a cluster that lasts as long as this process.
+fn start(name: &'static str, settings: &'static [&'static str]) -> Environment {
+    // A runtime of its own: each test's ends with the test.
+    std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let environment = runtime.block_on(start_cluster(name, settings));
+        // Kept: the cluster's tasks live on it.
+        std::mem::forget(runtime);
+        environment
+    })
+    .join()
+    .unwrap()
+}
+
+async fn start_cluster(name: &str, settings: &[&str]) -> Environment {
+    let data_dir = std::env::temp_dir().join(format!("aicos-{name}-{}", std::process::id()));
     let options = Options {
         data_dir: data_dir.clone(),
         bin_dir: std::env::var_os("AICOS_POSTGRES_BIN").map(Into::into),
@@ -71,8 +78,7 @@ async fn start_cluster() -> Environment {
     let base = PgConnectOptions::new_without_pgpass().socket(cluster.socket_dir()).port(cluster.port());
     let superuser = base.clone().username(cluster.superuser()).password(cluster.superuser_password());
     let mut connection = superuser.clone().database("postgres").connect().await.unwrap();
-    // What is lost in a crash was only a test.
-    for setting in ["fsync = off", "synchronous_commit = off", "full_page_writes = off"] {
+    for setting in settings {
         connection.execute(AssertSqlSafe(format!("alter system set {setting}"))).await.unwrap();
     }
     connection.execute("select pg_reload_conf()").await.unwrap();
@@ -85,7 +91,7 @@ async fn start_cluster() -> Environment {
     let serve = base.username("aicos_app").password(PASSWORD);
     aicos::app::migrate(&owner.clone().database("template_aicos"), &|_| {}).await.unwrap();
     stop_with_this_process(&cluster, &data_dir);
-    Environment { superuser, owner, serve, data_dir, _cluster: cluster }
+    Environment { superuser, owner, serve, data_dir, cluster }
 }
 
 /// The test binary exits without dropping anything, so a watcher stops the cluster and removes its folder.
@@ -121,7 +127,10 @@ pub struct Database {
 impl Database {
     /// A fresh one with the schema and nothing in it.
     pub async fn fresh() -> Self {
-        let environment = environment();
+        Self::in_cluster(environment()).await
+    }
+
+    async fn in_cluster(environment: &Environment) -> Self {
         let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         let mut connection = environment.superuser.clone().database("postgres").connect().await.unwrap();
         connection
@@ -203,6 +212,11 @@ impl Server {
     /// A server with other settings.
     pub async fn with(config: Config, tuning: Tuning) -> Self {
         Self::on(Arc::new(Database::fresh().await), config, tuning).await
+    }
+
+    /// A server on a database that is there.
+    pub async fn at(database: Database) -> Self {
+        Self::on(Arc::new(database), config(), tuning()).await
     }
 
     /// A second server on the same database, with caches of its own: what a second replica is.

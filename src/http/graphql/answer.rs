@@ -15,6 +15,9 @@ use crate::graphql::document::{Rejection, shorten};
 use crate::http::RequestId;
 use crate::http::request_id;
 
+/// When to come again after something that the server needs was down.
+const COME_AGAIN: Duration = Duration::from_secs(2);
+
 /// What one operation answers.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Answer {
@@ -36,12 +39,29 @@ impl Answer {
         for error in &mut response.errors {
             finish_execution(error, id);
         }
-        Self {
+        let mut answer = Self {
             errors: response.errors,
             data: Some(response.data),
             extensions: response.extensions,
             headers: response.http_headers,
+        };
+        // Nulls inside of nulls are no answer either; without one, the status may say so.
+        if answer.came_to_nothing() {
+            answer.data = Some(Value::Null);
         }
+        answer
+    }
+
+    /// Whether nothing of it could be had because something that the server needs is down, or took too long.
+    pub fn came_to_nothing(&self) -> bool {
+        let passing = [Code::Unavailable, Code::Timeout].map(|code| Value::from(code.as_str()));
+        let is_passing = |error: &ServerError| {
+            let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
+            code.is_some_and(|code| passing.contains(code))
+        };
+        !self.errors.is_empty()
+            && self.errors.iter().all(is_passing)
+            && self.data.as_ref().is_none_or(is_bare)
     }
 
     /// The answer of an execution that was broken off.
@@ -60,6 +80,17 @@ impl Answer {
         let cost = value!({ "requested": requested, "limit": limit, "remaining": remaining });
         self.extensions.insert("cost".to_owned(), cost);
         self
+    }
+}
+
+/// Whether a value holds nothing but nulls.
+fn is_bare(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(fields) => fields.values().all(is_bare),
+        // An empty list is something to know.
+        Value::List(items) => !items.is_empty() && items.iter().all(is_bare),
+        _ => false,
     }
 }
 
@@ -203,7 +234,7 @@ impl From<Error> for Failure {
         };
         let retry_after = match &error {
             Error::Limited(wait) | Error::Busy(wait) => Some(*wait),
-            _ if status == StatusCode::SERVICE_UNAVAILABLE => Some(Duration::from_secs(2)),
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => Some(COME_AGAIN),
             _ => None,
         };
         let mut headers = Box::<HeaderMap>::default();
@@ -237,6 +268,16 @@ impl Reply {
                 }
             }
         }
+    }
+
+    /// Serialises what was executed: an answer or a list of them. When all of it came to nothing, the status says so.
+    pub fn executed(came_to_nothing: bool, answer: &impl Serialize) -> Self {
+        if !came_to_nothing {
+            return Self::new(StatusCode::OK, answer);
+        }
+        let mut reply = Self::new(StatusCode::SERVICE_UNAVAILABLE, answer);
+        reply.headers.insert(header::RETRY_AFTER, HeaderValue::from(COME_AGAIN.as_secs()));
+        reply
     }
 
     pub fn with_headers(mut self, headers: HeaderMap) -> Self {

@@ -409,7 +409,8 @@ where
         let Charged { remaining, headers, .. } = self.charge(step.charge(), call).await?;
         let mut answer = self.run(step, remaining, call, turn).await;
         let own = std::mem::take(&mut answer.headers);
-        Ok(Reply::new(StatusCode::OK, &answer).with_headers(headers).with_headers(own))
+        let reply = Reply::executed(answer.came_to_nothing(), &answer);
+        Ok(reply.with_headers(headers).with_headers(own))
     }
 
     /// Answers a body with several operations, which share one price limit and run one after the other.
@@ -451,7 +452,8 @@ where
             headers.extend(std::mem::take(&mut answer.headers));
             answers.push(answer);
         }
-        Ok(Reply::new(StatusCode::OK, &answers).with_headers(headers))
+        let came_to_nothing = answers.iter().all(Answer::came_to_nothing);
+        Ok(Reply::executed(came_to_nothing, &answers).with_headers(headers))
     }
 
     /// Everything that can refuse an operation before it runs.

@@ -445,6 +445,39 @@ async fn the_gate_refuses_before_the_body_is_read() {
 
 /// Attacks: 72.
 #[tokio::test]
+async fn what_comes_to_nothing_is_a_503_and_what_is_partial_is_not() {
+    let server = Server::with(Settings { batch: Some(10), ..Settings::default() });
+    for accept in [MODERN, "application/json"] {
+        for (documents, status) in [
+            (&["{ away }"][..], 503),
+            (&["{ away again: away }"], 503),
+            (&["{ away }", "{ away }"], 503),
+            (&["{ away hello }"], 200),
+            (&["{ away thing { name } }"], 200),
+            (&["{ away }", "{ hello }"], 200),
+            // Another fault beside it would not go away by itself.
+            (&["{ away broken }"], 200),
+            (&["{ away refused }"], 200),
+            (&["{ broken }"], 200),
+            (&["{ hello }"], 200),
+        ] {
+            let operations: Vec<_> = documents.iter().map(|text| json!({ "query": text })).collect();
+            let body =
+                if let [one] = &operations[..] { one.to_string() } else { json!(operations).to_string() };
+            let reply = server.post(&[("accept", accept)], body).await;
+            let again = if status == 503 { "2" } else { "" };
+            assert_eq!((reply.status, reply.header("retry-after")), (status, again), "{documents:?}");
+            assert!(!reply.text.contains("secret"));
+            let first = reply.json().as_array().map_or_else(|| reply.json(), |all| all[0].clone());
+            if status == 503 {
+                assert!(first["data"].is_null() && first.get("data").is_some(), "{first}");
+                assert_eq!(first["errors"][0]["extensions"]["code"], "UNAVAILABLE");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn ambiguous_credentials_are_refused() {
     let server = Server::new();
     for twice in [
@@ -537,7 +570,7 @@ async fn a_bad_variable_gets_the_same_answer_on_hit_and_miss() {
 async fn a_request_that_takes_too_long_is_stopped() {
     let server = Server::with(Settings { deadline: Duration::from_millis(50), ..Settings::default() });
     let reply = server.ask("{ slow }").await;
-    assert_eq!((reply.status, reply.code().as_str()), (200, "TIMEOUT"));
+    assert_eq!((reply.status, reply.code().as_str(), reply.header("retry-after")), (503, "TIMEOUT", "2"));
     assert_eq!(reply.json()["data"], Value::Null);
     let stalled = stream::pending::<Result<Bytes, Infallible>>();
     let reply = server.post(&[], BodyStream::from_stream(stalled)).await;
