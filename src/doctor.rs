@@ -120,8 +120,10 @@ pub async fn check_documents(config: &Config, report: &mut Report) {
     match (checked.await, &config.document_manifest) {
         (Err(error), _) => report.bad("documents", &format!("{error:#}")),
         (Ok(_), None) => report.good("documents", "there is no manifest: what fits the schema is served"),
-        (Ok(executor), Some(path)) => report
-            .good("documents", &format!("{} of {} are known; {others}", executor.trusted(), path.display())),
+        (Ok(executor), Some(path)) => report.good(
+            "documents",
+            &format!("{} is known, with {} of them; {others}", path.display(), executor.trusted()),
+        ),
     }
 }
 

@@ -117,10 +117,11 @@ fn its_commands_run_one_after_the_other() {
         "\"answered\":true",
         "\"quote\":\"Everybody has 30 days of vacation a year.\"",
         "olivia@",
-        "1 of manifest.json are known; others are refused",
+        "manifest.json is known, with 1 of them; others are refused",
         "{\"data\":{\"rateLimit\":{\"limit\":",
     ];
-    let names = r#"{"data":{"organization":{"projects":{"nodes":[{"name":"Marketing Campaign"}"#;
+    let names =
+        r#"{"data":{"organization":{"projects":{"nodes":[{"name":"Default"},{"name":"Marketing Campaign"}"#;
     assert_eq!(said.matches(names).count(), 2, "by text and by hash\n{said}");
     for expected in expected {
         assert!(said.contains(expected), "`{expected}` is missing:\n{said}");

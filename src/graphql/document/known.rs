@@ -131,7 +131,7 @@ impl Documents {
     ///
     /// # Errors
     /// `BAD_USER_INPUT` for a hash that is none, and for a name that is another document's.
-    pub fn identify(&self, wanted: &Wanted<'_>) -> Result<Option<Fingerprint>, Rejection> {
+    pub fn meant(&self, wanted: &Wanted<'_>) -> Result<Option<Fingerprint>, Rejection> {
         let named = match wanted.name {
             None => None,
             Some(Called::Hash(hash)) => {

@@ -164,7 +164,7 @@ where
     }
 
     async fn find(&self, wanted: &Wanted<'_>) -> Result<Arc<Document>, Rejection> {
-        let fingerprint = self.documents.identify(wanted)?;
+        let fingerprint = self.documents.meant(wanted)?;
         if let Some(document) = fingerprint.and_then(|known| self.documents.trusted(known)) {
             return Ok(document);
         }
