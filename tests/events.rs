@@ -117,17 +117,30 @@ pub struct PrivateRedis {
     child: Child,
 }
 
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 impl PrivateRedis {
     /// Starts one; none when this machine has no Redis, which continuous integration never lacks.
     pub async fn start() -> Option<Self> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self::at(port).await
+        Self::open(free_port(), &[]).await
+    }
+
+    /// Starts one that lets in only who knows this.
+    pub async fn with_password(password: &str) -> Option<Self> {
+        Self::open(free_port(), &["--requirepass", password]).await
     }
 
     /// Starts one on this port, where another one was before.
     pub async fn at(port: u16) -> Option<Self> {
+        Self::open(port, &[]).await
+    }
+
+    async fn open(port: u16, more: &[&str]) -> Option<Self> {
         let started = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string()])
+            .args(more)
             .current_dir(std::env::temp_dir())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -63,7 +63,7 @@ struct House {
 
 impl House {
     async fn open(fragile: &Fragile) -> Self {
-        let server = fragile.serve().await;
+        let server = fragile.serve(tuning()).await;
         let acme = cast::organization(&server, "Acme").await;
         let key = cast::secret(&server, &acme.owner, &acme.id, &["PROJECT_READ"]).await;
         Self { server, acme, key }
@@ -370,4 +370,19 @@ async fn sockets_are_told_to_come_again_while_the_database_is_frozen() {
     inside.subscribe("log", next, json!({"id": house.acme.id})).await;
     inside.payload("next", "log").await;
     running.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_stops_although_its_database_is_frozen() {
+    let fragile = Fragile::take().await;
+    let mut tuning = tuning();
+    tuning.worker.drain = Duration::from_secs(1);
+    let server = fragile.serve(tuning).await;
+    let acme = cast::organization(&server, "Acme").await;
+    let running = listen(&server).await;
+    // It is at work: requests, jobs and events have been through.
+    acme.owner.at(&server).learn(&acme, "Handbook", HANDBOOK).await;
+    let frozen = fragile.freeze();
+    tokio::time::timeout(PATIENCE, running.stop()).await.expect("it waits for nobody").unwrap();
+    drop(frozen);
 }

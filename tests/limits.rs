@@ -76,7 +76,9 @@ impl Target {
         let start = Instant::now();
         let (status, headers, bytes) = self.server.send(request).await;
         let reply = Reply { status, headers, text: String::from_utf8(bytes).unwrap(), took: start.elapsed() };
-        assert!(!status.is_server_error(), "{what}: {status} {:.300}", reply.text);
+        // What takes too long may be asked again when there is less to do; anything else would be a fault.
+        let is_late = status == StatusCode::SERVICE_UNAVAILABLE && reply.code().as_deref() == Some("TIMEOUT");
+        assert!(!status.is_server_error() || is_late, "{what}: {status} {:.300}", reply.text);
         tells_nothing(what, &reply.text);
         // Unoptimised code on a shared core; the figures of the scorecard are checked on the release build.
         assert!(reply.took < Duration::from_secs(4), "{what} took {:?}", reply.took);

@@ -11,6 +11,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
+use crate::events::PrivateRedis;
 use crate::support::cast::{self, PASSWORD};
 use crate::support::fixture::text_at;
 use crate::support::provider::{FakeProvider, Reply};
@@ -59,6 +60,7 @@ async fn no_log_of_a_whole_day_holds_a_secret() {
     // The runtime of this test has one thread, so that this catches what its tasks log, the libraries included.
     let _guard = tracing::subscriber::set_default(subscriber);
     let fake = FakeProvider::start().await;
+    let redis = PrivateRedis::with_password(REDIS).await;
     let mail = Some((
         format!("smtp://user:{SMTP}@127.0.0.1:1").into(),
         "aicos <no-reply@aicos.example.com>".to_owned(),
@@ -66,7 +68,7 @@ async fn no_log_of_a_whole_day_holds_a_secret() {
     let settings = Config {
         jwt_secret: Some(JWT.into()),
         master_key: Some(MASTER.into()),
-        redis_url: Some(format!("redis://:{REDIS}@127.0.0.1:1").into()),
+        redis_url: redis.as_ref().map(|redis| format!("redis://:{REDIS}@127.0.0.1:{}", redis.port).into()),
         providers: fake.endpoints(PROVIDER),
         mail,
         ..config()

@@ -1,5 +1,6 @@
 //! One pooled connection, and the promise that it goes back clean or not at all.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,8 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection as _, Executor as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tracing::log::LevelFilter;
 
@@ -71,12 +74,15 @@ async fn knock(options: &PgConnectOptions) -> std::io::Result<()> {
         line.write_all(&REQUEST).await?;
         line.read_u8().await.map(drop)
     }
-    #[cfg(unix)]
-    if let Some(folder) = options.get_socket() {
-        let socket = folder.join(format!(".s.PGSQL.{}", options.get_port()));
-        return ask(tokio::net::UnixStream::connect(socket).await?).await;
+    let (host, port) = (options.get_host(), options.get_port());
+    // As sqlx does: a host that is a folder holds the socket.
+    let folder = options.get_socket().map(PathBuf::as_path);
+    let folder = folder.or_else(|| host.starts_with('/').then(|| Path::new(host)));
+    match folder {
+        #[cfg(unix)]
+        Some(folder) => ask(UnixStream::connect(folder.join(format!(".s.PGSQL.{port}"))).await?).await,
+        _ => ask(TcpStream::connect((host, port)).await?).await,
     }
-    ask(TcpStream::connect((options.get_host(), options.get_port())).await?).await
 }
 
 /// Opens connections of the serving role.
@@ -180,8 +186,9 @@ pub(super) async fn take(pool: &Pool<Connections>) -> Result<Connection> {
         let opening = tokio::spawn(async move { pool.get().await });
         opening.await.unwrap_or(Err(PoolError::Closed))
     };
-    // Whatever keeps a connection from being had, it is not the request's fault: later it may work.
-    let object = match timeout(health.wait, getting).await {
+    // Whatever keeps a connection from being had, it is not the request's fault: later it may work. On the heap, because
+    // what opens one is large, and hardly ever needed.
+    let object = match timeout(health.wait, Box::pin(getting)).await {
         Ok(Ok(object)) => object,
         Ok(Err(PoolError::Backend(error))) => return Err(Error::unavailable(error)),
         Ok(Err(other)) => return Err(Error::unavailable(anyhow::anyhow!("no database connection: {other}"))),

@@ -85,11 +85,10 @@ impl Stream for Running<'_> {
         let Some(steps) = &mut this.steps else { return Poll::Ready(None) };
         if let Poll::Ready(step) = steps.poll_next_unpin(context) {
             match &step {
-                Some(Ok(_)) => {}
                 Some(Err(error)) if is_gone(error) => this.fail(),
                 // Refused by the database, it has ended as well.
                 None | Some(Err(sqlx::Error::Database(_))) => *this.busy = false,
-                Some(Err(_)) => {}
+                Some(_) => {}
             }
             return Poll::Ready(step);
         }

@@ -55,7 +55,7 @@ pub async fn carry(events: Events, lines: impl Lines, stop: CancellationToken) {
 async fn keep_carrying<L: Lines>(shared: &Shared, lines: &L) {
     let (mut pause, mut reported) = (BACK_OFF.0, false);
     loop {
-        let lost = match in_time(lines.open()).await {
+        let lost = match in_time(Box::pin(lines.open())).await {
             Ok(line) => {
                 if reported {
                     tracing::info!("events travel between processes again, over {}", L::NAME);

@@ -349,6 +349,11 @@ impl Workers {
     }
 }
 
+/// How much longer than our own patience the library's is, so that a job is given back properly before it breaks it off.
+const GRACE: Duration = Duration::from_secs(3);
+/// How much longer its statements are waited for when it stops: it waits for a frozen database for ever.
+const OVERDUE: Duration = Duration::from_secs(5);
+
 async fn run(shop: Shop, serve: PgConnectOptions, stop: CancellationToken) {
     let (drained, settings) = (shop.0.drained.clone(), shop.0.settings);
     let settled = CancellationToken::new();
@@ -361,12 +366,22 @@ async fn run(shop: Shop, serve: PgConnectOptions, stop: CancellationToken) {
             drained.cancel();
         })
     };
-    while !stop.is_cancelled() {
-        if let Err(error) = listen(&shop, serve.clone(), &stop).await {
-            tracing::warn!("the workers pause: {error:#}");
-            // Until the database is back.
-            drop(timeout(Duration::from_secs(2), stop.cancelled()).await);
+    let working = async {
+        while !stop.is_cancelled() {
+            if let Err(error) = listen(&shop, serve.clone(), &stop).await {
+                tracing::warn!("the workers pause: {error:#}");
+                // Until the database is back.
+                drop(timeout(Duration::from_secs(2), stop.cancelled()).await);
+            }
         }
+    };
+    let overdue = async {
+        stop.cancelled().await;
+        sleep(settings.drain + OVERDUE).await;
+    };
+    tokio::select! {
+        () = working => {}
+        () = overdue => tracing::warn!("the workers stop without having heard from the database"),
     }
     draining.abort();
     settled.cancel();
@@ -378,8 +393,7 @@ async fn listen(shop: &Shop, serve: PgConnectOptions, stop: &CancellationToken) 
     let settings = shop.0.settings;
     let shutdown = WorkerShutdownConfig::default()
         .listen_os_shutdown_signals(false)
-        // Longer than our own patience, so that a job is given back properly before the library breaks it off.
-        .grace_period(settings.drain + Duration::from_secs(5))
+        .grace_period(settings.drain + GRACE)
         .shutdown_signal(stop.clone().cancelled_owned());
     let pool = queue::open(serve);
     let worker = WorkerOptions::default()

@@ -261,15 +261,19 @@ class Client:
         return Client(self.port, self.token, self.organization, self.headers)
 
     def ask(self, query, **variables):
-        """The data of a request; OSError when the server is gone meanwhile. Waits where the server says so."""
+        """The data of a request; OSError when the server is gone meanwhile, or sends a change away: whether it was
+        made is not known. Waits where the server says so."""
         while True:
             answer = self.send(query, variables)
             errors = answer.get("errors")
             if not errors:
                 return answer["data"]
-            if errors[0]["extensions"]["code"] != "RATE_LIMITED":
+            code = errors[0]["extensions"]["code"]
+            if self.status == 503 and query.startswith("mutation"):
+                raise OSError(f"sent away: {code}")
+            if code != "RATE_LIMITED" and self.status != 503:
                 raise Refused(json.dumps(errors))
-            time.sleep(errors[0]["extensions"]["retryAfter"])
+            time.sleep(int(self.retry_after or errors[0]["extensions"]["retryAfter"]))
 
     def send(self, query, variables):
         headers = {"content-type": "application/json", **self.headers}

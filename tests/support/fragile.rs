@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use aicos::app::Tuning;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -56,8 +57,8 @@ impl Fragile {
     }
 
     /// A server on a database of its own in it.
-    pub async fn serve(&self) -> Server {
-        Box::pin(Server::at(Database::in_cluster(self.environment).await)).await
+    pub async fn serve(&self, tuning: Tuning) -> Server {
+        Box::pin(Server::at(Database::in_cluster(self.environment).await, tuning)).await
     }
 
     /// A connection that is let in also when it is full.

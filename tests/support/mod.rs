@@ -215,8 +215,8 @@ impl Server {
     }
 
     /// A server on a database that is there.
-    pub async fn at(database: Database) -> Self {
-        Self::on(Arc::new(database), config(), tuning()).await
+    pub async fn at(database: Database, tuning: Tuning) -> Self {
+        Self::on(Arc::new(database), config(), tuning).await
     }
 
     /// A second server on the same database, with caches of its own: what a second replica is.
