@@ -17,7 +17,7 @@ use url::Url;
 use crate::agents::qa::AnswerQuestion;
 use crate::config::{Config, Database};
 use crate::counters::Counters;
-use crate::db::{Db, Hot, PoolSettings, migrate};
+use crate::db::{Db, Facts, Hot, PoolSettings, migrate};
 use crate::engine::{self, Engines};
 use crate::events::redis::Redis;
 use crate::graphql::document::{Limits, Manifest};
@@ -27,7 +27,7 @@ use crate::http::graphql::LiveSettings;
 use crate::http::limiter::{Limiter, LimiterSettings};
 use crate::http::live::Live;
 use crate::http::turns::TurnSettings;
-use crate::http::{self, Drain, Endpoint, Page, Patience, Surface, gate::Entrance};
+use crate::http::{self, Drain, Endpoint, Page, Patience, Readers, Surface, gate::Entrance};
 use crate::identity::credentials::{HashSettings, Hasher};
 use crate::identity::master::MasterKeys;
 use crate::identity::throttle::ThrottleSettings;
@@ -36,6 +36,7 @@ use crate::jobs::worker::{Work, WorkerSettings, Workers};
 use crate::knowledge::index::IndexDocument;
 use crate::mail::{Links, Mailer};
 use crate::postgres::{Cluster, Options, Progress};
+use crate::telemetry::count;
 use crate::{audit, events, graphql, identity, jobs, organizations, projects};
 
 /// Every hot query and change; `migrate` makes the functions of the changes.
@@ -212,6 +213,7 @@ pub struct App {
     pub identity: Arc<Identity>,
     /// The addresses.
     pub router: axum::Router,
+    readers: Readers,
     drain: Drain,
     live: Arc<Live>,
     redis: Option<Redis>,
@@ -316,6 +318,10 @@ impl App {
         let live = Arc::<Live>::default();
         let entrance = Entrance::new(db.clone(), Arc::clone(&identity), limiter, Arc::clone(&live));
         let endpoint = Endpoint::new(entrance, executor, settings);
+        let readers = Readers {
+            token: config.metrics_token.clone(),
+            proxies: config.trusted_proxies.iter().copied().collect(),
+        };
         let page = match config.playground {
             true if config.has_page() => Page::Playground,
             true => Page::Closed,
@@ -325,11 +331,12 @@ impl App {
             page,
             cors_origins: config.cors_origins.clone(),
             encrypted: config.public_url.scheme() == "https",
+            readers: readers.clone(),
         };
         let router = http::router(endpoint, db.clone(), Arc::clone(&identity), &surface, drain.clone());
         let worker = WorkerSettings { slots: config.worker_slots, ..tuning.worker };
         let patience = tuning.patience;
-        Ok(Self { db, identity, router, drain, live, redis, engines, serve, worker, patience })
+        Ok(Self { db, identity, router, readers, drain, live, redis, engines, serve, worker, patience })
     }
 
     /// Starts working on jobs in this process; none when it has no slots for them.
@@ -343,20 +350,48 @@ impl App {
         Some(Workers::start(self.serve.clone(), identity, events, works, self.worker))
     }
 
-    /// Works on jobs until stopped, without serving requests.
+    /// Works on jobs until stopped, without serving requests. At `address` it answers probes and shows its figures.
     ///
     /// # Errors
     /// When there are no slots for jobs.
-    pub async fn work_until(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    pub async fn work_until(
+        self,
+        address: Option<SocketAddr>,
+        stop: impl Future<Output = ()>,
+    ) -> anyhow::Result<()> {
         let Some(workers) = self.work() else {
             anyhow::bail!("AICOS_WORKER_SLOTS is 0, so this worker would do nothing. Give it at least 1.");
         };
         let stopped = CancellationToken::new();
         let carrying = tokio::spawn(carry_events(self.db.clone(), self.redis, stopped.clone()));
+        let figuring = tokio::spawn(keep_figures(Arc::clone(&self.identity), stopped.clone()));
+        let identity = Arc::clone(&self.identity);
+        let router = http::worker_router(self.db.clone(), identity, self.readers, self.drain.clone());
+        let until = stopped.clone().cancelled_owned();
+        let answering = match address {
+            Some(address) => match TcpListener::bind(address).await {
+                Ok(listener) => {
+                    let serving = http::serve(listener, router, self.drain, self.patience, until);
+                    Some(tokio::spawn(serving))
+                }
+                // A server on the same machine has the same settings: the work goes on without being looked at.
+                Err(error) => {
+                    tracing::warn!(
+                        "{address} cannot be listened on, so this worker's figures cannot be read: {error}"
+                    );
+                    None
+                }
+            },
+            None => None,
+        };
         stop.await;
         workers.stop().await;
         stopped.cancel();
         carrying.await?;
+        figuring.await?;
+        if let Some(answering) = answering {
+            answering.await?.context("answering probes failed")?;
+        }
         self.db.close();
         Ok(())
     }
@@ -379,6 +414,7 @@ impl App {
             until.run_until_cancelled(live.watch_over(&looked_at)).await;
         });
         let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.identity), stop.clone()));
+        let figuring = tokio::spawn(keep_figures(Arc::clone(&self.identity), stop.clone()));
         let carrying = tokio::spawn(carry_events(self.db.clone(), self.redis, stop.clone()));
         let until = stop.clone().cancelled_owned();
         let serving = tokio::spawn(http::serve(listener, self.router, self.drain, self.patience, until));
@@ -389,6 +425,7 @@ impl App {
             stop,
             serving,
             housekeeping,
+            figuring,
             carrying,
             workers,
             watching,
@@ -419,6 +456,19 @@ async fn keep_house(identity: Arc<Identity>, stop: CancellationToken) {
     }
 }
 
+/// Tidies the figures every second, and every quarter of a minute asks how much work waits, until stopped.
+async fn keep_figures(identity: Arc<Identity>, stop: CancellationToken) {
+    const EVERY: Duration = Duration::from_secs(1);
+    let mut seconds = (0..15_u32).cycle();
+    while tokio::time::timeout(EVERY, stop.cancelled()).await.is_err() {
+        count().tidy_up();
+        if seconds.next() == Some(0) {
+            // While the database is away, others say so.
+            count().backlog(jobs::backlog(&identity.lease(Facts::default())).await.ok());
+        }
+    }
+}
+
 /// A server that serves.
 pub struct Running {
     /// Where it listens.
@@ -430,6 +480,7 @@ pub struct Running {
     stop: CancellationToken,
     serving: JoinHandle<std::io::Result<()>>,
     housekeeping: JoinHandle<()>,
+    figuring: JoinHandle<()>,
     carrying: JoinHandle<()>,
     workers: Option<Workers>,
     watching: JoinHandle<()>,
@@ -450,6 +501,7 @@ impl Running {
         // An accepted request may wait for a job, and a job may be waited for.
         let (served, ()) = tokio::join!(self.serving, working);
         self.housekeeping.await?;
+        self.figuring.await?;
         self.carrying.await?;
         self.watching.await?;
         if let Err(error) = self.identity.flush_used().await {

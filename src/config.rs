@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::engine::{Endpoint, Endpoints};
+use crate::http::proxies::Network;
 
 /// On or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -173,6 +174,16 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_manifest: Option<PathBuf>,
 
+    /// Lets whoever sends it as a bearer token read `/metrics`, from anywhere; without one, only this machine may
+    #[arg(long, env = "AICOS_METRICS_TOKEN", global = true, value_name = "TOKEN", hide_env_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_token: Option<String>,
+
+    /// Where traces are sent, as OTLP over HTTP; without one, none are made
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", global = true, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otel_exporter_otlp_endpoint: Option<String>,
+
     /// The folder of initdb and `pg_ctl` for the private database [default: looked up]
     #[arg(long, env = "AICOS_POSTGRES_BIN", global = true, value_name = "FOLDER")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -184,6 +195,8 @@ pub struct Settings {
 pub struct Config {
     /// The address to listen on.
     pub listen: SocketAddr,
+    /// Where a worker answers probes and `/metrics`: only at an address that it is given.
+    pub worker_listen: Option<SocketAddr>,
     /// Where the private database, keys and files are kept.
     pub data_dir: PathBuf,
     /// The address that links begin with.
@@ -215,13 +228,17 @@ pub struct Config {
     /// Origins whose pages may call the API.
     pub cors_origins: Vec<String>,
     /// Proxies whose word about the caller's address counts.
-    pub trusted_proxies: Vec<crate::http::proxies::Network>,
+    pub trusted_proxies: Vec<Network>,
     /// Whether one request may carry several operations.
     pub batching: bool,
     /// What becomes of documents that are not in the manifest.
     pub trusted_documents: Trust,
     /// The documents that are known from the start.
     pub document_manifest: Option<PathBuf>,
+    /// Opens `/metrics` to whoever has it.
+    pub metrics_token: Option<SecretString>,
+    /// Where traces are sent.
+    pub traces: Option<Url>,
 }
 
 impl Config {
@@ -322,26 +339,28 @@ impl Settings {
         );
         let worker_slots = self.worker_slots.unwrap_or(4);
         ensure!(worker_slots <= 100, "AICOS_WORKER_SLOTS is from 0 to 100; it is {worker_slots}.");
-        let trusted_proxies = list(self.trusted_proxies.as_deref())
-            .into_iter()
-            .map(|text| {
-                text.parse().map_err(|error| {
-                    anyhow::anyhow!(
-                        "AICOS_TRUSTED_PROXIES holds `{text}`, which is no address or network: {error}"
-                    )
-                })
-            })
-            .collect::<anyhow::Result<_>>()?;
         let trusted_documents = self.trusted_documents.unwrap_or_default();
         let document_manifest = self.document_manifest.filter(|path| !path.as_os_str().is_empty());
         ensure!(
             trusted_documents == Trust::Off || document_manifest.is_some(),
             "AICOS_TRUSTED_DOCUMENTS is set without AICOS_DOCUMENT_MANIFEST, the file that lists the documents. Set both, or neither."
         );
+        let mut cors_origins = Vec::new();
+        for origin in list(self.cors_origins.as_deref()) {
+            let url = Url::parse(origin)
+                .with_context(|| format!("AICOS_CORS_ORIGINS holds `{origin}`, which is no address"))?;
+            let plain = url.origin().ascii_serialization();
+            ensure!(
+                plain == origin.trim_end_matches('/'),
+                "AICOS_CORS_ORIGINS holds `{origin}`; an origin is scheme, host and port only, such as `{plain}`."
+            );
+            cors_origins.push(plain);
+        }
         let local = listen.ip().is_loopback();
         let on = |switch: Option<Switch>| switch.map_or(local, Switch::is_on);
         Ok(Config {
             listen,
+            worker_listen: self.listen,
             data_dir: self.data_dir.unwrap_or_else(crate::postgres::default_data_dir),
             public_url,
             database,
@@ -357,10 +376,12 @@ impl Settings {
             introspection: on(self.introspection),
             playground: on(self.playground),
             cors_origins: origins(self.cors_origins.as_deref())?,
-            trusted_proxies,
+            trusted_proxies: proxies(self.trusted_proxies.as_deref())?,
             batching: self.batching.is_some_and(Switch::is_on),
             trusted_documents,
             document_manifest,
+            metrics_token: metrics_token(self.metrics_token)?,
+            traces: collector(self.otel_exporter_otlp_endpoint.as_deref())?,
         })
     }
 }
@@ -401,21 +422,53 @@ fn provider(
         key.as_ref().is_none_or(|key| key.chars().all(|c| c.is_ascii_graphic())),
         "{name}_API_KEY holds a space or another character that no key has. Copy it again from the provider."
     );
-    // What is wrong is not repeated: a password may stand in it.
-    let url = Url::parse(base_url.as_deref().unwrap_or(usual)).ok().filter(|url| {
+    let base_url = plain_url(base_url.as_deref().unwrap_or(usual)).with_context(|| {
+        format!(
+            "{name}_BASE_URL is an http(s) address such as {usual}, without a user, a password, `?` or `#`."
+        )
+    })?;
+    Ok(Some(Endpoint { base_url, key: key.map(Into::into) }))
+}
+
+/// Proxies whose word counts.
+fn proxies(text: Option<&str>) -> anyhow::Result<Vec<Network>> {
+    let read = |text: &str| {
+        text.parse().map_err(|error| {
+            anyhow::anyhow!("AICOS_TRUSTED_PROXIES holds `{text}`, which is no address or network: {error}")
+        })
+    };
+    list(text).into_iter().map(read).collect()
+}
+
+/// What opens `/metrics`; none when it is not set, or empty.
+fn metrics_token(token: Option<String>) -> anyhow::Result<Option<SecretString>> {
+    let Some(token) = token.filter(|token| !token.trim().is_empty()) else { return Ok(None) };
+    ensure!(
+        token.len() >= 16 && token.chars().all(|c| c.is_ascii_graphic()),
+        "AICOS_METRICS_TOKEN is at least 16 letters, digits or signs, without spaces. Make one with `openssl rand -hex 32`."
+    );
+    Ok(Some(token.into()))
+}
+
+/// Where traces are sent; none when it is not set, or empty.
+fn collector(text: Option<&str>) -> anyhow::Result<Option<Url>> {
+    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
+    let url = plain_url(text).context(
+        "OTEL_EXPORTER_OTLP_ENDPOINT is an http(s) address such as http://localhost:4318, without a user, a password, `?` or `#`.",
+    )?;
+    Ok(Some(url))
+}
+
+/// An http(s) address that holds nothing secret. What is wrong is not repeated: a password may stand in it.
+fn plain_url(text: &str) -> Option<Url> {
+    Url::parse(text).ok().filter(|url| {
         matches!(url.scheme(), "http" | "https")
             && url.has_host()
             && url.username().is_empty()
             && url.password().is_none()
             && url.query().is_none()
             && url.fragment().is_none()
-    });
-    let base_url = url.with_context(|| {
-        format!(
-            "{name}_BASE_URL is an http(s) address such as {usual}, without a user, a password, `?` or `#`."
-        )
-    })?;
-    Ok(Some(Endpoint { base_url, key: key.map(Into::into) }))
+    })
 }
 
 fn default_public_url(listen: SocketAddr) -> anyhow::Result<Url> {
@@ -516,10 +569,35 @@ mod tests {
                 },
                 "AICOS_DOCUMENT_MANIFEST",
             ),
+            (
+                Settings { metrics_token: Some("hunter2".into()), ..Settings::default() },
+                "AICOS_METRICS_TOKEN",
+            ),
+            (
+                Settings {
+                    otel_exporter_otlp_endpoint: Some("http://someone:hunter2@localhost:4318".into()),
+                    ..Settings::default()
+                },
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+            ),
         ];
         for (settings, name) in cases {
             let error = settings.checked().unwrap_err().to_string();
-            assert!(error.contains(name), "{error}");
+            assert!(error.contains(name) && !error.contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn whoever_watches_needs_nothing_set() {
+        let config = Settings::default().checked().unwrap();
+        assert!(config.metrics_token.is_none() && config.traces.is_none() && config.worker_listen.is_none());
+        let watched = Settings {
+            metrics_token: Some("0123456789abcdef".into()),
+            otel_exporter_otlp_endpoint: Some("http://localhost:4318".into()),
+            ..Settings::default()
+        };
+        let config = watched.checked().unwrap();
+        assert!(!format!("{config:?}").contains("0123456789abcdef"));
+        assert_eq!(config.traces.unwrap().as_str(), "http://localhost:4318/");
     }
 }

@@ -10,6 +10,8 @@ use async_graphql::ErrorExtensionValues;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::telemetry::count;
+
 /// `extensions.code` of a top-level error: the closed list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Code {
@@ -46,6 +48,30 @@ pub enum Code {
 }
 
 impl Code {
+    /// All of them, in the order in which they stand above.
+    pub const ALL: [Self; 15] = [
+        Self::Unauthenticated,
+        Self::TokenExpired,
+        Self::Forbidden,
+        Self::RateLimited,
+        Self::QueryTooComplex,
+        Self::QueryTooDeep,
+        Self::BadUserInput,
+        Self::GraphqlParseFailed,
+        Self::GraphqlValidationFailed,
+        Self::PersistedQueryNotFound,
+        Self::DocumentNotTrusted,
+        Self::NotFound,
+        Self::Timeout,
+        Self::Unavailable,
+        Self::Internal,
+    ];
+
+    /// The one that is spelled like this.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == text)
+    }
+
     /// The spelling on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -355,6 +381,7 @@ impl Error {
 /// `fallback`, the code of the stage that it happened in.
 pub fn finish(error: &mut async_graphql::ServerError, fallback: Code, request_id: &str) {
     let mut extensions = ErrorExtensionValues::default();
+    let mut code = fallback;
     match error.source.take() {
         Some(source) => {
             let fault = source.downcast_ref::<Error>().cloned().unwrap_or_else(|| {
@@ -366,9 +393,11 @@ pub fn finish(error: &mut async_graphql::ServerError, fallback: Code, request_id
             fault.log(request_id);
             fault.extend(&mut extensions);
             error.message = fault.message();
+            code = fault.code();
         }
         None => extensions.set("code", fallback.as_str()),
     }
+    count().error(code);
     extensions.set("requestId", request_id);
     error.extensions = Some(extensions);
 }

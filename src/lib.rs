@@ -16,6 +16,7 @@
 //! | [`graphql`] | the schema put together; the check of documents; a request's [`Door`](graphql::context::Door) | the entities |
 //! | [`http`] | addresses, GraphQL over HTTP, sockets and event streams, limits, draining | `graphql` |
 //! | [`retrieval`] | documents in, questions in, exact quotations out: the built-in engine | nothing of aicos |
+//! | [`telemetry`] | logs, figures and traces: what each says stands in one file | `error` alone |
 //! | [`postgres`] | the private cluster: find it, start it, stop it | nothing of aicos |
 //! | [`app`] | settings in, a running server out | everything |
 //!

@@ -85,7 +85,6 @@ fn say(text: &str) {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    telemetry::start();
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build() {
             Ok(runtime) => runtime,
@@ -109,13 +108,20 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let config = arguments.settings.check()?;
-    match arguments.command {
-        None | Some(Command::Serve) => serve(&config).await?,
-        Some(Command::Worker) => worker(&config).await?,
-        Some(Command::Doctor) => return doctor(&config).await,
+    let telemetry = telemetry::start(config.traces.as_ref())?;
+    let outcome = Box::pin(perform(arguments.command, &config)).await;
+    telemetry.stop().await;
+    outcome
+}
+
+async fn perform(command: Option<Command>, config: &Config) -> anyhow::Result<ExitCode> {
+    match command {
+        None | Some(Command::Serve) => serve(config).await?,
+        Some(Command::Worker) => worker(config).await?,
+        Some(Command::Doctor) => return doctor(config).await,
         Some(command) => {
-            let prepared = prepare(&config).await?;
-            let outcome = chore(command, &config, &prepared).await;
+            let prepared = prepare(config).await?;
+            let outcome = chore(command, config, &prepared).await;
             prepared.leave().await?;
             return outcome;
         }
@@ -181,7 +187,7 @@ async fn work_on(config: &Config, prepared: &Prepared) -> anyhow::Result<()> {
         }
         say("Stopping: running jobs are finished first …");
     };
-    app.work_until(stop).await?;
+    app.work_until(config.worker_listen, stop).await?;
     say("Stopped.");
     Ok(())
 }

@@ -30,7 +30,7 @@ async fn server() -> Arc<Server> {
     tuning.pool.wait = std::time::Duration::from_secs(30);
     let server = Server::with(config, tuning).await;
     // Every connection is open before the races begin, however long a busy machine takes to open them.
-    while server.app.db.status().0 < 16 {
+    while server.app.db.status().open < 16 {
         join_all((0..32).map(|_| server.app.db.ready())).await;
     }
     Arc::new(server)

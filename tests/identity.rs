@@ -408,7 +408,7 @@ async fn a_flood_of_sign_ins_is_refused_and_everybody_else_is_answered() {
     // Two hundred want one of eight connections at once, on a machine that does other things as well.
     tuning.pool.wait = std::time::Duration::from_secs(30);
     let server = Server::with(config(), tuning).await;
-    while server.app.db.status().0 < config().connections {
+    while server.app.db.status().open < config().connections {
         futures_util::future::join_all((0..16).map(|_| server.app.db.ready())).await;
     }
     let auth = sign_up(&server, "nora@new.example").await;

@@ -32,6 +32,7 @@ mod limits;
 mod live;
 mod mail;
 mod models;
+mod observability;
 mod organizations;
 mod permissions;
 mod projects;

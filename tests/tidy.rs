@@ -117,7 +117,29 @@ fn http_stays_in_its_room() {
 
 #[test]
 fn outside_addresses_are_called_from_one_room() {
-    only_in("reqwest", &["engine/"], "Only engine/ makes HTTP clients: theirs are the limits.");
+    let rooms = ["engine/", "telemetry/otlp.rs"];
+    only_in(
+        "reqwest",
+        &rooms,
+        "Only engine/ makes HTTP clients: theirs are the limits. The collector of traces has its own.",
+    );
+}
+
+#[test]
+fn what_traces_say_stands_in_one_place() {
+    for word in ["span!(", "#[instrument", "#[tracing::instrument"] {
+        only_in(
+            word,
+            &["telemetry/trace.rs"],
+            "Add the span to telemetry/trace.rs: what it says can be seen there.",
+        );
+    }
+    only_in("opentelemetry", &["telemetry/"], "Only telemetry/ knows how traces are carried.");
+    for room in
+        ["crate::db", "crate::http", "crate::graphql", "crate::identity", "crate::jobs", "sqlx", "axum"]
+    {
+        never_in(room, &["telemetry/"], "Every room uses telemetry/, and it uses none.");
+    }
 }
 
 #[test]

@@ -8,15 +8,42 @@ pub mod graphql;
 pub mod qa;
 mod store;
 
+use std::time::Instant;
+
 use chrono::{DateTime, Utc};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::db::page::{Page, Slice};
 use crate::db::{ReadTx, WriteTx};
+use crate::engine::{self, OnText, TextEngine, TextReply, TextRequest};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{ApiKeyId, JobId, OrganizationId, ProjectId, UserId};
 use crate::input;
 use crate::jobs::AgentKind;
+use crate::telemetry::{self, trace};
+
+/// Asks a provider's model. Every agent asks here, so that the call is counted and stands in the trace.
+///
+/// # Errors
+/// The provider's failure.
+pub async fn write(
+    engine: &dyn TextEngine,
+    request: &TextRequest,
+    on_text: OnText<'_>,
+) -> Result<TextReply, engine::Failure> {
+    let (provider, asked) = (engine.provider().as_str(), Instant::now());
+    let span = trace::provider(provider, &request.model);
+    let replied = engine.write(request, on_text).instrument(span.clone()).await;
+    let (outcome, usage) = match &replied {
+        Ok(reply) => (Ok(()), reply.usage),
+        Err(failure) => (Err(failure.kind.as_str()), failure.usage),
+    };
+    let tokens = usage.map(|usage| (usage.prompt_tokens, usage.completion_tokens));
+    telemetry::count().provider(provider, outcome.err().unwrap_or("ok"), asked.elapsed(), tokens);
+    trace::replied(&span, outcome, tokens);
+    replied
+}
 
 /// What every output has in common.
 #[derive(Debug, Clone)]

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
+use deadpool::managed::{
+    Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult, TimeoutType,
+};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection as _, Executor as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -12,11 +14,15 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::time::timeout;
+use tracing::Instrument as _;
 use tracing::log::LevelFilter;
 
 use super::PoolSettings;
+use super::conn::Conn;
 use super::statement::Statements;
 use crate::error::{Error, Result};
+use crate::telemetry::metrics::Missing;
+use crate::telemetry::{count, trace};
 
 /// How long the database may take to give a sign of life.
 const SIGN_OF_LIFE: Duration = Duration::from_millis(1_500);
@@ -120,26 +126,26 @@ pub(super) fn quiet(options: PgConnectOptions) -> PgConnectOptions {
 }
 
 impl Manager for Connections {
-    type Type = PgConnection;
+    type Type = Conn;
     type Error = sqlx::Error;
 
-    async fn create(&self) -> std::result::Result<PgConnection, sqlx::Error> {
+    async fn create(&self) -> std::result::Result<Conn, sqlx::Error> {
         let mut connection = PgConnection::connect_with(&self.health.options).await?;
         match connection.execute(LOOK_FOR_CLIENT).await {
             // A server whose system cannot tell refuses the setting; the statement's own limit ends it then.
-            Ok(_) | Err(sqlx::Error::Database(_)) => Ok(connection),
+            Ok(_) | Err(sqlx::Error::Database(_)) => Ok(Conn::new(connection)),
             Err(error) => Err(error),
         }
     }
 
-    async fn recycle(&self, connection: &mut PgConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
+    async fn recycle(&self, connection: &mut Conn, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
         if self.health.distrusts(metrics.created) {
             return Err(RecycleError::message("others of its age have failed"));
         }
         if metrics.last_used() <= RESTED {
             return Ok(());
         }
-        match timeout(SIGN_OF_LIFE / 2, connection.ping()).await {
+        match timeout(SIGN_OF_LIFE / 2, connection.raw.ping()).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
                 self.health.distrust();
@@ -167,7 +173,7 @@ pub(super) struct Connection {
 
 /// The connection's parts, for a statement that is about to run on it.
 pub(super) struct Parts<'c> {
-    pub(super) connection: &'c mut PgConnection,
+    pub(super) connection: &'c mut Conn,
     pub(super) health: &'c Health,
     pub(super) busy: &'c mut bool,
     pub(super) broken: &'c mut bool,
@@ -177,6 +183,7 @@ pub(super) struct Parts<'c> {
 pub(super) async fn take(pool: &Pool<Connections>) -> Result<Connection> {
     let health = Arc::clone(&pool.manager().health);
     let status = pool.status();
+    let asked = Instant::now();
     let getting = async {
         if status.available > 0 || status.size >= status.max_size {
             return pool.get().await;
@@ -188,13 +195,26 @@ pub(super) async fn take(pool: &Pool<Connections>) -> Result<Connection> {
     };
     // Whatever keeps a connection from being had, it is not the request's fault: later it may work. On the heap, because
     // what opens one is large, and hardly ever needed.
-    let object = match timeout(health.wait, Box::pin(getting)).await {
-        Ok(Ok(object)) => object,
-        Ok(Err(PoolError::Backend(error))) => return Err(Error::unavailable(error)),
-        Ok(Err(other)) => return Err(Error::unavailable(anyhow::anyhow!("no database connection: {other}"))),
-        Err(_) => return Err(Error::unavailable(anyhow::anyhow!("no database connection in time"))),
-    };
+    let got = timeout(health.wait, Box::pin(getting.instrument(trace::connection()))).await;
+    count().connection_wait(asked);
+    let object = got.unwrap_or(Err(PoolError::Timeout(TimeoutType::Wait))).map_err(|error| {
+        count().missing(reason(&error));
+        match error {
+            PoolError::Backend(error) => Error::unavailable(error),
+            other => Error::unavailable(anyhow::anyhow!("no database connection: {other}")),
+        }
+    })?;
     Ok(Connection { object: Some(object), health, dirty: false, busy: false, broken: false })
+}
+
+/// Why there was no connection.
+const fn reason(error: &PoolError<sqlx::Error>) -> Missing {
+    match error {
+        PoolError::Timeout(TimeoutType::Wait) => Missing::Exhausted,
+        PoolError::Timeout(_) => Missing::Slow,
+        PoolError::Backend(_) => Missing::Refused,
+        _ => Missing::Closed,
+    }
 }
 
 impl Connection {
@@ -239,7 +259,7 @@ impl Drop for Connection {
         runtime.spawn(async move {
             // Both first read what is still to come of an interrupted statement.
             let settling = async {
-                if dirty { object.execute("ROLLBACK").await.map(drop) } else { object.ping().await }
+                if dirty { object.raw.execute("ROLLBACK").await.map(drop) } else { object.raw.ping().await }
             };
             if !matches!(timeout(SETTLE, settling).await, Ok(Ok(()))) {
                 drop(Object::take(object));

@@ -13,12 +13,13 @@ use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 use super::connection::{self, Connection, Connections};
-use super::hot::{Call, Door, PersonPass, TenantPass, add};
+use super::hot::{Call, Door, Hot, PersonPass, TenantPass, add};
 use super::tx::{AnonymousTx, Changes, PersonTx, ReadTx, Record, Target, WriteTx};
 use crate::access::{Action, Credential, Scope};
 use crate::error::{Error, Refusal, Result};
 use crate::events::{Events, Topic};
 use crate::id::{AuditEntryId, OrganizationId, ProjectId, SessionId, UserId};
+use crate::telemetry::count;
 
 /// What is written beside every change: where the request came from.
 #[derive(Debug, Clone, Default)]
@@ -201,6 +202,7 @@ impl Lease {
         state.open = None;
         let connection = state.connection();
         connection.dirty = true;
+        count().transaction(begin == "BEGIN");
         match connection.statements().execute(sqlx::raw_sql(AssertSqlSafe(sql))).await {
             Ok(_) => {
                 state.open = Some(context);
@@ -298,7 +300,7 @@ impl Lease {
         }
         let arguments = add(call.arguments.clone(), scope.organization().uuid())?;
         let arguments = add(arguments, TenantPass::from(scope))?;
-        Self::run(&mut state, call.hot.sql, arguments).await
+        Self::run(&mut state, call.hot, call.hot.sql, arguments).await
     }
 
     /// Runs a hot change: one statement that enters, changes and writes its audit row, or does nothing.
@@ -333,7 +335,7 @@ impl Lease {
         let arguments = add(arguments, self.facts.user_agent.as_deref())?;
         let arguments = add(arguments, self.facts.request_id.as_str())?;
         let sql = call.hot.call(sqlx::Arguments::len(&arguments));
-        let rows = Self::run(&mut state, AssertSqlSafe(sql), arguments).await?;
+        let rows = Self::run(&mut state, call.hot, AssertSqlSafe(sql), arguments).await?;
         // Each row was changed with an audit row of its own; without one nothing happened.
         if !rows.is_empty() {
             self.events.publish(Topic::Audit(scope.organization()));
@@ -361,17 +363,24 @@ impl Lease {
         }
         let arguments = add(call.arguments.clone(), user.uuid())?;
         let arguments = add(arguments, PersonPass::new(user, session))?;
-        Self::run(&mut state, call.hot.sql, arguments).await
+        Self::run(&mut state, call.hot, call.hot.sql, arguments).await
     }
 
-    async fn run<R>(state: &mut State, sql: impl SqlSafeStr, arguments: PgArguments) -> Result<Vec<R>, Entry>
+    async fn run<R>(
+        state: &mut State,
+        hot: &Hot,
+        sql: impl SqlSafeStr,
+        arguments: PgArguments,
+    ) -> Result<Vec<R>, Entry>
     where
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
         let query = sqlx::query_as_with::<_, R, _>(sql, arguments);
         // Inside the shared transaction a failure has ended it; on its own the statement has ended itself.
-        let rows =
-            query.fetch_all(state.connection().statements()).await.inspect_err(|_| state.open = None)?;
+        let rows = query
+            .fetch_all(state.connection().statements().named(hot.name))
+            .await
+            .inspect_err(|_| state.open = None)?;
         Ok(rows)
     }
 

@@ -6,6 +6,7 @@
 
 #[macro_use]
 mod keyset;
+mod conn;
 mod connection;
 pub mod hot;
 mod lease;
@@ -32,6 +33,7 @@ pub use tx::{
 
 use crate::error::{Error, Result};
 use crate::events::Events;
+use crate::telemetry::metrics;
 
 /// How long opening a connection may take, whoever waits for it.
 const OPENING: Duration = Duration::from_secs(5);
@@ -131,10 +133,15 @@ impl Db {
         looked.map_err(|_| Error::unavailable(anyhow::anyhow!("the database takes too long")))?
     }
 
-    /// Connections open and in use, for health and metrics.
-    pub fn status(&self) -> (usize, usize) {
+    /// Connections open and in use, and who waits for one.
+    pub fn status(&self) -> metrics::Pool {
         let status = self.pool.status();
-        (status.size, status.size.saturating_sub(status.available))
+        metrics::Pool {
+            open: status.size,
+            used: status.size.saturating_sub(status.available),
+            waiting: status.waiting,
+            most: status.max_size,
+        }
     }
 
     /// Closes every connection.

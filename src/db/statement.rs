@@ -33,6 +33,12 @@ impl<'c> Statements<'c> {
     pub(super) const fn on(connection: &'c mut Connection) -> Self {
         Self { connection }
     }
+
+    /// The same, whose next statement stands in traces under a name of its own.
+    pub(super) fn named(self, name: &'static str) -> Self {
+        self.connection.parts().connection.named(name);
+        self
+    }
 }
 
 /// A statement that runs.

@@ -17,6 +17,7 @@ use crate::id::{
     AnswerId, ApiKeyId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId,
     ProjectId, ProjectMemberId, SecurityEventId, SessionId, UserId,
 };
+use crate::telemetry::count;
 
 /// Looks at one organization, or at what is one person's own. The database itself refuses a write in it.
 #[must_use]
@@ -72,6 +73,8 @@ pub struct WriteTx<'a> {
     events: &'a Events,
     /// What is told to whoever listens once everything is kept.
     announced: Vec<Topic>,
+    /// The kinds of the jobs that exist once everything is kept.
+    enqueued: Vec<&'static str>,
 }
 
 /// Who changes an organization.
@@ -110,12 +113,18 @@ impl<'a> WriteTx<'a> {
             action,
             events,
             announced: Vec::new(),
+            enqueued: Vec::new(),
         }
     }
 
     /// Tells whoever listens that something has happened, once everything is kept.
     pub fn announce(&mut self, topic: Topic) {
         self.announced.push(topic);
+    }
+
+    /// Counts a job as enqueued, once everything is kept.
+    pub fn enqueued(&mut self, kind: &'static str) {
+        self.enqueued.push(kind);
     }
 
     /// Where it is done.
@@ -196,6 +205,9 @@ impl<'a> WriteTx<'a> {
         self.events.publish(Topic::Audit(self.organization()));
         for topic in &self.announced {
             self.events.publish(*topic);
+        }
+        for kind in &self.enqueued {
+            count().enqueued(kind);
         }
         Ok(())
     }
@@ -301,7 +313,7 @@ impl<'a> PersonTx<'a> {
         let Self { tx, facts, events, user, session } = self;
         let credential = Credential::Session { user, session };
         let actor = Actor::Newcomer { organization, credential, role };
-        Ok(WriteTx { tx, facts, actor, action, events, announced: Vec::new() })
+        Ok(WriteTx { tx, facts, actor, action, events, announced: Vec::new(), enqueued: Vec::new() })
     }
 }
 

@@ -27,6 +27,23 @@ pub enum Kind {
     Broken,
 }
 
+impl Kind {
+    /// How it is counted.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Authentication => "authentication",
+            Self::Quota => "quota",
+            Self::RateLimited => "rate_limited",
+            Self::ContextLength => "context_length",
+            Self::Refused => "refused",
+            Self::Rejected => "rejected",
+            Self::Timeout => "timeout",
+            Self::Unavailable => "unavailable",
+            Self::Broken => "broken",
+        }
+    }
+}
+
 /// A call that brought no answer. Its `Display` is [`message`](Self::message).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

@@ -17,6 +17,7 @@ use crate::jobs::{self, Job};
 use crate::knowledge::{self, Document};
 use crate::organizations::{self, Organization};
 use crate::projects::{self, Project};
+use crate::telemetry::carried;
 
 /// Fetches through the request's own door, so that nothing is shared between callers.
 pub struct Rows(Arc<Door>);
@@ -44,7 +45,7 @@ pub struct DocumentKey(OrganizationId, DocumentId);
 /// Makes the loader of a request.
 pub fn new(door: Arc<Door>) -> DataLoader<Rows> {
     // What a level of the answer asks for is asked in one go; waiting longer gains nothing.
-    DataLoader::new(Rows(door), tokio::spawn).delay(std::time::Duration::ZERO)
+    DataLoader::new(Rows(door), |loading| tokio::spawn(carried(loading))).delay(std::time::Duration::ZERO)
 }
 
 fn by_organization<K: Copy, I>(

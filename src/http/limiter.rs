@@ -12,12 +12,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use metrics::counter;
 use uuid::Uuid;
 
 use crate::counters::{Claim, Count, Counters, Key, Tally};
 use crate::error::Error;
 use crate::id::OrganizationId;
+use crate::telemetry::metrics::{RATE_LIMIT_OUTAGE, RATE_LIMITED};
 
 /// Who spends.
 #[derive(Debug, Clone)]
@@ -160,14 +160,14 @@ impl Limiter {
 fn refusal(tally: &Tally, names: &[&'static str], changes: bool) -> Option<Error> {
     if let Some(at) = tally.refused {
         let (name, count) = (names.get(at)?, tally.counts.get(at)?);
-        counter!("aicos_rate_limit_refusals_total", "policy" => *name).increment(1);
+        RATE_LIMITED.counter([*name]).increment(1);
         return Some(Error::Limited(Duration::from_secs(whole_seconds(count.ends_in).max(1))));
     }
     if !tally.alone {
         return None;
     }
     let outcome = if changes { "refused" } else { "counted_here" };
-    counter!("aicos_rate_limit_outage_total", "outcome" => outcome).increment(1);
+    RATE_LIMIT_OUTAGE.counter([outcome]).increment(1);
     changes.then(|| Error::Busy(Duration::from_secs(2)))
 }
 

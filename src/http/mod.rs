@@ -4,10 +4,12 @@ pub mod gate;
 pub mod graphql;
 pub mod limiter;
 pub mod live;
+mod metrics;
 mod page;
 pub mod proxies;
 pub mod request_id;
 pub mod turns;
+mod watch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,10 +35,10 @@ use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
-use tower::ServiceExt as _;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::CorsLayer;
 
+pub use self::metrics::Readers;
 pub use self::proxies::Proxies;
 pub use self::request_id::RequestId;
 use crate::db::Db;
@@ -102,6 +104,8 @@ pub struct Surface {
     pub cors_origins: Vec<String>,
     /// Whether people reach the server by `https:` only.
     pub encrypted: bool,
+    /// Who may read `/metrics`.
+    pub readers: Readers,
 }
 
 /// The addresses.
@@ -112,12 +116,7 @@ pub fn router(
     surface: &Surface,
     drain: Drain,
 ) -> Router {
-    let health = Health { db, identity, drain };
-    let router = Router::new()
-        .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
-        .route("/.well-known/jwks.json", get(jwks))
-        .with_state(health);
+    let router = probes(db, identity, surface.readers.clone(), drain);
     let router = match surface.page {
         Page::None => router,
         Page::Playground => router.route("/", get(page::index)).route("/playground/{file}", get(page::file)),
@@ -157,6 +156,23 @@ async fn protect(State(encrypted): State<bool>, mut response: Response) -> Respo
         headers.insert(STRICT_TRANSPORT_SECURITY, ENCRYPTED);
     }
     response
+}
+
+/// The addresses of a worker, which serves nobody.
+pub fn worker_router(db: Db, identity: Arc<Identity>, readers: Readers, drain: Drain) -> Router {
+    probes(db, identity, readers, drain).fallback(nothing_here)
+}
+
+/// What is asked of every process.
+fn probes(db: Db, identity: Arc<Identity>, readers: Readers, drain: Drain) -> Router {
+    let figures = metrics::Figures { db: db.clone(), identity: Arc::clone(&identity), readers };
+    let figures = Router::new().route("/metrics", get(metrics::show)).with_state(figures);
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/.well-known/jwks.json", get(jwks))
+        .with_state(Health { db, identity, drain })
+        .merge(figures)
 }
 
 fn cors(origins: &[String]) -> CorsLayer {
@@ -297,7 +313,7 @@ pub async fn serve(
             heard.cancel();
             let mut request: Request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
-            router.clone().oneshot(request)
+            watch::counted(router.clone(), request)
         });
         let mut stream = TimeoutWriter::new(stream);
         stream.set_timeout(Some(patience.unread));

@@ -71,6 +71,20 @@ impl Proxies {
         self.0.iter().any(|network| network.contains(address))
     }
 
+    /// Whether a request comes from a program on this machine, and asks for this machine: over loopback, and not on
+    /// behalf of somebody else. A proxy on this machine comes over loopback too; it gives itself away by a header, or by
+    /// being one that is trusted. A name that leads here from elsewhere would let a page of that name ask.
+    pub fn is_local(&self, peer: IpAddr, headers: &HeaderMap, host: Option<&str>) -> bool {
+        let peer = peer.to_canonical();
+        peer.is_loopback()
+            && !self.trusts(peer)
+            && host.is_some_and(is_loopback_name)
+            && !headers.keys().any(|name| {
+                let name = name.as_str();
+                name.starts_with("x-forwarded") || FORWARDING.contains(&name)
+            })
+    }
+
     /// The caller's address, given that of the connection.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut nearest = peer.to_canonical();
@@ -91,6 +105,30 @@ impl Proxies {
     }
 }
 
+/// Headers by which proxies tell of whom they speak for, beside those that begin with `x-forwarded`.
+const FORWARDING: [&str; 12] = [
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-forwarded-for",
+    "x-envoy-external-address",
+    "cf-connecting-ip",
+    "true-client-ip",
+    "fastly-client-ip",
+    "fly-client-ip",
+    "cdn-loop",
+];
+
+/// Whether a host, with or without a port, is called as only this machine calls itself.
+fn is_loopback_name(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
+        if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
+    });
+    name.eq_ignore_ascii_case("localhost") || parse(name).is_some_and(|address| address.is_loopback())
+}
+
 /// An address, with or without a port.
 fn parse(entry: &str) -> Option<IpAddr> {
     let bracketed = || entry.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
@@ -100,7 +138,7 @@ fn parse(entry: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
+    use axum::http::{HeaderName, HeaderValue};
 
     use super::*;
 
@@ -132,6 +170,28 @@ mod tests {
         assert_eq!(client(&trusted, "10.0.0.1", &["10.2.2.2,10.3.3.3"]), "10.2.2.2");
         assert_eq!(client(&trusted, "10.0.0.1", &[]), "10.0.0.1");
         assert_eq!(client(&trusted, "10.0.0.1", &["198.51.100.7, unknown, 10.4.4.4"]), "10.4.4.4");
+    }
+
+    #[test]
+    fn a_proxy_on_this_machine_is_not_this_machine() {
+        let is_local = |trusted: &[&str], peer: &str, host: Option<&str>, header: Option<&'static str>| {
+            let proxies: Proxies = trusted.iter().map(|text| text.parse::<Network>().unwrap()).collect();
+            let headers = header.map(|name| (HeaderName::from_static(name), HeaderValue::from_static("x")));
+            proxies.is_local(peer.parse().unwrap(), &headers.into_iter().collect(), host)
+        };
+        for host in ["localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "[::1]", "127.0.0.2"] {
+            assert!(is_local(&[], "127.0.0.1", Some(host), None), "{host}");
+        }
+        assert!(is_local(&[], "::1", Some("localhost"), Some("accept")));
+        assert!(is_local(&[], "::ffff:127.0.0.1", Some("localhost"), None));
+        for header in ["x-forwarded-for", "x-forwarded-host", "forwarded", "x-real-ip", "via"] {
+            assert!(!is_local(&[], "127.0.0.1", Some("localhost"), Some(header)), "{header}");
+        }
+        assert!(!is_local(&["127.0.0.0/8"], "127.0.0.1", Some("localhost"), None));
+        assert!(!is_local(&[], "203.0.113.9", Some("localhost"), None));
+        for host in [None, Some("aicos.example.com"), Some("evil.example:8000"), Some("10.0.0.1"), Some("")] {
+            assert!(!is_local(&[], "127.0.0.1", host, None), "{host:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The name of one request in answers and logs.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
 
@@ -10,21 +12,26 @@ pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The name of one request: the caller's own, or a fresh one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(String);
+pub struct RequestId(Arc<str>);
 
 impl RequestId {
     /// The caller's name for the request when it is 8 to 64 letters, digits, `-` or `_`; otherwise a fresh one.
     pub fn of(headers: &HeaderMap) -> Self {
         let sent = headers.get(HEADER).and_then(|value| value.to_str().ok());
         match sent.filter(|text| acceptable(text)) {
-            Some(text) => Self(text.to_owned()),
-            None => Self(id::encode(Uuid::now_v7())),
+            Some(text) => Self(text.into()),
+            None => Self(id::encode(Uuid::now_v7()).into()),
         }
     }
 
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name, for whoever keeps it.
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 
     /// The name as the value of a header; none cannot happen, for its characters are checked.

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use crate::error::Error;
 use crate::graphql::turn::Turn;
+use crate::telemetry::metrics::{NONE, TURN_WAIT, TURNED_AWAY};
 
 /// How much is let in.
 #[derive(Debug, Clone, Copy)]
@@ -136,7 +136,7 @@ impl Turns {
         }
         let began = Instant::now();
         let waited = timeout(self.settings.patience, Arc::clone(&self.free).acquire_owned()).await;
-        histogram!("aicos_admission_wait_seconds").record(began.elapsed());
+        TURN_WAIT.histogram(NONE).record(began.elapsed());
         match waited {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(closed)) => Err(Error::internal(closed)),
@@ -145,7 +145,7 @@ impl Turns {
     }
 
     fn turn_away(&self, reason: &'static str) -> Error {
-        counter!("aicos_admission_rejections_total", "reason" => reason).increment(1);
+        TURNED_AWAY.counter([reason]).increment(1);
         let so_far = self.turned_away.fetch_add(1, Ordering::Relaxed) + 1;
         // Whoever finds somebody else at it need not say it as well.
         if let Ok(mut said) = self.said.try_lock()
@@ -155,16 +155,6 @@ impl Turns {
             tracing::warn!(reason, "too much to do: requests are turned away, {so_far} since the start");
         }
         Error::Busy(COME_AGAIN)
-    }
-
-    /// Writes how many are worked on and wait, for the metrics.
-    pub fn report(&self) {
-        let busy = self.settings.at_once.saturating_sub(self.free.available_permits());
-        #[expect(clippy::cast_precision_loss, reason = "metrics are floating-point numbers")]
-        let number = |count: usize| count as f64;
-        gauge!("aicos_admission_running").set(number(busy));
-        gauge!("aicos_admission_waiting").set(number(self.waiting.load(Ordering::Relaxed)));
-        gauge!("aicos_admission_body_bytes").set(number(self.bodies.load(Ordering::Relaxed)));
     }
 }
 

@@ -33,6 +33,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{self, ApiKeyId};
+use crate::telemetry::count;
 
 /// Fewest characters of a new password.
 pub const MIN_CHARACTERS: usize = 10;
@@ -279,6 +280,8 @@ struct Inner {
     running: Arc<Semaphore>,
     /// Running and waiting together.
     places: Arc<Semaphore>,
+    /// How many may run, and run and wait.
+    most: (usize, usize),
     /// How long it takes to refuse a password for each kind of outdated hash.
     outdated: Mutex<HashMap<String, Duration>>,
 }
@@ -304,8 +307,17 @@ impl Hasher {
             dummy,
             running: Arc::new(Semaphore::new(parallel)),
             places: Arc::new(Semaphore::new(parallel + settings.waiting)),
+            most: (parallel, parallel + settings.waiting),
             outdated: Mutex::default(),
         })))
+    }
+
+    /// How many passwords are being hashed, and how many wait for it.
+    pub fn load(&self) -> (usize, usize) {
+        let (parallel, most) = self.0.most;
+        let running = parallel.saturating_sub(self.0.running.available_permits());
+        let together = most.saturating_sub(self.0.places.available_permits());
+        (running, together.saturating_sub(running))
     }
 
     /// Hashes a new password; the result is what the database stores.
@@ -366,7 +378,10 @@ impl Hasher {
     /// Runs one piece of hashing on its own thread, when there is room.
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         const WAIT: Duration = Duration::from_secs(1);
-        let place = Arc::clone(&self.0.places).try_acquire_owned().map_err(|_| Error::Limited(WAIT))?;
+        let place = Arc::clone(&self.0.places).try_acquire_owned().map_err(|_| {
+            count().hash_refusal();
+            Error::Limited(WAIT)
+        })?;
         let permit = Arc::clone(&self.0.running).acquire_owned().await.map_err(Error::internal)?;
         // The permits travel with the work: a caller who goes away does not make room for another hash before
         // this one has really ended.

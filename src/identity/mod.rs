@@ -33,6 +33,7 @@ use crate::error::{Error, Fault, FaultCode, Refusal, Result};
 use crate::id::{JobId, OrganizationId, SessionId, UserId};
 use crate::input;
 use crate::mail::{EmailAddress, Links, Mailer, Message};
+use crate::telemetry::carried;
 use crate::{invitations, organizations};
 
 /// A person.
@@ -255,6 +256,11 @@ impl Identity {
     /// A lease for work outside a request.
     pub fn lease(&self, facts: Facts) -> Lease {
         self.db.lease(facts)
+    }
+
+    /// How many passwords are being hashed, and how many wait for it.
+    pub fn hashing(&self) -> (usize, usize) {
+        self.hasher.load()
     }
 
     /// The public keys, for `/.well-known/jwks.json`.
@@ -562,13 +568,13 @@ impl Identity {
     /// Notes a security event after the answer, so that the answer's time does not tell whether the account exists.
     fn note_later(self: &Arc<Self>, user: UserId, kind: SecurityEventKind, facts: Facts) {
         let this = Arc::clone(self);
-        tokio::spawn(async move {
+        tokio::spawn(carried(async move {
             let lease = this.db.lease(facts);
             let outcome = async { lease.identify(user, SessionId::generate()).await?.commit(kind).await };
             if let Err(error) = outcome.await {
                 tracing::warn!(user.id = %user, "a security event was not written: {error}");
             }
-        });
+        }));
     }
 
     /// Exchanges a refresh token for its successor.
@@ -696,7 +702,7 @@ impl Identity {
     /// Looks, makes and mails after the answer, so that its time does not tell whether the account exists.
     fn link_later(self: &Arc<Self>, email: EmailAddress, purpose: TokenPurpose, facts: Facts) {
         let this = Arc::clone(self);
-        tokio::spawn(async move {
+        tokio::spawn(carried(async move {
             if !this.mailer.is_configured() {
                 // Without mail nobody would see the link; `aicos user reset-link` makes one that somebody does.
                 return;
@@ -716,7 +722,7 @@ impl Identity {
                 Ok(None) => {}
                 Err(error) => tracing::warn!("a link was not made: {error}"),
             }
-        });
+        }));
     }
 
     async fn make_link(
@@ -839,7 +845,7 @@ impl Identity {
     fn mail_later(self: &Arc<Self>, to: String, message: Message) {
         if self.mailer.is_configured() {
             let this = Arc::clone(self);
-            tokio::spawn(async move { this.send(&to, message).await });
+            tokio::spawn(carried(async move { this.send(&to, message).await }));
         }
     }
 

@@ -7,6 +7,7 @@ use moka::sync::Cache;
 
 use crate::counters::{Claim, Counters, Key, Tally};
 use crate::error::{Detail, Error, Fault, FaultCode, Result};
+use crate::telemetry::count;
 
 /// What is attempted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,8 +23,8 @@ pub enum Attempt {
 impl Attempt {
     const fn as_str(self) -> &'static str {
         match self {
-            Self::SignIn => "sign-in",
-            Self::SignUp => "sign-up",
+            Self::SignIn => "sign_in",
+            Self::SignUp => "sign_up",
             Self::Mail => "mail",
         }
     }
@@ -148,7 +149,7 @@ impl Throttle {
         let address = counted(address);
         let claims = self.claims(attempt, account, &address);
         let tally = self.counters.claim(&claims).await;
-        refuse(&tally)?;
+        refuse(&tally).inspect_err(|_| count().throttled(attempt.as_str()))?;
         let account = account.map(str::to_owned);
         Ok(Turn { throttle: self, counted: claims, attempt, account, address })
     }

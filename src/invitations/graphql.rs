@@ -20,6 +20,7 @@ use crate::mail::Message;
 use crate::memberships::graphql::Membership;
 use crate::organizations::graphql::Organization;
 use crate::projects::graphql::Project;
+use crate::telemetry::carried;
 
 /// An invitation to an organization, or to one of its projects.
 pub struct Invitation {
@@ -263,7 +264,7 @@ async fn mail_later(
     };
     let (id, email, project) = (row.id, row.email.clone(), row.project);
     let door = door.apart();
-    tokio::spawn(async move {
+    tokio::spawn(carried(async move {
         let sent = door.identity().send(&email, message).await;
         let noted = async {
             let mut tx = match project {
@@ -280,7 +281,7 @@ async fn mail_later(
         if let Err(error) = noted.await {
             tracing::warn!(invitation.id = %id, "the state of a mail was not noted: {error}");
         }
-    });
+    }));
     Ok(())
 }
 

@@ -13,14 +13,17 @@ pub mod worker;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 pub use run::{Failure, Finished, Run};
 
 use crate::db::page::{Page, Slice};
-use crate::db::{ReadTx, WriteTx};
+use crate::db::{Lease, ReadTx, WriteTx};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{ApiKeyId, JobId, OrganizationId, ProjectId, UserId};
+use crate::telemetry::metrics::Backlog;
+use crate::telemetry::trace;
 
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, async_graphql::Enum)]
@@ -234,7 +237,23 @@ pub struct NewJob {
 /// # Errors
 /// What the database says.
 pub async fn enqueue(tx: &mut WriteTx<'_>, new: &NewJob) -> Result<()> {
-    store::insert(tx, new).await
+    let span = trace::enqueue(new.kind, &new.id);
+    let parent = trace::parent(&span);
+    store::insert(tx, new, parent.as_deref()).instrument(span).await?;
+    tx.enqueued(new.kind);
+    Ok(())
+}
+
+/// What is due and nobody's yet, in all organizations together.
+///
+/// # Errors
+/// What the database says.
+pub async fn backlog(lease: &Lease) -> Result<Backlog> {
+    /// Jobs that are counted at the most.
+    const MOST: i32 = 1_000;
+    let (jobs, seconds) = store::count_waiting(&mut lease.anonymous().await?, MOST).await?;
+    lease.release().await;
+    Ok(Backlog { jobs: jobs.unsigned_abs(), seconds })
 }
 
 /// What a job was asked to do.

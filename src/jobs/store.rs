@@ -70,13 +70,14 @@ impl TryFrom<Row> for Job {
     }
 }
 
-pub(super) async fn insert(tx: &mut WriteTx<'_>, new: &NewJob) -> Result<()> {
+pub(super) async fn insert(tx: &mut WriteTx<'_>, new: &NewJob, traceparent: Option<&str>) -> Result<()> {
     let (organization, credential) = (tx.organization().uuid(), tx.credential());
     let request = tx.request_id().to_owned();
     let project = new.project.map(ProjectId::uuid);
     sqlx::query!(
-        "insert into jobs (organization_id, id, project_id, kind, agent, input, created_by, created_by_key, request_id)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "insert into jobs (organization_id, id, project_id, kind, agent, input, created_by, created_by_key, request_id,
+            traceparent)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         organization,
         new.id.uuid(),
         project,
@@ -85,7 +86,8 @@ pub(super) async fn insert(tx: &mut WriteTx<'_>, new: &NewJob) -> Result<()> {
         new.input,
         credential.user().uuid(),
         credential.key().map(ApiKeyId::uuid),
-        request
+        request,
+        traceparent
     )
     .execute(tx.conn())
     .await?;
@@ -267,6 +269,12 @@ pub(super) struct Claimed {
     pub kind: String,
     pub attempt: i32,
     pub request_id: String,
+    /// Whether there is no other attempt after it.
+    pub is_last: bool,
+    /// How many seconds it was due.
+    pub waited: f64,
+    /// Its place in a trace.
+    pub traceparent: Option<String>,
 }
 
 fn interval(duration: Duration) -> PgInterval {
@@ -370,4 +378,13 @@ pub(super) async fn recover(tx: &mut AnonymousTx<'_>) -> Result<Vec<(Organizatio
     let moved =
         sqlx::query_as("select organization_id, id from app.recover_jobs()").fetch_all(tx.conn()).await?;
     Ok(moved)
+}
+
+/// How many of the first `most` jobs in the line are due, and for how many seconds the first of them has been.
+pub(super) async fn count_waiting(tx: &mut AnonymousTx<'_>, most: i32) -> Result<(i32, f64)> {
+    let counted = sqlx::query_as("select jobs, seconds from app.count_waiting_jobs($1)")
+        .bind(most)
+        .fetch_one(tx.conn())
+        .await?;
+    Ok(counted)
 }

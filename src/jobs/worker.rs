@@ -13,6 +13,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::queue::{self, Wake};
 use super::run::{Failure, Run};
@@ -22,6 +23,8 @@ use crate::error::{Error, Fault, FaultCode, Result};
 use crate::events::{Events, Topic};
 use crate::id::{JobId, OrganizationId};
 use crate::identity::Identity;
+use crate::telemetry::metrics::{JobCounts, JobOutcome};
+use crate::telemetry::{self, count, trace};
 
 /// What does one kind of job. It may be run twice for the same job, and its result is kept once.
 pub trait Work: Send + Sync + 'static {
@@ -89,6 +92,7 @@ struct Shared {
     identity: Arc<Identity>,
     events: Events,
     works: HashMap<&'static str, Box<dyn Work>>,
+    counts: HashMap<&'static str, JobCounts>,
     settings: WorkerSettings,
     held: Mutex<HashMap<JobId, Held>>,
     /// Cancelled when no more jobs are to be taken.
@@ -137,6 +141,16 @@ impl Shop {
     }
 
     async fn work(&self, claimed: &Claimed) {
+        let Claimed { id, kind, attempt, traceparent, .. } = claimed;
+        let span = trace::attempt(kind, id, *attempt, traceparent.as_deref());
+        let request = claimed.request_id.as_str().into();
+        telemetry::within(request, span.clone(), self.work_within(claimed, &span)).await;
+    }
+
+    async fn work_within(&self, claimed: &Claimed, span: &Span) {
+        let counts = self.0.counts.get(claimed.kind.as_str());
+        let waited = Duration::try_from_secs_f64(claimed.waited).unwrap_or_default();
+        let running = counts.map(|counts| counts.begin(waited));
         let token = CancellationToken::new();
         let held = Held { attempt: claimed.attempt, token: token.clone(), interruption: None };
         self.held().insert(claimed.id, held);
@@ -158,10 +172,17 @@ impl Shop {
             },
             "job attempted"
         );
-        if let Err(error) = self.end(claimed, outcome, interruption).await {
+        let took = started.elapsed();
+        let ended = self.end(claimed, outcome, interruption).await.unwrap_or_else(|error| {
             // The lease runs out, and the job is taken up again.
             tracing::warn!(job.id = %claimed.id, "the end of a job was not written: {error}");
+            JobOutcome::Lost
+        });
+        drop(running);
+        if let Some(counts) = counts {
+            counts.end(ended, took);
         }
+        trace::attempted(span, ended);
     }
 
     async fn attempt(&self, claimed: &Claimed, token: CancellationToken) -> Outcome {
@@ -205,7 +226,7 @@ impl Shop {
         claimed: &Claimed,
         outcome: Outcome,
         interruption: Option<Interruption>,
-    ) -> Result<()> {
+    ) -> Result<JobOutcome> {
         let shared = &self.0;
         let lease = shared.identity.lease(Facts::default());
         let mut tx = lease.anonymous().await?;
@@ -217,33 +238,35 @@ impl Shop {
             }
             // It may have been dropped between saving its result and saying so.
             self.publish(claimed.organization, claimed.id);
-            return Ok(());
+            return Ok(if matches!(outcome, Outcome::Done) {
+                JobOutcome::Succeeded
+            } else {
+                JobOutcome::Lost
+            });
         };
-        let ending = match &outcome {
-            _ if *cancelled => Ending::Cancelled,
+        let (ending, ended) = match &outcome {
+            _ if *cancelled => (Ending::Cancelled, JobOutcome::Cancelled),
             Outcome::Done => {
                 return Err(Error::internal(anyhow::anyhow!("{} ended without a result", claimed.kind)));
             }
-            Outcome::Interrupted => Ending::Cancelled,
-            Outcome::Drained => Ending::Again {
-                delay: Duration::ZERO,
-                forgive: true,
-                why: "The server that worked on it is shutting down.",
-                fault: None,
-            },
-            Outcome::Failed(Failure::Fail(fault)) => Ending::Failed(fault),
-            Outcome::Failed(Failure::Retry(fault, after)) => Ending::Again {
-                delay: back_off(claimed.attempt, *after),
-                forgive: false,
-                why: &fault.message,
-                fault: Some(fault),
-            },
+            Outcome::Interrupted => (Ending::Cancelled, JobOutcome::Cancelled),
+            Outcome::Drained => {
+                let why = "The server that worked on it is shutting down.";
+                let again = Ending::Again { delay: Duration::ZERO, forgive: true, why, fault: None };
+                (again, JobOutcome::GivenBack)
+            }
+            Outcome::Failed(Failure::Fail(fault)) => (Ending::Failed(fault), JobOutcome::Failed),
+            Outcome::Failed(Failure::Retry(fault, after)) => {
+                let (delay, why) = (back_off(claimed.attempt, *after), fault.message.as_str());
+                let again = Ending::Again { delay, forgive: false, why, fault: Some(fault) };
+                (again, if claimed.is_last { JobOutcome::Failed } else { JobOutcome::Retried })
+            }
         };
         store::end(&mut tx, claimed, &ending).await?;
         drop(tx);
         lease.release().await;
         self.publish(claimed.organization, claimed.id);
-        Ok(())
+        Ok(ended)
     }
 
     /// Gives a sign of life for every job that is being worked on.
@@ -277,6 +300,7 @@ impl Shop {
             store::recover(&mut tx).await?
         };
         for (organization, job) in moved {
+            count().recovered();
             tracing::warn!(org.id = %organization, job.id = %job, "a job was taken back from a worker that is gone");
             self.publish(organization, job);
         }
@@ -330,6 +354,7 @@ impl Workers {
         let shared = Shared {
             identity,
             events,
+            counts: works.iter().map(|work| (work.kind(), JobCounts::of(work.kind()))).collect(),
             works: works.into_iter().map(|work| (work.kind(), work)).collect(),
             settings,
             held: Mutex::default(),

@@ -686,7 +686,7 @@ async fn prepared() -> (Server, World) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_table_lets_through_what_it_promises_and_nothing_else() {
-    let (server, world) = prepared().await;
+    let (server, world) = Box::pin(prepared()).await;
     let mut superuser = server.database.superuser().await;
     let matrix = Matrix::read(&mut superuser, &world).await;
     matrix.require_rows(&world);
@@ -701,7 +701,7 @@ async fn every_table_lets_through_what_it_promises_and_nothing_else() {
 /// A test that cannot fail proves nothing: each policy is weakened in turn, and each table opened.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_weakened_policy_is_noticed() {
-    let (server, world) = prepared().await;
+    let (server, world) = Box::pin(prepared()).await;
     let mut superuser = server.database.superuser().await;
     let matrix = Matrix::read(&mut superuser, &world).await;
     let suite = matrix.all();

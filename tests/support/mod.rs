@@ -1,8 +1,10 @@
 //! A server on a database of its own, and people to use it.
 
 pub mod cast;
+pub mod collector;
 pub mod fixture;
 pub mod fragile;
+pub mod process;
 pub mod provider;
 pub mod sdl;
 pub mod socket;

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::{Citation, Wanted, place, small};
+use crate::agents;
 use crate::engine::{Message, TextEngine, TextReply, TextRequest};
 use crate::error::{Detail, Error, Fault, FaultCode};
 use crate::jobs::{Failure, Run};
@@ -69,7 +70,7 @@ pub(super) async fn ask(
         let _ = sender.send(text.to_owned());
     };
     let writing = async {
-        let reply = engine.write(&request, &mut on_text).await;
+        let reply = agents::write(engine, &request, &mut on_text).await;
         // The other side ends when there is nobody left to send.
         drop(on_text);
         reply.map_err(|failure| failed(&failure))

@@ -204,6 +204,7 @@ pub struct Operation {
     plan: Plan,
     shape: Shape,
     distinct: bool,
+    root: Option<Name>,
 }
 
 impl Document {
@@ -305,6 +306,7 @@ impl Operation {
             operations,
             fragments: fragments.map(|(name, fragment)| (name.clone(), fragment.clone())).collect(),
         };
+        let root = only_root(document, &operation.node.selection_set.node);
         Ok(Self {
             document: fingerprint,
             name: name.cloned(),
@@ -314,6 +316,7 @@ impl Operation {
             plan,
             shape,
             distinct,
+            root,
         })
     }
 
@@ -334,6 +337,11 @@ impl Operation {
     /// Its name, when it has one.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    /// Its root field, when it has no second one.
+    pub fn root(&self) -> Option<&str> {
+        self.root.as_deref()
     }
 
     /// Puts the variables into the form that the operation declares.
@@ -408,6 +416,14 @@ fn single_root(
             Err(Rejection::new(Code::GraphqlValidationFailed, message, Some(operation.pos)))
         }
     }
+}
+
+/// The one field that is selected at the root, however often it is.
+fn only_root(document: &ExecutableDocument, set: &SelectionSet) -> Option<Name> {
+    let mut fields = Vec::new();
+    root_fields(document, set, &mut fields);
+    let (first, others) = fields.split_first()?;
+    others.iter().all(|(name, _)| *name == first.0).then(|| Name::new(first.0))
 }
 
 /// Collects the fields of a root, and tells whether no directive stands above them.

@@ -157,6 +157,17 @@ impl SchemaIndex {
         })
     }
 
+    /// Everything that an operation of a kind may select at its root.
+    pub fn roots(&self, kind: OperationType) -> impl Iterator<Item = &str> {
+        let about_the_schema: &[&str] = match kind {
+            OperationType::Query => &["__schema", "__type", "__typename"],
+            OperationType::Mutation => &["__typename"],
+            OperationType::Subscription => &[],
+        };
+        let fields = self.root(kind).and_then(|root| self.fields(root));
+        fields.into_iter().flat_map(HashMap::keys).map(Name::as_str).chain(about_the_schema.iter().copied())
+    }
+
     /// How many types there are.
     pub(super) fn len(&self) -> usize {
         self.types.len()

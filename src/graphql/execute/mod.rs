@@ -25,6 +25,7 @@ use super::document::{
 use super::plain::Distinct;
 use crate::config::Trust;
 use crate::error::Code;
+use crate::telemetry::{count, trace};
 
 /// Documents beside the manifest that the log names; the next one is the last that it hears of.
 const NOTED: usize = 10_000;
@@ -69,6 +70,11 @@ impl Prepared {
     /// The operation's name, when it has one.
     pub fn name(&self) -> Option<&str> {
         self.operation.name()
+    }
+
+    /// Its root field, when it has no second one.
+    pub fn root(&self) -> Option<&str> {
+        self.operation.root()
     }
 
     /// What it costs, in points.
@@ -139,6 +145,11 @@ where
         &self.limits
     }
 
+    /// What the schema is: types, fields and arguments by name.
+    pub fn index(&self) -> &SchemaIndex {
+        &self.index
+    }
+
     /// The schema that runs operations, for its SDL.
     pub fn schema(&self) -> &Schema<Query, Mutation, Subscription> {
         &self.fast
@@ -165,13 +176,17 @@ where
 
     async fn find(&self, wanted: &Wanted<'_>) -> Result<Arc<Document>, Rejection> {
         let fingerprint = self.documents.meant(wanted)?;
-        if let Some(document) = fingerprint.and_then(|known| self.documents.trusted(known)) {
+        let trusted = fingerprint.and_then(|known| self.documents.trusted(known));
+        if let Some(document) = trusted {
+            seen(true);
             return Ok(document);
         }
         if self.trust == Trust::Enforce {
             return Err(not_trusted());
         }
-        if let Some(document) = fingerprint.and_then(|known| self.documents.get(known, wanted)) {
+        let known = fingerprint.and_then(|known| self.documents.get(known, wanted));
+        seen(known.is_some());
+        if let Some(document) = known {
             return Ok(document);
         }
         let text = wanted.text.ok_or_else(|| wanted.not_found())?;
@@ -259,6 +274,12 @@ where
         });
         settled.boxed()
     }
+}
+
+/// Counts whether a document was known, and says so in the trace.
+fn seen(known: bool) {
+    count().document(known);
+    trace::cached(known);
 }
 
 fn request(prepared: Prepared, data: Data) -> Request {

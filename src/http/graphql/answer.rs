@@ -14,6 +14,7 @@ use crate::error::{Code, Error, finish};
 use crate::graphql::document::{Rejection, shorten};
 use crate::http::RequestId;
 use crate::http::request_id;
+use crate::telemetry::count;
 
 /// When to come again after something that the server needs was down.
 const COME_AGAIN: Duration = Duration::from_secs(2);
@@ -72,6 +73,14 @@ impl Answer {
     /// The answer to what did not begin to run.
     pub fn refused(rejection: Rejection, id: &RequestId) -> Self {
         Self { errors: rejection.finish(id.as_str()), ..Self::default() }
+    }
+
+    /// The code of its first error; none when there is no error.
+    pub fn code(&self) -> Option<Code> {
+        match self.errors.first()?.extensions.as_ref()?.get("code")? {
+            Value::String(code) => Code::parse(code),
+            _ => None,
+        }
     }
 
     /// Adds what it cost.
@@ -187,7 +196,10 @@ impl Failure {
     /// The refusal of one operation among several, as its answer.
     pub fn into_answer(self, id: &RequestId) -> Result<Answer, Self> {
         match self.kind {
-            Kind::Document => Ok(Answer::refused(self.rejection, id)),
+            Kind::Document => {
+                count().refusal(self.code());
+                Ok(Answer::refused(self.rejection, id))
+            }
             Kind::Http(_) => Err(self),
         }
     }
@@ -197,6 +209,11 @@ impl Failure {
         matches!(self.kind, Kind::Document)
     }
 
+    /// What is wrong, for programs.
+    pub const fn code(&self) -> Code {
+        self.rejection.code
+    }
+
     /// What is wrong, as a sentence.
     pub fn message(&self) -> String {
         self.rejection.errors.first().map(|error| error.message.clone()).unwrap_or_default()
@@ -204,10 +221,12 @@ impl Failure {
 
     /// The errors that it consists of.
     pub fn into_errors(self, id: &RequestId) -> Vec<ServerError> {
+        count().refusal(self.code());
         self.rejection.finish(id.as_str())
     }
 
     pub fn reply(self, media: Media, id: &RequestId) -> Reply {
+        count().refusal(self.code());
         let status = match (self.kind, media) {
             (Kind::Http(status), _) => status,
             (Kind::Document, Media::GraphqlResponse) => StatusCode::BAD_REQUEST,

@@ -33,6 +33,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument as _, Span};
 
 use self::accept::{Media, is_json};
 pub use self::answer::finish_execution;
@@ -41,11 +42,13 @@ pub use self::body::Parameters;
 use self::body::{Body, from_json, from_query};
 use super::live::Seats;
 use super::turns::{Held, TurnSettings, Turns};
-use super::{Drain, Proxies, RequestId};
+use super::{Drain, Proxies, RequestId, watch};
 use crate::error::{Code, Error, Refusal};
 use crate::graphql::document::Rejection;
 use crate::graphql::execute::{Executor, Prepared};
 use crate::graphql::turn::Turn;
+use crate::telemetry::metrics::{OperationCounts, OperationKind, Operations, Route};
+use crate::telemetry::{count, trace};
 
 /// What is known of a request before its body.
 #[derive(Debug, Clone, Copy)]
@@ -198,6 +201,7 @@ struct Shared<G, Query, Mutation, Subscription> {
     settings: Settings,
     seats: Arc<Seats>,
     turns: Arc<Turns>,
+    operations: Operations,
 }
 
 impl<G, Query, Mutation, Subscription> Clone for Endpoint<G, Query, Mutation, Subscription> {
@@ -231,6 +235,12 @@ struct Call<'a, Context> {
 enum Step {
     Run(Prepared),
     Price(u64),
+}
+
+/// A step, and the span that it is taken in.
+struct Ready {
+    step: Step,
+    span: Span,
 }
 
 /// Releases the context however the request ends, also when the caller goes away.
@@ -279,8 +289,13 @@ where
 {
     /// A handler.
     pub fn new(gate: G, executor: Arc<Executor<Query, Mutation, Subscription>>, settings: Settings) -> Self {
+        let roots = [OperationType::Query, OperationType::Mutation, OperationType::Subscription]
+            .into_iter()
+            .flat_map(|kind| executor.index().roots(kind).map(move |field| (known(kind), field.to_owned())));
+        let operations = Operations::new(roots);
         let turns = Arc::new(Turns::new(settings.turns));
-        Self { shared: Arc::new(Shared { gate, executor, settings, seats: Arc::default(), turns }) }
+        let seats = Arc::default();
+        Self { shared: Arc::new(Shared { gate, executor, settings, seats, turns, operations }) }
     }
 
     /// The handler as a route for all methods.
@@ -307,8 +322,13 @@ where
 
     /// Answers one request; whatever happens, there is an answer.
     pub async fn handle(&self, request: Request<BodyStream>) -> Response<BodyStream> {
-        let started = Instant::now();
         let id = RequestId::of(request.headers());
+        let span = watch::span(&request, Route::Graphql, &id);
+        watch::answer(&id, span, self.respond(request, &id)).await
+    }
+
+    async fn respond(&self, request: Request<BodyStream>, id: &RequestId) -> Response<BodyStream> {
+        let started = Instant::now();
         let wanted = Media::negotiate(request.headers());
         let media = wanted.unwrap_or(Media::Json);
         let answered = match wanted {
@@ -316,12 +336,12 @@ where
                 StatusCode::NOT_ACCEPTABLE,
                 "Answers come as application/graphql-response+json or application/json: accept one of them.",
             )),
-            Some(_) => AssertUnwindSafe(self.shared.answer(request, &id))
+            Some(_) => AssertUnwindSafe(self.shared.answer(request, id))
                 .catch_unwind()
                 .await
                 .unwrap_or_else(|payload| Err(panicked(payload.as_ref()).into())),
         };
-        let response = answered.unwrap_or_else(|failure| failure.reply(media, &id)).into_response(media, &id);
+        let response = answered.unwrap_or_else(|failure| failure.reply(media, id)).into_response(media, id);
         tracing::debug!(
             request.id = id.as_str(),
             http.status = response.status().as_u16(),
@@ -405,7 +425,7 @@ where
         call: &Call<'_, G::Context>,
         turn: &Turn,
     ) -> Result<Reply, Failure> {
-        let step = self.check(parameters, call).await?;
+        let step = self.prepare(parameters, call).await?;
         let Charged { remaining, headers, .. } = self.charge(step.charge(), call).await?;
         let mut answer = self.run(step, remaining, call, turn).await;
         let own = std::mem::take(&mut answer.headers);
@@ -428,7 +448,7 @@ where
         }
         let mut steps = Vec::with_capacity(list.len());
         for parameters in list {
-            steps.push(match self.check(parameters, call).await {
+            steps.push(match self.prepare(parameters, call).await {
                 Ok(step) => Ok(step),
                 Err(failure) => Err(failure.into_answer(call.id)?),
             });
@@ -454,6 +474,29 @@ where
         }
         let came_to_nothing = answers.iter().all(Answer::came_to_nothing);
         Ok(Reply::executed(came_to_nothing, &answers).with_headers(headers))
+    }
+
+    /// Checks an operation, in a span that lasts until it is answered.
+    async fn prepare(&self, parameters: Parameters, call: &Call<'_, G::Context>) -> Result<Ready, Failure> {
+        let span = trace::operation();
+        match self.check(parameters, call).instrument(span.clone()).await {
+            Ok(step) => {
+                if let Step::Run(prepared) = &step {
+                    let field = self.counts(prepared).field();
+                    trace::selected(&span, prepared.name(), known(prepared.kind()), field, prepared.cost());
+                }
+                Ok(Ready { step, span })
+            }
+            Err(failure) => {
+                trace::failed(&span, failure.code());
+                Err(failure)
+            }
+        }
+    }
+
+    /// Where an operation is counted.
+    fn counts(&self, prepared: &Prepared) -> &OperationCounts {
+        self.operations.of(known(prepared.kind()), prepared.root())
     }
 
     /// Everything that can refuse an operation before it runs.
@@ -498,12 +541,13 @@ where
 
     async fn run(
         &self,
-        step: Step,
+        ready: Ready,
         remaining: Option<u64>,
         call: &Call<'_, G::Context>,
         turn: &Turn,
     ) -> Answer {
         let limit = self.executor.limits().points;
+        let Ready { step, span } = ready;
         let prepared = match step {
             Step::Run(prepared) => prepared,
             Step::Price(points) => {
@@ -512,15 +556,24 @@ where
             }
         };
         let points = prepared.cost();
+        let (counts, started) = (self.counts(&prepared), Instant::now());
+        count().points(points);
         let mut data = Data::default();
         data.insert(Arc::clone(call.context));
         data.insert(turn.clone());
-        let running = AssertUnwindSafe(self.executor.execute(prepared, data)).catch_unwind();
-        let answer = match timeout_at(call.deadline, running).await {
+        let executing = self.executor.execute(prepared, data).instrument(span.clone());
+        let running = AssertUnwindSafe(executing).catch_unwind();
+        let ran = timeout_at(call.deadline, running).await;
+        let answer = span.in_scope(|| match ran {
             Ok(Ok(response)) => Answer::of(response, call.id),
             Ok(Err(payload)) => Answer::broken_off(panicked(payload.as_ref()), call.id),
             Err(_) => Answer::broken_off(Error::Timeout, call.id),
-        };
+        });
+        counts.took(started.elapsed());
+        counts.ended(answer.code());
+        if let Some(code) = answer.code() {
+            trace::failed(&span, code);
+        }
         match call.cost {
             CostReport::Beside => answer.with_cost(points, limit, remaining),
             _ => answer,
@@ -528,17 +581,26 @@ where
     }
 }
 
-impl Step {
+impl Ready {
     /// What the caller pays: nothing for a price alone.
     fn charge(&self) -> Charge<'_> {
-        match self {
-            Self::Run(prepared) => Charge {
+        match &self.step {
+            Step::Run(prepared) => Charge {
                 points: prepared.cost(),
                 operation: prepared.name(),
                 changes: prepared.kind() == OperationType::Mutation,
             },
-            Self::Price(_) => Charge { points: 0, operation: None, changes: false },
+            Step::Price(_) => Charge { points: 0, operation: None, changes: false },
         }
+    }
+}
+
+/// A kind of operation, as it is counted.
+const fn known(kind: OperationType) -> OperationKind {
+    match kind {
+        OperationType::Query => OperationKind::Query,
+        OperationType::Mutation => OperationKind::Mutation,
+        OperationType::Subscription => OperationKind::Subscription,
     }
 }
 

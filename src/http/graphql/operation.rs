@@ -7,9 +7,13 @@ use async_graphql::{Data, ObjectType, Response, ServerError, SubscriptionType, V
 use futures_util::StreamExt as _;
 use serde::Serialize;
 
-use super::{Answer, Arc, Call, Charged, Failure, Gate, Parameters, Shared, Step};
-use crate::error::Error;
+use tracing::Instrument as _;
+
+use super::{Answer, Arc, Call, Charged, Failure, Gate, Parameters, Ready, Shared, Step};
+use crate::error::{Code, Error};
 use crate::http::RequestId;
+use crate::telemetry::metrics::{Counted, OperationCounts, Transport};
+use crate::telemetry::{count, trace};
 
 /// What a client is told of an operation.
 #[derive(Debug)]
@@ -28,6 +32,9 @@ pub(super) struct Gone;
 
 /// The way to the client.
 pub(super) trait Outlet: Send {
+    /// What it is.
+    const TRANSPORT: Transport;
+
     /// Sends, and waits for as long as the client takes to read what went before.
     fn put(&mut self, event: Event) -> impl Future<Output = Result<(), Gone>> + Send;
 }
@@ -43,8 +50,21 @@ pub(super) enum End {
 
 /// An operation that has been checked and paid for.
 pub(super) struct Paid {
-    step: Step,
+    step: Ready,
     remaining: Option<u64>,
+}
+
+/// A subscription that is counted as running, and as ended when this is dropped, for whatever reason.
+struct Running<'a> {
+    counts: &'a OperationCounts,
+    outcome: Option<Code>,
+    _place: Counted,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.counts.ended(self.outcome);
+    }
 }
 
 /// JSON of a value that always has one.
@@ -75,30 +95,31 @@ where
     ) -> Result<Paid, Failure> {
         // For the check; whoever stays for long does not keep it.
         let _turn = self.turns.take().await?;
-        let step = self.check(parameters, call).await?;
+        let step = self.prepare(parameters, call).await?;
         let Charged { remaining, .. } = self.charge(step.charge(), call).await?;
         Ok(Paid { step, remaining })
     }
 
     /// Runs an operation to its end.
-    pub(super) async fn play(
+    pub(super) async fn play<O: Outlet>(
         &self,
         paid: Paid,
         call: &Call<'_, G::Context>,
-        outlet: &mut impl Outlet,
+        outlet: &mut O,
     ) -> End {
-        let Paid { step, remaining } = paid;
+        let Paid { step: Ready { step, span }, remaining } = paid;
         let prepared = match step {
             Step::Run(prepared) if prepared.kind() == OperationType::Subscription => prepared,
             step => {
                 // On the heap: an idle subscription keeps no room for it.
                 let running = Box::pin(async {
                     match self.turns.take().await {
-                        Ok(turn) => self.run(step, remaining, call, &turn).await,
+                        Ok(turn) => self.run(Ready { step, span }, remaining, call, &turn).await,
                         Err(busy) => Answer::broken_off(busy, call.id),
                     }
                 });
                 let answer = running.await;
+                count().event(O::TRANSPORT);
                 // Whatever waits for the client now holds nothing of the database.
                 self.gate.rest(call.context).await;
                 if outlet.put(Event::Next(json(&answer))).await.is_ok() {
@@ -107,6 +128,9 @@ where
                 return End::Over;
             }
         };
+        count().points(prepared.cost());
+        let counts = self.counts(&prepared);
+        let mut running = Running { counts, outcome: None, _place: count().subscribed(O::TRANSPORT) };
         let mut data = Data::default();
         data.insert(Arc::clone(call.context));
         let mut responses = self.executor.subscribe(prepared, data);
@@ -114,18 +138,29 @@ where
         loop {
             let response = tokio::select! {
                 biased;
-                why = &mut dismissed => return End::Dismissed(why),
-                response = responses.next() => response,
+                why = &mut dismissed => {
+                    running.outcome = Some(why.code());
+                    return End::Dismissed(why);
+                }
+                response = responses.next().instrument(span.clone()) => response,
             };
             self.gate.rest(call.context).await;
             let event = match response {
                 None => Event::Complete,
-                Some(response) => event(response, call.id),
+                Some(response) => span.in_scope(|| event(response, call.id, &mut running.outcome)),
             };
             let last = !matches!(event, Event::Next(_));
+            match running.outcome {
+                Some(code) => trace::failed(&span, code),
+                None if last => {}
+                None => count().event(O::TRANSPORT),
+            }
             let told = tokio::select! {
                 biased;
-                why = &mut dismissed => return End::Dismissed(why),
+                why = &mut dismissed => {
+                    running.outcome = Some(why.code());
+                    return End::Dismissed(why);
+                }
                 told = outlet.put(event) => told,
             };
             if last || told.is_err() {
@@ -135,11 +170,16 @@ where
     }
 }
 
-/// An answer of a subscription. What failed before its field had anything to show is no answer: it is the end.
-fn event(response: Response, id: &RequestId) -> Event {
+/// An answer of a subscription. What failed before its field had anything to show is no answer: it is the end, with the
+/// error's code as its outcome.
+fn event(response: Response, id: &RequestId, outcome: &mut Option<Code>) -> Event {
     let nothing = response.data == Value::Null
         && !response.errors.is_empty()
         && response.errors.iter().all(|error| error.path.len() <= 1);
     let answer = Answer::of(response, id);
-    if nothing { refused(&answer.errors) } else { Event::Next(json(&answer)) }
+    if !nothing {
+        return Event::Next(json(&answer));
+    }
+    *outcome = answer.code();
+    refused(&answer.errors)
 }

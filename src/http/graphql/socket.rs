@@ -15,6 +15,7 @@ use async_graphql::{ObjectType, SubscriptionType};
 use axum::body::Body as BodyStream;
 use axum::extract::FromRequestParts as _;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use axum::response::IntoResponse as _;
 use futures_util::FutureExt as _;
@@ -33,8 +34,10 @@ use super::{
 };
 use crate::error::Error;
 use crate::graphql::document::Rejection;
-use crate::http::RequestId;
 use crate::http::live::Seat;
+use crate::http::{RequestId, watch};
+use crate::telemetry::metrics::{Route, Transport};
+use crate::telemetry::{self, count, trace};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 /// Messages that wait for the client at the most.
@@ -159,6 +162,8 @@ struct Subscriber {
 }
 
 impl Outlet for Subscriber {
+    const TRANSPORT: Transport = Transport::Socket;
+
     async fn put(&mut self, event: Event) -> Result<(), Gone> {
         // The name is free before the client hears of the end: they may use it again at once.
         if !matches!(event, Event::Next(_)) && !self.connection.forget(&self.id, self.number) {
@@ -257,9 +262,14 @@ where
     /// Makes a socket of a request, or says why not.
     pub(super) async fn upgrade(self: Arc<Self>, request: Request<BodyStream>) -> Response<BodyStream> {
         let id = RequestId::of(request.headers());
-        let (mut parts, _) = request.into_parts();
+        let (parts, _) = request.into_parts();
+        let span = watch::span_of(&parts, Route::Graphql, &id);
+        watch::answer(&id, span, self.switch(parts, &id)).await
+    }
+
+    async fn switch(self: Arc<Self>, mut parts: Parts, id: &RequestId) -> Response<BodyStream> {
         let refuse = |status, message: &str| {
-            Failure::http(status, message).reply(Media::Json, &id).into_response(Media::Json, &id)
+            Failure::http(status, message).reply(Media::Json, id).into_response(Media::Json, id)
         };
         if !is_welcome(&parts.headers, &self.settings.origins) {
             let message =
@@ -282,7 +292,7 @@ where
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
             .on_upgrade(async move |socket| {
-                let _stay = stay;
+                let (_stay, _connected) = (stay, count().connected(Transport::Socket));
                 self.receive_guest(socket, &parts.headers, address, seat).await;
             })
     }
@@ -304,6 +314,7 @@ where
         } else {
             Some(Farewell::new(4429, "Too many sockets from this address"))
         };
+        count().closed(farewell.as_ref().map(|farewell| farewell.code));
         let Some(farewell) = farewell else { return };
         let part = async {
             if socket.send(farewell.frame()).await.is_ok() {
@@ -471,14 +482,22 @@ where
         operations.next += 1;
         let subscriber = Subscriber { connection: Arc::clone(connection), id: id.clone(), number };
         // The lock is held until the name is taken: the operation may end at once, and frees it then.
-        let task = tasks.spawn(Arc::clone(self).operate(parameters, subscriber));
+        let request = RequestId::of(&HeaderMap::new());
+        let span = trace::message(request.as_str());
+        let shared = request.shared();
+        let operating = Arc::clone(self).operate(parameters, subscriber, request);
+        let task = tasks.spawn(telemetry::within(shared, span, operating));
         operations.running.insert(id, (number, task));
         Ok(())
     }
 
     /// Runs one operation as if it were a request of its own, with the headers that the socket began with.
-    async fn operate(self: Arc<Self>, parameters: Parameters, mut subscriber: Subscriber) {
-        let request_id = RequestId::of(&HeaderMap::new());
+    async fn operate(
+        self: Arc<Self>,
+        parameters: Parameters,
+        mut subscriber: Subscriber,
+        request_id: RequestId,
+    ) {
         let connection = Arc::clone(&subscriber.connection);
         let playing = async {
             let deadline = Instant::now() + self.settings.deadline;

@@ -24,7 +24,9 @@ use super::{
 use crate::error::{Code, Error};
 use crate::graphql::document::Rejection;
 use crate::http::live::Seat;
-use crate::http::{RequestId, request_id};
+use crate::http::{RequestId, request_id, watch};
+use crate::telemetry::metrics::{Route, Transport};
+use crate::telemetry::{self, count};
 
 /// Events that wait for the client at the most.
 const QUEUE: usize = 8;
@@ -55,6 +57,8 @@ impl Pipe {
 }
 
 impl Outlet for Pipe {
+    const TRANSPORT: Transport = Transport::Stream;
+
     async fn put(&mut self, event: Event) -> Result<(), Gone> {
         match event {
             Event::Next(answer) => self.write(format!("event: next\ndata: {answer}\n\n")).await,
@@ -91,15 +95,20 @@ where
     /// Answers one request with a stream, or with why there is none.
     pub(super) async fn stream(self: Arc<Self>, request: Request<BodyStream>) -> Response<BodyStream> {
         let id = RequestId::of(request.headers());
-        let opening = AssertUnwindSafe(self.open(request, &id)).catch_unwind().await;
+        let span = watch::span(&request, Route::Stream, &id);
+        watch::answer(&id, span, self.begin(request, &id)).await
+    }
+
+    async fn begin(self: Arc<Self>, request: Request<BodyStream>, id: &RequestId) -> Response<BodyStream> {
+        let opening = AssertUnwindSafe(self.open(request, id)).catch_unwind().await;
         match opening.unwrap_or_else(|payload| Err(panicked(payload.as_ref()).into())) {
             Ok(opening) => {
                 let (queue, events) = mpsc::channel(QUEUE);
-                let response = respond(events, &id);
-                tokio::spawn(self.feed(opening, id, queue));
+                let response = respond(events, id);
+                tokio::spawn(telemetry::carried(self.feed(opening, id.clone(), queue)));
                 response
             }
-            Err(failure) => failure.reply(Media::Json, &id).into_response(Media::Json, &id),
+            Err(failure) => failure.reply(Media::Json, id).into_response(Media::Json, id),
         }
     }
 
@@ -138,6 +147,7 @@ where
     /// Runs the operation until it ends, the client goes or does not read, or the server shuts down.
     async fn feed(self: Arc<Self>, opening: Opening<G::Context>, id: RequestId, queue: mpsc::Sender<Bytes>) {
         let Opening { context, read_only, cost, paid, seat: _seat } = opening;
+        let _connected = count().connected(Transport::Stream);
         let lease = Lease::new(&self.gate, context);
         let deadline = Instant::now() + self.settings.deadline;
         let call = Call { id: &id, context: &lease.context, read_only, live: true, cost, deadline };
