@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::agents::qa::AnswerQuestion;
+use crate::agents;
 use crate::config::{Config, Database};
 use crate::counters::Counters;
 use crate::db::{Db, Facts, Hot, PoolSettings, migrate};
@@ -32,7 +32,7 @@ use crate::identity::credentials::{HashSettings, Hasher};
 use crate::identity::master::MasterKeys;
 use crate::identity::throttle::ThrottleSettings;
 use crate::identity::{Identity, IdentitySettings};
-use crate::jobs::worker::{Work, WorkerSettings, Workers};
+use crate::jobs::worker::{WorkerSettings, Workers};
 use crate::knowledge::index::IndexDocument;
 use crate::mail::{Links, Mailer};
 use crate::postgres::{Cluster, Options, Progress};
@@ -344,8 +344,8 @@ impl App {
         if self.worker.slots == 0 {
             return None;
         }
-        let works: Vec<Box<dyn Work>> =
-            vec![Box::new(IndexDocument), Box::new(AnswerQuestion::new(Arc::clone(&self.engines)))];
+        let mut works = agents::works(&self.engines);
+        works.push(Box::new(IndexDocument));
         let (identity, events) = (Arc::clone(&self.identity), self.db.events().clone());
         Some(Workers::start(self.serve.clone(), identity, events, works, self.worker))
     }

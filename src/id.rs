@@ -159,8 +159,14 @@ ids! {
     JobId, "job", "Job";
     /// A document that questions are answered from.
     DocumentId, "doc", "KnowledgeDocument";
+    /// A period of an organization.
+    PeriodId, "prd", "Period";
     /// An answer to a question.
     AnswerId, "qna", "QaAnswer";
+    /// A set of affirmations.
+    AffirmationSetId, "afs", "AffirmationSet";
+    /// A set of hashtags.
+    HashtagSetId, "hts", "HashtagSet";
 }
 
 /// A project and a person: a pair without a row of its own.

@@ -57,6 +57,19 @@ pub fn line(field: &str, text: &str, max: usize) -> Result<String> {
     Ok(text)
 }
 
+/// A colour, in capitals.
+///
+/// # Errors
+/// A fault at the field.
+pub fn color(field: &str, text: &str) -> Result<String> {
+    let text = text.trim();
+    let digits = text.strip_prefix('#').unwrap_or_default();
+    if digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Ok(text.to_ascii_uppercase());
+    }
+    Err(Error::fault(Fault::at(FaultCode::Invalid, field, "A colour looks like `#1A2B3C`.")))
+}
+
 /// A text of several lines that may be empty, which means that there is none.
 ///
 /// # Errors

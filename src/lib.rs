@@ -80,6 +80,7 @@ pub mod knowledge;
 pub mod mail;
 pub mod memberships;
 pub mod organizations;
+pub mod periods;
 pub mod postgres;
 pub mod projects;
 pub mod retrieval;

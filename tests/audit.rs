@@ -238,6 +238,21 @@ async fn every_mutation_of_an_organization_leaves_its_entry() {
     .await;
     let ask = json!({"organizationId": acme.id, "question": "Why?", "wait": false});
     run("qaAsk", ask, "", "qa.ask", "Job", change("question", Value::Null, json!("Why?"))).await;
+    let goals = json!({"projectId": acme.project, "goals": ["I want to sleep"], "language": "EN"});
+    let agent = |agent: &str| change("agent", Value::Null, json!(agent));
+    run("affirmationsGenerate", goals, "", "agent.run", "Job", agent("AFFIRMATIONS")).await;
+    let text = json!({"projectId": acme.project, "text": "Sleep well", "language": "EN"});
+    run("hashtagResearch", text, "", "agent.run", "Job", agent("HASHTAG_RESEARCH")).await;
+    let period = json!({"id": cast::period(&server, &acme).await, "color": "#010203"});
+    run(
+        "periodUpdate",
+        period,
+        "",
+        "period.update",
+        "Period",
+        change("color", json!("#F44336"), json!("#010203")),
+    )
+    .await;
     let answer = cast::answer(&server, &acme, None).await;
     let rating = json!({"id": answer, "stars": 4});
     run("outputRate", rating, "", "output.rate", "QaAnswer", change("stars", Value::Null, json!(4))).await;

@@ -8,6 +8,7 @@
 
 mod support;
 
+mod agents;
 mod ahead;
 mod api_keys;
 mod attacks;
@@ -34,6 +35,7 @@ mod mail;
 mod models;
 mod observability;
 mod organizations;
+mod periods;
 mod permissions;
 mod projects;
 mod rate_limits;

@@ -325,6 +325,10 @@ actions! {
     ApiKeyRevoke, "api_key.revoke", ApiKeyManage;
     /// Read the audit log.
     AuditRead, "audit.read", AuditRead;
+    /// See periods.
+    PeriodRead, "period.read", OrgRead;
+    /// Change a period's name, colour or keywords.
+    PeriodUpdate, "period.update", AgentConfigure;
     /// Read documents, and what agents have made.
     ContentRead, "content.read", ContentRead;
     /// Add a document.
@@ -341,6 +345,10 @@ actions! {
     QaAsk, "qa.ask", AgentUse;
     /// Save the answer: done by a job, in the name of whoever asked.
     QaAnswer, "qa.answer", AgentUse;
+    /// Have an agent work in a project.
+    AgentRun, "agent.run", AgentUse;
+    /// Save what an agent has made: done by a job, in the name of whoever asked.
+    OutputCreate, "output.create", AgentUse;
     /// Cancel a job.
     JobCancel, "job.cancel", AgentUse;
     /// Rate what an agent has made.
@@ -370,6 +378,7 @@ impl Action {
                 | Self::ApiKeyCreate
                 | Self::ApiKeyRotate
                 | Self::ApiKeyRevoke
+                | Self::PeriodUpdate
                 | Self::DocumentDelete
                 | Self::OutputDelete
                 | Self::AuditRead
@@ -385,7 +394,8 @@ impl Action {
             Some("project") => "Project",
             Some("api_key") => "ApiKey",
             Some("document") => "KnowledgeDocument",
-            Some("qa" | "job") => "Job",
+            Some("period") => "Period",
+            Some("qa" | "agent" | "job") => "Job",
             Some("output" | "content") => "AgentOutput",
             _ => "Organization",
         }

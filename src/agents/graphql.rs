@@ -1,25 +1,40 @@
 //! What agents leave behind, as the schema shows it.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_graphql::{Context, ID, InputObject, Interface, Object, SimpleObject};
+use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::Output;
+use super::affirmations::Affirmations;
+use super::affirmations::graphql::AffirmationSet;
+use super::agent::{self, Agent, Unseeded, Wanted};
+use super::hashtags::Hashtags;
+use super::hashtags::graphql::HashtagSet;
 use super::qa::graphql::QaAnswer;
 use crate::access::{Action, Permission, Scope};
 use crate::audit::graphql::Actor;
 use crate::db::page::PageArgs;
 use crate::db::{Changes, ReadTx, Record, Target};
+use crate::engine::Engines;
 use crate::error::{Error, Fault, FaultCode, Result};
+use crate::events::Topic;
 use crate::graphql::connection::{Connection, Counter, Node, connect};
 use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at, visible};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
-use crate::id::{AnswerId, OrganizationId, ProjectId};
+use crate::graphql::turn::Turn;
+use crate::id::{AnswerId, JobId, OrganizationId, PeriodId, ProjectId, WireId};
 use crate::identity::graphql::User;
 use crate::jobs::AgentKind;
 use crate::jobs::graphql::{Job, actor};
 use crate::projects::graphql::Project;
+use crate::{idempotency, jobs, periods};
 
 /// What every agent leaves behind.
 #[derive(Interface)]
@@ -38,6 +53,10 @@ use crate::projects::graphql::Project;
 pub enum AgentOutput {
     /// An answer to a question.
     QaAnswer(QaAnswer),
+    /// A set of affirmations.
+    AffirmationSet(AffirmationSet),
+    /// A set of hashtags.
+    HashtagSet(HashtagSet),
 }
 
 impl Node for AgentOutput {}
@@ -46,7 +65,233 @@ impl AgentOutput {
     const fn common(&self) -> &Output {
         match self {
             Self::QaAnswer(answer) => answer.common(),
+            Self::AffirmationSet(set) => set.common(),
+            Self::HashtagSet(set) => set.common(),
         }
+    }
+
+    /// The type and the id on the wire.
+    fn name(&self) -> (&'static str, String) {
+        fn of<I: WireId + From<Uuid>>(id: Uuid) -> (&'static str, String) {
+            (I::KIND, I::from(id).to_string())
+        }
+        let id = self.common().id;
+        match self {
+            Self::QaAnswer(_) => of::<AnswerId>(id),
+            Self::AffirmationSet(_) => of::<<Affirmations as Agent>::Id>(id),
+            Self::HashtagSet(_) => of::<<Hashtags as Agent>::Id>(id),
+        }
+    }
+
+    /// What the audit log says was done something to.
+    fn target(&self) -> Target {
+        let (kind, id) = self.name();
+        Target::output(kind, id).within(self.common().project)
+    }
+}
+
+/// The prefixes of outputs' ids.
+const PREFIXES: [&str; 3] =
+    [AnswerId::PREFIX, <Affirmations as Agent>::Id::PREFIX, <Hashtags as Agent>::Id::PREFIX];
+
+/// Whether an id on the wire is an output's.
+pub fn is_output(id: &ID) -> bool {
+    id.split('_').next().is_some_and(|prefix| PREFIXES.contains(&prefix))
+}
+
+/// Declares an output that is read as a whole: a struct of the output's row and its agent's content, with the fields that
+/// all outputs have and those of its own.
+macro_rules! agent_output {
+    ($(#[$doc:meta])* $name:ident($agent:ty) { $($fields:tt)* }) => {
+        $(#[$doc])*
+        pub struct $name {
+            output: $crate::agents::Output,
+            content: <$agent as $crate::agents::agent::Agent>::Content,
+        }
+
+        impl $name {
+            /// The output of a row.
+            ///
+            /// # Errors
+            /// When the database holds what the agent cannot have written.
+            pub fn read(output: $crate::agents::Output) -> $crate::error::Result<Self> {
+                let content = $crate::agents::agent::content::<$agent>(&output)?;
+                Ok(Self { output, content })
+            }
+
+            /// What all outputs have.
+            pub(crate) const fn common(&self) -> &$crate::agents::Output {
+                &self.output
+            }
+        }
+
+        impl $crate::graphql::connection::Node for $name {}
+
+        $(#[$doc])*
+        #[async_graphql::Object]
+        impl $name {
+            /// The output's id.
+            pub async fn id(&self) -> async_graphql::ID {
+                let id = <$agent as $crate::agents::agent::Agent>::Id::from(self.output.id);
+                async_graphql::ID(id.to_string())
+            }
+
+            /// The project that it was made in.
+            pub async fn project(
+                &self,
+                ctx: &async_graphql::Context<'_>,
+            ) -> async_graphql::Result<Option<$crate::projects::graphql::Project>> {
+                Ok($crate::agents::graphql::common::project(ctx, &self.output).await?)
+            }
+
+            /// The job that made it.
+            pub async fn job(
+                &self,
+                ctx: &async_graphql::Context<'_>,
+            ) -> async_graphql::Result<Option<$crate::jobs::graphql::Job>> {
+                Ok($crate::agents::graphql::common::job(ctx, &self.output).await?)
+            }
+
+            /// Who asked for it; null when they have left or are not visible to the caller.
+            pub async fn created_by(
+                &self,
+                ctx: &async_graphql::Context<'_>,
+            ) -> async_graphql::Result<Option<$crate::audit::graphql::Actor>> {
+                Ok($crate::agents::graphql::common::created_by(ctx, &self.output).await?)
+            }
+
+            /// When it was made.
+            pub async fn created_at(&self) -> $crate::graphql::scalars::DateTime {
+                self.output.created_at.into()
+            }
+
+            /// What people and programs think of it, newest first, at most 100.
+            pub async fn ratings(
+                &self,
+                ctx: &async_graphql::Context<'_>,
+            ) -> async_graphql::Result<Vec<$crate::agents::graphql::Rating>> {
+                Ok($crate::agents::graphql::common::ratings(ctx, &self.output).await?)
+            }
+
+            $($fields)*
+        }
+    };
+}
+pub(crate) use agent_output;
+
+/// Which engine shall work.
+#[derive(InputObject, Serialize)]
+pub struct EngineInput {
+    /// `builtin`, `openai` or `anthropic`.
+    provider: String,
+    /// The provider's model; needed with a provider, and the built-in engine has none.
+    model: Option<String>,
+    /// Whether the built-in engine may work when the provider does not; the result says which one did.
+    #[graphql(default = false)]
+    fallback_to_builtin: bool,
+}
+
+impl From<&EngineInput> for Wanted {
+    fn from(input: &EngineInput) -> Self {
+        Self {
+            provider: input.provider.clone(),
+            model: input.model.clone(),
+            fallback: input.fallback_to_builtin,
+        }
+    }
+}
+
+/// What every agent's mutation is given beside what its agent is asked.
+pub(crate) struct Given<'a> {
+    pub project: &'a ID,
+    pub period: Option<PeriodId>,
+    pub engine: Option<&'a EngineInput>,
+    pub seed: Option<i32>,
+    pub wait: bool,
+    pub key: Option<&'a str>,
+}
+
+/// What has come of an order by the time it is answered.
+pub(crate) struct Ordered {
+    pub job: Option<Job>,
+    pub output: Option<AgentOutput>,
+    pub project: Option<Project>,
+}
+
+/// Has an agent work: writes the job and its audit row, and waits for the result when the caller does. `whole` is the
+/// mutation's input, by which an idempotency key is told from another call's.
+pub(crate) async fn order<A: Agent>(
+    ctx: &Context<'_>,
+    given: Given<'_>,
+    whole: &impl Serialize,
+    input: A::Input,
+) -> Result<Ordered> {
+    let missing = not_found_at("projectId");
+    let door = ctx.door();
+    let project: ProjectId = door.named_project("projectId", input_id("projectId", given.project)?)?;
+    let organization = door.tenant().await.map_err(&missing)?;
+    let wanted = given.engine.map(|engine| Wanted::from(engine).check(ctx.data_unchecked::<Arc<Engines>>()));
+    let engine = wanted.transpose()?.flatten();
+    let key = idempotency::Key::parse(given.key, whole)?;
+    let mut tx = door.write_in(organization, project, Action::AgentRun).await.map_err(&missing)?;
+    if let Some(period) = given.period
+        && periods::find(&mut tx, period).await?.is_none()
+    {
+        return Err(not_found_at("periodId")(Error::NotFound));
+    }
+    let provider = engine.as_ref().map_or_else(|| "builtin".to_owned(), |wanted| wanted.provider.clone());
+    let order = Unseeded { project, engine, seed: given.seed, input };
+    let (id, new) = agent::enqueue::<A>(&mut tx, order, key.as_ref()).await?;
+    if new {
+        let changes = Changes::made(&serde_json::json!({"agent": A::KIND.as_str(), "engine": provider}));
+        tx.commit(Record::with(Target::job(id).within(Some(project)), changes)).await?;
+    } else {
+        drop(tx);
+    }
+    let job = started(ctx, organization, id, given.wait).await?;
+    let result = job.as_ref().and_then(|job| job.result);
+    Ok(Ordered {
+        output: match result {
+            Some(result) => output(ctx, organization, result).await?,
+            None => None,
+        },
+        job: job.map(Job::new),
+        project: loader::project(ctx, organization, project).await?.map(Project::new),
+    })
+}
+
+/// How long a result is waited for; a request's own deadline is a little later.
+const WAIT: Duration = Duration::from_secs(25);
+
+/// The job that the caller has just started; when they wait, once it has ended. They may see it whatever else they may.
+pub(crate) async fn started(
+    ctx: &Context<'_>,
+    organization: OrganizationId,
+    id: JobId,
+    wait: bool,
+) -> Result<Option<jobs::Job>> {
+    let find = async || {
+        let mut tx = ctx.door().read(organization, Action::AgentRun).await?;
+        jobs::find(&mut tx, id).await
+    };
+    if !wait {
+        return find().await;
+    }
+    let lease = ctx.door().lease();
+    let mut watch = lease.events().watch(Topic::Job(organization, id));
+    let end = Instant::now() + WAIT;
+    if let Ok(turn) = ctx.data::<Turn>() {
+        turn.give_up();
+    }
+    loop {
+        let job = find().await?;
+        if job.as_ref().is_none_or(|job| job.status.is_final()) || Instant::now() >= end {
+            return Ok(job);
+        }
+        // Nothing is held while nothing happens. A hint may be lost with the process that sent it: look again now and then.
+        lease.release().await;
+        let look_again = (Instant::now() + Duration::from_secs(2)).min(end);
+        drop(timeout_at(look_again, watch.changed()).await);
     }
 }
 
@@ -111,9 +356,24 @@ pub(crate) mod common {
 
 /// Outputs with what is special to their agents, in their order.
 async fn read(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Result<Vec<AgentOutput>> {
-    // One agent so far: with the next one, each reads its own and they are put in order again.
-    let answers = super::qa::find_many(tx, outputs).await?;
-    Ok(answers.into_iter().map(|answer| AgentOutput::QaAnswer(QaAnswer::new(answer))).collect())
+    let asked = outputs.iter().filter(|output| output.agent == AgentKind::Qa).cloned().collect();
+    let answers = super::qa::find_many(tx, asked).await?;
+    let mut answers: HashMap<Uuid, _> =
+        answers.into_iter().map(|answer| (answer.output.id, answer)).collect();
+    let read = |output: Output| {
+        Ok(match output.agent {
+            AgentKind::Qa => {
+                answers.remove(&output.id).map(|answer| AgentOutput::QaAnswer(QaAnswer::new(answer)))
+            }
+            AgentKind::Affirmations => Some(AgentOutput::AffirmationSet(AffirmationSet::read(output)?)),
+            AgentKind::HashtagResearch => Some(AgentOutput::HashtagSet(HashtagSet::read(output)?)),
+            other => {
+                let agent = other.as_str();
+                return Err(Error::internal(anyhow::anyhow!("the database holds an output of {agent}")));
+            }
+        })
+    };
+    outputs.into_iter().map(read).filter_map(Result::transpose).collect()
 }
 
 /// One output of an organization, as far as the caller may read content where it was made.
@@ -237,18 +497,24 @@ pub struct OutputDeletePayload {
 
 payloads!(OutputRatePayload, OutputDeletePayload);
 
-/// The stored id in an output's id on the wire, whichever agent's it is.
-fn output_id(id: &ID) -> Result<Uuid> {
-    // One agent so far; the next one's prefix is told apart here.
-    Ok(input_id::<AnswerId>("id", id)?.uuid())
+/// The output that an id on the wire names; none when it is another agent's, missing, or not visible to the caller.
+async fn named(ctx: &Context<'_>, organization: OrganizationId, id: &ID) -> Result<Option<AgentOutput>> {
+    let stored = id.split_once('_').and_then(|(_, body)| crate::id::decode(body));
+    let Some(stored) = stored else { return Ok(None) };
+    let found = output(ctx, organization, stored).await?;
+    Ok(found.filter(|found| found.name().1 == id.as_str()))
 }
 
-/// The output that a mutation names, and where it is.
-async fn place(ctx: &Context<'_>, id: Uuid) -> Result<(OrganizationId, Option<ProjectId>)> {
+/// The output that a mutation names, and whose it is.
+async fn place(ctx: &Context<'_>, id: &ID) -> Result<(OrganizationId, AgentOutput)> {
+    if !is_output(id) || !crate::id::is_well_formed(id) {
+        let message = "`id` is not an output's id. One looks like `afs_01jd3x8r5nf6xr8m2zq0v7k9we`.";
+        return Err(Error::fault(Fault::at(FaultCode::Invalid, "id", message)));
+    }
     let missing = not_found_at("id");
     let organization = ctx.door().tenant().await.map_err(&missing)?;
-    let found = output(ctx, organization, id).await?.ok_or(Error::NotFound).map_err(&missing)?;
-    Ok((organization, found.common().project))
+    let found = named(ctx, organization, id).await?.ok_or(Error::NotFound).map_err(&missing)?;
+    Ok((organization, found))
 }
 
 /// Judging and deleting what agents have made.
@@ -266,15 +532,14 @@ impl OutputMutation {
         #[graphql(desc = "The rating.")] input: OutputRateInput,
     ) -> async_graphql::Result<Option<OutputRatePayload>> {
         let outcome = async {
-            let id = output_id(&input.id)?;
             let missing = not_found_at("id");
-            let (organization, project) = place(ctx, id).await?;
+            let (organization, found) = place(ctx, &input.id).await?;
+            let Output { id, project, .. } = *found.common();
             let mut tx =
                 ctx.door().write_within(organization, project, Action::OutputRate).await.map_err(&missing)?;
             super::rate(&mut tx, id, input.stars, input.comment.as_deref()).await.map_err(&missing)?;
             let changes = Changes::made(&serde_json::json!({"stars": input.stars, "comment": input.comment}));
-            let target = Target::answer(id.into()).within(project);
-            tx.commit(Record::with(target, changes)).await?;
+            tx.commit(Record::with(found.target(), changes)).await?;
             Ok(OutputRatePayload { output: output(ctx, organization, id).await?, user_errors: Vec::new() })
         };
         Ok(settle(outcome.await)?)
@@ -289,17 +554,16 @@ impl OutputMutation {
         #[graphql(desc = "Which output.")] input: OutputDeleteInput,
     ) -> async_graphql::Result<Option<OutputDeletePayload>> {
         let outcome = async {
-            let id = output_id(&input.id)?;
             let missing = not_found_at("id");
-            let (organization, project) = place(ctx, id).await?;
+            let (organization, found) = place(ctx, &input.id).await?;
+            let Output { id, project, .. } = *found.common();
             let mut tx = ctx
                 .door()
                 .write_within(organization, project, Action::OutputDelete)
                 .await
                 .map_err(&missing)?;
             super::delete(&mut tx, id).await.map_err(&missing)?;
-            let target = Target::answer(id.into()).within(project);
-            tx.commit(Record::of(target)).await?;
+            tx.commit(Record::of(found.target())).await?;
             let project = match project {
                 None => None,
                 Some(project) => loader::project(ctx, organization, project).await?.map(Project::new),
@@ -317,8 +581,12 @@ impl OutputMutation {
 /// An output of the request's organization, by its id on the wire.
 ///
 /// # Errors
-/// What the database says.
-pub async fn node(ctx: &Context<'_>, id: AnswerId) -> Result<Option<AgentOutput>> {
+/// A fault at the field, or what the database says.
+pub async fn node(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<AgentOutput>> {
+    if !crate::id::is_well_formed(id) {
+        let message = format!("`{field}` is no id: an id has 26 letters and digits after its prefix.");
+        return Err(Error::fault(Fault::of(FaultCode::Invalid, field, message)));
+    }
     let Some(organization) = visible(ctx.door().tenant().await)? else { return Ok(None) };
-    output(ctx, organization, id.uuid()).await
+    named(ctx, organization, id).await
 }

@@ -1,12 +1,19 @@
 //! Agents: what makes content, and what they leave behind.
 //!
-//! An agent is a folder here: its input and how it is asked for, a [`crate::jobs::worker::Work`] that does it, and its
+//! An agent is a folder here: an [`agent::Agent`] with its prompt and, in `builtin`, the engine that needs no key, and its
 //! GraphQL file. It runs as a job: a short read, a long think without a connection, a short write that saves the output
-//! and ends the job in one transaction.
+//! and ends the job in one transaction. The first agent, [`qa`], keeps its answers in tables of their own, because
+//! documents are cited by row.
 
+pub mod affirmations;
+pub mod agent;
 pub mod graphql;
+pub mod hashtags;
 pub mod qa;
 mod store;
+pub mod text;
+
+use std::sync::Arc;
 
 use std::time::Instant;
 
@@ -16,12 +23,23 @@ use uuid::Uuid;
 
 use crate::db::page::{Page, Slice};
 use crate::db::{ReadTx, WriteTx};
-use crate::engine::{self, OnText, TextEngine, TextReply, TextRequest};
+use crate::engine::{self, Engines, OnText, TextEngine, TextReply, TextRequest};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{ApiKeyId, JobId, OrganizationId, ProjectId, UserId};
 use crate::input;
 use crate::jobs::AgentKind;
+use crate::jobs::worker::Work;
 use crate::telemetry::{self, trace};
+
+/// The register: what works on the agents' jobs.
+pub fn works(engines: &Arc<Engines>) -> Vec<Box<dyn Work>> {
+    let engines = || Arc::clone(engines);
+    vec![
+        Box::new(qa::AnswerQuestion::new(engines())),
+        Box::new(agent::Worker(affirmations::Affirmations::new(engines()))),
+        Box::new(agent::Worker(hashtags::Hashtags::new(engines()))),
+    ]
+}
 
 /// Asks a provider's model. Every agent asks here, so that the call is counted and stands in the trace.
 ///
@@ -64,6 +82,8 @@ pub struct Output {
     pub created_by_key: Option<ApiKeyId>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
+    /// What it is, when it is read as a whole.
+    pub content: Option<serde_json::Value>,
 }
 
 /// Somebody's judgement of an output.
@@ -108,6 +128,19 @@ pub async fn find_many(tx: &mut ReadTx<'_>, ids: &[Uuid]) -> Result<Vec<Output>>
 /// What the database says.
 pub async fn list(tx: &mut ReadTx<'_>, page: &Page<Uuid>, filter: Filter) -> Result<Slice<Output>> {
     store::list(tx, page, filter).await
+}
+
+/// What one agent has made in a project, newest first, at most so many.
+///
+/// # Errors
+/// What the database says.
+pub async fn latest(
+    tx: &mut ReadTx<'_>,
+    project: ProjectId,
+    agent: AgentKind,
+    most: i32,
+) -> Result<Vec<Output>> {
+    store::latest(tx, project, agent, most).await
 }
 
 /// How many there are.

@@ -1,6 +1,7 @@
 //! The SQL of what all outputs have in common.
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Filter, Output, Rating};
@@ -19,6 +20,7 @@ struct Row {
     created_by: Uuid,
     created_by_key: Option<Uuid>,
     created_at: DateTime<Utc>,
+    content: Option<Value>,
 }
 
 impl TryFrom<Row> for Output {
@@ -35,6 +37,7 @@ impl TryFrom<Row> for Output {
             created_by: row.created_by.into(),
             created_by_key: row.created_by_key.map(Into::into),
             created_at: row.created_at,
+            content: row.content,
         })
     }
 }
@@ -46,28 +49,50 @@ pub(super) async fn insert(
     agent: AgentKind,
     job: JobId,
     project: Option<ProjectId>,
+    content: Option<&Value>,
 ) -> Result<()> {
     let (organization, credential) = (tx.organization().uuid(), tx.credential());
     sqlx::query!(
-        "insert into outputs (organization_id, id, project_id, agent, job_id, created_by, created_by_key)
-         values ($1, $2, $3, $4, $5, $6, $7)",
+        "insert into outputs (organization_id, id, project_id, agent, job_id, created_by, created_by_key, content)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
         organization,
         id,
         project.map(ProjectId::uuid),
         agent.as_str(),
         job.uuid(),
         credential.user().uuid(),
-        credential.key().map(ApiKeyId::uuid)
+        credential.key().map(ApiKeyId::uuid),
+        content
     )
     .execute(tx.conn())
     .await?;
     Ok(())
 }
 
+pub(super) async fn latest(
+    tx: &mut ReadTx<'_>,
+    project: ProjectId,
+    agent: AgentKind,
+    most: i32,
+) -> Result<Vec<Output>> {
+    let rows = sqlx::query_as!(
+        Row,
+        "select organization_id, id, project_id, agent, job_id, created_by, created_by_key, created_at, content
+         from outputs where organization_id = (select app.current_organization()) and project_id = $1 and agent = $2
+         order by id desc limit $3",
+        project.uuid(),
+        agent.as_str(),
+        i64::from(most)
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
 pub(super) async fn find_many(tx: &mut ReadTx<'_>, ids: &[Uuid]) -> Result<Vec<Output>> {
     let rows = sqlx::query_as!(
         Row,
-        "select organization_id, id, project_id, agent, job_id, created_by, created_by_key, created_at
+        "select organization_id, id, project_id, agent, job_id, created_by, created_by_key, created_at, content
          from outputs where organization_id = (select app.current_organization()) and id = any($1)",
         ids
     )
@@ -82,7 +107,7 @@ pub(super) async fn list(tx: &mut ReadTx<'_>, page: &Page<Uuid>, filter: Filter)
         Row,
         tx,
         page,
-        "select organization_id, id, project_id, agent, job_id, created_by, created_by_key, created_at
+        "select organization_id, id, project_id, agent, job_id, created_by, created_by_key, created_at, content
          from outputs where organization_id = (select app.current_organization()) and id > $1 and id < $2
             and ($3::uuid is null or project_id = $3) and ($4::text is null or agent = $4)
             and ($5::timestamptz is null or created_at >= $5)

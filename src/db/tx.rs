@@ -14,7 +14,7 @@ use crate::access::{Action, Credential, Role, Scope};
 use crate::error::{Error, Result};
 use crate::events::{Events, Topic};
 use crate::id::{
-    AnswerId, ApiKeyId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId,
+    ApiKeyId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId, PeriodId,
     ProjectId, ProjectMemberId, SecurityEventId, SessionId, UserId,
 };
 use crate::telemetry::count;
@@ -404,7 +404,7 @@ impl Target {
         api_key(ApiKeyId) "ApiKey";
         document(DocumentId) "KnowledgeDocument";
         job(JobId) "Job";
-        answer(AnswerId) "QaAnswer";
+        period(PeriodId) "Period";
     }
 
     /// The target of an action on a project.
@@ -415,6 +415,11 @@ impl Target {
     /// The target of an action on somebody's role in a project.
     pub fn project_member(id: ProjectMemberId) -> Self {
         Self { kind: "ProjectMember", id: Some(id.to_string()), project: Some(id.project) }
+    }
+
+    /// The target of an action on what an agent has made, by its type and its id on the wire.
+    pub const fn output(kind: &'static str, id: String) -> Self {
+        Self { kind, id: Some(id), project: None }
     }
 
     /// A refused action on something that the caller named, or tried to make.

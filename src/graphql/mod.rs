@@ -16,7 +16,9 @@ pub mod turn;
 
 use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
 
+use crate::agents::affirmations::graphql::AffirmationsMutation;
 use crate::agents::graphql::OutputMutation;
+use crate::agents::hashtags::graphql::HashtagsMutation;
 use crate::agents::qa::graphql::QaMutation;
 use crate::api_keys::graphql::ApiKeyMutation;
 use crate::audit::graphql::AuditSubscription;
@@ -26,12 +28,21 @@ use crate::jobs::graphql::{JobMutation, JobQuery, JobSubscription};
 use crate::knowledge::graphql::DocumentMutation;
 use crate::memberships::graphql::MembershipMutation;
 use crate::organizations::graphql::{OrganizationMutation, OrganizationQuery};
+use crate::periods::graphql::{PeriodMutation, PeriodQuery};
 use crate::projects::graphql::{ProjectMutation, ProjectQuery};
 use node::NodeQuery;
 
 /// What can be asked.
 #[derive(Default, MergedObject)]
-pub struct Query(NodeQuery, IdentityQuery, OrganizationQuery, ProjectQuery, InvitationQuery, JobQuery);
+pub struct Query(
+    NodeQuery,
+    IdentityQuery,
+    OrganizationQuery,
+    ProjectQuery,
+    InvitationQuery,
+    JobQuery,
+    PeriodQuery,
+);
 
 /// What can be changed. Each root field is one unit of work; its selection is resolved after it has been kept.
 #[derive(Default, MergedObject)]
@@ -43,7 +54,10 @@ pub struct Mutation(
     ProjectMutation,
     ApiKeyMutation,
     DocumentMutation,
+    PeriodMutation,
     QaMutation,
+    AffirmationsMutation,
+    HashtagsMutation,
     JobMutation,
     OutputMutation,
 );

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Interface, Object, SimpleObject};
 use chrono::{DateTime as Time, Utc};
 
+use crate::agents::affirmations::graphql::AffirmationSet;
 use crate::agents::graphql::{self as agents, AgentOutput};
+use crate::agents::hashtags::graphql::HashtagSet;
 use crate::agents::qa::graphql::QaAnswer;
 use crate::api_keys::graphql::{self as api_keys, ApiKey};
 use crate::audit::graphql::{self as audit, AuditEntry};
@@ -13,8 +15,8 @@ use crate::error::{Error, Fault, FaultCode, Result};
 use crate::graphql::context::{ContextExt as _, RequestContext, Requires, read_id, visible};
 use crate::graphql::scalars::DateTime;
 use crate::id::{
-    AnswerId, ApiKeyId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId,
-    OrganizationUsageId, ProjectId, ProjectMemberId, SecurityEventId, SessionId, UserId, WireId,
+    ApiKeyId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId,
+    OrganizationUsageId, PeriodId, ProjectId, ProjectMemberId, SecurityEventId, SessionId, UserId, WireId,
 };
 use crate::identity::graphql::{self as identity, SecurityEvent, Session, User};
 use crate::invitations::graphql::{self as invitations, Invitation};
@@ -22,6 +24,7 @@ use crate::jobs::graphql::{self as jobs, Job};
 use crate::knowledge::graphql::{self as knowledge, KnowledgeDocument};
 use crate::memberships::graphql::{self as memberships, Membership};
 use crate::organizations::graphql::Organization;
+use crate::periods::graphql::{self as periods, Period};
 use crate::projects::graphql::{self as projects, Project, ProjectMember};
 use crate::usage::graphql::{self as usage, OrganizationUsage};
 
@@ -57,6 +60,12 @@ pub enum Node {
     KnowledgeDocument(KnowledgeDocument),
     /// An answer to a question.
     QaAnswer(QaAnswer),
+    /// A period.
+    Period(Period),
+    /// A set of affirmations.
+    AffirmationSet(AffirmationSet),
+    /// A set of hashtags.
+    HashtagSet(HashtagSet),
 }
 
 /// What an organization, or an address without a credential, may spend in a minute, and what is left.
@@ -100,10 +109,12 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
         }
         JobId::PREFIX => jobs::node(ctx, read_id(field, id)?).await?.map(Node::Job),
         DocumentId::PREFIX => knowledge::node(ctx, read_id(field, id)?).await?.map(Node::KnowledgeDocument),
-        AnswerId::PREFIX => {
-            let found = agents::node(ctx, read_id(field, id)?).await?;
-            found.map(|AgentOutput::QaAnswer(answer)| Node::QaAnswer(answer))
-        }
+        PeriodId::PREFIX => periods::node(ctx, read_id(field, id)?).await?.map(Node::Period),
+        _ if agents::is_output(id) => agents::node(ctx, field, id).await?.map(|output| match output {
+            AgentOutput::QaAnswer(answer) => Node::QaAnswer(answer),
+            AgentOutput::AffirmationSet(set) => Node::AffirmationSet(set),
+            AgentOutput::HashtagSet(set) => Node::HashtagSet(set),
+        }),
         _ => {
             return Err(Error::fault(Fault::of(
                 FaultCode::Invalid,

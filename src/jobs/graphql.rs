@@ -64,7 +64,7 @@ pub struct JobEvent {
     /// When.
     at: DateTime,
     /// What: `queued`, `started`, `progress`, `text` (a piece of an answer that is being written), `retrying`,
-    /// `cancelling`, `succeeded`, `failed` or `cancelled`; more may come.
+    /// `fallback` (the built-in engine works because the provider did not), `cancelling`, `succeeded`, `failed` or `cancelled`; more may come.
     kind: String,
     /// What, for people.
     message: Option<String>,

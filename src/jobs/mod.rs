@@ -152,6 +152,18 @@ impl Engine {
             cost_micro_usd: None,
         }
     }
+
+    /// The same engine asked twice: tokens and costs together.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        let sum = |one: Option<i32>, other: Option<i32>| Some(one?.saturating_add(other?));
+        Self {
+            prompt_tokens: sum(self.prompt_tokens, other.prompt_tokens),
+            completion_tokens: sum(self.completion_tokens, other.completion_tokens),
+            cost_micro_usd: self.cost_micro_usd.zip(other.cost_micro_usd).map(|(one, other)| one + other),
+            ..self
+        }
+    }
 }
 
 /// One job.

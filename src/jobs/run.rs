@@ -209,6 +209,15 @@ impl Run {
         Ok(())
     }
 
+    /// Notes that the built-in engine works because the provider did not.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the job is no longer this worker's.
+    pub async fn fall_back(&self, failure: &Failure) -> Result<()> {
+        let message = format!("{} The built-in engine works instead.", failure.fault().message);
+        self.note(None, "fallback", Some(&message), None).await
+    }
+
     /// Ends the job with its result, in the transaction that saves it: both are kept, or neither.
     ///
     /// # Errors

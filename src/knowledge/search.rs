@@ -1,5 +1,7 @@
 //! Finding the passages that may answer a question.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 use super::store;
@@ -93,6 +95,20 @@ pub async fn search(
         store::search(tx, organization, place.project, documents.as_deref(), &rare, &terms, RANKED).await?;
     let passages = store::chunks(tx, &ids).await?.into_iter().map(passage).collect();
     Ok(Found { question, plan, statistics, passages })
+}
+
+/// How many passages there are for a project, and how many of them hold each term.
+///
+/// # Errors
+/// What the database says.
+pub async fn frequencies(
+    tx: &mut ReadTx<'_>,
+    project: ProjectId,
+    terms: &[String],
+) -> Result<(u64, BTreeMap<String, u64>)> {
+    let (passages, _) = store::totals(tx, Some(project)).await?;
+    let found = counts(store::counts(tx, Some(project), terms).await?).collect();
+    Ok((passages.unsigned_abs(), found))
 }
 
 fn counts(rows: Vec<(String, i64)>) -> impl Iterator<Item = (String, u64)> {

@@ -17,7 +17,7 @@ use crate::db::{Call, Changes, PersonTx, ReadTx, WriteTx};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{OrganizationId, UserId};
 use crate::projects::Levels;
-use crate::{idempotency, input, memberships, projects};
+use crate::{idempotency, input, memberships, periods, projects};
 
 /// An organization.
 #[derive(Debug, Clone)]
@@ -152,7 +152,11 @@ pub async fn find_many(tx: &mut ReadTx<'_>, ids: &[OrganizationId]) -> Result<Ve
     store::find_many(tx, &ids).await
 }
 
-async fn get(tx: &mut ReadTx<'_>, id: OrganizationId) -> Result<Organization> {
+/// One organization that must be there.
+///
+/// # Errors
+/// [`Error::NotFound`], or what the database says.
+pub async fn get(tx: &mut ReadTx<'_>, id: OrganizationId) -> Result<Organization> {
     find_many(tx, &[id]).await?.pop().ok_or(Error::NotFound)
 }
 
@@ -165,6 +169,7 @@ pub async fn found(tx: &mut WriteTx<'_>, founder: UserId, new: NewOrganization) 
     store::insert(tx, id, &new.name, &new.slug, new.description.as_deref()).await?;
     memberships::insert(tx, founder, Role::Owner, false, None).await?;
     projects::insert_default(tx).await?;
+    periods::insert_seed(tx).await?;
     get(tx, id).await
 }
 

@@ -64,15 +64,6 @@ fn timezone(text: &str) -> Result<String> {
     })
 }
 
-fn color(text: &str) -> Result<String> {
-    let text = text.trim();
-    let digits = text.strip_prefix('#').unwrap_or_default();
-    if digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Ok(text.to_ascii_uppercase());
-    }
-    Err(invalid("settings.brandColors", "A colour looks like `#1A2B3C`."))
-}
-
 fn hashtag(text: &str) -> Result<String> {
     let text = input::line("settings.defaultHashtags", text, 101)?;
     let word = text.strip_prefix('#').unwrap_or(&text);
@@ -116,7 +107,8 @@ impl Settings {
             next.brand_voice = input::paragraph("settings.brandVoice", value.as_deref(), 2000)?;
         }
         if let Some(value) = update.brand_colors {
-            next.brand_colors = each("settings.brandColors", value, color)?;
+            next.brand_colors =
+                each("settings.brandColors", value, |color| input::color("settings.brandColors", color))?;
         }
         if let Some(value) = update.default_hashtags {
             next.default_hashtags = each("settings.defaultHashtags", value, hashtag)?;

@@ -5,12 +5,28 @@ use super::words::{is_stop_word, normal, words};
 /// How many words are looked at.
 const SAMPLE: usize = 120;
 
-/// The languages that texts are analysed in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The languages that texts are analysed, and content is made, in.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    async_graphql::Enum,
+)]
 pub enum Language {
     /// German.
+    #[serde(rename = "DE")]
+    #[graphql(name = "DE")]
     German,
     /// English.
+    #[serde(rename = "EN")]
+    #[graphql(name = "EN")]
     English,
 }
 

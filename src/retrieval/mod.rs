@@ -21,6 +21,7 @@ mod pieces;
 mod plan;
 mod question;
 mod rank;
+pub mod reading;
 mod weigh;
 mod words;
 

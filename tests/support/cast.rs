@@ -209,6 +209,34 @@ pub async fn answer(server: &Server, organization: &Organization, project: Optio
     aicos::id::AnswerId::from(id).to_string()
 }
 
+/// One of the organization's periods.
+pub async fn period(server: &Server, organization: &Organization) -> String {
+    let found = organization.owner.at(server).ok("{ periods { id } }", json!({})).await;
+    text(&found["periods"][2]["id"])
+}
+
+/// What one of the agents has made in the organization's project, as a worker would have saved it.
+pub async fn output(server: &Server, organization: &Organization, agent: &str) -> String {
+    let (prefix, content) = match agent {
+        "AFFIRMATIONS" => ("afs", json!({"language": "EN", "period": null, "lines": [], "unused": []})),
+        "HASHTAG_RESEARCH" => ("hts", json!({"hashtags": [], "groups": [], "warnings": [], "unused": []})),
+        other => panic!("`{other}` is a new agent: say here what it leaves behind"),
+    };
+    let (_, job) = document(server, organization, Some(&organization.project)).await;
+    let id: sqlx::types::Uuid = sqlx::query_scalar(
+        "insert into outputs (organization_id, id, project_id, agent, job_id, created_by, content)
+         select organization_id, gen_random_uuid(), project_id, $2, id, created_by, $3 from jobs where id = $1
+         returning id",
+    )
+    .bind(super::fixture::uuid(&job))
+    .bind(agent)
+    .bind(content)
+    .fetch_one(&mut server.database.superuser().await)
+    .await
+    .unwrap();
+    format!("{prefix}_{}", aicos::id::encode(id))
+}
+
 /// Signs somebody in once more; tokens as they come.
 pub async fn sign_in(server: &Server, email: &str) -> Value {
     server.anonymous().mutate("login", json!({"email": email, "password": PASSWORD}), AUTH).await

@@ -1,8 +1,9 @@
 //! Two organizations, everybody who might try something, and how each place that takes an id is called.
 
 use aicos::id::{
-    AnswerId, ApiKeyId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId,
-    OrganizationUsageId, ProjectId, ProjectMemberId, SecurityEventId, SessionId, UserId,
+    AffirmationSetId, AnswerId, ApiKeyId, AuditEntryId, DocumentId, HashtagSetId, InvitationId, JobId,
+    MembershipId, OrganizationId, OrganizationUsageId, PeriodId, ProjectId, ProjectMemberId, SecurityEventId,
+    SessionId, UserId,
 };
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
@@ -84,6 +85,9 @@ pub fn nothing_like(id: &str) -> String {
         "job" => JobId::generate().to_string(),
         "doc" => DocumentId::generate().to_string(),
         "qna" => AnswerId::generate().to_string(),
+        "prd" => PeriodId::generate().to_string(),
+        "afs" => AffirmationSetId::generate().to_string(),
+        "hts" => HashtagSetId::generate().to_string(),
         "pmb" => {
             let (project, user) = (ProjectId::generate(), UserId::generate());
             ProjectMemberId { project, user }.to_string()
@@ -291,6 +295,39 @@ impl World {
                     "/input/documentIds/0",
                 )
             }
+            "Query.periods(organizationId)" => Case::query(
+                "query($id: ID) { periods(organizationId: $id) { key } }",
+                json!({"id": acme.id}),
+                "/id",
+                "/periods",
+            ),
+            "Mutation.periodUpdate(input.id)" => Case::mutation(
+                "periodUpdate",
+                json!({"id": cast::period(server, acme).await, "color": "#123456"}),
+                "/input/id",
+            ),
+            "Mutation.affirmationsGenerate(input.projectId)" => Case::mutation(
+                "affirmationsGenerate",
+                json!({"projectId": project().await, "goals": ["Ich möchte ruhiger schlafen"]}),
+                "/input/projectId",
+            ),
+            "Mutation.affirmationsGenerate(input.periodId)" => Case::mutation(
+                "affirmationsGenerate",
+                json!({"projectId": self.own_project(caller), "goals": ["Ich möchte ruhiger schlafen"],
+                    "periodId": cast::period(server, acme).await}),
+                "/input/periodId",
+            ),
+            "Mutation.hashtagResearch(input.projectId)" => Case::mutation(
+                "hashtagResearch",
+                json!({"projectId": project().await, "text": "Yoga am Morgen"}),
+                "/input/projectId",
+            ),
+            "Mutation.hashtagResearch(input.periodId)" => Case::mutation(
+                "hashtagResearch",
+                json!({"projectId": self.own_project(caller), "text": "Yoga am Morgen",
+                    "periodId": cast::period(server, acme).await}),
+                "/input/periodId",
+            ),
             "Mutation.jobCancel(input.id)" => Case::mutation(
                 "jobCancel",
                 json!({"id": cast::document(server, acme, None).await.1}),
@@ -442,6 +479,9 @@ impl World {
             "Job" => cast::document(server, acme, None).await.1,
             "KnowledgeDocument" => cast::document(server, acme, None).await.0,
             "QaAnswer" => cast::answer(server, acme, None).await,
+            "Period" => cast::period(server, acme).await,
+            "AffirmationSet" => cast::output(server, acme, "AFFIRMATIONS").await,
+            "HashtagSet" => cast::output(server, acme, "HASHTAG_RESEARCH").await,
             "Membership" => acme.member.membership.clone(),
             "Organization" => acme.id.clone(),
             "OrganizationUsage" => read("{ organization { usage { id } } }", "/organization/usage/id").await,

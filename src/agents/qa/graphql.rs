@@ -1,34 +1,27 @@
 //! Questions and answers, as the schema shows them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
-use tokio::time::{Instant, timeout_at};
 
-use super::{Ask, Asked, Wanted};
+use super::{Ask, Asked};
 use crate::access::Action;
 use crate::agents::Output;
-use crate::agents::graphql::{AgentOutput, Rating, common, output};
+use crate::agents::graphql::{AgentOutput, EngineInput, Rating, common, output, started};
 use crate::audit::graphql::Actor;
 use crate::db::{Changes, Record, Target};
 use crate::engine::Engines;
 use crate::error::Result;
-use crate::events::Topic;
 use crate::graphql::connection::Node;
 use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::scalars::DateTime;
-use crate::graphql::turn::Turn;
-use crate::id::{AnswerId, DocumentId, JobId, OrganizationId};
+use crate::id::{AnswerId, DocumentId, OrganizationId};
+use crate::idempotency;
 use crate::jobs::graphql::Job;
 use crate::knowledge::graphql::{self as knowledge, KnowledgeDocument};
 use crate::projects::graphql::Project;
-use crate::{idempotency, jobs};
-
-/// How long an answer is waited for; a request's own deadline is a little later.
-const WAIT: Duration = Duration::from_secs(25);
 
 /// An answer to a question, from the organization's documents.
 pub struct QaAnswer {
@@ -175,18 +168,6 @@ impl QaAnswer {
     }
 }
 
-/// Which engine shall work.
-#[derive(InputObject, Serialize)]
-pub struct EngineInput {
-    /// `builtin`, `openai` or `anthropic`.
-    provider: String,
-    /// The provider's model; needed with a provider, and the built-in engine has none.
-    model: Option<String>,
-    /// Whether the built-in engine may work when the provider does not; the result says which one did.
-    #[graphql(default = false)]
-    fallback_to_builtin: bool,
-}
-
 /// A question.
 #[derive(InputObject, Serialize)]
 struct QaAskInput {
@@ -253,18 +234,13 @@ impl QaMutation {
             let documents = input.document_ids.as_ref().map(|ids| {
                 ids.iter().map(|id| input_id::<DocumentId>("documentIds", id)).collect::<Result<Vec<_>>>()
             });
-            let engine = input.engine.as_ref().map(|engine| Wanted {
-                provider: engine.provider.clone(),
-                model: engine.model.clone(),
-                fallback: engine.fallback_to_builtin,
-            });
             let asked = Asked {
                 question: &input.question,
                 project,
                 documents: documents.transpose()?,
                 top_k: input.top_k,
                 min_score: input.min_score,
-                engine,
+                engine: input.engine.as_ref().map(Into::into),
             };
             let ask = Ask::parse(asked, ctx.data_unchecked::<Arc<Engines>>())?;
             let key = idempotency::Key::parse(input.idempotency_key.as_deref(), &input)?;
@@ -281,47 +257,20 @@ impl QaMutation {
             } else {
                 drop(tx);
             }
-            let job = if input.wait {
-                wait(ctx, organization, id).await?
-            } else {
-                find(ctx, organization, id).await?
-            };
+            let job = started(ctx, organization, id, input.wait).await?;
             let answer = match job.as_ref().and_then(|job| job.result) {
                 Some(result) => output(ctx, organization, result).await?,
                 None => None,
             };
             Ok(QaAskPayload {
                 job: job.map(Job::new),
-                answer: answer.map(|AgentOutput::QaAnswer(answer)| answer),
+                answer: match answer {
+                    Some(AgentOutput::QaAnswer(answer)) => Some(answer),
+                    _ => None,
+                },
                 user_errors: Vec::new(),
             })
         };
         Ok(settle(outcome.await)?)
-    }
-}
-
-/// The job that the caller has just started; they may see it whatever else they may.
-async fn find(ctx: &Context<'_>, organization: OrganizationId, id: JobId) -> Result<Option<jobs::Job>> {
-    let mut tx = ctx.door().read(organization, Action::QaAsk).await?;
-    jobs::find(&mut tx, id).await
-}
-
-/// Waits for a job to end, without a connection while nothing happens.
-async fn wait(ctx: &Context<'_>, organization: OrganizationId, id: JobId) -> Result<Option<jobs::Job>> {
-    let lease = ctx.door().lease();
-    let mut watch = lease.events().watch(Topic::Job(organization, id));
-    let end = Instant::now() + WAIT;
-    if let Ok(turn) = ctx.data::<Turn>() {
-        turn.give_up();
-    }
-    loop {
-        let job = find(ctx, organization, id).await?;
-        if job.as_ref().is_none_or(|job| job.status.is_final()) || Instant::now() >= end {
-            return Ok(job);
-        }
-        lease.release().await;
-        // A hint may be lost with the process that sent it: look again now and then.
-        let look_again = (Instant::now() + Duration::from_secs(2)).min(end);
-        drop(timeout_at(look_again, watch.changed()).await);
     }
 }

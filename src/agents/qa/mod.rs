@@ -17,11 +17,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Output;
+use super::agent::{Wanted, engine_of};
 use crate::access::{Action, Permission};
 use crate::db::{Changes, ReadTx, Record, Target, WriteTx};
-use crate::engine::{self, Engines};
-use crate::error::{Detail, Error, Fault, FaultCode, Result};
-use crate::id::{AnswerId, DocumentId, JobId, ProjectId};
+use crate::engine::Engines;
+use crate::error::{Error, Fault, FaultCode, Result};
+use crate::id::{AnswerId, DocumentId, JobId, ProjectId, WireId as _};
 use crate::jobs::worker::Work;
 use crate::jobs::{self, AgentKind, Engine, Failure, Finished, NewJob, Run};
 use crate::knowledge::search::{self, Found, Passage, Place};
@@ -32,17 +33,6 @@ use crate::{idempotency, input, knowledge};
 pub const KIND: &str = "qa.ask";
 /// Characters of a question at the most.
 pub const QUESTION_CHARACTERS: usize = 2_000;
-
-/// Which engine is wanted.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Wanted {
-    /// The provider.
-    pub provider: String,
-    /// Its model; a provider's job has one.
-    pub model: Option<String>,
-    /// Whether the built-in engine may answer when the provider does not.
-    pub fallback: bool,
-}
 
 /// A question, checked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -101,7 +91,7 @@ impl Ask {
                 return Err(refuse(FaultCode::Required, "documentIds", message));
             }
         }
-        let engine = asked.engine.as_ref().map(|wanted| check_engine(wanted, engines)).transpose()?.flatten();
+        let engine = asked.engine.map(|wanted| wanted.check(engines)).transpose()?.flatten();
         Ok(Self {
             question,
             project: asked.project,
@@ -111,26 +101,6 @@ impl Ask {
             engine,
         })
     }
-}
-
-/// The engine that is wanted, when it is not the built-in one.
-fn check_engine(wanted: &Wanted, engines: &Engines) -> Result<Option<Wanted>> {
-    if wanted.provider == "builtin" {
-        return Ok(None);
-    }
-    let model = wanted.model.as_deref().ok_or_else(|| {
-        let message = "`model` is needed with a provider. Name one of its models.";
-        Error::fault(Fault::at(FaultCode::Required, "engine.model", message))
-    })?;
-    let model = Some(input::line("engine.model", model, 200)?);
-    let provider = input::line("engine.provider", &wanted.provider, 40)?;
-    engines.text(&provider).map_err(|missing| {
-        Error::fault(
-            Fault::at(FaultCode::ProviderNotConfigured, "engine.provider", missing.to_string())
-                .with(Detail::Provider { provider: provider.clone(), provider_code: None, retryable: false }),
-        )
-    })?;
-    Ok(Some(Wanted { provider, model, fallback: wanted.fallback }))
 }
 
 /// Asks: the answer is a job's. Gives the job, and whether it is a new one.
@@ -270,9 +240,7 @@ impl AnswerQuestion {
             Some(wanted) => match self.ask_model(run, &ask, wanted, &found).await {
                 Ok(answered) => answered,
                 Err(failure) if wanted.fallback => {
-                    let fault = failure.fault();
-                    let message = format!("{} The built-in engine answers instead.", fault.message);
-                    run.note(None, "fallback", Some(&message), None).await?;
+                    run.fall_back(&failure).await?;
                     (builtin(Arc::clone(&found), top_k).await?, Engine::builtin())
                 }
                 Err(failure) => return Err(failure),
@@ -300,16 +268,7 @@ impl AnswerQuestion {
         })?;
         let passages = best(Arc::clone(found), ask.top_k).await?;
         let reply = model::ask(run, &*engine, wanted, &ask.question, &passages).await?;
-        let usage = reply.usage;
-        let engine = Engine {
-            provider: wanted.provider.clone(),
-            model: Some(reply.model.clone()),
-            prompt_tokens: usage.map(|usage| i32::try_from(usage.prompt_tokens).unwrap_or(i32::MAX)),
-            completion_tokens: usage.map(|usage| i32::try_from(usage.completion_tokens).unwrap_or(i32::MAX)),
-            cost_micro_usd: usage
-                .and_then(|usage| engine::prices::cost(engine.provider(), &reply.model, usage))
-                .map(|cost| i64::try_from(cost).unwrap_or(i64::MAX)),
-        };
+        let engine = engine_of(&*engine, &reply);
         let found = Arc::clone(found);
         let read = move || model::read(&reply.text, &passages, &found.statistics);
         let read = tokio::task::spawn_blocking(read).await.map_err(Error::internal)?;
@@ -398,12 +357,13 @@ async fn save(run: &Run, ask: &Ask, draft: &Draft, engine: Engine) -> Result<()>
         return Err(Error::unavailable(anyhow::anyhow!("a document changed while it was read")));
     }
     let id = AnswerId::generate();
-    super::store::insert(&mut tx, id.uuid(), AgentKind::Qa, run.job(), ask.project).await?;
+    super::store::insert(&mut tx, id.uuid(), AgentKind::Qa, run.job(), ask.project, None).await?;
     store::insert(&mut tx, id, ask, draft).await?;
     let changes = Changes::made(&json!({
         "answered": draft.answer.is_some(), "citations": draft.citations.len(), "engine": engine.provider,
         "model": engine.model,
     }));
+    let target = Target::output(AnswerId::KIND, id.to_string()).within(ask.project);
     let finished = Finished { result: Some(id.uuid()), engine: Some(engine) };
-    run.succeed(tx, &finished, Record::with(Target::answer(id).within(ask.project), changes)).await
+    run.succeed(tx, &finished, Record::with(target, changes)).await
 }

@@ -9,10 +9,11 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use super::{Citation, Wanted, place, small};
+use super::{Citation, place, small};
 use crate::agents;
+use crate::agents::agent::{Wanted, failed};
 use crate::engine::{Message, TextEngine, TextReply, TextRequest};
-use crate::error::{Detail, Error, Fault, FaultCode};
+use crate::error::Error;
 use crate::jobs::{Failure, Run};
 use crate::knowledge::search::Passage;
 use crate::retrieval::{self, Candidate, Options, Question, Statistics};
@@ -37,17 +38,6 @@ fn compose(question: &str, passages: &[Passage]) -> String {
         let _ = writeln!(text, "<passage number=\"{}\">\n{title}{heading}\n\n{body}\n</passage>", number + 1);
     }
     format!("{text}\nQuestion: {question}")
-}
-
-/// A provider's failure, as a job's.
-fn failed(failure: &crate::engine::Failure) -> Failure {
-    let detail = Detail::Provider {
-        provider: failure.provider.as_str().to_owned(),
-        provider_code: failure.code.clone(),
-        retryable: failure.retryable(),
-    };
-    let fault = Fault::new(FaultCode::ProviderFailed, failure.message.clone()).with(detail);
-    if failure.retryable() { Failure::retry(fault, failure.retry_after()) } else { Failure::fail(fault) }
 }
 
 /// Asks the model; what it writes becomes events of the job while it writes.

@@ -1,0 +1,319 @@
+//! The agent that writes affirmations from a person's own goals.
+//!
+//! The built-in engine ([`builtin`]) rewrites the goals by grammar. A provider's model is given the same goals; each of its
+//! lines passes the same checks, and those that do not are asked for once more.
+
+pub mod builtin;
+pub mod graphql;
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use self::builtin::{Line, Proposal, Request, ValuePhrase};
+use super::agent::{self, Agent, JsonQuestion, Made, Order, Wanted};
+use crate::access::Action;
+use crate::db::ReadTx;
+use crate::engine::{Engines, JsonSchema};
+use crate::error::{Error, Fault, FaultCode, Result};
+use crate::id::{AffirmationSetId, DocumentId, PeriodId};
+use crate::jobs::{AgentKind, Engine, Failure, Run};
+use crate::knowledge::search::{self, Place};
+use crate::retrieval::{Language, Question};
+use crate::{input, periods};
+
+/// Earlier sets whose lines are not repeated.
+const EARLIER: i32 = 50;
+/// Passages whose words may colour a line.
+const PASSAGES: usize = 5;
+/// Tokens of a model's answer at the most.
+const TOKENS: u32 = 4_000;
+
+/// What the agent is asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Input {
+    /// Goals or struggles in the person's own words.
+    pub goals: Vec<String>,
+    /// The period whose keywords may colour a line.
+    pub period: Option<PeriodId>,
+    /// How many lines.
+    pub count: usize,
+    /// The language of goals and lines.
+    pub language: Language,
+    /// A word for the tone.
+    pub tone: Option<String>,
+    /// Words of a line at the most.
+    pub max_words: usize,
+    /// Words that no line has.
+    pub avoid: Vec<String>,
+}
+
+impl Input {
+    /// Checks what a caller wrote.
+    ///
+    /// # Errors
+    /// A fault at the field.
+    pub fn parse(mut self) -> Result<Self> {
+        input::list("goals", &self.goals)?;
+        input::list("avoid", &self.avoid)?;
+        let line = |field: &str, text: &String, most| input::line(field, text, most);
+        let goals = self.goals.iter().map(|goal| line("goals", goal, builtin::GOAL_CHARACTERS));
+        self.goals = goals.collect::<Result<_>>()?;
+        self.avoid = self.avoid.iter().map(|word| line("avoid", word, 100)).collect::<Result<_>>()?;
+        self.tone = self.tone.map(|tone| input::line("tone", &tone, 100)).transpose()?;
+        builtin::check_limits(&self.request(0)).map_err(|error| {
+            let field = match &error {
+                builtin::AffirmationsError::CountOutOfRange { .. } => "count",
+                builtin::AffirmationsError::WordsOutOfRange { .. } => "maxWords",
+                _ => "goals",
+            };
+            Error::fault(Fault::at(FaultCode::OutOfRange, field, error.to_string()))
+        })?;
+        Ok(self)
+    }
+
+    fn request(&self, seed: u64) -> Request {
+        Request {
+            goals: self.goals.clone(),
+            period: None,
+            language: self.language,
+            tone: self.tone.clone(),
+            count: self.count,
+            max_words: self.max_words,
+            avoid: self.avoid.clone(),
+            earlier: Vec::new(),
+            values: Vec::new(),
+            seed,
+        }
+    }
+}
+
+/// A set of affirmations.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Content {
+    /// The language of the lines.
+    pub language: Language,
+    /// The period that they were made for.
+    pub period: Option<PeriodId>,
+    /// The lines.
+    pub lines: Vec<Line>,
+    /// Goals that no line was made from.
+    pub unused: Vec<Unused>,
+}
+
+/// A goal that no line was made from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Unused {
+    /// The goal, as the person wrote it.
+    pub input: String,
+    /// Why, as a sentence.
+    pub reason: String,
+}
+
+/// What writes affirmations.
+pub struct Affirmations {
+    engines: Arc<Engines>,
+}
+
+impl Affirmations {
+    /// With these providers beside the built-in engine.
+    pub const fn new(engines: Arc<Engines>) -> Self {
+        Self { engines }
+    }
+}
+
+impl Agent for Affirmations {
+    const KIND: AgentKind = AgentKind::Affirmations;
+    const JOB: &'static str = "affirmations.generate";
+    type Id = AffirmationSetId;
+    type Input = Input;
+    type Content = Content;
+
+    async fn make(&self, run: &Run, order: &Order<Input>) -> Result<Made<Content>, Failure> {
+        let request = {
+            let mut tx = run.read(Action::ContentRead).await?;
+            read(&mut tx, run, order).await?
+        };
+        run.release().await;
+        let input = &order.input;
+        let content = |made: builtin::Affirmations| Content {
+            language: input.language,
+            period: input.period,
+            lines: made.lines,
+            unused: made
+                .unused
+                .into_iter()
+                .map(|unused| Unused { reason: unused.reason.to_string(), input: unused.input })
+                .collect(),
+        };
+        let Some(wanted) = &order.engine else {
+            return Ok(Made::builtin(content(generate(request).await?)));
+        };
+        match self.ask(wanted, order.seed, &request).await {
+            Ok((lines, engine)) => {
+                let unused =
+                    request.goals.iter().filter(|goal| !lines.iter().any(|line| line.based_on == **goal));
+                let unused = unused.map(|goal| Unused {
+                    input: goal.clone(),
+                    reason: "The provider wrote no line for it that passes the checks.".to_owned(),
+                });
+                let unused = unused.collect();
+                let content = Content { language: input.language, period: input.period, lines, unused };
+                Ok(Made { content, engine })
+            }
+            Err(failure) if wanted.fallback => {
+                run.fall_back(&failure).await?;
+                Ok(Made::builtin(content(generate(request).await?)))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn summary(content: &Content) -> Value {
+        json!({"affirmations": content.lines.len(), "unused": content.unused.len()})
+    }
+}
+
+/// What lines are made from: the goals, the period, the organization's own words, and what was made before.
+async fn read(tx: &mut ReadTx<'_>, run: &Run, order: &Order<Input>) -> Result<Request> {
+    let mut request = order.input.request(order.seed);
+    if let Some(period) = order.input.period {
+        let found = periods::find(tx, period).await?.ok_or(Error::NotFound)?;
+        request.period = Some(found.definition);
+    }
+    for set in super::latest(tx, order.project, AgentKind::Affirmations, EARLIER).await? {
+        let set = agent::content::<Affirmations>(&set)?;
+        request.earlier.extend(set.lines.into_iter().map(|line| line.text));
+    }
+    let place = Place { project: Some(order.project), documents: None };
+    let question = Question::read(&order.input.goals.join("\n"));
+    let found = search::search(tx, run.organization(), question, &place).await?;
+    let passages = found.passages.into_iter().take(PASSAGES);
+    let value = |passage: search::Passage| ValuePhrase {
+        text: passage.candidate.text,
+        source: DocumentId::to_string(&passage.document),
+    };
+    request.values = passages.map(value).collect();
+    Ok(request)
+}
+
+/// The built-in engine's lines.
+async fn generate(request: Request) -> Result<builtin::Affirmations, Failure> {
+    let made = agent::compute(move || builtin::generate(&request)).await?;
+    made.map_err(|error| Failure::fail(Fault::at(FaultCode::InsufficientInput, "goals", error.to_string())))
+}
+
+#[derive(Debug, Deserialize)]
+struct Written {
+    affirmations: Vec<WrittenLine>,
+}
+
+#[derive(Debug, Deserialize)]
+struct WrittenLine {
+    text: String,
+    /// From 1.
+    goal: usize,
+}
+
+impl Affirmations {
+    /// A model's lines that pass the checks; what does not is asked for once more.
+    async fn ask(
+        &self,
+        wanted: &Wanted,
+        seed: u64,
+        request: &Request,
+    ) -> Result<(Vec<Line>, Engine), Failure> {
+        let crisis = |goal: &String| builtin::checks::asks_for_help(goal, request.language);
+        if request.goals.iter().any(crisis) {
+            // The built-in engine says what to do, and no model is asked to write over it.
+            return Ok((generate(request.clone()).await?.lines, Engine::builtin()));
+        }
+        let (written, mut engine) = self.write(wanted, seed, compose(request, request.count, &[])).await?;
+        let (mut lines, rejected) = builtin::judge(request, &[], written);
+        lines.truncate(request.count);
+        let missing = request.count - lines.len();
+        if missing > 0 {
+            let question = compose(request, missing, &rejected);
+            let (written, again) = self.write(wanted, seed.wrapping_add(1), question).await?;
+            let (more, _) = builtin::judge(request, &lines, written);
+            lines.extend(more.into_iter().take(missing));
+            engine = engine.and(&again);
+        }
+        if lines.is_empty() {
+            let message = "No line of the provider's passes the checks: first person, present tense, positive, within the limits. Try again, or use the built-in engine.";
+            return Err(Failure::fail(Fault::new(FaultCode::InsufficientInput, message)));
+        }
+        Ok((lines, engine))
+    }
+
+    async fn write(
+        &self,
+        wanted: &Wanted,
+        seed: u64,
+        question: String,
+    ) -> Result<(Vec<Proposal>, Engine), Failure> {
+        let asked = JsonQuestion {
+            system: include_str!("prompt.md"),
+            question,
+            schema: schema(),
+            max_tokens: TOKENS,
+        };
+        let (written, engine): (Written, _) = agent::ask_json(&self.engines, wanted, seed, asked).await?;
+        let proposal =
+            |line: WrittenLine| Some(Proposal { text: line.text, goal: line.goal.checked_sub(1)? });
+        Ok((
+            written.affirmations.into_iter().take(2 * *builtin::COUNT.end()).filter_map(proposal).collect(),
+            engine,
+        ))
+    }
+}
+
+fn schema() -> JsonSchema {
+    let line = json!({
+        "type": "object", "additionalProperties": false, "required": ["text", "goal"],
+        "properties": {"text": {"type": "string"}, "goal": {"type": "integer"}},
+    });
+    JsonSchema {
+        name: "affirmations".to_owned(),
+        schema: json!({
+            "type": "object", "additionalProperties": false, "required": ["affirmations"],
+            "properties": {"affirmations": {"type": "array", "items": line}},
+        }),
+    }
+}
+
+/// What a model is asked: the goals, numbered from 1, the limits, and what was wrong with lines that it wrote before.
+fn compose(request: &Request, count: usize, rejected: &[(Proposal, builtin::Reason)]) -> String {
+    let mut text = String::from("Goals:\n");
+    // Writing to a string cannot fail.
+    for (number, goal) in request.goals.iter().enumerate() {
+        let _ = writeln!(text, "{}. {goal}", number + 1);
+    }
+    let language = match request.language {
+        Language::German => "German",
+        Language::English => "English",
+    };
+    let _ = writeln!(
+        text,
+        "\nWrite {count} affirmations in {language}, of at most {} words each.",
+        request.max_words
+    );
+    if let Some(tone) = &request.tone {
+        let _ = writeln!(text, "Tone: {tone}");
+    }
+    if let Some(period) = &request.period {
+        let _ = writeln!(text, "Keywords: {}", period.keywords_in(request.language).join(", "));
+    }
+    if !request.avoid.is_empty() {
+        let _ = writeln!(text, "Avoid: {}", request.avoid.join(", "));
+    }
+    if !rejected.is_empty() {
+        text.push_str("\nThese lines were refused; write others:\n");
+        for (proposal, reason) in rejected {
+            let _ = writeln!(text, "- {} ({reason})", proposal.text);
+        }
+    }
+    text
+}

@@ -1,0 +1,288 @@
+//! What an agent is: what it is asked, what it makes, and how what it makes becomes an output.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Output, store, write};
+use crate::access::{Action, Permission};
+use crate::db::{Changes, Record, Target, WriteTx};
+use crate::engine::{self, Engines, JsonSchema, Message, TextRequest};
+use crate::error::{Detail, Error, Fault, FaultCode, Result};
+use crate::id::{JobId, ProjectId, WireId};
+use crate::jobs::worker::Work;
+use crate::jobs::{self, AgentKind, Engine, Failure, Finished, NewJob, Run};
+use crate::{idempotency, input, projects};
+
+/// An agent whose results are read as a whole. A new one is a folder with its implementation of this and its GraphQL
+/// file, a line in [`super::works`], and a kind of id.
+pub trait Agent: Send + Sync + 'static {
+    /// Which one.
+    const KIND: AgentKind;
+    /// The kind of its jobs, for example `affirmations.generate`.
+    const JOB: &'static str;
+    /// The ids of what it makes.
+    type Id: WireId + From<Uuid>;
+    /// What it is asked, checked.
+    type Input: Debug + Serialize + DeserializeOwned + Send + Sync + 'static;
+    /// What it makes.
+    type Content: Serialize + DeserializeOwned + Send + Sync + 'static;
+
+    /// Makes it. It may be called twice for the same order, and what it makes is kept once. It lets go of its transactions
+    /// before it computes or asks a provider.
+    fn make(
+        &self,
+        run: &Run,
+        order: &Order<Self::Input>,
+    ) -> impl Future<Output = Result<Made<Self::Content>, Failure>> + Send;
+
+    /// What the audit log keeps of it: an object of a few figures.
+    fn summary(content: &Self::Content) -> Value;
+}
+
+/// What an agent is asked to do, where and with which engine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Order<I> {
+    /// In which project.
+    pub project: ProjectId,
+    /// Another engine than the built-in one.
+    pub engine: Option<Wanted>,
+    /// The same seed, input and data give the same output.
+    pub seed: u64,
+    /// What is asked.
+    pub input: I,
+}
+
+/// What an agent has made, and with which engine.
+#[derive(Debug)]
+pub struct Made<C> {
+    /// What.
+    pub content: C,
+    /// Which engine did it.
+    pub engine: Engine,
+}
+
+impl<C> Made<C> {
+    /// What the built-in engine has made.
+    pub fn builtin(content: C) -> Self {
+        Self { content, engine: Engine::builtin() }
+    }
+}
+
+/// Which engine is wanted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Wanted {
+    /// The provider.
+    pub provider: String,
+    /// Its model; a provider's job has one.
+    pub model: Option<String>,
+    /// Whether the built-in engine may work when the provider does not.
+    pub fallback: bool,
+}
+
+impl Wanted {
+    /// The engine that is wanted, when it is not the built-in one.
+    ///
+    /// # Errors
+    /// A fault at the field; `PROVIDER_NOT_CONFIGURED`.
+    pub fn check(self, engines: &Engines) -> Result<Option<Self>> {
+        if self.provider == "builtin" {
+            return Ok(None);
+        }
+        let model = self.model.as_deref().ok_or_else(|| {
+            let message = "`model` is needed with a provider. Name one of its models.";
+            Error::fault(Fault::at(FaultCode::Required, "engine.model", message))
+        })?;
+        let model = Some(input::line("engine.model", model, 200)?);
+        let provider = input::line("engine.provider", &self.provider, 40)?;
+        engines.text(&provider).map_err(|missing| {
+            let detail =
+                Detail::Provider { provider: provider.clone(), provider_code: None, retryable: false };
+            Error::fault(
+                Fault::at(FaultCode::ProviderNotConfigured, "engine.provider", missing.to_string())
+                    .with(detail),
+            )
+        })?;
+        Ok(Some(Self { provider, model, fallback: self.fallback }))
+    }
+}
+
+/// A provider's failure, as a job's.
+pub fn failed(failure: &engine::Failure) -> Failure {
+    let detail = Detail::Provider {
+        provider: failure.provider.as_str().to_owned(),
+        provider_code: failure.code.clone(),
+        retryable: failure.retryable(),
+    };
+    let fault = Fault::new(FaultCode::ProviderFailed, failure.message.clone()).with(detail);
+    if failure.retryable() { Failure::retry(fault, failure.retry_after()) } else { Failure::fail(fault) }
+}
+
+/// Enqueues an order. Gives the job, and whether it is a new one.
+///
+/// # Errors
+/// `NOT_FOUND` for the project; `IDEMPOTENCY_KEY_REUSED`.
+pub async fn enqueue<A: Agent>(
+    tx: &mut WriteTx<'_>,
+    order: Unseeded<A::Input>,
+    key: Option<&idempotency::Key>,
+) -> Result<(JobId, bool)> {
+    let id = JobId::generate();
+    if let Some(earlier) = idempotency::claim(tx, key, id.uuid()).await? {
+        return Ok((earlier.into(), false));
+    }
+    if projects::find(tx, order.project).await?.is_none() {
+        let message = "There is no such project, or it is not visible to you.";
+        return Err(Error::fault(Fault::at(FaultCode::NotFound, "projectId", message)));
+    }
+    let project = Some(order.project);
+    let input = serde_json::to_value(order.seeded(id)).map_err(Error::internal)?;
+    jobs::enqueue(tx, &NewJob { id, kind: A::JOB, agent: Some(A::KIND), project, input }).await?;
+    Ok((id, true))
+}
+
+/// An order as a caller gives it: without a seed, its job's id is one.
+#[derive(Debug)]
+pub struct Unseeded<I> {
+    /// In which project.
+    pub project: ProjectId,
+    /// Another engine than the built-in one.
+    pub engine: Option<Wanted>,
+    /// The caller's seed.
+    pub seed: Option<i32>,
+    /// What is asked.
+    pub input: I,
+}
+
+impl<I> Unseeded<I> {
+    fn seeded(self, job: JobId) -> Order<I> {
+        // The low half of a version 7 id is random.
+        let own = u64::try_from(job.uuid().as_u128() & u128::from(u64::MAX)).unwrap_or_default();
+        let seed = self.seed.map_or(own, |seed| u64::from(seed.cast_unsigned()));
+        Order { project: self.project, engine: self.engine, seed, input: self.input }
+    }
+}
+
+/// An agent as what works on its jobs: reads the order, has it made, saves the output and ends the job in one
+/// transaction.
+pub struct Worker<A>(pub A);
+
+impl<A: Agent> Work for Worker<A> {
+    fn kind(&self) -> &'static str {
+        A::JOB
+    }
+
+    fn run<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<(), Failure>> {
+        self.work(run).boxed()
+    }
+}
+
+impl<A: Agent> Worker<A> {
+    async fn work(&self, run: &Run) -> Result<(), Failure> {
+        let order: Order<A::Input> = {
+            let mut tx = run.read(Action::AgentRun).await?;
+            jobs::input(&mut tx, run.job()).await?
+        };
+        // Agents work from what the organization has: whoever may not read content is not told it by an agent either.
+        if !run.scope().may_see(Some(order.project), Permission::ContentRead) {
+            let message = "Agents work from documents and earlier results, and you may not read them: that needs CONTENT_READ.";
+            return Err(Failure::fail(Fault::new(FaultCode::Conflict, message)));
+        }
+        let made = self.0.make(run, &order).await?;
+        run.release().await;
+        let id = Uuid::now_v7();
+        let content = serde_json::to_value(&made.content).map_err(Error::internal)?;
+        let mut tx = run.write(Some(order.project), Action::OutputCreate).await?;
+        store::insert(&mut tx, id, A::KIND, run.job(), Some(order.project), Some(&content)).await?;
+        let mut kept = json!({"engine": made.engine.provider, "model": made.engine.model});
+        if let (Some(kept), Value::Object(more)) = (kept.as_object_mut(), A::summary(&made.content)) {
+            kept.extend(more);
+        }
+        let target = Target::output(A::Id::KIND, A::Id::from(id).to_string()).within(Some(order.project));
+        let finished = Finished { result: Some(id), engine: Some(made.engine) };
+        run.succeed(tx, &finished, Record::with(target, Changes::made(&kept))).await?;
+        Ok(())
+    }
+}
+
+/// The content of an agent's output.
+///
+/// # Errors
+/// When the database holds what the agent cannot have written.
+pub fn content<A: Agent>(output: &Output) -> Result<A::Content> {
+    let content = output.content.clone().unwrap_or_default();
+    serde_json::from_value(content).map_err(Error::internal)
+}
+
+/// Runs what computes where no other request waits for it.
+///
+/// # Errors
+/// When it panics.
+pub async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::internal)
+}
+
+/// A question to a provider's model whose answer is JSON.
+#[derive(Debug)]
+pub struct JsonQuestion {
+    /// What the model is told about its task.
+    pub system: &'static str,
+    /// What it is asked.
+    pub question: String,
+    /// The form of the answer.
+    pub schema: JsonSchema,
+    /// How much it may write, in tokens.
+    pub max_tokens: u32,
+}
+
+/// Asks a provider's model for JSON. Gives the answer and the engine as the job keeps it.
+///
+/// # Errors
+/// The provider's failure, as a job's.
+pub async fn ask_json<T: DeserializeOwned>(
+    engines: &Arc<Engines>,
+    wanted: &Wanted,
+    seed: u64,
+    asked: JsonQuestion,
+) -> Result<(T, Engine), Failure> {
+    let engine = engines.text(&wanted.provider).map_err(|missing| {
+        Failure::fail(Fault::new(FaultCode::ProviderNotConfigured, missing.to_string()))
+    })?;
+    let model = wanted.model.as_deref().unwrap_or_default();
+    let request = TextRequest {
+        system: Some(asked.system.to_owned()),
+        messages: vec![Message::user(asked.question.clone())],
+        schema: Some(asked.schema),
+        seed: u32::try_from(seed & u64::from(u32::MAX >> 1)).ok(),
+        ..TextRequest::new(model, asked.question, asked.max_tokens)
+    };
+    let reply = write(&*engine, &request, &mut |_| ()).await.map_err(|failure| failed(&failure))?;
+    let answer = serde_json::from_str(&reply.text).map_err(|error| {
+        let detail =
+            Detail::Provider { provider: wanted.provider.clone(), provider_code: None, retryable: true };
+        let message = format!("{} did not answer in the form that was asked for: {error}.", wanted.provider);
+        Failure::retry(Fault::new(FaultCode::ProviderFailed, message).with(detail), None)
+    })?;
+    Ok((answer, engine_of(&*engine, &reply)))
+}
+
+/// The engine of a provider's reply, as its job keeps it.
+pub fn engine_of(engine: &dyn engine::TextEngine, reply: &engine::TextReply) -> Engine {
+    let small = |tokens: u64| i32::try_from(tokens).unwrap_or(i32::MAX);
+    let usage = reply.usage;
+    Engine {
+        provider: engine.provider().as_str().to_owned(),
+        model: Some(reply.model.clone()),
+        prompt_tokens: usage.map(|usage| small(usage.prompt_tokens)),
+        completion_tokens: usage.map(|usage| small(usage.completion_tokens)),
+        cost_micro_usd: usage
+            .and_then(|usage| engine::prices::cost(engine.provider(), &reply.model, usage))
+            .map(|cost| i64::try_from(cost).unwrap_or(i64::MAX)),
+    }
+}

@@ -1,0 +1,166 @@
+//! Hashtags, as the schema shows them.
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use serde::Serialize;
+
+use super::builtin::Source;
+use super::{Hashtags, Input};
+use crate::access::Action;
+use crate::agents::graphql::{AgentOutput, EngineInput, Given, agent_output, order};
+use crate::graphql::context::{Requires, input_id};
+use crate::graphql::errors::{UserError, payloads, settle};
+use crate::graphql::scalars::DateTime;
+use crate::id::PeriodId;
+use crate::jobs::graphql::Job;
+use crate::projects::graphql::Project;
+use crate::retrieval::Language;
+
+agent_output! {
+    /// Hashtags for a text, with what speaks for each of them. How many people one leads to a post is not known here and
+    /// not guessed.
+    HashtagSet(Hashtags) {
+        /// The hashtags, best first.
+        async fn hashtags(&self) -> Vec<Hashtag> {
+            self.content.hashtags.iter().cloned().map(Hashtag::from).collect()
+        }
+
+        /// Ready to paste: all of them, the best five, the best three, and those that recent posts do not have.
+        async fn groups(&self) -> Vec<&str> {
+            self.content.groups.iter().map(|group| group.text.as_str()).collect()
+        }
+
+        /// What to know about them, and what was given and is not in the set.
+        async fn warnings(&self) -> Vec<String> {
+            let warnings = self.content.warnings.iter().map(|warning| warning.message.clone());
+            let unused = self.content.unused.iter().map(|unused| format!("{}: {}", unused.input, unused.reason));
+            warnings.chain(unused).collect()
+        }
+    }
+}
+
+/// A hashtag with what speaks for it.
+#[derive(SimpleObject)]
+pub struct Hashtag {
+    /// With its sign.
+    tag: String,
+    /// 0 to 1: 0.55 × relevance + 0.2 × distinctiveness + 0.15 × use + 0.1 × shortness.
+    score: f64,
+    /// How much the text is about it, 0 to 1.
+    relevance: f64,
+    /// How much it tells the text apart from the organization's other texts, 0 to 1; 0.5 where there are none.
+    distinctiveness: f64,
+    /// In how many of the project's posts it is.
+    used_by_us: i32,
+    /// When it was in one last.
+    last_used_at: Option<DateTime>,
+    /// Where it is from.
+    source: Source,
+}
+
+impl From<super::builtin::Hashtag> for Hashtag {
+    fn from(hashtag: super::builtin::Hashtag) -> Self {
+        Self {
+            tag: hashtag.tag,
+            score: hashtag.score,
+            relevance: hashtag.relevance,
+            distinctiveness: hashtag.distinctiveness,
+            used_by_us: i32::try_from(hashtag.used_by_us).unwrap_or(i32::MAX),
+            last_used_at: hashtag.last_used_at.map(Into::into),
+            source: hashtag.source,
+        }
+    }
+}
+
+/// What hashtags are found for.
+#[derive(InputObject, Serialize)]
+struct HashtagResearchInput {
+    /// In which project.
+    project_id: ID,
+    /// Another engine than the built-in one: its ideas are scored beside what is found here.
+    engine: Option<EngineInput>,
+    /// The same seed, input and data give the same output.
+    seed: Option<i32>,
+    /// Holds the answer up to 25 s; the job is always returned.
+    #[graphql(default = false)]
+    wait: bool,
+    /// Makes the call safe to repeat for 24 hours.
+    idempotency_key: Option<String>,
+    /// The post or topic, 1 to 20,000 characters.
+    text: String,
+    /// The period that it is for: its name and keywords are candidates.
+    period_id: Option<ID>,
+    /// How many, 1 to 30.
+    #[graphql(default = 25)]
+    count: i32,
+    /// The language of the text.
+    #[graphql(default_with = "Language::German")]
+    language: Language,
+    /// Words and hashtags that must not come out, at most 100.
+    banned: Option<Vec<String>>,
+    /// Hashtags that must come out, no more than `count`.
+    must_include: Option<Vec<String>>,
+}
+
+/// What researching hashtags is answered with.
+#[derive(Default, SimpleObject)]
+pub struct HashtagResearchPayload {
+    /// The job that finds them.
+    job: Option<Job>,
+    /// The set; null when it was not waited for or is not there yet: watch the job.
+    hashtags: Option<HashtagSet>,
+    /// The project, whose list of outputs changes.
+    project: Option<Project>,
+    /// What the caller can put right; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+payloads!(HashtagResearchPayload);
+
+/// Researching hashtags.
+#[derive(Default)]
+pub struct HashtagsMutation;
+
+#[Object]
+impl HashtagsMutation {
+    /// Finds hashtags for a text. Requires: `AGENT_USE`, and `CONTENT_READ` for the result.
+    /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `PROVIDER_NOT_CONFIGURED`,
+    /// `IDEMPOTENCY_KEY_REUSED`; of the job `INSUFFICIENT_INPUT`, `INVALID`, `PROVIDER_FAILED`.
+    #[graphql(guard = "Requires::Here(Action::AgentRun, &input.project_id)")]
+    async fn hashtag_research(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The text.")] input: HashtagResearchInput,
+    ) -> async_graphql::Result<Option<HashtagResearchPayload>> {
+        let outcome = async {
+            let period =
+                input.period_id.as_ref().map(|id| input_id::<PeriodId>("periodId", id)).transpose()?;
+            let asked = Input {
+                text: input.text.clone(),
+                period,
+                count: usize::try_from(input.count).unwrap_or(0),
+                language: input.language,
+                banned: input.banned.clone().unwrap_or_default(),
+                must_include: input.must_include.clone().unwrap_or_default(),
+            };
+            let given = Given {
+                project: &input.project_id,
+                period,
+                engine: input.engine.as_ref(),
+                seed: input.seed,
+                wait: input.wait,
+                key: input.idempotency_key.as_deref(),
+            };
+            let ordered = order::<Hashtags>(ctx, given, &input, asked.parse()?).await?;
+            Ok(HashtagResearchPayload {
+                job: ordered.job,
+                hashtags: match ordered.output {
+                    Some(AgentOutput::HashtagSet(set)) => Some(set),
+                    _ => None,
+                },
+                project: ordered.project,
+                user_errors: Vec::new(),
+            })
+        };
+        Ok(settle(outcome.await)?)
+    }
+}

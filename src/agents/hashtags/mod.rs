@@ -1,0 +1,191 @@
+//! The agent that finds hashtags for a text, with what speaks for each of them.
+//!
+//! The built-in engine ([`builtin`]) takes key phrases of the text, and what the organization itself has used. Ideas of a
+//! provider's model are scored by the same function beside them.
+
+pub mod builtin;
+pub mod graphql;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use self::builtin::{Corpus, HASHTAGS, HashtagSet, Mix, Research};
+use super::agent::{self, Agent, JsonQuestion, Made, Order, Wanted};
+use super::text::{Refusal, RefusalCode};
+use crate::access::Action;
+use crate::db::ReadTx;
+use crate::engine::{Engines, JsonSchema};
+use crate::error::{Error, Fault, FaultCode, Result};
+use crate::id::{HashtagSetId, PeriodId};
+use crate::jobs::{AgentKind, Engine, Failure, Run};
+use crate::knowledge::search;
+use crate::retrieval::Language;
+use crate::{input, organizations, periods, projects};
+
+/// Characters of a text at the most.
+pub const TEXT_CHARACTERS: usize = 20_000;
+/// Tokens of a model's answer at the most.
+const TOKENS: u32 = 2_000;
+
+/// What the agent is asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Input {
+    /// The post or topic.
+    pub text: String,
+    /// The period that it is for.
+    pub period: Option<PeriodId>,
+    /// How many hashtags.
+    pub count: usize,
+    /// The language of the text.
+    pub language: Language,
+    /// Words and hashtags that must not come out.
+    pub banned: Vec<String>,
+    /// Hashtags that must come out.
+    pub must_include: Vec<String>,
+}
+
+impl Input {
+    /// Checks what a caller wrote.
+    ///
+    /// # Errors
+    /// A fault at the field.
+    pub fn parse(mut self) -> Result<Self> {
+        self.text = input::paragraph("text", Some(&self.text), TEXT_CHARACTERS)?.ok_or_else(|| {
+            Error::fault(Fault::at(FaultCode::Required, "text", "`text` must not be empty."))
+        })?;
+        if !(1..=HASHTAGS).contains(&self.count) {
+            let message = format!("`count` is a number from 1 to {HASHTAGS}.");
+            return Err(Error::fault(Fault::at(FaultCode::OutOfRange, "count", message)));
+        }
+        for (field, list) in [("banned", &mut self.banned), ("mustInclude", &mut self.must_include)] {
+            input::list(field, list)?;
+            *list = list.iter().map(|word| input::line(field, word, 100)).collect::<Result<_>>()?;
+        }
+        Ok(self)
+    }
+}
+
+/// What finds hashtags.
+pub struct Hashtags {
+    engines: Arc<Engines>,
+}
+
+impl Hashtags {
+    /// With these providers beside the built-in engine.
+    pub const fn new(engines: Arc<Engines>) -> Self {
+        Self { engines }
+    }
+}
+
+impl Agent for Hashtags {
+    const KIND: AgentKind = AgentKind::HashtagResearch;
+    const JOB: &'static str = "hashtags.research";
+    type Id = HashtagSetId;
+    type Input = Input;
+    type Content = HashtagSet;
+
+    async fn make(&self, run: &Run, order: &Order<Input>) -> Result<Made<HashtagSet>, Failure> {
+        let mut research = {
+            let mut tx = run.read(Action::ContentRead).await?;
+            read(&mut tx, run, order).await?
+        };
+        run.release().await;
+        let mut engine = Engine::builtin();
+        if let Some(wanted) = &order.engine {
+            match self.ask(wanted, order.seed, &research).await {
+                Ok((ideas, by)) => {
+                    research.ideas = ideas;
+                    engine = by;
+                }
+                Err(failure) if wanted.fallback => run.fall_back(&failure).await?,
+                Err(failure) => return Err(failure),
+            }
+        }
+        let (lookups, research) = agent::compute(move || (builtin::lookups(&research), research)).await?;
+        let (passages, counts) = {
+            let mut tx = run.read(Action::ContentRead).await?;
+            search::frequencies(&mut tx, order.project, &lookups).await?
+        };
+        run.release().await;
+        let research = Research { corpus: Corpus { passages, counts }, ..research };
+        let set = agent::compute(move || builtin::research(&research)).await?.map_err(refused)?;
+        Ok(Made { content: set, engine })
+    }
+
+    fn summary(set: &HashtagSet) -> Value {
+        json!({"hashtags": set.hashtags.len(), "warnings": set.warnings.len()})
+    }
+}
+
+/// An engine's refusal, as a job's failure.
+fn refused(refusal: Refusal) -> Failure {
+    let code = match refusal.code {
+        RefusalCode::InsufficientInput => FaultCode::InsufficientInput,
+        RefusalCode::Invalid => FaultCode::Invalid,
+        RefusalCode::OutOfRange => FaultCode::OutOfRange,
+    };
+    Failure::fail(Fault::at(code, &refusal.field, refusal.message))
+}
+
+/// What is researched: the text, the brand's own hashtags, and the period's words.
+async fn read(tx: &mut ReadTx<'_>, run: &Run, order: &Order<Input>) -> Result<Research> {
+    let input = &order.input;
+    let project = projects::find(tx, order.project).await?.ok_or(Error::NotFound)?;
+    let brand = match project.settings.default_hashtags {
+        Some(own) => own,
+        None => {
+            let organization = organizations::get(tx, run.organization()).await?;
+            organization.settings.default_hashtags.unwrap_or_default()
+        }
+    };
+    let period = match input.period {
+        None => Vec::new(),
+        Some(id) => {
+            let found = periods::find(tx, id).await?.ok_or(Error::NotFound)?.definition;
+            let name = found.names.get(&input.language).cloned();
+            name.into_iter().chain(found.keywords_in(input.language).iter().cloned()).collect()
+        }
+    };
+    Ok(Research {
+        text: input.text.clone(),
+        language: input.language,
+        count: input.count,
+        corpus: Corpus::default(),
+        past: Vec::new(),
+        brand,
+        period,
+        ideas: Vec::new(),
+        banned: input.banned.clone(),
+        must_include: input.must_include.clone(),
+        mix: Mix::default(),
+    })
+}
+
+#[derive(Debug, Deserialize)]
+struct Ideas {
+    hashtags: Vec<String>,
+}
+
+impl Hashtags {
+    async fn ask(
+        &self,
+        wanted: &Wanted,
+        seed: u64,
+        research: &Research,
+    ) -> Result<(Vec<String>, Engine), Failure> {
+        let schema = json!({
+            "type": "object", "additionalProperties": false, "required": ["hashtags"],
+            "properties": {"hashtags": {"type": "array", "items": {"type": "string"}}},
+        });
+        let asked = JsonQuestion {
+            system: include_str!("prompt.md"),
+            question: format!("Propose {} hashtags for this text:\n\n{}", research.count, research.text),
+            schema: JsonSchema { name: "hashtags".to_owned(), schema },
+            max_tokens: TOKENS,
+        };
+        let (ideas, engine): (Ideas, _) = agent::ask_json(&self.engines, wanted, seed, asked).await?;
+        Ok((ideas.hashtags.into_iter().take(2 * HASHTAGS).collect(), engine))
+    }
+}

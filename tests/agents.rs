@@ -1,0 +1,247 @@
+//! The agents whose results are read as a whole: what they make without a key, what a model adds, and what is kept.
+
+use serde_json::{Value, json};
+
+use crate::support::cast::{self, Organization};
+use crate::support::provider::{FakeProvider, Reply};
+use crate::support::{Client, Server, config, tuning};
+
+const AFFIRMED: &str = "job { id status engine { provider model promptTokens } error { code message field } }
+    affirmations { id language period { key } affirmations { text basedOn wordCount firstPerson presentTense positive novelty }
+        unused { input reason } }
+    project { id }";
+const RESEARCHED: &str = "job { id status engine { provider } error { code message field } }
+    hashtags { id hashtags { tag score relevance distinctiveness usedByUs source } groups warnings }";
+
+struct Room {
+    server: Server,
+    acme: Organization,
+    fake: FakeProvider,
+    workers: aicos::jobs::worker::Workers,
+}
+
+async fn room() -> Room {
+    let fake = FakeProvider::start().await;
+    let mut config = config();
+    config.providers = fake.endpoints("sk-test-key-of-the-server");
+    let server = Server::with(config, tuning()).await;
+    let acme = cast::organization(&server, "Acme").await;
+    let workers = server.work();
+    Room { server, acme, fake, workers }
+}
+
+impl Room {
+    fn member(&self) -> Client<'_> {
+        self.acme.member.at(&self.server)
+    }
+
+    async fn run(&self, field: &str, more: Value, select: &str) -> Value {
+        let mut input = json!({"projectId": self.acme.project, "wait": true});
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.member().mutate(field, input, select).await
+    }
+
+    async fn affirm(&self, more: Value) -> Value {
+        self.run("affirmationsGenerate", more, AFFIRMED).await
+    }
+
+    async fn research(&self, more: Value) -> Value {
+        self.run("hashtagResearch", more, RESEARCHED).await
+    }
+}
+
+fn texts(set: &Value) -> Vec<&str> {
+    set["affirmations"].as_array().unwrap().iter().map(|line| line["text"].as_str().unwrap()).collect()
+}
+
+fn openai(fallback: bool) -> Value {
+    json!({"provider": "openai", "model": "gpt-5.4-mini", "fallbackToBuiltin": fallback})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn affirmations_come_from_the_persons_own_goals_in_both_languages() {
+    let room = room().await;
+    let goals = ["I want to stop doubting my work", "I would like to sleep better", "xyzzy"];
+    let asked = json!({"goals": goals, "language": "EN", "count": 4, "seed": 7});
+    let made = room.affirm(asked.clone()).await;
+    assert_eq!(
+        (&made["job"]["status"], &made["job"]["engine"]["provider"]),
+        (&json!("SUCCEEDED"), &json!("builtin"))
+    );
+    let set = &made["affirmations"];
+    let lines = set["affirmations"].as_array().unwrap();
+    assert_eq!(lines.len(), 4, "{made:#}");
+    for line in lines {
+        assert!(
+            line["firstPerson"] == true && line["presentTense"] == true && line["positive"] == true,
+            "{line}"
+        );
+        assert!(goals[..2].contains(&line["basedOn"].as_str().unwrap()), "{line}");
+        assert!(!line["text"].as_str().unwrap().contains("doubt"), "{line}");
+    }
+    assert_eq!(set["unused"][0]["input"], "xyzzy");
+    assert!(set["unused"][0]["reason"].as_str().unwrap().len() > 20);
+
+    // Nothing is said twice: the next set knows this one.
+    let again = room.affirm(asked).await;
+    let before = texts(set);
+    assert!(texts(&again["affirmations"]).iter().all(|line| !before.contains(line)), "{again:#}");
+
+    let period = room.member().ok("{ periods { id key } }", json!({})).await["periods"][2].clone();
+    let german = json!({"goals": ["Ich möchte mutiger sein"], "periodId": period["id"], "count": 3});
+    let made = room.affirm(german).await;
+    assert_eq!(
+        (&made["affirmations"]["language"], &made["affirmations"]["period"]["key"]),
+        (&json!("DE"), &period["key"])
+    );
+    assert!(texts(&made["affirmations"]).iter().all(|line| line.contains("mutig")), "{made:#}");
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_honestly_be_made_is_refused_with_the_reason() {
+    let room = room().await;
+    let made = room.affirm(json!({"goals": ["Qwrtz vbnm"], "language": "DE"})).await;
+    assert_eq!((&made["job"]["status"], &made["affirmations"]), (&json!("FAILED"), &Value::Null));
+    assert_eq!(made["job"]["error"]["code"], "INSUFFICIENT_INPUT");
+    assert!(made["job"]["error"]["message"].as_str().unwrap().contains("\"Qwrtz vbnm\""), "{made:#}");
+    let made = room
+        .affirm(json!({"goals": ["I want to kill myself"], "language": "EN", "engine": openai(false)}))
+        .await;
+    assert!(made["job"]["error"]["message"].as_str().unwrap().contains("988"), "{made:#}");
+    assert_eq!(room.fake.requests().len(), 0, "no model is asked to write over it");
+    let project = &room.acme.project;
+    for (field, input, code) in [
+        ("affirmationsGenerate", json!({"projectId": project, "goals": []}), "OUT_OF_RANGE"),
+        ("affirmationsGenerate", json!({"projectId": project, "goals": ["x".repeat(501)]}), "TOO_LONG"),
+        ("affirmationsGenerate", json!({"projectId": project, "goals": ["a"], "count": 21}), "OUT_OF_RANGE"),
+        ("affirmationsGenerate", json!({"projectId": project, "goals": ["a"], "count": -1}), "OUT_OF_RANGE"),
+        (
+            "affirmationsGenerate",
+            json!({"projectId": project, "goals": ["a"], "maxWords": 4}),
+            "OUT_OF_RANGE",
+        ),
+        (
+            "affirmationsGenerate",
+            json!({"projectId": project, "goals": ["a"], "engine": {"provider": "openai"}}),
+            "REQUIRED",
+        ),
+        (
+            "affirmationsGenerate",
+            json!({"projectId": project, "goals": ["a"], "engine": {"provider": "nobody", "model": "m"}}),
+            "PROVIDER_NOT_CONFIGURED",
+        ),
+        ("hashtagResearch", json!({"projectId": project, "text": " "}), "REQUIRED"),
+        ("hashtagResearch", json!({"projectId": project, "text": "a", "count": 31}), "OUT_OF_RANGE"),
+    ] {
+        assert_eq!(room.member().fault(field, input.clone()).await, code, "{input}");
+    }
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_models_affirmations_pass_the_same_checks_and_failures_are_asked_for_once_more() {
+    let room = room().await;
+    let line = |text: &str, goal: u32| json!({"text": text, "goal": goal});
+    room.fake.script([
+        Reply::json(&json!({"affirmations": [
+            line("I trust my work.", 1), line("I never doubt my work.", 1), line("You are great.", 1), line("I am calm.", 9),
+        ]}))
+        .tokens(100, 20),
+        Reply::json(&json!({"affirmations": [line("I believe in what I make.", 1)]})).tokens(50, 10),
+    ]);
+    let asked = json!({"goals": ["I want to stop doubting my work"], "language": "EN", "count": 2, "engine": openai(false)});
+    let made = room.affirm(asked.clone()).await;
+    assert_eq!(texts(&made["affirmations"]), ["I trust my work.", "I believe in what I make."], "{made:#}");
+    let engine = &made["job"]["engine"];
+    assert_eq!((&engine["provider"], &engine["promptTokens"]), (&json!("openai"), &json!(150)));
+    let second = room.fake.requests().pop().unwrap().body.to_string();
+    assert!(second.contains("I never doubt my work.") && second.contains("You are great."), "{second}");
+
+    // When the provider fails, the built-in engine works if it may, and the result says so.
+    room.fake.script([Reply::insufficient_quota()]);
+    let made = room.affirm(json!({"goals": asked["goals"], "language": "EN", "engine": openai(true)})).await;
+    assert_eq!(made["job"]["engine"]["provider"], "builtin", "{made:#}");
+    let job = room.member().job(made["job"]["id"].as_str().unwrap()).await;
+    assert!(job["events"].to_string().contains("\"fallback\""), "{job:#}");
+    room.fake.script([Reply::insufficient_quota()]);
+    let made = room.affirm(asked).await;
+    assert_eq!(made["job"]["error"]["code"], "PROVIDER_FAILED", "{made:#}");
+    assert_eq!(room.fake.left(), 0);
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hashtags_come_from_the_text_the_brand_and_the_period_with_what_speaks_for_them() {
+    let room = room().await;
+    let settings = json!({"id": room.acme.project, "settings": {"defaultHashtags": ["#AcmeYoga"]}});
+    room.acme.owner.at(&room.server).mutate("projectUpdate", settings, "").await;
+    let text = "Morning yoga helps you start the day with energy. Our morning yoga class begins at seven, and breathing \
+        exercises follow the yoga class.";
+    let asked = json!({"text": text, "language": "EN", "count": 8, "banned": ["class"], "mustInclude": ["#Breathing"], "seed": 1});
+    let made = room.research(asked.clone()).await;
+    let set = &made["hashtags"];
+    let tags: Vec<&str> =
+        set["hashtags"].as_array().unwrap().iter().map(|tag| tag["tag"].as_str().unwrap()).collect();
+    assert!(
+        tags.contains(&"#AcmeYoga") && tags.contains(&"#Breathing") && tags.contains(&"#MorningYoga"),
+        "{made:#}"
+    );
+    assert!(tags.iter().all(|tag| !tag.to_lowercase().contains("class")), "{tags:?}");
+    let sources = set["hashtags"].to_string();
+    assert!(sources.contains("BRAND") && sources.contains("TEXT"), "{sources}");
+    assert!(set["groups"][0].as_str().unwrap().starts_with('#'));
+    assert!(set["warnings"].to_string().contains("documents"), "there are none to compare with: {set:#}");
+    // The same input, seed and data give the same output.
+    assert_eq!(room.research(asked).await["hashtags"]["hashtags"], set["hashtags"]);
+
+    // A model's ideas are scored by the same function.
+    room.fake.script([Reply::json(&json!({"hashtags": ["#SunSalutation", "not a tag!", "#Class"]}))]);
+    let made = room
+        .research(json!({"text": text, "language": "EN", "banned": ["class"], "engine": openai(false)}))
+        .await;
+    let list = made["hashtags"]["hashtags"].as_array().unwrap();
+    let idea = list.iter().find(|tag| tag["tag"] == "#SunSalutation").unwrap_or_else(|| panic!("{made:#}"));
+    assert_eq!((&idea["source"], &made["job"]["engine"]["provider"]), (&json!("PROVIDER"), &json!("openai")));
+    assert!(list.iter().all(|tag| tag["tag"] != "#Class"), "{made:#}");
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outputs_of_all_agents_are_listed_rated_and_deleted_alike() {
+    let room = room().await;
+    let goals = json!({"goals": ["I want to trust my work"], "language": "EN", "idempotencyKey": "once"});
+    let made = room.affirm(goals.clone()).await;
+    assert_eq!(room.affirm(goals).await["job"]["id"], made["job"]["id"], "the same call is the same job");
+    let set = made["affirmations"]["id"].as_str().unwrap();
+    let tags = room.research(json!({"text": "Morning yoga", "language": "EN"})).await;
+    let tags = tags["hashtags"]["id"].as_str().unwrap();
+    let owner = room.acme.owner.at(&room.server);
+    let list = "query($id: ID!) { project(id: $id) { outputs { nodes { __typename id createdBy { ... on User { id } }
+        job { agent } ratings { stars } } } } }";
+    let rated =
+        owner.mutate("outputRate", json!({"id": set, "stars": 4}), "output { id ratings { stars } }").await;
+    assert_eq!(rated["output"], json!({"id": set, "ratings": [{"stars": 4}]}));
+    let by = json!({"id": room.acme.member.id});
+    let found = owner.ok(list, json!({"id": room.acme.project})).await;
+    assert_eq!(
+        found["project"]["outputs"]["nodes"],
+        json!([
+            {"__typename": "HashtagSet", "id": tags, "createdBy": by, "job": {"agent": "HASHTAG_RESEARCH"}, "ratings": []},
+            {"__typename": "AffirmationSet", "id": set, "createdBy": by, "job": {"agent": "AFFIRMATIONS"}, "ratings": [{"stars": 4}]},
+        ])
+    );
+    // An id with another agent's prefix names nothing.
+    let swapped = set.replacen("afs_", "hts_", 1);
+    let node = "query($id: ID!) { node(id: $id) { __typename id } }";
+    assert_eq!(owner.ok(node, json!({"id": set})).await["node"]["__typename"], "AffirmationSet");
+    assert_eq!(owner.ok(node, json!({"id": swapped})).await["node"], Value::Null);
+    assert_eq!(owner.fault("outputDelete", json!({"id": swapped})).await, "NOT_FOUND");
+    assert_eq!(owner.fault("outputDelete", json!({"id": room.acme.project})).await, "INVALID");
+    let gone = owner.mutate("outputDelete", json!({"id": set}), "deletedOutputId project { id }").await;
+    assert_eq!(gone["deletedOutputId"], set);
+    assert_eq!(owner.ok(node, json!({"id": set})).await["node"], Value::Null);
+    let job = owner.job(made["job"]["id"].as_str().unwrap()).await;
+    assert_eq!((&job["status"], &job["result"]), (&json!("SUCCEEDED"), &Value::Null), "its job stays");
+    room.workers.stop().await;
+}
