@@ -167,6 +167,8 @@ ids! {
     AffirmationSetId, "afs", "AffirmationSet";
     /// A set of hashtags.
     HashtagSetId, "hts", "HashtagSet";
+    /// A post in variants.
+    PostId, "pst", "Post";
 }
 
 /// A project and a person: a pair without a row of its own.

@@ -15,8 +15,11 @@ const fn is_deceptive(c: char) -> bool {
 
 fn clean(field: &str, text: &str, lines: bool) -> Result<String> {
     let text: String = text.trim().nfc().collect();
-    let bad =
-        text.chars().find(|c| (c.is_control() && !(lines && matches!(c, '\n' | '\t'))) || is_deceptive(*c));
+    // A text may hold what joins emoji (👩‍👩‍👧) and letters of some scripts.
+    let joins = |c: char| lines && matches!(c, '\u{200C}' | '\u{200D}');
+    let bad = text.chars().find(|c| {
+        (c.is_control() && !(lines && matches!(c, '\n' | '\t'))) || (is_deceptive(*c) && !joins(*c))
+    });
     match bad {
         Some(c) => Err(Error::fault(Fault::at(
             FaultCode::Invalid,

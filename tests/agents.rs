@@ -245,3 +245,157 @@ async fn outputs_of_all_agents_are_listed_rated_and_deleted_alike() {
     assert_eq!((&job["status"], &job["result"]), (&json!("SUCCEEDED"), &Value::Null), "its job stays");
     room.workers.stop().await;
 }
+
+const COMPOSED: &str = "job { id status engine { provider } error { code message field } }
+    post { id state chosenVariant scheduledAt unused variants { caption hook callToAction hashtags graphemes
+        sources { quote startOffset endOffset document { id title } } validity { channel valid problems } } }";
+
+const GUIDE: &str = "# Morning yoga\n\n## Why in the morning\n\nMorning yoga wakes the body before the day asks for it. \
+    Fifteen minutes are enough for a calm start. Those who practise before breakfast keep it up twice as often.\n\n\
+    ## How to begin\n\nBegin with three sun salutations and breathe slowly through the nose. \
+    Roll out the mat the evening before, so that nothing stands in the way. \
+    What helps most on dark mornings? A fixed time and a warm room.\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn posts_are_composed_of_the_sources_own_sentences_and_say_where_they_stand() {
+    let room = room().await;
+    let guide = room.acme.owner.at(&room.server).learn(&room.acme, "Guide", GUIDE).await;
+    let text = "query($id: ID!) { node(id: $id) { ... on KnowledgeDocument { text } } }";
+    let text =
+        room.member().ok(text, json!({"id": guide})).await["node"]["text"].as_str().unwrap().to_owned();
+    let text: Vec<char> = text.chars().collect();
+    let asked = json!({"brief": "Write about morning yoga", "language": "EN", "channels": ["INSTAGRAM", "X"], "tone": "warm"});
+    let made = room.run("postCompose", asked.clone(), COMPOSED).await;
+    let post = &made["post"];
+    assert_eq!((&made["job"]["status"], &post["state"]), (&json!("SUCCEEDED"), &json!("DRAFT")), "{made:#}");
+    let variants = post["variants"].as_array().unwrap();
+    assert!(variants.len() >= 2, "{made:#}");
+    for variant in variants {
+        let caption = variant["caption"].as_str().unwrap();
+        assert_eq!(
+            variant["graphemes"],
+            unicode_segmentation::UnicodeSegmentation::graphemes(caption, true).count()
+        );
+        let sources = variant["sources"].as_array().unwrap();
+        assert!(!sources.is_empty(), "{variant:#}");
+        for source in sources {
+            let (start, end) =
+                (source["startOffset"].as_u64().unwrap(), source["endOffset"].as_u64().unwrap());
+            let cut: String =
+                text[usize::try_from(start).unwrap()..usize::try_from(end).unwrap()].iter().collect();
+            assert_eq!(source["quote"], cut, "letter for letter");
+            assert_eq!(source["document"]["id"], guide);
+        }
+        assert!(!variant["hashtags"].as_array().unwrap().is_empty());
+        let fits = variant["validity"].as_array().unwrap();
+        assert_eq!(
+            (fits.len(), &fits[0]["channel"], &fits[0]["valid"]),
+            (2, &json!("INSTAGRAM"), &json!(true))
+        );
+    }
+    assert!(post["unused"].to_string().contains("cannot change their tone"), "{post:#}");
+    assert_eq!(room.run("postCompose", asked, COMPOSED).await["post"]["variants"], post["variants"]);
+    // Nothing to say is said, and not filled up.
+    let made = room
+        .run(
+            "postCompose",
+            json!({"brief": "Write about tax returns", "language": "EN", "channels": ["X"]}),
+            COMPOSED,
+        )
+        .await;
+    assert_eq!(made["job"]["error"]["code"], "INSUFFICIENT_INPUT", "{made:#}");
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_rewrites_drafts_and_may_not_add_facts() {
+    let room = room().await;
+    room.acme.owner.at(&room.server).learn(&room.acme, "Guide", GUIDE).await;
+    let post =
+        |number: u32, opening: &str, body: &str| json!({"number": number, "opening": opening, "body": body});
+    room.fake.script([Reply::json(&json!({"posts": [
+        post(1, "Start softly.", "Fifteen minutes of morning yoga are enough for a calm start."),
+        post(2, "Start at once.", "Morning yoga makes you 37 % fitter."),
+        post(9, "Nobody asked.", ""),
+    ]}))]);
+    let asked = json!({"brief": "Write about morning yoga", "language": "EN", "channels": ["INSTAGRAM"], "engine": openai(false)});
+    let made = room.run("postCompose", asked, COMPOSED).await;
+    let variants = &made["post"]["variants"];
+    assert_eq!(
+        (&variants[0]["hook"], &made["job"]["engine"]["provider"]),
+        (&json!("Start softly."), &json!("openai")),
+        "{made:#}"
+    );
+    assert!(!variants[1]["caption"].as_str().unwrap().contains("37"), "{made:#}");
+    assert!(made["post"]["unused"].to_string().contains("37"), "what was not taken is told: {made:#}");
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_goes_through_review_and_approval_and_an_edit_leads_back() {
+    let room = room().await;
+    let (acme, server) = (&room.acme, &room.server);
+    let post = cast::output(server, acme, "POST_COMPOSITION").await;
+    let (member, admin) = (acme.member.at(server), acme.admin.at(server));
+    let to = |more: Value| {
+        let mut input = json!({"id": post});
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        input
+    };
+    let select = "post { state chosenVariant scheduledAt variants { caption hook hashtags graphemes } }";
+    let later = "2999-01-01T00:00:00.000Z";
+    // There is no way around approval.
+    for state in ["APPROVED", "SCHEDULED"] {
+        assert_eq!(
+            admin.fault("postUpdate", to(json!({"state": state, "scheduledAt": later}))).await,
+            "CONFLICT"
+        );
+    }
+    for state in ["PUBLISHED", "FAILED"] {
+        assert_eq!(admin.fault("postUpdate", to(json!({"state": state}))).await, "INVALID");
+    }
+    assert_eq!(member.fault("postUpdate", to(json!({"chosenVariant": 1}))).await, "OUT_OF_RANGE");
+    let edited = to(json!({"chosenVariant": 0, "caption": "A new day 👩‍👩‍👧\nBegin softly. #Yoga"}));
+    let edited = member.mutate("postUpdate", edited, select).await["post"].clone();
+    assert_eq!(edited["variants"][0]["hook"], "A new day 👩‍👩‍👧");
+    assert_eq!(
+        (&edited["variants"][0]["hashtags"], &edited["variants"][0]["graphemes"]),
+        (&json!(["#Yoga"]), &json!(31))
+    );
+    member.mutate("postUpdate", to(json!({"state": "IN_REVIEW"})), select).await;
+    // A member asks; who may approve approves; who may publish schedules.
+    let refused = crate::support::mutation("postUpdate", "");
+    let approving = json!({"input": to(json!({"state": "APPROVED"}))});
+    assert_eq!(member.refusal(&refused, approving).await, "FORBIDDEN");
+    admin.mutate("postUpdate", to(json!({"state": "APPROVED"})), select).await;
+    assert_eq!(admin.fault("postUpdate", to(json!({"state": "SCHEDULED"}))).await, "REQUIRED");
+    assert_eq!(
+        admin
+            .fault("postUpdate", to(json!({"state": "SCHEDULED", "scheduledAt": "2020-01-01T00:00:00Z"})))
+            .await,
+        "OUT_OF_RANGE"
+    );
+    let scheduled =
+        admin.mutate("postUpdate", to(json!({"state": "SCHEDULED", "scheduledAt": later})), select).await;
+    assert_eq!(
+        (&scheduled["post"]["state"], &scheduled["post"]["scheduledAt"]),
+        (&json!("SCHEDULED"), &json!(later))
+    );
+    assert_eq!(member.fault("postUpdate", to(json!({"caption": "Other"}))).await, "CONFLICT");
+    let scheduling = json!({"input": to(json!({"scheduledAt": later}))});
+    assert_eq!(member.refusal(&refused, scheduling).await, "FORBIDDEN");
+    let back = admin.mutate("postUpdate", to(json!({"state": "APPROVED"})), select).await["post"].clone();
+    assert_eq!((&back["state"], &back["scheduledAt"]), (&json!("APPROVED"), &Value::Null));
+    let draft = member.mutate("postUpdate", to(json!({"caption": "Other"})), select).await["post"].clone();
+    assert_eq!(draft["state"], "DRAFT", "what was approved was the text");
+    // What is approved teaches the hashtags: an approved post's tags count as used.
+    member.mutate("postUpdate", to(json!({"caption": "Morning yoga for all #SunriseYoga"})), select).await;
+    for state in ["IN_REVIEW", "APPROVED"] {
+        admin.mutate("postUpdate", to(json!({"state": state})), select).await;
+    }
+    let made = room.research(json!({"text": "Morning yoga for all of us", "language": "EN"})).await;
+    let used =
+        made["hashtags"]["hashtags"].as_array().unwrap().iter().find(|tag| tag["tag"] == "#SunriseYoga");
+    assert_eq!(used.unwrap_or_else(|| panic!("{made:#}"))["usedByUs"], 1);
+    room.workers.stop().await;
+}

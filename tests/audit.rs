@@ -243,6 +243,15 @@ async fn every_mutation_of_an_organization_leaves_its_entry() {
     run("affirmationsGenerate", goals, "", "agent.run", "Job", agent("AFFIRMATIONS")).await;
     let text = json!({"projectId": acme.project, "text": "Sleep well", "language": "EN"});
     run("hashtagResearch", text, "", "agent.run", "Job", agent("HASHTAG_RESEARCH")).await;
+    let brief =
+        json!({"projectId": acme.project, "brief": "Sleep well", "channels": ["X"], "language": "EN"});
+    run("postCompose", brief, "", "agent.run", "Job", agent("POST_COMPOSITION")).await;
+    let post = cast::output(&server, &acme, "POST_COMPOSITION").await;
+    let moved = |from: &str, to: &str| change("state", json!(from), json!(to));
+    let to = |state: &str| json!({"id": post, "state": state, "scheduledAt": (state == "SCHEDULED").then_some("2999-01-01T00:00:00Z")});
+    run("postUpdate", to("IN_REVIEW"), "", "post.update", "Post", moved("DRAFT", "IN_REVIEW")).await;
+    run("postUpdate", to("APPROVED"), "", "post.approve", "Post", moved("IN_REVIEW", "APPROVED")).await;
+    run("postUpdate", to("SCHEDULED"), "", "post.schedule", "Post", moved("APPROVED", "SCHEDULED")).await;
     let period = json!({"id": cast::period(&server, &acme).await, "color": "#010203"});
     run(
         "periodUpdate",

@@ -349,6 +349,12 @@ actions! {
     AgentRun, "agent.run", AgentUse;
     /// Save what an agent has made: done by a job, in the name of whoever asked.
     OutputCreate, "output.create", AgentUse;
+    /// Change a post, or ask for its approval.
+    PostUpdate, "post.update", ContentUpdate;
+    /// Approve a post.
+    PostApprove, "post.approve", ContentApprove;
+    /// Schedule a post, or take it from the schedule.
+    PostSchedule, "post.schedule", ContentPublish;
     /// Cancel a job.
     JobCancel, "job.cancel", AgentUse;
     /// Rate what an agent has made.
@@ -395,6 +401,7 @@ impl Action {
             Some("api_key") => "ApiKey",
             Some("document") => "KnowledgeDocument",
             Some("period") => "Period",
+            Some("post") => "Post",
             Some("qa" | "agent" | "job") => "Job",
             Some("output" | "content") => "AgentOutput",
             _ => "Organization",

@@ -55,6 +55,8 @@ pub struct Order<I> {
     pub engine: Option<Wanted>,
     /// The same seed, input and data give the same output.
     pub seed: u64,
+    /// Whether the caller chose the seed.
+    pub is_seeded: bool,
     /// What is asked.
     pub input: I,
 }
@@ -165,7 +167,13 @@ impl<I> Unseeded<I> {
         // The low half of a version 7 id is random.
         let own = u64::try_from(job.uuid().as_u128() & u128::from(u64::MAX)).unwrap_or_default();
         let seed = self.seed.map_or(own, |seed| u64::from(seed.cast_unsigned()));
-        Order { project: self.project, engine: self.engine, seed, input: self.input }
+        Order {
+            project: self.project,
+            engine: self.engine,
+            seed,
+            is_seeded: self.seed.is_some(),
+            input: self.input,
+        }
     }
 }
 

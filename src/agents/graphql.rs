@@ -15,6 +15,8 @@ use super::affirmations::graphql::AffirmationSet;
 use super::agent::{self, Agent, Unseeded, Wanted};
 use super::hashtags::Hashtags;
 use super::hashtags::graphql::HashtagSet;
+use super::posts::Posts;
+use super::posts::graphql::Post;
 use super::qa::graphql::QaAnswer;
 use crate::access::{Action, Permission, Scope};
 use crate::audit::graphql::Actor;
@@ -29,12 +31,12 @@ use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
 use crate::graphql::turn::Turn;
-use crate::id::{AnswerId, JobId, OrganizationId, PeriodId, ProjectId, WireId};
+use crate::id::{AnswerId, DocumentId, JobId, OrganizationId, PeriodId, ProjectId, WireId};
 use crate::identity::graphql::User;
 use crate::jobs::AgentKind;
 use crate::jobs::graphql::{Job, actor};
 use crate::projects::graphql::Project;
-use crate::{idempotency, jobs, periods};
+use crate::{idempotency, jobs, knowledge, periods};
 
 /// What every agent leaves behind.
 #[derive(Interface)]
@@ -57,16 +59,19 @@ pub enum AgentOutput {
     AffirmationSet(AffirmationSet),
     /// A set of hashtags.
     HashtagSet(HashtagSet),
+    /// A post.
+    Post(Post),
 }
 
 impl Node for AgentOutput {}
 
 impl AgentOutput {
-    const fn common(&self) -> &Output {
+    pub(crate) const fn common(&self) -> &Output {
         match self {
             Self::QaAnswer(answer) => answer.common(),
             Self::AffirmationSet(set) => set.common(),
             Self::HashtagSet(set) => set.common(),
+            Self::Post(post) => post.common(),
         }
     }
 
@@ -80,19 +85,24 @@ impl AgentOutput {
             Self::QaAnswer(_) => of::<AnswerId>(id),
             Self::AffirmationSet(_) => of::<<Affirmations as Agent>::Id>(id),
             Self::HashtagSet(_) => of::<<Hashtags as Agent>::Id>(id),
+            Self::Post(_) => of::<<Posts as Agent>::Id>(id),
         }
     }
 
     /// What the audit log says was done something to.
-    fn target(&self) -> Target {
+    pub(crate) fn target(&self) -> Target {
         let (kind, id) = self.name();
         Target::output(kind, id).within(self.common().project)
     }
 }
 
 /// The prefixes of outputs' ids.
-const PREFIXES: [&str; 3] =
-    [AnswerId::PREFIX, <Affirmations as Agent>::Id::PREFIX, <Hashtags as Agent>::Id::PREFIX];
+const PREFIXES: [&str; 4] = [
+    AnswerId::PREFIX,
+    <Affirmations as Agent>::Id::PREFIX,
+    <Hashtags as Agent>::Id::PREFIX,
+    <Posts as Agent>::Id::PREFIX,
+];
 
 /// Whether an id on the wire is an output's.
 pub fn is_output(id: &ID) -> bool {
@@ -205,6 +215,7 @@ impl From<&EngineInput> for Wanted {
 pub(crate) struct Given<'a> {
     pub project: &'a ID,
     pub period: Option<PeriodId>,
+    pub documents: Option<&'a [DocumentId]>,
     pub engine: Option<&'a EngineInput>,
     pub seed: Option<i32>,
     pub wait: bool,
@@ -238,6 +249,9 @@ pub(crate) async fn order<A: Agent>(
         && periods::find(&mut tx, period).await?.is_none()
     {
         return Err(not_found_at("periodId")(Error::NotFound));
+    }
+    if let Some(documents) = given.documents {
+        knowledge::require(&mut tx, Some(project), "sourceDocumentIds", documents).await?;
     }
     let provider = engine.as_ref().map_or_else(|| "builtin".to_owned(), |wanted| wanted.provider.clone());
     let order = Unseeded { project, engine, seed: given.seed, input };
@@ -367,6 +381,7 @@ async fn read(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Result<Vec<AgentOutp
             }
             AgentKind::Affirmations => Some(AgentOutput::AffirmationSet(AffirmationSet::read(output)?)),
             AgentKind::HashtagResearch => Some(AgentOutput::HashtagSet(HashtagSet::read(output)?)),
+            AgentKind::PostComposition => Some(AgentOutput::Post(Post::read(output)?)),
             other => {
                 let agent = other.as_str();
                 return Err(Error::internal(anyhow::anyhow!("the database holds an output of {agent}")));
@@ -506,7 +521,7 @@ async fn named(ctx: &Context<'_>, organization: OrganizationId, id: &ID) -> Resu
 }
 
 /// The output that a mutation names, and whose it is.
-async fn place(ctx: &Context<'_>, id: &ID) -> Result<(OrganizationId, AgentOutput)> {
+pub(crate) async fn place(ctx: &Context<'_>, id: &ID) -> Result<(OrganizationId, AgentOutput)> {
     if !is_output(id) || !crate::id::is_well_formed(id) {
         let message = "`id` is not an output's id. One looks like `afs_01jd3x8r5nf6xr8m2zq0v7k9we`.";
         return Err(Error::fault(Fault::at(FaultCode::Invalid, "id", message)));

@@ -7,8 +7,10 @@
 
 pub mod affirmations;
 pub mod agent;
+pub mod channel;
 pub mod graphql;
 pub mod hashtags;
+pub mod posts;
 pub mod qa;
 mod store;
 pub mod text;
@@ -38,6 +40,7 @@ pub fn works(engines: &Arc<Engines>) -> Vec<Box<dyn Work>> {
         Box::new(qa::AnswerQuestion::new(engines())),
         Box::new(agent::Worker(affirmations::Affirmations::new(engines()))),
         Box::new(agent::Worker(hashtags::Hashtags::new(engines()))),
+        Box::new(agent::Worker(posts::Posts::new(engines()))),
     ]
 }
 

@@ -188,3 +188,29 @@ pub(super) async fn delete(tx: &mut WriteTx<'_>, output: Uuid) -> Result<bool> {
             .await?;
     Ok(done.rows_affected() == 1)
 }
+
+/// The content of an output, locked until the transaction ends.
+pub(super) async fn content(tx: &mut WriteTx<'_>, output: Uuid) -> Result<Option<Value>> {
+    let organization = tx.organization().uuid();
+    let content = sqlx::query_scalar!(
+        "select content from outputs where organization_id = $1 and id = $2 for update",
+        organization,
+        output
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(content.flatten())
+}
+
+pub(super) async fn set_content(tx: &mut WriteTx<'_>, output: Uuid, content: &Value) -> Result<()> {
+    let organization = tx.organization().uuid();
+    sqlx::query!(
+        "update outputs set content = $3 where organization_id = $1 and id = $2",
+        organization,
+        output,
+        content
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}

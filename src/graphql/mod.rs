@@ -19,6 +19,7 @@ use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
 use crate::agents::affirmations::graphql::AffirmationsMutation;
 use crate::agents::graphql::OutputMutation;
 use crate::agents::hashtags::graphql::HashtagsMutation;
+use crate::agents::posts::graphql::PostsMutation;
 use crate::agents::qa::graphql::QaMutation;
 use crate::api_keys::graphql::ApiKeyMutation;
 use crate::audit::graphql::AuditSubscription;
@@ -58,6 +59,7 @@ pub struct Mutation(
     QaMutation,
     AffirmationsMutation,
     HashtagsMutation,
+    PostsMutation,
     JobMutation,
     OutputMutation,
 );

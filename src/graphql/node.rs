@@ -8,6 +8,7 @@ use chrono::{DateTime as Time, Utc};
 use crate::agents::affirmations::graphql::AffirmationSet;
 use crate::agents::graphql::{self as agents, AgentOutput};
 use crate::agents::hashtags::graphql::HashtagSet;
+use crate::agents::posts::graphql::Post;
 use crate::agents::qa::graphql::QaAnswer;
 use crate::api_keys::graphql::{self as api_keys, ApiKey};
 use crate::audit::graphql::{self as audit, AuditEntry};
@@ -66,6 +67,8 @@ pub enum Node {
     AffirmationSet(AffirmationSet),
     /// A set of hashtags.
     HashtagSet(HashtagSet),
+    /// A post.
+    Post(Post),
 }
 
 /// What an organization, or an address without a credential, may spend in a minute, and what is left.
@@ -114,6 +117,7 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
             AgentOutput::QaAnswer(answer) => Node::QaAnswer(answer),
             AgentOutput::AffirmationSet(set) => Node::AffirmationSet(set),
             AgentOutput::HashtagSet(set) => Node::HashtagSet(set),
+            AgentOutput::Post(post) => Node::Post(post),
         }),
         _ => {
             return Err(Error::fault(Fault::of(

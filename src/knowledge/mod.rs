@@ -364,6 +364,28 @@ pub async fn count(tx: &mut ReadTx<'_>, project: Option<ProjectId>) -> Result<i6
     store::count(tx, project).await
 }
 
+/// Makes sure that documents are there, and are a project's or the whole organization's when a project is named.
+///
+/// # Errors
+/// `NOT_FOUND` at the field.
+pub async fn require(
+    tx: &mut ReadTx<'_>,
+    project: Option<ProjectId>,
+    field: &str,
+    documents: &[DocumentId],
+) -> Result<()> {
+    let found = find_many(tx, documents).await?;
+    let seen = |id: &DocumentId| {
+        found.iter().any(|row| {
+            row.id == *id && (project.is_none() || row.project.is_none() || row.project == project)
+        })
+    };
+    if documents.iter().all(seen) {
+        return Ok(());
+    }
+    let message = "There is no such document, or it is not visible to you.";
+    Err(Error::fault(Fault::at(FaultCode::NotFound, field, message)))
+}
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -220,6 +220,16 @@ pub async fn output(server: &Server, organization: &Organization, agent: &str) -
     let (prefix, content) = match agent {
         "AFFIRMATIONS" => ("afs", json!({"language": "EN", "period": null, "lines": [], "unused": []})),
         "HASHTAG_RESEARCH" => ("hts", json!({"hashtags": [], "groups": [], "warnings": [], "unused": []})),
+        "POST_COMPOSITION" => {
+            let variant = json!({"caption": "So.", "hook": "So.", "body": "", "call_to_action": null, "hashtags": [],
+                "opening": "STATEMENT", "length": "SHORT", "pillar": null, "graphemes": 3, "readability": null,
+                "lines": [], "sources": [], "validity": []});
+            (
+                "pst",
+                json!({"state": "DRAFT", "chosen": 0, "scheduled_at": null, "language": "EN",
+                "variants": [variant], "unused": []}),
+            )
+        }
         other => panic!("`{other}` is a new agent: say here what it leaves behind"),
     };
     let (_, job) = document(server, organization, Some(&organization.project)).await;

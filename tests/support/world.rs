@@ -2,8 +2,8 @@
 
 use aicos::id::{
     AffirmationSetId, AnswerId, ApiKeyId, AuditEntryId, DocumentId, HashtagSetId, InvitationId, JobId,
-    MembershipId, OrganizationId, OrganizationUsageId, PeriodId, ProjectId, ProjectMemberId, SecurityEventId,
-    SessionId, UserId,
+    MembershipId, OrganizationId, OrganizationUsageId, PeriodId, PostId, ProjectId, ProjectMemberId,
+    SecurityEventId, SessionId, UserId,
 };
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
@@ -88,6 +88,7 @@ pub fn nothing_like(id: &str) -> String {
         "prd" => PeriodId::generate().to_string(),
         "afs" => AffirmationSetId::generate().to_string(),
         "hts" => HashtagSetId::generate().to_string(),
+        "pst" => PostId::generate().to_string(),
         "pmb" => {
             let (project, user) = (ProjectId::generate(), UserId::generate());
             ProjectMemberId { project, user }.to_string()
@@ -328,6 +329,25 @@ impl World {
                     "periodId": cast::period(server, acme).await}),
                 "/input/periodId",
             ),
+            "Mutation.postCompose(input.projectId)" => Case::mutation(
+                "postCompose",
+                json!({"projectId": project().await, "brief": "Yoga", "channels": ["X"]}),
+                "/input/projectId",
+            ),
+            "Mutation.postCompose(input.sourceDocumentIds)" => {
+                let document = cast::document(server, acme, None).await.0;
+                Case::mutation(
+                    "postCompose",
+                    json!({"projectId": self.own_project(caller), "brief": "Yoga", "channels": ["X"],
+                        "sourceDocumentIds": [document]}),
+                    "/input/sourceDocumentIds/0",
+                )
+            }
+            "Mutation.postUpdate(input.id)" => Case::mutation(
+                "postUpdate",
+                json!({"id": cast::output(server, acme, "POST_COMPOSITION").await, "state": "DRAFT"}),
+                "/input/id",
+            ),
             "Mutation.jobCancel(input.id)" => Case::mutation(
                 "jobCancel",
                 json!({"id": cast::document(server, acme, None).await.1}),
@@ -479,6 +499,7 @@ impl World {
             "Job" => cast::document(server, acme, None).await.1,
             "KnowledgeDocument" => cast::document(server, acme, None).await.0,
             "QaAnswer" => cast::answer(server, acme, None).await,
+            "Post" => cast::output(server, acme, "POST_COMPOSITION").await,
             "Period" => cast::period(server, acme).await,
             "AffirmationSet" => cast::output(server, acme, "AFFIRMATIONS").await,
             "HashtagSet" => cast::output(server, acme, "HASHTAG_RESEARCH").await,

@@ -162,6 +162,7 @@ impl AffirmationsMutation {
             let given = Given {
                 project: &input.project_id,
                 period,
+                documents: None,
                 engine: input.engine.as_ref(),
                 seed: input.seed,
                 wait: input.wait,

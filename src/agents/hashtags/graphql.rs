@@ -145,6 +145,7 @@ impl HashtagsMutation {
             let given = Given {
                 project: &input.project_id,
                 period,
+                documents: None,
                 engine: input.engine.as_ref(),
                 seed: input.seed,
                 wait: input.wait,

@@ -13,12 +13,13 @@ use serde_json::{Value, json};
 
 use self::builtin::{Corpus, HASHTAGS, HashtagSet, Mix, Research};
 use super::agent::{self, Agent, JsonQuestion, Made, Order, Wanted};
+use super::posts;
 use super::text::{Refusal, RefusalCode};
 use crate::access::Action;
 use crate::db::ReadTx;
 use crate::engine::{Engines, JsonSchema};
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::id::{HashtagSetId, PeriodId};
+use crate::id::{HashtagSetId, OrganizationId, PeriodId, ProjectId};
 use crate::jobs::{AgentKind, Engine, Failure, Run};
 use crate::knowledge::search;
 use crate::retrieval::Language;
@@ -89,7 +90,7 @@ impl Agent for Hashtags {
     async fn make(&self, run: &Run, order: &Order<Input>) -> Result<Made<HashtagSet>, Failure> {
         let mut research = {
             let mut tx = run.read(Action::ContentRead).await?;
-            read(&mut tx, run, order).await?
+            read(&mut tx, run.organization(), order.project, &order.input).await?
         };
         run.release().await;
         let mut engine = Engine::builtin();
@@ -120,7 +121,7 @@ impl Agent for Hashtags {
 }
 
 /// An engine's refusal, as a job's failure.
-fn refused(refusal: Refusal) -> Failure {
+pub(super) fn refused(refusal: Refusal) -> Failure {
     let code = match refusal.code {
         RefusalCode::InsufficientInput => FaultCode::InsufficientInput,
         RefusalCode::Invalid => FaultCode::Invalid,
@@ -130,13 +131,21 @@ fn refused(refusal: Refusal) -> Failure {
 }
 
 /// What is researched: the text, the brand's own hashtags, and the period's words.
-async fn read(tx: &mut ReadTx<'_>, run: &Run, order: &Order<Input>) -> Result<Research> {
-    let input = &order.input;
-    let project = projects::find(tx, order.project).await?.ok_or(Error::NotFound)?;
+///
+/// # Errors
+/// [`Error::NotFound`], or what the database says.
+pub(super) async fn read(
+    tx: &mut ReadTx<'_>,
+    organization: OrganizationId,
+    project: ProjectId,
+    input: &Input,
+) -> Result<Research> {
+    let past = posts::past(tx, project).await?;
+    let project = projects::find(tx, project).await?.ok_or(Error::NotFound)?;
     let brand = match project.settings.default_hashtags {
         Some(own) => own,
         None => {
-            let organization = organizations::get(tx, run.organization()).await?;
+            let organization = organizations::get(tx, organization).await?;
             organization.settings.default_hashtags.unwrap_or_default()
         }
     };
@@ -153,7 +162,7 @@ async fn read(tx: &mut ReadTx<'_>, run: &Run, order: &Order<Input>) -> Result<Re
         language: input.language,
         count: input.count,
         corpus: Corpus::default(),
-        past: Vec::new(),
+        past,
         brand,
         period,
         ideas: Vec::new(),

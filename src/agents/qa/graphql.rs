@@ -49,6 +49,13 @@ pub struct Citation {
     row: super::Citation,
 }
 
+impl Citation {
+    /// A stretch of a document of an organization.
+    pub(crate) const fn new(organization: OrganizationId, row: super::Citation) -> Self {
+        Self { organization, row }
+    }
+}
+
 /// A stretch of a document. `quote` equals the document version's text from `startOffset` to `endOffset`, counted in
 /// Unicode scalar values.
 #[Object]

@@ -112,26 +112,14 @@ pub async fn ask(tx: &mut WriteTx<'_>, ask: &Ask, key: Option<&idempotency::Key>
     if let Some(earlier) = idempotency::claim(tx, key, id.uuid()).await? {
         return Ok((earlier.into(), false));
     }
-    let missing = |field: &str, what: &str| {
-        let message = format!("There is no such {what}, or it is not visible to you.");
-        Error::fault(Fault::at(FaultCode::NotFound, field, message))
-    };
     if let Some(project) = ask.project
         && crate::projects::find(tx, project).await?.is_none()
     {
-        return Err(missing("projectId", "project"));
+        let message = "There is no such project, or it is not visible to you.";
+        return Err(Error::fault(Fault::at(FaultCode::NotFound, "projectId", message)));
     }
     if let Some(documents) = &ask.documents {
-        let found = knowledge::find_many(tx, documents).await?;
-        let seen = |id: &DocumentId| {
-            found.iter().any(|row| {
-                row.id == *id
-                    && (ask.project.is_none() || row.project.is_none() || row.project == ask.project)
-            })
-        };
-        if !documents.iter().all(seen) {
-            return Err(missing("documentIds", "document"));
-        }
+        knowledge::require(tx, ask.project, "documentIds", documents).await?;
     }
     let input = serde_json::to_value(ask).map_err(Error::internal)?;
     jobs::enqueue(tx, &NewJob { id, kind: KIND, agent: Some(AgentKind::Qa), project: ask.project, input })
@@ -314,7 +302,7 @@ async fn builtin(found: Arc<Found>, top_k: usize) -> Result<Draft> {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a share between 0 and 1 needs no more digits")]
-fn small(share: f64) -> f32 {
+pub(crate) fn small(share: f64) -> f32 {
     share.clamp(0.0, 1.0) as f32
 }
 

@@ -1,0 +1,300 @@
+//! Posts, as the schema shows them.
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use serde::Serialize;
+
+use super::builtin::{self, validity};
+use super::state::PostState;
+use super::{Input, PostUpdate, Posts};
+use crate::access::Action;
+use crate::agents::Output;
+use crate::agents::channel::Channel;
+use crate::agents::graphql::{AgentOutput, EngineInput, Given, agent_output, order, output, place};
+use crate::agents::qa::graphql::Citation;
+use crate::db::{Changes, Record};
+use crate::error::Result;
+use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at};
+use crate::graphql::errors::{UserError, payloads, settle};
+use crate::graphql::scalars::DateTime;
+use crate::id::{DocumentId, OrganizationId, PostId};
+use crate::jobs::graphql::Job;
+use crate::projects::graphql::Project;
+use crate::retrieval::Language;
+
+agent_output! {
+    /// A post in variants, on its way from draft to publication.
+    Post(Posts) {
+        /// Where it stands.
+        async fn state(&self) -> PostState {
+            self.content.state
+        }
+
+        /// The variant that is approved and published, counted from 0; null while none is chosen.
+        async fn chosen_variant(&self) -> Option<i32> {
+            self.content.chosen.and_then(|chosen| i32::try_from(chosen).ok())
+        }
+
+        /// The variants; they differ in length or in what they open with.
+        async fn variants(&self) -> Vec<PostVariant> {
+            let organization = self.output.organization;
+            self.content.variants.iter().map(|variant| PostVariant { organization, variant: variant.clone() }).collect()
+        }
+
+        /// When it is published; null unless it is scheduled.
+        async fn scheduled_at(&self) -> Option<DateTime> {
+            self.content.scheduled_at.map(Into::into)
+        }
+
+        /// What was given and is not in the post, with the reason.
+        async fn unused(&self) -> Vec<String> {
+            self.content.unused.iter().map(|unused| format!("{}: {}", unused.input, unused.reason)).collect()
+        }
+    }
+}
+
+/// One way to say it.
+pub struct PostVariant {
+    organization: OrganizationId,
+    variant: builtin::Variant,
+}
+
+/// One way to say it.
+#[Object]
+impl PostVariant {
+    /// Everything, ready to publish.
+    async fn caption(&self) -> &str {
+        &self.variant.caption
+    }
+
+    /// The opening.
+    async fn hook(&self) -> &str {
+        &self.variant.hook
+    }
+
+    /// The call to action; null when there is none.
+    async fn call_to_action(&self) -> Option<&str> {
+        self.variant.call_to_action.as_deref()
+    }
+
+    /// With their signs.
+    async fn hashtags(&self) -> &[String] {
+        &self.variant.hashtags
+    }
+
+    /// The caption's length in graphemes: what a reader counts as characters.
+    async fn graphemes(&self) -> i32 {
+        i32::try_from(self.variant.graphemes).unwrap_or(i32::MAX)
+    }
+
+    /// What its lines rest on.
+    async fn sources(&self) -> Vec<Citation> {
+        let number = |place: usize| i32::try_from(place).unwrap_or(i32::MAX);
+        let source = |source: &builtin::Citation| {
+            let row = crate::agents::qa::Citation {
+                document: source.document.parse::<DocumentId>().ok(),
+                version: i32::try_from(source.version).unwrap_or(i32::MAX),
+                heading: source.heading.clone(),
+                quote: source.quote.clone(),
+                start: number(source.start),
+                end: number(source.end),
+                score: crate::agents::qa::small(source.score),
+            };
+            Citation::new(self.organization, row)
+        };
+        self.variant.sources.iter().map(source).collect()
+    }
+
+    /// Whether the channels take it.
+    async fn validity(&self) -> Vec<ChannelValidity> {
+        self.variant.validity.iter().map(ChannelValidity::from).collect()
+    }
+}
+
+/// Whether a channel takes a caption.
+#[derive(SimpleObject)]
+pub struct ChannelValidity {
+    /// The channel.
+    channel: Channel,
+    /// Whether there is no problem.
+    valid: bool,
+    /// Why it does not take it, as sentences.
+    problems: Vec<String>,
+}
+
+impl From<&validity::ChannelValidity> for ChannelValidity {
+    fn from(valid: &validity::ChannelValidity) -> Self {
+        Self {
+            channel: valid.channel,
+            valid: valid.valid,
+            problems: valid.problems.iter().map(|problem| problem.message.clone()).collect(),
+        }
+    }
+}
+
+/// What a post is made from.
+#[derive(InputObject, Serialize)]
+struct PostComposeInput {
+    /// In which project.
+    project_id: ID,
+    /// Another engine than the built-in one: it rewrites what the built-in engine has composed.
+    engine: Option<EngineInput>,
+    /// The same seed, input and data give the same output.
+    seed: Option<i32>,
+    /// Holds the answer up to 25 s; the job is always returned.
+    #[graphql(default = false)]
+    wait: bool,
+    /// Makes the call safe to repeat for 24 hours.
+    idempotency_key: Option<String>,
+    /// What the post is about, or the text itself, 1 to 10,000 characters.
+    brief: String,
+    /// Only from these documents, at most 100; from all that the project sees when absent.
+    source_document_ids: Option<Vec<ID>>,
+    /// Where it is published.
+    channels: Vec<Channel>,
+    /// The tone that is wished for; only a provider can give one.
+    tone: Option<String>,
+    /// The language of the post; sources in another one are not used.
+    #[graphql(default_with = "Language::German")]
+    language: Language,
+    /// How many variants, 1 to 6; there are fewer when no more would differ.
+    #[graphql(default = 3)]
+    variants: i32,
+    /// Whether it gets hashtags.
+    #[graphql(default = true)]
+    hashtags: bool,
+}
+
+/// What composing a post is answered with.
+#[derive(Default, SimpleObject)]
+pub struct PostComposePayload {
+    /// The job that composes it.
+    job: Option<Job>,
+    /// The post; null when it was not waited for or is not there yet: watch the job.
+    post: Option<Post>,
+    /// The project, whose list of outputs changes.
+    project: Option<Project>,
+    /// What the caller can put right; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+/// A change of a post; what is absent stays.
+#[derive(InputObject)]
+struct PostUpdateInput {
+    /// Which post.
+    id: ID,
+    /// Another caption for the chosen variant. The post is a draft again: what was approved was the text.
+    caption: Option<String>,
+    /// DRAFT → IN_REVIEW → APPROVED → SCHEDULED, and back to DRAFT, or from SCHEDULED to APPROVED. Publishing makes it
+    /// PUBLISHED or FAILED.
+    state: Option<PostState>,
+    /// The variant that is published, counted from 0. The post is a draft again.
+    chosen_variant: Option<i32>,
+    /// When it is published: with `state: SCHEDULED`.
+    scheduled_at: Option<DateTime>,
+}
+
+/// What changing a post is answered with.
+#[derive(Default, SimpleObject)]
+pub struct PostUpdatePayload {
+    /// The post.
+    post: Option<Post>,
+    /// What the caller can put right; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+payloads!(PostComposePayload, PostUpdatePayload);
+
+/// Composing and changing posts.
+#[derive(Default)]
+pub struct PostsMutation;
+
+#[Object]
+impl PostsMutation {
+    /// Composes a post of the sources' own sentences, in variants, with their sources and each channel's verdict.
+    /// Requires: `AGENT_USE`, and `CONTENT_READ` for the result.
+    /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `PROVIDER_NOT_CONFIGURED`,
+    /// `IDEMPOTENCY_KEY_REUSED`; of the job `INSUFFICIENT_INPUT`, `PROVIDER_FAILED`.
+    #[graphql(guard = "Requires::Here(Action::AgentRun, &input.project_id)")]
+    async fn post_compose(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The brief.")] input: PostComposeInput,
+    ) -> async_graphql::Result<Option<PostComposePayload>> {
+        let outcome = async {
+            let documents = input.source_document_ids.as_ref().map(|ids| {
+                ids.iter()
+                    .map(|id| input_id::<DocumentId>("sourceDocumentIds", id))
+                    .collect::<Result<Vec<_>>>()
+            });
+            let asked = Input {
+                brief: input.brief.clone(),
+                documents: documents.transpose()?,
+                channels: input.channels.clone(),
+                tone: input.tone.clone(),
+                language: input.language,
+                variants: usize::try_from(input.variants).unwrap_or(0),
+                hashtags: input.hashtags,
+            };
+            let asked = asked.parse()?;
+            let documents = asked.documents.clone();
+            let given = Given {
+                project: &input.project_id,
+                period: None,
+                documents: documents.as_deref(),
+                engine: input.engine.as_ref(),
+                seed: input.seed,
+                wait: input.wait,
+                key: input.idempotency_key.as_deref(),
+            };
+            let ordered = order::<Posts>(ctx, given, &input, asked).await?;
+            Ok(PostComposePayload {
+                job: ordered.job,
+                post: match ordered.output {
+                    Some(AgentOutput::Post(post)) => Some(post),
+                    _ => None,
+                },
+                project: ordered.project,
+                user_errors: Vec::new(),
+            })
+        };
+        Ok(settle(outcome.await)?)
+    }
+
+    /// Chooses a variant, edits its caption, and moves a post on its way: draft, review, approval, schedule.
+    /// Requires: `CONTENT_UPDATE`; for APPROVED `CONTENT_APPROVE`; for SCHEDULED and its time `CONTENT_PUBLISH`.
+    /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `CONFLICT`.
+    #[graphql(guard = "Requires::Here(Action::PostUpdate, &input.id)")]
+    async fn post_update(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The change.")] input: PostUpdateInput,
+    ) -> async_graphql::Result<Option<PostUpdatePayload>> {
+        let outcome = async {
+            let missing = not_found_at("id");
+            let change = PostUpdate {
+                chosen: input.chosen_variant,
+                caption: input.caption,
+                state: input.state,
+                scheduled_at: input.scheduled_at.map(|at| at.0),
+            };
+            let action = change.action()?;
+            input_id::<PostId>("id", &input.id)?;
+            let (organization, found) = place(ctx, &input.id).await?;
+            let Output { id, project, .. } = *found.common();
+            let mut tx = ctx.door().write_within(organization, project, action).await.map_err(&missing)?;
+            let (before, after) = super::update(&mut tx, id, change).await.map_err(&missing)?;
+            let changes = Changes::between(&super::logged(&before), &super::logged(&after));
+            if changes.is_empty() {
+                drop(tx);
+            } else {
+                tx.commit(Record::with(found.target(), changes)).await?;
+            }
+            let post = match output(ctx, organization, id).await? {
+                Some(AgentOutput::Post(post)) => Some(post),
+                _ => None,
+            };
+            Ok(PostUpdatePayload { post, user_errors: Vec::new() })
+        };
+        Ok(settle(outcome.await)?)
+    }
+}

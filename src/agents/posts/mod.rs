@@ -1,0 +1,476 @@
+//! The agent that composes posts, and their way to publication.
+//!
+//! The built-in engine ([`builtin`]) makes captions of the sources' own sentences. A provider's model rewrites them; what
+//! it states beyond the sources is not taken, and the draft stays.
+
+pub mod builtin;
+pub mod graphql;
+pub mod state;
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use self::builtin::{Compose, Composition, Passage, Variant, facts, readability, validity};
+use self::state::PostState;
+use super::agent::{self, Agent, JsonQuestion, Made, Order, Wanted};
+use super::channel::Channel;
+use super::hashtags::builtin::{Corpus, PastPost, lookups};
+use super::text::UnusedInput;
+use super::{hashtags, store};
+use crate::access::Action;
+use crate::db::{ReadTx, WriteTx};
+use crate::engine::{Engines, JsonSchema};
+use crate::error::{Error, Fault, FaultCode, Result};
+use crate::id::{DocumentId, PostId, ProjectId};
+use crate::input;
+use crate::jobs::{AgentKind, Engine, Failure, Run};
+use crate::knowledge::search::{self, Found, Place};
+use crate::retrieval::{self, Language, Question};
+
+/// Characters of a brief at the most.
+pub const BRIEF_CHARACTERS: usize = 10_000;
+/// Characters of a caption that somebody edits, at the most.
+pub const CAPTION_CHARACTERS: usize = 10_000;
+/// Passages that a post is made from.
+const PASSAGES: usize = 20;
+/// Hashtags of a post.
+const HASHTAGS: usize = 12;
+/// Earlier posts whose hashtags count.
+const PAST: i32 = 200;
+/// Tokens of a model's answer at the most.
+const TOKENS: u32 = 6_000;
+
+/// What the agent is asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Input {
+    /// What the post is about, or the text itself.
+    pub brief: String,
+    /// From these documents only.
+    pub documents: Option<Vec<DocumentId>>,
+    /// Where it is published.
+    pub channels: Vec<Channel>,
+    /// The tone that is wished for.
+    pub tone: Option<String>,
+    /// The language of the post.
+    pub language: Language,
+    /// How many variants.
+    pub variants: usize,
+    /// Whether it gets hashtags.
+    pub hashtags: bool,
+}
+
+impl Input {
+    /// Checks what a caller wrote.
+    ///
+    /// # Errors
+    /// A fault at the field.
+    pub fn parse(mut self) -> Result<Self> {
+        self.brief = input::paragraph("brief", Some(&self.brief), BRIEF_CHARACTERS)?.ok_or_else(|| {
+            Error::fault(Fault::at(FaultCode::Required, "brief", "`brief` must not be empty."))
+        })?;
+        self.tone = self.tone.map(|tone| input::line("tone", &tone, 100)).transpose()?;
+        if !(1..=builtin::VARIANTS).contains(&self.variants) {
+            let message = format!("`variants` is a number from 1 to {}.", builtin::VARIANTS);
+            return Err(Error::fault(Fault::at(FaultCode::OutOfRange, "variants", message)));
+        }
+        if self.channels.is_empty() {
+            let message = "`channels` is empty. Name at least one channel.";
+            return Err(Error::fault(Fault::at(FaultCode::Required, "channels", message)));
+        }
+        self.channels.sort_unstable();
+        self.channels.dedup();
+        if let Some(documents) = &self.documents {
+            input::list("sourceDocumentIds", documents)?;
+        }
+        Ok(self)
+    }
+}
+
+/// A post in variants, and where it stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Content {
+    /// Where it stands.
+    pub state: PostState,
+    /// The variant that is published.
+    pub chosen: Option<usize>,
+    /// When it is published.
+    pub scheduled_at: Option<DateTime<Utc>>,
+    /// The language.
+    pub language: Language,
+    /// The variants.
+    pub variants: Vec<Variant>,
+    /// What was given and is not in it.
+    pub unused: Vec<UnusedInput>,
+}
+
+/// What composes posts.
+pub struct Posts {
+    engines: Arc<Engines>,
+}
+
+impl Posts {
+    /// With these providers beside the built-in engine.
+    pub const fn new(engines: Arc<Engines>) -> Self {
+        Self { engines }
+    }
+}
+
+impl Agent for Posts {
+    const KIND: AgentKind = AgentKind::PostComposition;
+    const JOB: &'static str = "post.compose";
+    type Id = PostId;
+    type Input = Input;
+    type Content = Content;
+
+    async fn make(&self, run: &Run, order: &Order<Input>) -> Result<Made<Content>, Failure> {
+        let input = &order.input;
+        let (found, research) = {
+            let mut tx = run.read(Action::ContentRead).await?;
+            let place = Place { project: Some(order.project), documents: input.documents.clone() };
+            let found =
+                search::search(&mut tx, run.organization(), Question::read(&input.brief), &place).await?;
+            let research = match input.hashtags {
+                false => None,
+                true => {
+                    let asked = hashtags::Input {
+                        text: input.brief.clone(),
+                        period: None,
+                        count: HASHTAGS,
+                        language: input.language,
+                        banned: Vec::new(),
+                        must_include: Vec::new(),
+                    };
+                    Some(hashtags::read(&mut tx, run.organization(), order.project, &asked).await?)
+                }
+            };
+            (found, research)
+        };
+        run.release().await;
+        let passages = agent::compute(move || best(&found)).await?;
+        let mut compose = Compose {
+            brief: input.brief.clone(),
+            passages,
+            channels: input.channels.clone(),
+            language: input.language,
+            variants: input.variants,
+            length: None,
+            tone: input.tone.clone().filter(|_| order.engine.is_none()),
+            calls_to_action: Vec::new(),
+            hashtags: research,
+            banned: Vec::new(),
+            pillars: Vec::new(),
+            // The best opening comes first unless the caller wants another one.
+            seed: if order.is_seeded { order.seed } else { 0 },
+        };
+        if let Some(research) = &mut compose.hashtags {
+            let texts = compose.passages.iter().map(|passage| passage.text.as_str());
+            let text: Vec<&str> = std::iter::once(input.brief.as_str()).chain(texts).collect();
+            let whole = hashtags::builtin::Research { text: text.join("\n\n"), ..research.clone() };
+            let terms = agent::compute(move || lookups(&whole)).await?;
+            let mut tx = run.read(Action::ContentRead).await?;
+            let (passages, counts) = search::frequencies(&mut tx, order.project, &terms).await?;
+            research.corpus = Corpus { passages, counts };
+        }
+        run.release().await;
+        let made = agent::compute(move || builtin::compose(&compose)).await?;
+        let mut made: Composition = made.map_err(hashtags::refused)?;
+        let mut engine = Engine::builtin();
+        if let Some(wanted) = &order.engine {
+            match self.rewrite(wanted, order, &mut made).await {
+                Ok(by) => engine = by,
+                Err(failure) if wanted.fallback => run.fall_back(&failure).await?,
+                Err(failure) => return Err(failure),
+            }
+        }
+        let content = Content {
+            state: PostState::Draft,
+            chosen: None,
+            scheduled_at: None,
+            language: input.language,
+            variants: made.variants,
+            unused: made.unused,
+        };
+        Ok(Made { content, engine })
+    }
+
+    fn summary(content: &Content) -> Value {
+        json!({"variants": content.variants.len(), "state": content.state})
+    }
+}
+
+/// The best passages for the brief, best first.
+fn best(found: &Found) -> Vec<Passage> {
+    let candidates: Vec<_> = found.passages.iter().map(|passage| passage.candidate.clone()).collect();
+    let ranked = retrieval::rank(&found.plan, &candidates, &found.statistics);
+    let passage = |ranked: &retrieval::Ranked<'_>| {
+        let passage = found.passages.iter().find(|passage| passage.candidate.id == ranked.candidate.id)?;
+        Some(Passage {
+            id: Uuid::from_u128(passage.candidate.id).to_string(),
+            document: passage.document.to_string(),
+            version: passage.version.unsigned_abs(),
+            heading: passage.candidate.heading.clone(),
+            text: passage.candidate.text.clone(),
+            start: passage.candidate.start,
+            relevance: Some(ranked.coverage),
+        })
+    };
+    ranked.iter().take(PASSAGES).filter_map(passage).collect()
+}
+
+#[derive(Debug, Deserialize)]
+struct Written {
+    posts: Vec<WrittenPost>,
+}
+
+#[derive(Debug, Deserialize)]
+struct WrittenPost {
+    /// From 1.
+    number: usize,
+    opening: String,
+    body: String,
+}
+
+impl Posts {
+    /// Has a model rewrite the variants. What states more than its sources do is not taken.
+    async fn rewrite(
+        &self,
+        wanted: &Wanted,
+        order: &Order<Input>,
+        made: &mut Composition,
+    ) -> Result<Engine, Failure> {
+        let input = &order.input;
+        let post = json!({
+            "type": "object", "additionalProperties": false, "required": ["number", "opening", "body"],
+            "properties": {
+                "number": {"type": "integer"}, "opening": {"type": "string"}, "body": {"type": "string"},
+            },
+        });
+        let schema = json!({
+            "type": "object", "additionalProperties": false, "required": ["posts"],
+            "properties": {"posts": {"type": "array", "items": post}},
+        });
+        let asked = JsonQuestion {
+            system: include_str!("prompt.md"),
+            question: drafts(input, &made.variants),
+            schema: JsonSchema { name: "posts".to_owned(), schema },
+            max_tokens: TOKENS,
+        };
+        let (written, engine): (Written, _) =
+            agent::ask_json(&self.engines, wanted, order.seed, asked).await?;
+        for written in written.posts.into_iter().take(builtin::VARIANTS) {
+            let place = written.number.wrapping_sub(1);
+            let Some(draft) = made.variants.get(place) else { continue };
+            match accept(input, draft, &written) {
+                Ok(variant) => {
+                    if let Some(slot) = made.variants.get_mut(place) {
+                        *slot = variant;
+                    }
+                }
+                Err(reason) => {
+                    let input = super::text::excerpt(&format!("{} {}", written.opening, written.body), 100);
+                    made.unused.push(UnusedInput { input, reason });
+                }
+            }
+        }
+        Ok(engine)
+    }
+}
+
+/// What a model is asked: the drafts, numbered from 1, each with what its sources say.
+fn drafts(input: &Input, variants: &[Variant]) -> String {
+    let language = match input.language {
+        Language::German => "German",
+        Language::English => "English",
+    };
+    let mut text = format!("Language: {language}\n");
+    // Writing to a string cannot fail.
+    if let Some(tone) = &input.tone {
+        let _ = writeln!(text, "Tone: {tone}");
+    }
+    for (number, variant) in variants.iter().enumerate() {
+        let _ = writeln!(text, "\nDraft {}\nOpening: {}\nBody: {}", number + 1, variant.hook, variant.body);
+        for source in &variant.sources {
+            let _ = writeln!(text, "Source: {}", source.quote);
+        }
+    }
+    text
+}
+
+/// A model's rewriting as a variant.
+fn accept(input: &Input, draft: &Variant, written: &WrittenPost) -> Result<Variant, String> {
+    let (hook, body) = (written.opening.trim(), written.body.trim());
+    let quotes = draft.sources.iter().map(|source| source.quote.as_str());
+    let own = [draft.hook.as_str(), draft.body.as_str(), input.brief.as_str()];
+    let sources: Vec<&str> = quotes.chain(own).collect();
+    let text = format!("{hook}\n\n{body}");
+    if hook.is_empty() {
+        return Err("The provider's text is empty.".to_owned());
+    }
+    if let Some(unsupported) = facts::check(&text, &sources, input.language).first() {
+        return Err(format!(
+            "The sources do not have what the provider's text states: {}.",
+            unsupported.text
+        ));
+    }
+    let tags = draft.hashtags.join(" ");
+    let parts = [hook, body, draft.call_to_action.as_deref().unwrap_or_default(), &tags];
+    let caption: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    let caption = caption.join("\n\n");
+    let valid: Vec<_> = input.channels.iter().map(|channel| validity::validity(&caption, *channel)).collect();
+    let worse = draft.validity.iter().zip(&valid).find(|(before, after)| before.valid && !after.valid);
+    if let Some((_, after)) = worse {
+        return Err(format!("The provider's text does not fit {}.", after.channel.name()));
+    }
+    Ok(Variant {
+        hook: hook.to_owned(),
+        body: body.to_owned(),
+        graphemes: validity::length(&caption, validity::Unit::Graphemes),
+        readability: readability::readability(&text, input.language),
+        lines: Vec::new(),
+        validity: valid,
+        caption,
+        ..draft.clone()
+    })
+}
+
+/// A project's posts that are approved or further, for what their hashtags tell.
+///
+/// # Errors
+/// What the database says.
+pub async fn past(tx: &mut ReadTx<'_>, project: ProjectId) -> Result<Vec<PastPost>> {
+    let mut past = Vec::new();
+    for output in super::latest(tx, project, AgentKind::PostComposition, PAST).await? {
+        let (at, post) = (output.created_at, agent::content::<Posts>(&output)?);
+        if !matches!(post.state, PostState::Approved | PostState::Scheduled | PostState::Published) {
+            continue;
+        }
+        if let Some(variant) = post.chosen.and_then(|chosen| post.variants.into_iter().nth(chosen)) {
+            let (at, text) = (post.scheduled_at.unwrap_or(at), variant.caption);
+            past.push(PastPost { at, text, hashtags: variant.hashtags });
+        }
+    }
+    Ok(past)
+}
+
+/// A change of a post: absent leaves unchanged.
+#[derive(Debug, Default)]
+pub struct PostUpdate {
+    /// Another variant is chosen.
+    pub chosen: Option<i32>,
+    /// Another caption for the chosen variant.
+    pub caption: Option<String>,
+    /// Where it goes.
+    pub state: Option<PostState>,
+    /// When it is published.
+    pub scheduled_at: Option<DateTime<Utc>>,
+}
+
+impl PostUpdate {
+    /// What a caller must be allowed to do for it.
+    ///
+    /// # Errors
+    /// `INVALID` for what only publishing brings about.
+    pub fn action(&self) -> Result<Action> {
+        match self.state {
+            Some(PostState::Published | PostState::Failed) => {
+                let message = "A post becomes PUBLISHED or FAILED by being published, not by hand.";
+                Err(Error::fault(Fault::at(FaultCode::Invalid, "state", message)))
+            }
+            Some(PostState::Approved) => Ok(Action::PostApprove),
+            Some(PostState::Scheduled) => Ok(Action::PostSchedule),
+            _ if self.scheduled_at.is_some() => Ok(Action::PostSchedule),
+            _ => Ok(Action::PostUpdate),
+        }
+    }
+}
+
+/// Changes a post. Gives it as it was and as it is.
+///
+/// # Errors
+/// `NOT_FOUND`; `OUT_OF_RANGE`; `REQUIRED`; `CONFLICT` for a way that does not exist.
+pub async fn update(tx: &mut WriteTx<'_>, id: Uuid, change: PostUpdate) -> Result<(Content, Content)> {
+    let conflict = |message: String| Error::fault(Fault::at(FaultCode::Conflict, "state", message));
+    let stored = store::content(tx, id).await?.ok_or(Error::NotFound)?;
+    let before: Content = serde_json::from_value(stored).map_err(Error::internal)?;
+    let mut post = before.clone();
+    if change.chosen.is_some() || change.caption.is_some() {
+        // What is approved is a text: another one is a draft again.
+        post.state = post.state.edited().ok_or_else(|| {
+            conflict(format!("The text of a post that is {} cannot be changed.", post.state))
+        })?;
+    }
+    if let Some(chosen) = change.chosen {
+        let chosen = usize::try_from(chosen).ok().filter(|chosen| *chosen < post.variants.len());
+        post.chosen = Some(chosen.ok_or_else(|| {
+            let message = format!("`chosenVariant` is a number from 0 to {}.", post.variants.len() - 1);
+            Error::fault(Fault::at(FaultCode::OutOfRange, "chosenVariant", message))
+        })?);
+    }
+    if let Some(caption) = &change.caption {
+        let caption = input::paragraph("caption", Some(caption), CAPTION_CHARACTERS)?.ok_or_else(|| {
+            Error::fault(Fault::at(FaultCode::Required, "caption", "`caption` must not be empty."))
+        })?;
+        let chosen = post.chosen.and_then(|chosen| post.variants.get_mut(chosen));
+        let variant = chosen.ok_or_else(|| {
+            let message = "Choose a variant with `chosenVariant` before its caption is changed.";
+            Error::fault(Fault::at(FaultCode::Required, "chosenVariant", message))
+        })?;
+        edit(variant, caption);
+    }
+    if let Some(to) = change.state.filter(|to| *to != post.state) {
+        if to != PostState::Draft && post.chosen.is_none() {
+            let message = "Choose a variant with `chosenVariant` first: it is what is approved.";
+            return Err(Error::fault(Fault::at(FaultCode::Required, "chosenVariant", message)));
+        }
+        post.state = post.state.go(to).map_err(|way| conflict(way.to_string()))?;
+    }
+    if let Some(at) = change.scheduled_at {
+        if post.state != PostState::Scheduled {
+            return Err(conflict(
+                "Only a scheduled post has a time. Send `state: SCHEDULED` with it.".into(),
+            ));
+        }
+        if at <= Utc::now() {
+            let message = "`scheduledAt` lies in the past. Give a moment to come.";
+            return Err(Error::fault(Fault::at(FaultCode::OutOfRange, "scheduledAt", message)));
+        }
+        post.scheduled_at = Some(at);
+    }
+    if post.state != PostState::Scheduled {
+        post.scheduled_at = None;
+    } else if post.scheduled_at.is_none() {
+        let message = "`scheduledAt` is needed: when shall the post be published?";
+        return Err(Error::fault(Fault::at(FaultCode::Required, "scheduledAt", message)));
+    }
+    let content = serde_json::to_value(&post).map_err(Error::internal)?;
+    store::set_content(tx, id, &content).await?;
+    Ok((before, post))
+}
+
+/// Gives a variant a caption that somebody wrote: what was known of the old one is read from the new one.
+fn edit(variant: &mut Variant, caption: String) {
+    let (hook, body) = caption.split_once('\n').unwrap_or((&caption, ""));
+    variant.hook = hook.trim().to_owned();
+    variant.body = body.trim().to_owned();
+    let tags = hashtags::builtin::hashtags(&caption).into_iter();
+    variant.hashtags = tags.map(|tag| format!("#{tag}")).collect();
+    variant.call_to_action = None;
+    variant.graphemes = validity::length(&caption, validity::Unit::Graphemes);
+    variant.lines = Vec::new();
+    variant.validity =
+        variant.validity.iter().map(|valid| validity::validity(&caption, valid.channel)).collect();
+    variant.caption = caption;
+}
+
+/// What the audit log keeps of a post.
+pub fn logged(post: &Content) -> Value {
+    let caption = post.chosen.and_then(|chosen| post.variants.get(chosen)).map(|variant| &variant.caption);
+    json!({
+        "state": post.state, "chosenVariant": post.chosen, "caption": caption, "scheduledAt": post.scheduled_at,
+    })
+}
