@@ -16,14 +16,15 @@ create table periods (
 );
 
 alter table periods enable row level security, force row level security;
+create policy periods_tenant on periods to aicos_app
+    using (organization_id = (select app.current_organization()))
+    with check (organization_id = (select app.current_organization()));
 -- Everybody in the organization reads them; who is limited to projects changes nothing that others share.
-create policy periods_tenant on periods for select to aicos_app
-    using (organization_id = (select app.current_organization()));
-create policy periods_insert on periods for insert to aicos_app
-    with check (organization_id = (select app.current_organization()) and (select app.current_projects()) is null);
-create policy periods_update on periods for update to aicos_app
-    using (organization_id = (select app.current_organization()) and (select app.current_projects()) is null)
-    with check (organization_id = (select app.current_organization()) and (select app.current_projects()) is null);
+create policy periods_whole_insert on periods as restrictive for insert to aicos_app
+    with check ((select app.current_projects()) is null);
+create policy periods_whole_update on periods as restrictive for update to aicos_app
+    using ((select app.current_projects()) is null)
+    with check ((select app.current_projects()) is null);
 
 grant select, insert on periods to aicos_app;
 grant update (key, names, color, keywords) on periods to aicos_app;

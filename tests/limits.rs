@@ -678,8 +678,18 @@ async fn every_place_that_takes_a_text_takes_any_text() {
                     .node
                     .ty;
                 let leaf = sdl.fields(base(&definition.ty.node)).is_empty();
-                let asked =
-                    format!("{field}({0}: ${0}) {1}", path[0], if leaf { "" } else { "{ __typename }" });
+                // What else must be given.
+                let others = definition.arguments.iter().map(|known| &known.node).filter(|known| {
+                    !known.ty.node.nullable && known.default_value.is_none() && known.name.node != path[0]
+                });
+                let others: String = others
+                    .map(|known| match base(&known.ty.node) {
+                        "DateTime" => format!("{}: \"2000-01-01T00:00:00Z\", ", known.name.node),
+                        other => panic!("`{field}` needs a {other}: say here which one"),
+                    })
+                    .collect();
+                let below = if leaf { "" } else { "{ __typename }" };
+                let asked = format!("{field}({others}{0}: ${0}) {below}", path[0]);
                 let asked = match root {
                     "Query" | "Subscription" => asked,
                     "Organization" => format!("organization {{ {asked} }}"),

@@ -137,7 +137,7 @@ pub struct PeriodUpdate {
 /// # Errors
 /// A fault at the field; `ALREADY_EXISTS` for a key that another period has; `NOT_FOUND`.
 pub async fn update(tx: &mut WriteTx<'_>, id: PeriodId, change: PeriodUpdate) -> Result<(Period, Period)> {
-    let before = find(tx, id).await?.ok_or(Error::NotFound)?;
+    let before = store::lock(tx, id).await?.ok_or(Error::NotFound)?;
     let mut definition = before.definition.clone();
     if let Some(key) = change.key {
         definition.key = input::slug("key", &key)?;

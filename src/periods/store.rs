@@ -73,6 +73,21 @@ pub(super) async fn list(tx: &mut ReadTx<'_>) -> Result<Vec<Period>> {
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
+/// A period, locked until the transaction ends.
+pub(super) async fn lock(tx: &mut WriteTx<'_>, id: PeriodId) -> Result<Option<Period>> {
+    let organization = tx.organization().uuid();
+    let row = sqlx::query_as!(
+        Row,
+        "select organization_id, id, number, key, names, color, keywords from periods
+         where organization_id = $1 and id = $2 for update",
+        organization,
+        id.uuid()
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    row.map(TryInto::try_into).transpose()
+}
+
 pub(super) async fn update(tx: &mut WriteTx<'_>, id: PeriodId, definition: &Definition) -> Result<()> {
     let organization = tx.organization().uuid();
     let done = sqlx::query!(

@@ -38,6 +38,8 @@ enum Writes {
     Seen,
     /// Any new one; changes only what they see.
     NewAnywhere,
+    /// None: what everybody shares is changed by those who see all projects.
+    Shared,
     /// None: the gate writes.
     Nothing,
 }
@@ -56,6 +58,7 @@ fn promise(table: &Table) -> Promise {
         // Leaving, and being refused, is logged wherever it happens.
         "audit_entries" => Promise::Tenant { reads_own: false, writes: Writes::NewAnywhere },
         "usage_counters" => Promise::Tenant { reads_own: false, writes: Writes::Nothing },
+        "periods" => Promise::Tenant { reads_own: false, writes: Writes::Shared },
         _ if table.has("organization_id") => plain,
         name => panic!("{name} has no organization_id: say in tests/catalogue/isolation.rs what it promises"),
     }
@@ -343,6 +346,7 @@ impl Matrix {
             Promise::Users => asker.user.is_some() && row.person == asker.user,
             Promise::Tenant { writes: Writes::NewAnywhere, .. } | Promise::Organizations => here,
             Promise::Tenant { writes: Writes::Nothing, .. } | Promise::Open | Promise::Closed => false,
+            Promise::Tenant { writes: Writes::Shared, .. } => here && asker.projects.is_none(),
             Promise::Tenant { writes: Writes::Seen, .. } => here && self.sees(asker, table, row),
             Promise::Person => self.sees(asker, table, row),
         }
@@ -353,6 +357,7 @@ impl Matrix {
         match promise(table) {
             Promise::Users => asker.is_outside() && row.person == asker.user,
             Promise::Tenant { writes: Writes::Nothing, .. } | Promise::Open | Promise::Closed => false,
+            Promise::Tenant { writes: Writes::Shared, .. } => here && asker.projects.is_none(),
             Promise::Tenant { .. } | Promise::Organizations => here && self.sees(asker, table, row),
             Promise::Person => self.sees(asker, table, row),
         }
@@ -643,9 +648,12 @@ const CLAUSES: [(&str, &str, &str); 3] = [
 ];
 
 /// Mutants that change nothing, because what they take out is held a second time: both policies look into
-/// `memberships`, whose own policies show the tenant's rows only, and a person's own only outside of any organization.
-const HELD_TWICE: [&str; 2] = [
+/// `memberships`, whose own policies show the tenant's rows only, and a person's own only outside of any organization. Who
+/// may change periods is decided by the row as it is, and no change of a row changes who is limited to projects.
+const HELD_TWICE: [&str; 4] = [
     "organizations_own: using: seen from inside an organization as well",
+    "periods_whole_update: with check: true",
+    "periods_whole_update: with check: the project forgotten",
     "users_visible: using: the tenant taken from the row itself",
 ];
 
