@@ -142,12 +142,11 @@ pub(super) async fn read(
 ) -> Result<Research> {
     let past = posts::past(tx, project).await?;
     let project = projects::find(tx, project).await?.ok_or(Error::NotFound)?;
-    let brand = match project.settings.default_hashtags {
-        Some(own) => own,
-        None => {
-            let organization = organizations::get(tx, organization).await?;
-            organization.settings.default_hashtags.unwrap_or_default()
-        }
+    let brand = if let Some(own) = project.settings.default_hashtags {
+        own
+    } else {
+        let organization = organizations::get(tx, organization).await?;
+        organization.settings.default_hashtags.unwrap_or_default()
     };
     let period = match input.period {
         None => Vec::new(),

@@ -184,7 +184,7 @@ struct PostUpdateInput {
     id: ID,
     /// Another caption for the chosen variant. The post is a draft again: what was approved was the text.
     caption: Option<String>,
-    /// DRAFT → IN_REVIEW → APPROVED → SCHEDULED, and back to DRAFT, or from SCHEDULED to APPROVED. Publishing makes it
+    /// `DRAFT` → `IN_REVIEW` → `APPROVED` → `SCHEDULED`, back to `DRAFT`, or from `SCHEDULED` to `APPROVED`. Publishing makes it
     /// PUBLISHED or FAILED.
     state: Option<PostState>,
     /// The variant that is published, counted from 0. The post is a draft again.

@@ -134,19 +134,18 @@ impl Agent for Posts {
             let place = Place { project: Some(order.project), documents: input.documents.clone() };
             let found =
                 search::search(&mut tx, run.organization(), Question::read(&input.brief), &place).await?;
-            let research = match input.hashtags {
-                false => None,
-                true => {
-                    let asked = hashtags::Input {
-                        text: input.brief.clone(),
-                        period: None,
-                        count: HASHTAGS,
-                        language: input.language,
-                        banned: Vec::new(),
-                        must_include: Vec::new(),
-                    };
-                    Some(hashtags::read(&mut tx, run.organization(), order.project, &asked).await?)
-                }
+            let research = if input.hashtags {
+                let asked = hashtags::Input {
+                    text: input.brief.clone(),
+                    period: None,
+                    count: HASHTAGS,
+                    language: input.language,
+                    banned: Vec::new(),
+                    must_include: Vec::new(),
+                };
+                Some(hashtags::read(&mut tx, run.organization(), order.project, &asked).await?)
+            } else {
+                None
             };
             (found, research)
         };
@@ -455,8 +454,8 @@ pub async fn update(tx: &mut WriteTx<'_>, id: Uuid, change: PostUpdate) -> Resul
 /// Gives a variant a caption that somebody wrote: what was known of the old one is read from the new one.
 fn edit(variant: &mut Variant, caption: String) {
     let (hook, body) = caption.split_once('\n').unwrap_or((&caption, ""));
-    variant.hook = hook.trim().to_owned();
-    variant.body = body.trim().to_owned();
+    hook.trim().clone_into(&mut variant.hook);
+    body.trim().clone_into(&mut variant.body);
     let tags = hashtags::builtin::hashtags(&caption).into_iter();
     variant.hashtags = tags.map(|tag| format!("#{tag}")).collect();
     variant.call_to_action = None;

@@ -350,12 +350,12 @@ pub fn judge(
         };
         let found = Checks::of(&proposal.text, request.language);
         let novelty = earlier.novelty(&proposal.text);
-        match refusal(request, &found, avoided.has(&proposal.text, &[]), novelty) {
-            Some(reason) => rejected.push((proposal, reason)),
-            None => {
-                earlier.add(&proposal.text);
-                lines.push(line(proposal.text, goal, None, &found, novelty));
-            }
+        let is_avoided = avoided.has(&proposal.text, &[]);
+        if let Some(reason) = refusal(request, &found, is_avoided, novelty) {
+            rejected.push((proposal, reason));
+        } else {
+            earlier.add(&proposal.text);
+            lines.push(line(proposal.text, goal, None, &found, novelty));
         }
     }
     (lines, rejected)

@@ -40,7 +40,7 @@ impl Banned {
         if self.words.is_empty() && self.phrases.is_empty() {
             return Vec::new();
         }
-        let language = self.language.unwrap_or(Language::English).into();
+        let language = self.language.unwrap_or(Language::English);
         let words: Vec<String> = reading::words(text).map(|(_, word)| reading::normal(word)).collect();
         let distinct: BTreeSet<&String> = words.iter().collect();
         let stems: BTreeSet<String> = distinct.iter().map(|word| reading::stem(word, language)).collect();

@@ -177,7 +177,7 @@ impl Facts {
         if known || !(capital || inner) {
             return None;
         }
-        let stem = reading::stem(&lower, self.language.unwrap_or(Language::English).into());
+        let stem = reading::stem(&lower, self.language.unwrap_or(Language::English));
         if self.stems.contains(&stem) {
             return None;
         }
