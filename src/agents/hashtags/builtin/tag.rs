@@ -32,7 +32,7 @@ pub enum TagProblem {
 /// Capitals inside a word stay (`iOS`, `KI`), hyphens and apostrophes go (`E-Mail-Liste` is `EMailListe`), umlauts stay.
 ///
 /// ```
-/// use aicos::agents::hashtags::join;
+/// use aicos::agents::hashtags::builtin::join;
 /// assert_eq!(join(&["Kraft", "der", "Gewohnheit"]), "KraftDerGewohnheit");
 /// assert_eq!(join(&["Work-Life-Balance"]), "WorkLifeBalance");
 /// assert_eq!(join(&["größere", "Ziele"]), "GrößereZiele");

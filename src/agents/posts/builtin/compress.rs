@@ -52,7 +52,7 @@ impl Rules {
 /// beginning, and without intensifying adverbs.
 ///
 /// ```
-/// use aicos::agents::posts::compress::compress;
+/// use aicos::agents::posts::builtin::compress::compress;
 /// use aicos::agents::text::Language;
 /// assert_eq!(compress("Außerdem hilft es, zu fragen.", Language::German), "Es hilft, zu fragen.");
 /// assert_eq!(compress("Moreover, it is very simple (a bit like tea).", Language::English), "It is simple.");
