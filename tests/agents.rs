@@ -109,6 +109,11 @@ async fn what_cannot_honestly_be_made_is_refused_with_the_reason() {
         .affirm(json!({"goals": ["I want to kill myself"], "language": "EN", "engine": openai(false)}))
         .await;
     assert!(made["job"]["error"]["message"].as_str().unwrap().contains("988"), "{made:#}");
+    let goals = ["I want to kill myself", "I would like to sleep better"];
+    let made = room.affirm(json!({"goals": goals, "language": "EN", "engine": openai(false)})).await;
+    let unused = &made["affirmations"]["unused"][0];
+    assert_eq!((&unused["input"], &made["job"]["engine"]["provider"]), (&json!(goals[0]), &json!("builtin")));
+    assert!(unused["reason"].as_str().unwrap().contains("988"), "{made:#}");
     assert_eq!(room.fake.requests().len(), 0, "no model is asked to write over it");
     let project = &room.acme.project;
     for (field, input, code) in [

@@ -148,7 +148,10 @@ impl Agent for Affirmations {
                 .map(|unused| Unused { reason: unused.reason.to_string(), input: unused.input })
                 .collect(),
         };
-        let Some(wanted) = &order.engine else {
+        // To somebody who speaks of dying the built-in engine says where there is help; no model writes over that.
+        let in_need = |goal: &String| builtin::checks::asks_for_help(goal, request.language);
+        let wanted = order.engine.as_ref().filter(|_| !request.goals.iter().any(in_need));
+        let Some(wanted) = wanted else {
             return Ok(Made::builtin(content(generate(request).await?)));
         };
         match self.ask(wanted, order.seed, &request).await {
@@ -225,11 +228,6 @@ impl Affirmations {
         seed: u64,
         request: &Request,
     ) -> Result<(Vec<Line>, Engine), Failure> {
-        let crisis = |goal: &String| builtin::checks::asks_for_help(goal, request.language);
-        if request.goals.iter().any(crisis) {
-            // The built-in engine says what to do, and no model is asked to write over it.
-            return Ok((generate(request.clone()).await?.lines, Engine::builtin()));
-        }
         let (written, mut engine) = self.write(wanted, seed, compose(request, request.count, &[])).await?;
         let (mut lines, rejected) = builtin::judge(request, &[], written);
         lines.truncate(request.count);
