@@ -252,7 +252,7 @@ async fn outputs_of_all_agents_are_listed_rated_and_deleted_alike() {
 }
 
 const COMPOSED: &str = "job { id status engine { provider } error { code message field } }
-    post { id state chosenVariant scheduledAt unused variants { caption hook callToAction hashtags graphemes
+    post { id state chosenVariant scheduledAt unused { input reason } variants { caption hook callToAction hashtags graphemes
         sources { quote startOffset endOffset document { id title } } validity { channel valid problems } } }";
 
 const GUIDE: &str = "# Morning yoga\n\n## Why in the morning\n\nMorning yoga wakes the body before the day asks for it. \

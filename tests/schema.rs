@@ -108,7 +108,7 @@ const EXTRAS: [&str; 34] = [
     "input PeriodUpdateInput",
     "type CyclePosition",
     "type PeriodUpdatePayload",
-    "Post.unused: [String!]!",
+    "Post.unused: [UnusedInput!]!",
 ];
 
 #[test]

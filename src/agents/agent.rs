@@ -1,6 +1,7 @@
 //! What an agent is: what it is asked, what it makes, and how what it makes becomes an output.
 
 use std::fmt::Debug;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::text::{Refusal, RefusalCode};
 use super::{Output, store, write};
 use crate::access::{Action, Permission};
 use crate::db::{Changes, Record, Target, WriteTx};
@@ -37,7 +39,7 @@ pub trait Agent: Send + Sync + 'static {
     /// Makes it. It may be called twice for the same order, and what it makes is kept once. It lets go of its transactions
     /// before it computes or asks a provider.
     fn make(
-        &self,
+        engines: &Engines,
         run: &Run,
         order: &Order<Self::Input>,
     ) -> impl Future<Output = Result<Made<Self::Content>, Failure>> + Send;
@@ -179,7 +181,17 @@ impl<I> Unseeded<I> {
 
 /// An agent as what works on its jobs: reads the order, has it made, saves the output and ends the job in one
 /// transaction.
-pub struct Worker<A>(pub A);
+pub struct Worker<A> {
+    engines: Arc<Engines>,
+    agent: PhantomData<fn() -> A>,
+}
+
+impl<A> Worker<A> {
+    /// With these providers beside the built-in engine.
+    pub const fn new(engines: Arc<Engines>) -> Self {
+        Self { engines, agent: PhantomData }
+    }
+}
 
 impl<A: Agent> Work for Worker<A> {
     fn kind(&self) -> &'static str {
@@ -202,7 +214,7 @@ impl<A: Agent> Worker<A> {
             let message = "Agents work from documents and earlier results, and you may not read them: that needs CONTENT_READ.";
             return Err(Failure::fail(Fault::new(FaultCode::Conflict, message)));
         }
-        let made = self.0.make(run, &order).await?;
+        let made = A::make(&self.engines, run, &order).await?;
         run.release().await;
         let id = Uuid::now_v7();
         let content = serde_json::to_value(&made.content).map_err(Error::internal)?;
@@ -219,12 +231,12 @@ impl<A: Agent> Worker<A> {
     }
 }
 
-/// The content of an agent's output.
+/// Takes the content of an agent's output.
 ///
 /// # Errors
 /// When the database holds what the agent cannot have written.
-pub fn content<A: Agent>(output: &Output) -> Result<A::Content> {
-    let content = output.content.clone().unwrap_or_default();
+pub fn content<A: Agent>(output: &mut Output) -> Result<A::Content> {
+    let content = output.content.take().unwrap_or_default();
     serde_json::from_value(content).map_err(Error::internal)
 }
 
@@ -234,6 +246,41 @@ pub fn content<A: Agent>(output: &Output) -> Result<A::Content> {
 /// When it panics.
 pub async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(Error::internal)
+}
+
+/// What a provider's model makes of an order; none when the built-in engine shall work: because no provider is wanted, or
+/// because it has failed and the caller allows that.
+///
+/// # Errors
+/// The provider's failure.
+pub async fn provided<'w, T, F>(
+    run: &Run,
+    wanted: Option<&'w Wanted>,
+    ask: impl FnOnce(&'w Wanted) -> F + Send,
+) -> Result<Option<T>, Failure>
+where
+    F: Future<Output = Result<T, Failure>> + Send,
+{
+    let Some(wanted) = wanted else { return Ok(None) };
+    match ask(wanted).await {
+        Ok(made) => Ok(Some(made)),
+        Err(failure) if wanted.fallback => {
+            run.fall_back(&failure).await?;
+            Ok(None)
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let code = match refusal.code {
+            RefusalCode::InsufficientInput => FaultCode::InsufficientInput,
+            RefusalCode::Invalid => FaultCode::Invalid,
+            RefusalCode::OutOfRange => FaultCode::OutOfRange,
+        };
+        Self::fail(Fault::at(code, &refusal.field, refusal.message))
+    }
 }
 
 /// A question to a provider's model whose answer is JSON.
@@ -254,7 +301,7 @@ pub struct JsonQuestion {
 /// # Errors
 /// The provider's failure, as a job's.
 pub async fn ask_json<T: DeserializeOwned>(
-    engines: &Arc<Engines>,
+    engines: &Engines,
     wanted: &Wanted,
     seed: u64,
     asked: JsonQuestion,

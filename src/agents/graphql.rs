@@ -124,8 +124,8 @@ macro_rules! agent_output {
             ///
             /// # Errors
             /// When the database holds what the agent cannot have written.
-            pub fn read(output: $crate::agents::Output) -> $crate::error::Result<Self> {
-                let content = $crate::agents::agent::content::<$agent>(&output)?;
+            pub fn read(mut output: $crate::agents::Output) -> $crate::error::Result<Self> {
+                let content = $crate::agents::agent::content::<$agent>(&mut output)?;
                 Ok(Self { output, content })
             }
 
@@ -208,6 +208,21 @@ impl From<&EngineInput> for Wanted {
             model: input.model.clone(),
             fallback: input.fallback_to_builtin,
         }
+    }
+}
+
+/// An input that nothing was made from.
+#[derive(SimpleObject)]
+pub struct UnusedInput {
+    /// The input.
+    input: String,
+    /// Why, as a sentence.
+    reason: String,
+}
+
+impl From<super::text::UnusedInput> for UnusedInput {
+    fn from(unused: super::text::UnusedInput) -> Self {
+        Self { input: unused.input, reason: unused.reason }
     }
 }
 

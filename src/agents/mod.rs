@@ -38,9 +38,9 @@ pub fn works(engines: &Arc<Engines>) -> Vec<Box<dyn Work>> {
     let engines = || Arc::clone(engines);
     vec![
         Box::new(qa::AnswerQuestion::new(engines())),
-        Box::new(agent::Worker(affirmations::Affirmations::new(engines()))),
-        Box::new(agent::Worker(hashtags::Hashtags::new(engines()))),
-        Box::new(agent::Worker(posts::Posts::new(engines()))),
+        Box::new(agent::Worker::<affirmations::Affirmations>::new(engines())),
+        Box::new(agent::Worker::<hashtags::Hashtags>::new(engines())),
+        Box::new(agent::Worker::<posts::Posts>::new(engines())),
     ]
 }
 

@@ -8,7 +8,7 @@ use super::store;
 use crate::db::ReadTx;
 use crate::error::Result;
 use crate::id::{DocumentId, OrganizationId, ProjectId};
-use crate::retrieval::{Candidate, Language, Plan, Question, Statistics};
+use crate::retrieval::{self, Candidate, Language, Plan, Question, Statistics};
 
 /// Passages that are looked at while searching, by their rarest terms. With more, the commonest of the question's terms
 /// only help to weigh what the rarer ones have found.
@@ -47,6 +47,18 @@ pub struct Found {
     pub statistics: Statistics,
     /// Passages that may answer.
     pub passages: Vec<Passage>,
+}
+
+impl Found {
+    /// The best passages, best first, each with how much of the question it covers, from 0 to 1. It computes: not for where
+    /// others wait.
+    pub fn best(&self, most: usize) -> Vec<(&Passage, f64)> {
+        let candidates: Vec<_> = self.passages.iter().map(|passage| passage.candidate.clone()).collect();
+        let ranked = retrieval::rank(&self.plan, &candidates, &self.statistics);
+        let of = |id: u128| self.passages.iter().find(|passage| passage.candidate.id == id);
+        let best = ranked.iter().take(most);
+        best.filter_map(|ranked| Some((of(ranked.candidate.id)?, ranked.coverage))).collect()
+    }
 }
 
 /// Searches as far as the transaction sees.

@@ -42,6 +42,14 @@ impl Language {
         }
     }
 
+    /// Its English name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::German => "German",
+            Self::English => "English",
+        }
+    }
+
     /// The language of a text, or none when it gives no sign of either. Looks at the first words only.
     pub fn detect(text: &str) -> Option<Self> {
         let (mut german, mut english) = (0_u32, 0_u32);

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{Affirmations, Input};
 use crate::access::Action;
-use crate::agents::graphql::{AgentOutput, EngineInput, Given, agent_output, order};
+use crate::agents::graphql::{AgentOutput, EngineInput, Given, UnusedInput, agent_output, order};
 use crate::graphql::context::{Requires, input_id};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::id::PeriodId;
@@ -35,8 +35,7 @@ agent_output! {
 
         /// Goals that no line could be made from, with the reason.
         async fn unused(&self) -> Vec<UnusedInput> {
-            let unused = self.content.unused.iter().cloned();
-            unused.map(|unused| UnusedInput { input: unused.input, reason: unused.reason }).collect()
+            self.content.unused.iter().cloned().map(Into::into).collect()
         }
     }
 }
@@ -72,15 +71,6 @@ impl From<super::builtin::Line> for Affirmation {
             novelty: (line.novelty * 1000.0).round() / 1000.0,
         }
     }
-}
-
-/// An input that nothing was made from.
-#[derive(SimpleObject)]
-pub struct UnusedInput {
-    /// The input.
-    input: String,
-    /// Why, as a sentence.
-    reason: String,
 }
 
 /// What affirmations are made from.

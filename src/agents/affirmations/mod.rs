@@ -7,20 +7,20 @@ pub mod builtin;
 pub mod graphql;
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::builtin::{Line, Proposal, Request, ValuePhrase};
 use super::agent::{self, Agent, JsonQuestion, Made, Order, Wanted};
+use super::text::UnusedInput;
 use crate::access::Action;
 use crate::db::ReadTx;
 use crate::engine::{Engines, JsonSchema};
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::id::{AffirmationSetId, DocumentId, PeriodId};
+use crate::id::{AffirmationSetId, PeriodId};
 use crate::jobs::{AgentKind, Engine, Failure, Run};
-use crate::knowledge::search::{self, Place};
+use crate::knowledge::search::{self, Found, Passage, Place};
 use crate::retrieval::{Language, Question};
 use crate::{input, periods};
 
@@ -100,29 +100,11 @@ pub struct Content {
     /// The lines.
     pub lines: Vec<Line>,
     /// Goals that no line was made from.
-    pub unused: Vec<Unused>,
-}
-
-/// A goal that no line was made from.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Unused {
-    /// The goal, as the person wrote it.
-    pub input: String,
-    /// Why, as a sentence.
-    pub reason: String,
+    pub unused: Vec<UnusedInput>,
 }
 
 /// What writes affirmations.
-pub struct Affirmations {
-    engines: Arc<Engines>,
-}
-
-impl Affirmations {
-    /// With these providers beside the built-in engine.
-    pub const fn new(engines: Arc<Engines>) -> Self {
-        Self { engines }
-    }
-}
+pub struct Affirmations;
 
 impl Agent for Affirmations {
     const KIND: AgentKind = AgentKind::Affirmations;
@@ -131,47 +113,36 @@ impl Agent for Affirmations {
     type Input = Input;
     type Content = Content;
 
-    async fn make(&self, run: &Run, order: &Order<Input>) -> Result<Made<Content>, Failure> {
-        let request = {
+    async fn make(engines: &Engines, run: &Run, order: &Order<Input>) -> Result<Made<Content>, Failure> {
+        let (mut request, found) = {
             let mut tx = run.read(Action::ContentRead).await?;
             read(&mut tx, run, order).await?
         };
         run.release().await;
-        let input = &order.input;
-        let content = |made: builtin::Affirmations| Content {
-            language: input.language,
-            period: input.period,
-            lines: made.lines,
-            unused: made
-                .unused
-                .into_iter()
-                .map(|unused| Unused { reason: unused.reason.to_string(), input: unused.input })
-                .collect(),
-        };
+        request.values = agent::compute(move || values(&found)).await?;
         // To somebody who speaks of dying the built-in engine says where there is help; no model writes over that.
         let in_need = |goal: &String| builtin::checks::asks_for_help(goal, request.language);
         let wanted = order.engine.as_ref().filter(|_| !request.goals.iter().any(in_need));
-        let Some(wanted) = wanted else {
-            return Ok(Made::builtin(content(generate(request).await?)));
-        };
-        match self.ask(wanted, order.seed, &request).await {
-            Ok((lines, engine)) => {
-                let unused =
-                    request.goals.iter().filter(|goal| !lines.iter().any(|line| line.based_on == **goal));
-                let unused = unused.map(|goal| Unused {
+        let asking = |wanted| ask(engines, wanted, order.seed, &request);
+        let (lines, unused, engine) =
+            if let Some((lines, engine)) = agent::provided(run, wanted, asking).await? {
+                let is_unused = |goal: &&String| !lines.iter().any(|line| line.based_on == **goal);
+                let unused = request.goals.iter().filter(is_unused).map(|goal| UnusedInput {
                     input: goal.clone(),
                     reason: "The provider wrote no line for it that passes the checks.".to_owned(),
                 });
                 let unused = unused.collect();
-                let content = Content { language: input.language, period: input.period, lines, unused };
-                Ok(Made { content, engine })
-            }
-            Err(failure) if wanted.fallback => {
-                run.fall_back(&failure).await?;
-                Ok(Made::builtin(content(generate(request).await?)))
-            }
-            Err(failure) => Err(failure),
-        }
+                (lines, unused, engine)
+            } else {
+                let made = generate(request).await?;
+                let unused = made.unused.into_iter();
+                let unused = unused
+                    .map(|unused| UnusedInput { reason: unused.reason.to_string(), input: unused.input })
+                    .collect();
+                (made.lines, unused, Engine::builtin())
+            };
+        let Input { language, period, .. } = order.input;
+        Ok(Made { content: Content { language, period, lines, unused }, engine })
     }
 
     fn summary(content: &Content) -> Value {
@@ -179,27 +150,29 @@ impl Agent for Affirmations {
     }
 }
 
-/// What lines are made from: the goals, the period, the organization's own words, and what was made before.
-async fn read(tx: &mut ReadTx<'_>, run: &Run, order: &Order<Input>) -> Result<Request> {
+/// What lines are made from: the goals, the period, what was made before, and passages of the organization's documents.
+async fn read(tx: &mut ReadTx<'_>, run: &Run, order: &Order<Input>) -> Result<(Request, Found)> {
     let mut request = order.input.request(order.seed);
     if let Some(period) = order.input.period {
         let found = periods::find(tx, period).await?.ok_or(Error::NotFound)?;
         request.period = Some(found.definition);
     }
-    for set in super::latest(tx, order.project, AgentKind::Affirmations, EARLIER).await? {
-        let set = agent::content::<Affirmations>(&set)?;
+    for mut set in super::latest(tx, order.project, AgentKind::Affirmations, EARLIER).await? {
+        let set = agent::content::<Affirmations>(&mut set)?;
         request.earlier.extend(set.lines.into_iter().map(|line| line.text));
     }
     let place = Place { project: Some(order.project), documents: None };
     let question = Question::read(&order.input.goals.join("\n"));
-    let found = search::search(tx, run.organization(), question, &place).await?;
-    let passages = found.passages.into_iter().take(PASSAGES);
-    let value = |passage: search::Passage| ValuePhrase {
-        text: passage.candidate.text,
-        source: DocumentId::to_string(&passage.document),
+    Ok((request, search::search(tx, run.organization(), question, &place).await?))
+}
+
+/// The best passages, whose words may colour a line.
+fn values(found: &Found) -> Vec<ValuePhrase> {
+    let value = |(passage, _): (&Passage, f64)| ValuePhrase {
+        text: passage.candidate.text.clone(),
+        source: passage.document.to_string(),
     };
-    request.values = passages.map(value).collect();
-    Ok(request)
+    found.best(PASSAGES).into_iter().map(value).collect()
 }
 
 /// The built-in engine's lines.
@@ -220,52 +193,44 @@ struct WrittenLine {
     goal: usize,
 }
 
-impl Affirmations {
-    /// A model's lines that pass the checks; what does not is asked for once more.
-    async fn ask(
-        &self,
-        wanted: &Wanted,
-        seed: u64,
-        request: &Request,
-    ) -> Result<(Vec<Line>, Engine), Failure> {
-        let (written, mut engine) = self.write(wanted, seed, compose(request, request.count, &[])).await?;
-        let (mut lines, rejected) = builtin::judge(request, &[], written);
-        lines.truncate(request.count);
-        let missing = request.count - lines.len();
-        if missing > 0 {
-            let question = compose(request, missing, &rejected);
-            let (written, again) = self.write(wanted, seed.wrapping_add(1), question).await?;
-            let (more, _) = builtin::judge(request, &lines, written);
-            lines.extend(more.into_iter().take(missing));
-            engine = engine.and(&again);
-        }
-        if lines.is_empty() {
-            let message = "No line of the provider's passes the checks: first person, present tense, positive, within the limits. Try again, or use the built-in engine.";
-            return Err(Failure::fail(Fault::new(FaultCode::InsufficientInput, message)));
-        }
-        Ok((lines, engine))
+/// A model's lines that pass the checks; what does not is asked for once more.
+async fn ask(
+    engines: &Engines,
+    wanted: &Wanted,
+    seed: u64,
+    request: &Request,
+) -> Result<(Vec<Line>, Engine), Failure> {
+    let question = compose(request, request.count, &[]);
+    let (written, mut engine) = write(engines, wanted, seed, question).await?;
+    let (mut lines, rejected) = builtin::judge(request, &[], written);
+    lines.truncate(request.count);
+    let missing = request.count - lines.len();
+    if missing > 0 {
+        let question = compose(request, missing, &rejected);
+        let (written, again) = write(engines, wanted, seed.wrapping_add(1), question).await?;
+        let (more, _) = builtin::judge(request, &lines, written);
+        lines.extend(more.into_iter().take(missing));
+        engine = engine.and(&again);
     }
+    if lines.is_empty() {
+        let message = "No line of the provider's passes the checks: first person, present tense, positive, within the limits. Try again, or use the built-in engine.";
+        return Err(Failure::fail(Fault::new(FaultCode::InsufficientInput, message)));
+    }
+    Ok((lines, engine))
+}
 
-    async fn write(
-        &self,
-        wanted: &Wanted,
-        seed: u64,
-        question: String,
-    ) -> Result<(Vec<Proposal>, Engine), Failure> {
-        let asked = JsonQuestion {
-            system: include_str!("prompt.md"),
-            question,
-            schema: schema(),
-            max_tokens: TOKENS,
-        };
-        let (written, engine): (Written, _) = agent::ask_json(&self.engines, wanted, seed, asked).await?;
-        let proposal =
-            |line: WrittenLine| Some(Proposal { text: line.text, goal: line.goal.checked_sub(1)? });
-        Ok((
-            written.affirmations.into_iter().take(2 * *builtin::COUNT.end()).filter_map(proposal).collect(),
-            engine,
-        ))
-    }
+async fn write(
+    engines: &Engines,
+    wanted: &Wanted,
+    seed: u64,
+    question: String,
+) -> Result<(Vec<Proposal>, Engine), Failure> {
+    let asked =
+        JsonQuestion { system: include_str!("prompt.md"), question, schema: schema(), max_tokens: TOKENS };
+    let (written, engine): (Written, _) = agent::ask_json(engines, wanted, seed, asked).await?;
+    let proposal = |line: WrittenLine| Some(Proposal { text: line.text, goal: line.goal.checked_sub(1)? });
+    let lines = written.affirmations.into_iter().take(2 * *builtin::COUNT.end());
+    Ok((lines.filter_map(proposal).collect(), engine))
 }
 
 fn schema() -> JsonSchema {
@@ -289,13 +254,10 @@ fn compose(request: &Request, count: usize, rejected: &[(Proposal, builtin::Reas
     for (number, goal) in request.goals.iter().enumerate() {
         let _ = writeln!(text, "{}. {goal}", number + 1);
     }
-    let language = match request.language {
-        Language::German => "German",
-        Language::English => "English",
-    };
     let _ = writeln!(
         text,
-        "\nWrite {count} affirmations in {language}, of at most {} words each.",
+        "\nWrite {count} affirmations in {}, of at most {} words each.",
+        request.language.name(),
         request.max_words
     );
     if let Some(tone) = &request.tone {

@@ -6,15 +6,12 @@
 pub mod builtin;
 pub mod graphql;
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::builtin::{Corpus, HASHTAGS, HashtagSet, Mix, Research};
 use super::agent::{self, Agent, JsonQuestion, Made, Order, Wanted};
 use super::posts;
-use super::text::{Refusal, RefusalCode};
 use crate::access::Action;
 use crate::db::ReadTx;
 use crate::engine::{Engines, JsonSchema};
@@ -69,16 +66,7 @@ impl Input {
 }
 
 /// What finds hashtags.
-pub struct Hashtags {
-    engines: Arc<Engines>,
-}
-
-impl Hashtags {
-    /// With these providers beside the built-in engine.
-    pub const fn new(engines: Arc<Engines>) -> Self {
-        Self { engines }
-    }
-}
+pub struct Hashtags;
 
 impl Agent for Hashtags {
     const KIND: AgentKind = AgentKind::HashtagResearch;
@@ -87,23 +75,16 @@ impl Agent for Hashtags {
     type Input = Input;
     type Content = HashtagSet;
 
-    async fn make(&self, run: &Run, order: &Order<Input>) -> Result<Made<HashtagSet>, Failure> {
+    async fn make(engines: &Engines, run: &Run, order: &Order<Input>) -> Result<Made<HashtagSet>, Failure> {
         let mut research = {
             let mut tx = run.read(Action::ContentRead).await?;
             read(&mut tx, run.organization(), order.project, &order.input).await?
         };
         run.release().await;
-        let mut engine = Engine::builtin();
-        if let Some(wanted) = &order.engine {
-            match self.ask(wanted, order.seed, &research).await {
-                Ok((ideas, by)) => {
-                    research.ideas = ideas;
-                    engine = by;
-                }
-                Err(failure) if wanted.fallback => run.fall_back(&failure).await?,
-                Err(failure) => return Err(failure),
-            }
-        }
+        let asking = |wanted| ask(engines, wanted, order.seed, &research);
+        let answered = agent::provided(run, order.engine.as_ref(), asking).await?;
+        let (ideas, engine) = answered.unwrap_or_else(|| (Vec::new(), Engine::builtin()));
+        research.ideas = ideas;
         let (lookups, research) = agent::compute(move || (builtin::lookups(&research), research)).await?;
         let (passages, counts) = {
             let mut tx = run.read(Action::ContentRead).await?;
@@ -111,23 +92,13 @@ impl Agent for Hashtags {
         };
         run.release().await;
         let research = Research { corpus: Corpus { passages, counts }, ..research };
-        let set = agent::compute(move || builtin::research(&research)).await?.map_err(refused)?;
+        let set = agent::compute(move || builtin::research(&research)).await??;
         Ok(Made { content: set, engine })
     }
 
     fn summary(set: &HashtagSet) -> Value {
         json!({"hashtags": set.hashtags.len(), "warnings": set.warnings.len()})
     }
-}
-
-/// An engine's refusal, as a job's failure.
-pub(super) fn refused(refusal: Refusal) -> Failure {
-    let code = match refusal.code {
-        RefusalCode::InsufficientInput => FaultCode::InsufficientInput,
-        RefusalCode::Invalid => FaultCode::Invalid,
-        RefusalCode::OutOfRange => FaultCode::OutOfRange,
-    };
-    Failure::fail(Fault::at(code, &refusal.field, refusal.message))
 }
 
 /// What is researched: the text, the brand's own hashtags, and the period's words.
@@ -176,24 +147,23 @@ struct Ideas {
     hashtags: Vec<String>,
 }
 
-impl Hashtags {
-    async fn ask(
-        &self,
-        wanted: &Wanted,
-        seed: u64,
-        research: &Research,
-    ) -> Result<(Vec<String>, Engine), Failure> {
-        let schema = json!({
-            "type": "object", "additionalProperties": false, "required": ["hashtags"],
-            "properties": {"hashtags": {"type": "array", "items": {"type": "string"}}},
-        });
-        let asked = JsonQuestion {
-            system: include_str!("prompt.md"),
-            question: format!("Propose {} hashtags for this text:\n\n{}", research.count, research.text),
-            schema: JsonSchema { name: "hashtags".to_owned(), schema },
-            max_tokens: TOKENS,
-        };
-        let (ideas, engine): (Ideas, _) = agent::ask_json(&self.engines, wanted, seed, asked).await?;
-        Ok((ideas.hashtags.into_iter().take(2 * HASHTAGS).collect(), engine))
-    }
+/// A model's ideas.
+async fn ask(
+    engines: &Engines,
+    wanted: &Wanted,
+    seed: u64,
+    research: &Research,
+) -> Result<(Vec<String>, Engine), Failure> {
+    let schema = json!({
+        "type": "object", "additionalProperties": false, "required": ["hashtags"],
+        "properties": {"hashtags": {"type": "array", "items": {"type": "string"}}},
+    });
+    let asked = JsonQuestion {
+        system: include_str!("prompt.md"),
+        question: format!("Propose {} hashtags for this text:\n\n{}", research.count, research.text),
+        schema: JsonSchema { name: "hashtags".to_owned(), schema },
+        max_tokens: TOKENS,
+    };
+    let (ideas, engine): (Ideas, _) = agent::ask_json(engines, wanted, seed, asked).await?;
+    Ok((ideas.hashtags.into_iter().take(2 * HASHTAGS).collect(), engine))
 }

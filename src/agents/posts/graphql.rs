@@ -9,7 +9,9 @@ use super::{Input, PostUpdate, Posts};
 use crate::access::Action;
 use crate::agents::Output;
 use crate::agents::channel::Channel;
-use crate::agents::graphql::{AgentOutput, EngineInput, Given, agent_output, order, output, place};
+use crate::agents::graphql::{
+    AgentOutput, EngineInput, Given, UnusedInput, agent_output, order, output, place,
+};
 use crate::agents::qa::graphql::Citation;
 use crate::db::{Changes, Record};
 use crate::error::Result;
@@ -46,8 +48,8 @@ agent_output! {
         }
 
         /// What was given and is not in the post, with the reason.
-        async fn unused(&self) -> Vec<String> {
-            self.content.unused.iter().map(|unused| format!("{}: {}", unused.input, unused.reason)).collect()
+        async fn unused(&self) -> Vec<UnusedInput> {
+            self.content.unused.iter().cloned().map(Into::into).collect()
         }
     }
 }

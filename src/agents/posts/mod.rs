@@ -8,7 +8,6 @@ pub mod graphql;
 pub mod state;
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -30,7 +29,7 @@ use crate::id::{DocumentId, PostId, ProjectId};
 use crate::input;
 use crate::jobs::{AgentKind, Engine, Failure, Run};
 use crate::knowledge::search::{self, Found, Place};
-use crate::retrieval::{self, Language, Question};
+use crate::retrieval::{Language, Question};
 
 /// Characters of a brief at the most.
 pub const BRIEF_CHARACTERS: usize = 10_000;
@@ -109,16 +108,7 @@ pub struct Content {
 }
 
 /// What composes posts.
-pub struct Posts {
-    engines: Arc<Engines>,
-}
-
-impl Posts {
-    /// With these providers beside the built-in engine.
-    pub const fn new(engines: Arc<Engines>) -> Self {
-        Self { engines }
-    }
-}
+pub struct Posts;
 
 impl Agent for Posts {
     const KIND: AgentKind = AgentKind::PostComposition;
@@ -127,7 +117,7 @@ impl Agent for Posts {
     type Input = Input;
     type Content = Content;
 
-    async fn make(&self, run: &Run, order: &Order<Input>) -> Result<Made<Content>, Failure> {
+    async fn make(engines: &Engines, run: &Run, order: &Order<Input>) -> Result<Made<Content>, Failure> {
         let input = &order.input;
         let (found, research) = {
             let mut tx = run.read(Action::ContentRead).await?;
@@ -176,16 +166,12 @@ impl Agent for Posts {
             research.corpus = Corpus { passages, counts };
         }
         run.release().await;
-        let made = agent::compute(move || builtin::compose(&compose)).await?;
-        let mut made: Composition = made.map_err(hashtags::refused)?;
-        let mut engine = Engine::builtin();
-        if let Some(wanted) = &order.engine {
-            match self.rewrite(wanted, order, &mut made).await {
-                Ok(by) => engine = by,
-                Err(failure) if wanted.fallback => run.fall_back(&failure).await?,
-                Err(failure) => return Err(failure),
-            }
-        }
+        let mut made = agent::compute(move || builtin::compose(&compose)).await??;
+        let drafts = &mut made;
+        let wanted = order.engine.as_ref();
+        let answered =
+            agent::provided(run, wanted, move |wanted| rewrite(engines, wanted, order, drafts)).await?;
+        let engine = answered.unwrap_or_else(Engine::builtin);
         let content = Content {
             state: PostState::Draft,
             chosen: None,
@@ -204,21 +190,16 @@ impl Agent for Posts {
 
 /// The best passages for the brief, best first.
 fn best(found: &Found) -> Vec<Passage> {
-    let candidates: Vec<_> = found.passages.iter().map(|passage| passage.candidate.clone()).collect();
-    let ranked = retrieval::rank(&found.plan, &candidates, &found.statistics);
-    let passage = |ranked: &retrieval::Ranked<'_>| {
-        let passage = found.passages.iter().find(|passage| passage.candidate.id == ranked.candidate.id)?;
-        Some(Passage {
-            id: Uuid::from_u128(passage.candidate.id).to_string(),
-            document: passage.document.to_string(),
-            version: passage.version.unsigned_abs(),
-            heading: passage.candidate.heading.clone(),
-            text: passage.candidate.text.clone(),
-            start: passage.candidate.start,
-            relevance: Some(ranked.coverage),
-        })
+    let passage = |(passage, coverage): (&search::Passage, f64)| Passage {
+        id: Uuid::from_u128(passage.candidate.id).to_string(),
+        document: passage.document.to_string(),
+        version: passage.version.unsigned_abs(),
+        heading: passage.candidate.heading.clone(),
+        text: passage.candidate.text.clone(),
+        start: passage.candidate.start,
+        relevance: Some(coverage),
     };
-    ranked.iter().take(PASSAGES).filter_map(passage).collect()
+    found.best(PASSAGES).into_iter().map(passage).collect()
 }
 
 #[derive(Debug, Deserialize)]
@@ -234,59 +215,52 @@ struct WrittenPost {
     body: String,
 }
 
-impl Posts {
-    /// Has a model rewrite the variants. What states more than its sources do is not taken.
-    async fn rewrite(
-        &self,
-        wanted: &Wanted,
-        order: &Order<Input>,
-        made: &mut Composition,
-    ) -> Result<Engine, Failure> {
-        let input = &order.input;
-        let post = json!({
-            "type": "object", "additionalProperties": false, "required": ["number", "opening", "body"],
-            "properties": {
-                "number": {"type": "integer"}, "opening": {"type": "string"}, "body": {"type": "string"},
-            },
-        });
-        let schema = json!({
-            "type": "object", "additionalProperties": false, "required": ["posts"],
-            "properties": {"posts": {"type": "array", "items": post}},
-        });
-        let asked = JsonQuestion {
-            system: include_str!("prompt.md"),
-            question: drafts(input, &made.variants),
-            schema: JsonSchema { name: "posts".to_owned(), schema },
-            max_tokens: TOKENS,
-        };
-        let (written, engine): (Written, _) =
-            agent::ask_json(&self.engines, wanted, order.seed, asked).await?;
-        for written in written.posts.into_iter().take(builtin::VARIANTS) {
-            let place = written.number.wrapping_sub(1);
-            let Some(draft) = made.variants.get(place) else { continue };
-            match accept(input, draft, &written) {
-                Ok(variant) => {
-                    if let Some(slot) = made.variants.get_mut(place) {
-                        *slot = variant;
-                    }
-                }
-                Err(reason) => {
-                    let input = super::text::excerpt(&format!("{} {}", written.opening, written.body), 100);
-                    made.unused.push(UnusedInput { input, reason });
+/// Has a model rewrite the variants. What states more than its sources do is not taken.
+async fn rewrite(
+    engines: &Engines,
+    wanted: &Wanted,
+    order: &Order<Input>,
+    made: &mut Composition,
+) -> Result<Engine, Failure> {
+    let input = &order.input;
+    let post = json!({
+        "type": "object", "additionalProperties": false, "required": ["number", "opening", "body"],
+        "properties": {
+            "number": {"type": "integer"}, "opening": {"type": "string"}, "body": {"type": "string"},
+        },
+    });
+    let schema = json!({
+        "type": "object", "additionalProperties": false, "required": ["posts"],
+        "properties": {"posts": {"type": "array", "items": post}},
+    });
+    let asked = JsonQuestion {
+        system: include_str!("prompt.md"),
+        question: drafts(input, &made.variants),
+        schema: JsonSchema { name: "posts".to_owned(), schema },
+        max_tokens: TOKENS,
+    };
+    let (written, engine): (Written, _) = agent::ask_json(engines, wanted, order.seed, asked).await?;
+    for written in written.posts.into_iter().take(builtin::VARIANTS) {
+        let place = written.number.wrapping_sub(1);
+        let Some(draft) = made.variants.get(place) else { continue };
+        match accept(input, draft, &written) {
+            Ok(variant) => {
+                if let Some(slot) = made.variants.get_mut(place) {
+                    *slot = variant;
                 }
             }
+            Err(reason) => {
+                let input = super::text::excerpt(&format!("{} {}", written.opening, written.body), 100);
+                made.unused.push(UnusedInput { input, reason });
+            }
         }
-        Ok(engine)
     }
+    Ok(engine)
 }
 
 /// What a model is asked: the drafts, numbered from 1, each with what its sources say.
 fn drafts(input: &Input, variants: &[Variant]) -> String {
-    let language = match input.language {
-        Language::German => "German",
-        Language::English => "English",
-    };
-    let mut text = format!("Language: {language}\n");
+    let mut text = format!("Language: {}\n", input.language.name());
     // Writing to a string cannot fail.
     if let Some(tone) = &input.tone {
         let _ = writeln!(text, "Tone: {tone}");
@@ -309,6 +283,9 @@ fn accept(input: &Input, draft: &Variant, written: &WrittenPost) -> Result<Varia
     let text = format!("{hook}\n\n{body}");
     if hook.is_empty() {
         return Err("The provider's text is empty.".to_owned());
+    }
+    if !hashtags::builtin::hashtags(&text).is_empty() {
+        return Err("The provider's text has hashtags, which are added apart.".to_owned());
     }
     if let Some(unsupported) = facts::check(&text, &sources, input.language).first() {
         return Err(format!(
@@ -343,8 +320,8 @@ fn accept(input: &Input, draft: &Variant, written: &WrittenPost) -> Result<Varia
 /// What the database says.
 pub async fn past(tx: &mut ReadTx<'_>, project: ProjectId) -> Result<Vec<PastPost>> {
     let mut past = Vec::new();
-    for output in super::latest(tx, project, AgentKind::PostComposition, PAST).await? {
-        let (at, post) = (output.created_at, agent::content::<Posts>(&output)?);
+    for mut output in super::latest(tx, project, AgentKind::PostComposition, PAST).await? {
+        let (at, post) = (output.created_at, agent::content::<Posts>(&mut output)?);
         if !matches!(post.state, PostState::Approved | PostState::Scheduled | PostState::Published) {
             continue;
         }
@@ -406,7 +383,8 @@ pub async fn update(tx: &mut WriteTx<'_>, id: Uuid, change: PostUpdate) -> Resul
     if let Some(chosen) = change.chosen {
         let chosen = usize::try_from(chosen).ok().filter(|chosen| *chosen < post.variants.len());
         post.chosen = Some(chosen.ok_or_else(|| {
-            let message = format!("`chosenVariant` is a number from 0 to {}.", post.variants.len() - 1);
+            let message =
+                format!("`chosenVariant` is a number from 0 to {}.", post.variants.len().saturating_sub(1));
             Error::fault(Fault::at(FaultCode::OutOfRange, "chosenVariant", message))
         })?);
     }

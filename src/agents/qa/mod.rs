@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Output;
-use super::agent::{Wanted, engine_of};
+use super::agent::{Wanted, compute, engine_of, provided};
 use crate::access::{Action, Permission};
 use crate::db::{Changes, ReadTx, Record, Target, WriteTx};
 use crate::engine::Engines;
@@ -223,16 +223,10 @@ impl AnswerQuestion {
         run.progress(0.5, &format!("Found {} passages.", found.passages.len())).await?;
 
         let top_k = ask.top_k;
-        let (draft, engine) = match &ask.engine {
+        let asking = |wanted| self.ask_model(run, &ask, wanted, &found);
+        let (draft, engine) = match provided(run, ask.engine.as_ref(), asking).await? {
+            Some(answered) => answered,
             None => (builtin(Arc::clone(&found), top_k).await?, Engine::builtin()),
-            Some(wanted) => match self.ask_model(run, &ask, wanted, &found).await {
-                Ok(answered) => answered,
-                Err(failure) if wanted.fallback => {
-                    run.fall_back(&failure).await?;
-                    (builtin(Arc::clone(&found), top_k).await?, Engine::builtin())
-                }
-                Err(failure) => return Err(failure),
-            },
         };
         let draft = enough(draft, ask.min_score);
         save(run, &ask, &draft, engine).await?;
@@ -254,12 +248,14 @@ impl AnswerQuestion {
         let engine = self.engines.text(&wanted.provider).map_err(|missing| {
             Failure::fail(Fault::new(FaultCode::ProviderNotConfigured, missing.to_string()))
         })?;
-        let passages = best(Arc::clone(found), ask.top_k).await?;
+        let (looking, top_k) = (Arc::clone(found), ask.top_k);
+        let best = move || looking.best(top_k).into_iter().map(|(passage, _)| passage.clone()).collect();
+        let passages: Vec<Passage> = compute(best).await?;
         let reply = model::ask(run, &*engine, wanted, &ask.question, &passages).await?;
         let engine = engine_of(&*engine, &reply);
         let found = Arc::clone(found);
         let read = move || model::read(&reply.text, &passages, &found.statistics);
-        let read = tokio::task::spawn_blocking(read).await.map_err(Error::internal)?;
+        let read = compute(read).await?;
         let draft = if let Some((answer, citations)) = read {
             Draft { answer: Some(answer), confidence: None, citations, near_misses: Vec::new() }
         } else {
@@ -270,20 +266,9 @@ impl AnswerQuestion {
     }
 }
 
-/// The best passages, best first.
-async fn best(found: Arc<Found>, top_k: usize) -> Result<Vec<Passage>> {
-    let rank = move || {
-        let candidates: Vec<_> = found.passages.iter().map(|passage| passage.candidate.clone()).collect();
-        let ranked = retrieval::rank(&found.plan, &candidates, &found.statistics);
-        let of = |id: u128| found.passages.iter().find(|passage| passage.candidate.id == id).cloned();
-        ranked.iter().take(top_k).filter_map(|ranked| of(ranked.candidate.id)).collect()
-    };
-    tokio::task::spawn_blocking(rank).await.map_err(Error::internal)
-}
-
 /// The built-in engine's answer. It computes, so it does so where no other request waits for it.
 async fn builtin(found: Arc<Found>, top_k: usize) -> Result<Draft> {
-    let compute = move || {
+    let answer = move || {
         let candidates: Vec<_> = found.passages.iter().map(|passage| passage.candidate.clone()).collect();
         let mut ranked = retrieval::rank(&found.plan, &candidates, &found.statistics);
         ranked.truncate(top_k);
@@ -298,7 +283,7 @@ async fn builtin(found: Arc<Found>, top_k: usize) -> Result<Draft> {
             near_misses: cite(answer.near_misses),
         }
     };
-    tokio::task::spawn_blocking(compute).await.map_err(Error::internal)
+    compute(answer).await
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a share between 0 and 1 needs no more digits")]
