@@ -73,6 +73,14 @@ pub fn color(field: &str, text: &str) -> Result<String> {
     Err(Error::fault(Fault::at(FaultCode::Invalid, field, "A colour looks like `#1A2B3C`.")))
 }
 
+/// A time zone by its IANA name.
+///
+/// # Errors
+/// What a time zone looks like: where it stood is the caller's to say.
+pub fn timezone(text: &str) -> std::result::Result<chrono_tz::Tz, &'static str> {
+    text.trim().parse().map_err(|_| "`timezone` is an IANA name such as `Europe/Berlin` or `UTC`.")
+}
+
 /// A text of several lines that may be empty, which means that there is none.
 ///
 /// # Errors

@@ -58,10 +58,8 @@ fn locale(text: &str) -> Result<String> {
 }
 
 fn timezone(text: &str) -> Result<String> {
-    let text = text.trim();
-    text.parse::<chrono_tz::Tz>().map(|zone| zone.name().to_owned()).map_err(|_| {
-        invalid("settings.timezone", "`timezone` is an IANA name such as `Europe/Berlin` or `UTC`.")
-    })
+    let zone = input::timezone(text).map_err(|message| invalid("settings.timezone", message))?;
+    Ok(zone.name().to_owned())
 }
 
 fn hashtag(text: &str) -> Result<String> {

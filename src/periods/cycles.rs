@@ -33,7 +33,7 @@ const NANOS_PER_DAY: i128 = 86_400 * NANOS_PER_SECOND;
 const DAYS_PER_PERIOD: i64 = 52;
 
 /// What goes round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, async_graphql::Enum)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Cycle {
     /// 24 hours.

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use chrono::Utc;
-use chrono_tz::Tz;
 
 use super::PeriodUpdate;
 use super::cycles::{self, Cycle};
@@ -16,6 +15,7 @@ use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at,
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::scalars::{DateTime, Json};
 use crate::id::{OrganizationId, PeriodId};
+use crate::input;
 use crate::retrieval::Language;
 
 /// One of the seven periods of an organization: organization data, seeded; names and keywords by language.
@@ -70,36 +70,11 @@ fn by_language<T: serde::Serialize>(map: &BTreeMap<Language, T>) -> serde_json::
     serde_json::to_value(map).unwrap_or_default()
 }
 
-/// What goes round in seven periods.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(name = "Cycle")]
-pub enum CycleKind {
-    /// 24 hours.
-    Day,
-    /// Seven days.
-    Week,
-    /// From one anniversary to the next.
-    Year,
-    /// Seven years.
-    Life,
-}
-
-impl From<Cycle> for CycleKind {
-    fn from(cycle: Cycle) -> Self {
-        match cycle {
-            Cycle::Day => Self::Day,
-            Cycle::Week => Self::Week,
-            Cycle::Year => Self::Year,
-            Cycle::Life => Self::Life,
-        }
-    }
-}
-
 /// Where a moment lies in a cycle.
 #[derive(SimpleObject)]
 pub struct CyclePosition {
     /// In which cycle.
-    cycle: CycleKind,
+    cycle: Cycle,
     /// Which round of it, from 1.
     round: i32,
     /// The period that it lies in.
@@ -217,10 +192,8 @@ impl PeriodQuery {
         #[graphql(desc = "On whose clock, an IANA time zone such as `Europe/Berlin`.", default = "UTC")]
         timezone: String,
     ) -> async_graphql::Result<Option<Vec<CyclePosition>>> {
-        let zone: Tz = timezone.parse().map_err(|_| {
-            let message = format!("`{timezone}` is no IANA time zone. One looks like `Europe/Berlin`.");
-            Error::fault(Fault::of(FaultCode::Invalid, "timezone", message))
-        })?;
+        let zone = input::timezone(&timezone)
+            .map_err(|message| Error::fault(Fault::of(FaultCode::Invalid, "timezone", message)))?;
         let local = |time: chrono::DateTime<Utc>| time.with_timezone(&zone).naive_local();
         let at = at.map_or_else(Utc::now, |at| at.0);
         let positions = cycles::positions(local(start.0), local(at))
@@ -234,7 +207,7 @@ impl PeriodQuery {
         let position = |position: cycles::Position| {
             let period = periods.iter().find(|period| period.definition.number == position.period)?;
             Some(CyclePosition {
-                cycle: position.cycle.into(),
+                cycle: position.cycle,
                 round: i32::try_from(position.round).unwrap_or(i32::MAX),
                 period: Period::new(period.clone()),
                 begins: time(position.begins),
