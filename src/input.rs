@@ -15,10 +15,13 @@ const fn is_deceptive(c: char) -> bool {
 
 fn clean(field: &str, text: &str, lines: bool) -> Result<String> {
     let text: String = text.trim().nfc().collect();
-    // A text may hold what joins emoji (👩‍👩‍👧) and letters of some scripts.
-    let joins = |c: char| lines && matches!(c, '\u{200C}' | '\u{200D}');
+    let mut before = ' ';
     let bad = text.chars().find(|c| {
-        (c.is_control() && !(lines && matches!(c, '\n' | '\t'))) || (is_deceptive(*c) && !joins(*c))
+        // A text may hold what joins emoji (👩‍👩‍👧) and letters of some scripts, behind what it joins.
+        let joins = lines && matches!(c, '\u{200C}' | '\u{200D}');
+        let hangs = before.is_whitespace() || is_deceptive(before);
+        before = *c;
+        (c.is_control() && !(lines && matches!(c, '\n' | '\t'))) || (is_deceptive(*c) && (!joins || hangs))
     });
     match bad {
         Some(c) => Err(Error::fault(Fault::at(
@@ -184,6 +187,13 @@ mod tests {
         }
         for shown in ["Zoë 日本語", "אבג", "العربية", "O’Brien – Söhne", "🦉"] {
             assert_eq!(line("name", shown, 20).unwrap(), shown);
+        }
+        for joined in ["👩\u{200D}👩\u{200D}👧", "می\u{200C}خواهم"] {
+            assert_eq!(paragraph("text", Some(joined), 20).unwrap().as_deref(), Some(joined));
+            assert!(line("name", joined, 20).is_err(), "{joined}");
+        }
+        for nothing in ["\u{200D}", "a \u{200D}", "a\u{200D}\u{200D}", "a\u{200C}\u{200D}"] {
+            assert!(paragraph("text", Some(nothing), 20).is_err(), "{nothing:?}");
         }
         assert!(line("name", "   ", 10).is_err());
         assert!(line("name", &"ü".repeat(11), 10).is_err());
