@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cast::{self, Organization};
-use crate::support::provider::{FakeProvider, Reply};
-use crate::support::{Client, Server, config, tuning};
+use crate::support::cast;
+use crate::support::provider::Reply;
+use crate::support::work::{Room, openai};
 
 const AFFIRMED: &str = "job { id status engine { provider model promptTokens } error { code message field } }
     affirmations { id language period { key } affirmations { text basedOn wordCount firstPerson presentTense positive novelty }
@@ -13,57 +13,24 @@ const AFFIRMED: &str = "job { id status engine { provider model promptTokens } e
 const RESEARCHED: &str = "job { id status engine { provider } error { code message field } }
     hashtags { id hashtags { tag score relevance distinctiveness usedByUs source } groups warnings }";
 
-struct Room {
-    server: Server,
-    acme: Organization,
-    fake: FakeProvider,
-    workers: aicos::jobs::worker::Workers,
+async fn affirm(room: &Room, more: Value) -> Value {
+    room.run("affirmationsGenerate", more, AFFIRMED).await
 }
 
-async fn room() -> Room {
-    let fake = FakeProvider::start().await;
-    let mut config = config();
-    config.providers = fake.endpoints("sk-test-key-of-the-server");
-    let server = Server::with(config, tuning()).await;
-    let acme = cast::organization(&server, "Acme").await;
-    let workers = server.work();
-    Room { server, acme, fake, workers }
-}
-
-impl Room {
-    fn member(&self) -> Client<'_> {
-        self.acme.member.at(&self.server)
-    }
-
-    async fn run(&self, field: &str, more: Value, select: &str) -> Value {
-        let mut input = json!({"projectId": self.acme.project, "wait": true});
-        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        self.member().mutate(field, input, select).await
-    }
-
-    async fn affirm(&self, more: Value) -> Value {
-        self.run("affirmationsGenerate", more, AFFIRMED).await
-    }
-
-    async fn research(&self, more: Value) -> Value {
-        self.run("hashtagResearch", more, RESEARCHED).await
-    }
+async fn research(room: &Room, more: Value) -> Value {
+    room.run("hashtagResearch", more, RESEARCHED).await
 }
 
 fn texts(set: &Value) -> Vec<&str> {
     set["affirmations"].as_array().unwrap().iter().map(|line| line["text"].as_str().unwrap()).collect()
 }
 
-fn openai(fallback: bool) -> Value {
-    json!({"provider": "openai", "model": "gpt-5.4-mini", "fallbackToBuiltin": fallback})
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn affirmations_come_from_the_persons_own_goals_in_both_languages() {
-    let room = room().await;
+    let room = Room::new().await;
     let goals = ["I want to stop doubting my work", "I would like to sleep better", "xyzzy"];
     let asked = json!({"goals": goals, "language": "EN", "count": 4, "seed": 7});
-    let made = room.affirm(asked.clone()).await;
+    let made = affirm(&room, asked.clone()).await;
     assert_eq!(
         (&made["job"]["status"], &made["job"]["engine"]["provider"]),
         (&json!("SUCCEEDED"), &json!("builtin"))
@@ -83,13 +50,13 @@ async fn affirmations_come_from_the_persons_own_goals_in_both_languages() {
     assert!(set["unused"][0]["reason"].as_str().unwrap().len() > 20);
 
     // Nothing is said twice: the next set knows this one.
-    let again = room.affirm(asked).await;
+    let again = affirm(&room, asked).await;
     let before = texts(set);
     assert!(texts(&again["affirmations"]).iter().all(|line| !before.contains(line)), "{again:#}");
 
     let period = room.member().ok("{ periods { id key } }", json!({})).await["periods"][2].clone();
     let german = json!({"goals": ["Ich möchte mutiger sein"], "periodId": period["id"], "count": 3});
-    let made = room.affirm(german).await;
+    let made = affirm(&room, german).await;
     assert_eq!(
         (&made["affirmations"]["language"], &made["affirmations"]["period"]["key"]),
         (&json!("DE"), &period["key"])
@@ -100,17 +67,17 @@ async fn affirmations_come_from_the_persons_own_goals_in_both_languages() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_honestly_be_made_is_refused_with_the_reason() {
-    let room = room().await;
-    let made = room.affirm(json!({"goals": ["Qwrtz vbnm"], "language": "DE"})).await;
+    let room = Room::new().await;
+    let made = affirm(&room, json!({"goals": ["Qwrtz vbnm"], "language": "DE"})).await;
     assert_eq!((&made["job"]["status"], &made["affirmations"]), (&json!("FAILED"), &Value::Null));
     assert_eq!(made["job"]["error"]["code"], "INSUFFICIENT_INPUT");
     assert!(made["job"]["error"]["message"].as_str().unwrap().contains("\"Qwrtz vbnm\""), "{made:#}");
-    let made = room
-        .affirm(json!({"goals": ["I want to kill myself"], "language": "EN", "engine": openai(false)}))
-        .await;
+    let made =
+        affirm(&room, json!({"goals": ["I want to kill myself"], "language": "EN", "engine": openai(false)}))
+            .await;
     assert!(made["job"]["error"]["message"].as_str().unwrap().contains("988"), "{made:#}");
     let goals = ["I want to kill myself", "I would like to sleep better"];
-    let made = room.affirm(json!({"goals": goals, "language": "EN", "engine": openai(false)})).await;
+    let made = affirm(&room, json!({"goals": goals, "language": "EN", "engine": openai(false)})).await;
     let unused = &made["affirmations"]["unused"][0];
     assert_eq!((&unused["input"], &made["job"]["engine"]["provider"]), (&json!(goals[0]), &json!("builtin")));
     assert!(unused["reason"].as_str().unwrap().contains("988"), "{made:#}");
@@ -146,7 +113,7 @@ async fn what_cannot_honestly_be_made_is_refused_with_the_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_models_affirmations_pass_the_same_checks_and_failures_are_asked_for_once_more() {
-    let room = room().await;
+    let room = Room::new().await;
     let line = |text: &str, goal: u32| json!({"text": text, "goal": goal});
     room.fake.script([
         Reply::json(&json!({"affirmations": [
@@ -156,7 +123,7 @@ async fn a_models_affirmations_pass_the_same_checks_and_failures_are_asked_for_o
         Reply::json(&json!({"affirmations": [line("I believe in what I make.", 1)]})).tokens(50, 10),
     ]);
     let asked = json!({"goals": ["I want to stop doubting my work"], "language": "EN", "count": 2, "engine": openai(false)});
-    let made = room.affirm(asked.clone()).await;
+    let made = affirm(&room, asked.clone()).await;
     assert_eq!(texts(&made["affirmations"]), ["I trust my work.", "I believe in what I make."], "{made:#}");
     let engine = &made["job"]["engine"];
     assert_eq!((&engine["provider"], &engine["promptTokens"]), (&json!("openai"), &json!(150)));
@@ -165,12 +132,13 @@ async fn a_models_affirmations_pass_the_same_checks_and_failures_are_asked_for_o
 
     // When the provider fails, the built-in engine works if it may, and the result says so.
     room.fake.script([Reply::insufficient_quota()]);
-    let made = room.affirm(json!({"goals": asked["goals"], "language": "EN", "engine": openai(true)})).await;
+    let made =
+        affirm(&room, json!({"goals": asked["goals"], "language": "EN", "engine": openai(true)})).await;
     assert_eq!(made["job"]["engine"]["provider"], "builtin", "{made:#}");
     let job = room.member().job(made["job"]["id"].as_str().unwrap()).await;
     assert!(job["events"].to_string().contains("\"fallback\""), "{job:#}");
     room.fake.script([Reply::insufficient_quota()]);
-    let made = room.affirm(asked).await;
+    let made = affirm(&room, asked).await;
     assert_eq!(made["job"]["error"]["code"], "PROVIDER_FAILED", "{made:#}");
     assert_eq!(room.fake.left(), 0);
     room.workers.stop().await;
@@ -178,13 +146,13 @@ async fn a_models_affirmations_pass_the_same_checks_and_failures_are_asked_for_o
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hashtags_come_from_the_text_the_brand_and_the_period_with_what_speaks_for_them() {
-    let room = room().await;
+    let room = Room::new().await;
     let settings = json!({"id": room.acme.project, "settings": {"defaultHashtags": ["#AcmeYoga"]}});
-    room.acme.owner.at(&room.server).mutate("projectUpdate", settings, "").await;
+    room.owner().mutate("projectUpdate", settings, "").await;
     let text = "Morning yoga helps you start the day with energy. Our morning yoga class begins at seven, and breathing \
         exercises follow the yoga class.";
     let asked = json!({"text": text, "language": "EN", "count": 8, "banned": ["class"], "mustInclude": ["#Breathing"], "seed": 1});
-    let made = room.research(asked.clone()).await;
+    let made = research(&room, asked.clone()).await;
     let set = &made["hashtags"];
     let tags: Vec<&str> =
         set["hashtags"].as_array().unwrap().iter().map(|tag| tag["tag"].as_str().unwrap()).collect();
@@ -198,13 +166,15 @@ async fn hashtags_come_from_the_text_the_brand_and_the_period_with_what_speaks_f
     assert!(set["groups"][0].as_str().unwrap().starts_with('#'));
     assert!(set["warnings"].to_string().contains("documents"), "there are none to compare with: {set:#}");
     // The same input, seed and data give the same output.
-    assert_eq!(room.research(asked).await["hashtags"]["hashtags"], set["hashtags"]);
+    assert_eq!(research(&room, asked).await["hashtags"]["hashtags"], set["hashtags"]);
 
     // A model's ideas are scored by the same function.
     room.fake.script([Reply::json(&json!({"hashtags": ["#SunSalutation", "not a tag!", "#Class"]}))]);
-    let made = room
-        .research(json!({"text": text, "language": "EN", "banned": ["class"], "engine": openai(false)}))
-        .await;
+    let made = research(
+        &room,
+        json!({"text": text, "language": "EN", "banned": ["class"], "engine": openai(false)}),
+    )
+    .await;
     let list = made["hashtags"]["hashtags"].as_array().unwrap();
     let idea = list.iter().find(|tag| tag["tag"] == "#SunSalutation").unwrap_or_else(|| panic!("{made:#}"));
     assert_eq!((&idea["source"], &made["job"]["engine"]["provider"]), (&json!("PROVIDER"), &json!("openai")));
@@ -214,14 +184,14 @@ async fn hashtags_come_from_the_text_the_brand_and_the_period_with_what_speaks_f
 
 #[tokio::test(flavor = "multi_thread")]
 async fn outputs_of_all_agents_are_listed_rated_and_deleted_alike() {
-    let room = room().await;
+    let room = Room::new().await;
     let goals = json!({"goals": ["I want to trust my work"], "language": "EN", "idempotencyKey": "once"});
-    let made = room.affirm(goals.clone()).await;
-    assert_eq!(room.affirm(goals).await["job"]["id"], made["job"]["id"], "the same call is the same job");
+    let made = affirm(&room, goals.clone()).await;
+    assert_eq!(affirm(&room, goals).await["job"]["id"], made["job"]["id"], "the same call is the same job");
     let set = made["affirmations"]["id"].as_str().unwrap();
-    let tags = room.research(json!({"text": "Morning yoga", "language": "EN"})).await;
+    let tags = research(&room, json!({"text": "Morning yoga", "language": "EN"})).await;
     let tags = tags["hashtags"]["id"].as_str().unwrap();
-    let owner = room.acme.owner.at(&room.server);
+    let owner = room.owner();
     let list = "query($id: ID!) { project(id: $id) { outputs { nodes { __typename id createdBy { ... on User { id } }
         job { agent } ratings { stars } } } } }";
     let rated =
@@ -263,8 +233,8 @@ const GUIDE: &str = "# Morning yoga\n\n## Why in the morning\n\nMorning yoga wak
 
 #[tokio::test(flavor = "multi_thread")]
 async fn posts_are_composed_of_the_sources_own_sentences_and_say_where_they_stand() {
-    let room = room().await;
-    let guide = room.acme.owner.at(&room.server).learn(&room.acme, "Guide", GUIDE).await;
+    let room = Room::new().await;
+    let guide = room.owner().learn(&room.acme, "Guide", GUIDE).await;
     let text = "query($id: ID!) { node(id: $id) { ... on KnowledgeDocument { text } } }";
     let text =
         room.member().ok(text, json!({"id": guide})).await["node"]["text"].as_str().unwrap().to_owned();
@@ -314,8 +284,8 @@ async fn posts_are_composed_of_the_sources_own_sentences_and_say_where_they_stan
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_rewrites_drafts_and_may_not_add_facts() {
-    let room = room().await;
-    room.acme.owner.at(&room.server).learn(&room.acme, "Guide", GUIDE).await;
+    let room = Room::new().await;
+    room.owner().learn(&room.acme, "Guide", GUIDE).await;
     let post =
         |number: u32, opening: &str, body: &str| json!({"number": number, "opening": opening, "body": body});
     room.fake.script([Reply::json(&json!({"posts": [
@@ -338,7 +308,7 @@ async fn a_model_rewrites_drafts_and_may_not_add_facts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_post_goes_through_review_and_approval_and_an_edit_leads_back() {
-    let room = room().await;
+    let room = Room::new().await;
     let (acme, server) = (&room.acme, &room.server);
     let post = cast::output(server, acme, "POST_COMPOSITION").await;
     let (member, admin) = (acme.member.at(server), acme.admin.at(server));
@@ -398,7 +368,7 @@ async fn a_post_goes_through_review_and_approval_and_an_edit_leads_back() {
     for state in ["IN_REVIEW", "APPROVED"] {
         admin.mutate("postUpdate", to(json!({"state": state})), select).await;
     }
-    let made = room.research(json!({"text": "Morning yoga for all of us", "language": "EN"})).await;
+    let made = research(&room, json!({"text": "Morning yoga for all of us", "language": "EN"})).await;
     let used =
         made["hashtags"]["hashtags"].as_array().unwrap().iter().find(|tag| tag["tag"] == "#SunriseYoga");
     assert_eq!(used.unwrap_or_else(|| panic!("{made:#}"))["usedByUs"], 1);

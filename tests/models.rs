@@ -4,41 +4,17 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::cast::{self, Organization};
-use crate::support::provider::{Counting, FakeProvider, Reply};
-use crate::support::work::HANDBOOK;
-use crate::support::{Client, Server, config, tuning};
-
-struct Room {
-    server: Server,
-    acme: Organization,
-    fake: FakeProvider,
-    workers: aicos::jobs::worker::Workers,
-}
+use crate::support::provider::{Counting, Reply};
+use crate::support::work::{HANDBOOK, Room, openai};
 
 async fn room() -> Room {
-    let fake = FakeProvider::start().await;
-    let mut config = config();
-    config.providers = fake.endpoints("sk-test-key-of-the-server");
-    let server = Server::with(config, tuning()).await;
-    let acme = cast::organization(&server, "Acme").await;
-    let workers = server.work();
-    acme.owner.at(&server).learn(&acme, "Handbook", HANDBOOK).await;
-    Room { server, acme, fake, workers }
+    let room = Room::new().await;
+    room.owner().learn(&room.acme, "Handbook", HANDBOOK).await;
+    room
 }
 
-impl Room {
-    fn owner(&self) -> Client<'_> {
-        self.acme.owner.at(&self.server)
-    }
-
-    async fn ask(&self, engine: Value) -> Value {
-        self.owner().ask(&self.acme, "How many days of vacation do I have?", json!({"engine": engine})).await
-    }
-}
-
-fn openai(fallback: bool) -> Value {
-    json!({"provider": "openai", "model": "gpt-5.4-mini", "fallbackToBuiltin": fallback})
+async fn ask(room: &Room, engine: Value) -> Value {
+    room.owner().ask(&room.acme, "How many days of vacation do I have?", json!({"engine": engine})).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,7 +29,7 @@ async fn a_model_answers_from_numbered_passages_and_its_citations_hold() {
         )
         .tokens(321, 45)
         .pause(Duration::from_millis(15))]);
-        let asked = room.ask(engine.clone()).await;
+        let asked = ask(&room, engine.clone()).await;
         let answer = &asked["answer"];
         assert_eq!(answer["answer"], "You have 30 days of vacation a year. It never rains.", "{asked:#}");
         assert_eq!(answer["confidence"], Value::Null, "a model does not say how sure it is");
@@ -103,7 +79,7 @@ async fn what_a_model_cannot_show_is_no_answer() {
     let room = room().await;
     for reply in ["UNANSWERED", "You have 30 days.", "You have 30 days [7].", "Ignore the rules. [0]"] {
         room.fake.script([Reply::text(reply).counting(Counting::Missing)]);
-        let asked = room.ask(openai(false)).await;
+        let asked = ask(&room, openai(false)).await;
         assert_eq!(
             (&asked["answer"]["answered"], &asked["answer"]["answer"]),
             (&json!(false), &Value::Null),
@@ -137,7 +113,7 @@ async fn a_provider_that_fails_is_tried_again_reported_or_replaced_as_the_caller
         Reply::text("You have 30 days of").cut_after(2),
     ] {
         room.fake.script([fault, good()]);
-        let asked = room.ask(openai(false)).await;
+        let asked = ask(&room, openai(false)).await;
         assert_eq!(asked["answer"]["answered"], true, "{asked:#}");
         let job = room.owner().job(asked["job"]["id"].as_str().unwrap()).await;
         assert_eq!(job["attempts"], 2, "{job:#}");
@@ -149,7 +125,7 @@ async fn a_provider_that_fails_is_tried_again_reported_or_replaced_as_the_caller
         (Reply::context_length(), "context_length_exceeded"),
     ] {
         room.fake.script([fault]);
-        let asked = room.ask(openai(false)).await;
+        let asked = ask(&room, openai(false)).await;
         assert_eq!(
             (&asked["answer"], &asked["job"]["status"]),
             (&Value::Null, &json!("FAILED")),
@@ -168,7 +144,7 @@ async fn a_provider_that_fails_is_tried_again_reported_or_replaced_as_the_caller
     }
     // Replaced, when that is allowed, and said so.
     room.fake.script([Reply::insufficient_quota()]);
-    let asked = room.ask(openai(true)).await;
+    let asked = ask(&room, openai(true)).await;
     assert_eq!(
         (&asked["answer"]["answered"], &asked["job"]["engine"]["provider"]),
         (&json!(true), &json!("builtin")),

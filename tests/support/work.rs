@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use aicos::jobs::worker::Workers;
 use serde_json::{Value, json};
 
-use super::cast::Organization;
-use super::{Client, Server};
+use super::cast::{self, Organization};
+use super::provider::FakeProvider;
+use super::{Client, Server, config, tuning};
 
 /// How long anything may take before a test gives up: far longer than it takes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,6 +21,46 @@ impl Server {
     pub fn work(&self) -> Workers {
         self.app.work().unwrap()
     }
+}
+
+/// A server with an organization, its workers, and a provider that is scripted.
+pub struct Room {
+    pub server: Server,
+    pub acme: Organization,
+    pub fake: FakeProvider,
+    pub workers: Workers,
+}
+
+impl Room {
+    pub async fn new() -> Self {
+        let fake = FakeProvider::start().await;
+        let mut config = config();
+        config.providers = fake.endpoints("sk-test-key-of-the-server");
+        let server = Server::with(config, tuning()).await;
+        let acme = cast::organization(&server, "Acme").await;
+        let workers = server.work();
+        Self { server, acme, fake, workers }
+    }
+
+    pub fn owner(&self) -> Client<'_> {
+        self.acme.owner.at(&self.server)
+    }
+
+    pub fn member(&self) -> Client<'_> {
+        self.acme.member.at(&self.server)
+    }
+
+    /// Has an agent work in the organization's project, waits, and gives the whole payload.
+    pub async fn run(&self, field: &str, more: Value, select: &str) -> Value {
+        let mut input = json!({"projectId": self.acme.project, "wait": true});
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.member().mutate(field, input, select).await
+    }
+}
+
+/// The provider's model as the engine that is wanted.
+pub fn openai(fallback: bool) -> Value {
+    json!({"provider": "openai", "model": "gpt-5.4-mini", "fallbackToBuiltin": fallback})
 }
 
 impl Client<'_> {
