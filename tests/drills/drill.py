@@ -111,7 +111,10 @@ class House:
     def start(self, name, *words, **settings):
         """Starts a process; nothing of this shell configures it. `settings` are environment variables."""
         environment = {key: os.environ[key] for key in ("PATH", "HOME", "AICOS_POSTGRES_BIN") if key in os.environ}
-        command = [self.aicos, "--data-dir", self.data, "--listen", f"127.0.0.1:{self.port}", *words]
+        command = [self.aicos, "--data-dir", self.data, *words]
+        if "serve" in words:
+            # A worker that were told the same would take the address while the server is down.
+            command += ["--listen", f"127.0.0.1:{self.port}"]
         with open(self.scratch / f"{name}.log", "ab") as log:
             child = subprocess.Popen(
                 [str(word) for word in command],
