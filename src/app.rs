@@ -213,6 +213,7 @@ pub struct App {
     pub identity: Arc<Identity>,
     /// The addresses.
     pub router: axum::Router,
+    door: http::Door,
     readers: Readers,
     drain: Drain,
     live: Arc<Live>,
@@ -333,10 +334,10 @@ impl App {
             encrypted: config.public_url.scheme() == "https",
             readers: readers.clone(),
         };
-        let router = http::router(endpoint, db.clone(), Arc::clone(&identity), &surface, drain.clone());
+        let (router, door) = http::router(endpoint, db.clone(), Arc::clone(&identity), &surface, drain.clone());
         let worker = WorkerSettings { slots: config.worker_slots, ..tuning.worker };
         let patience = tuning.patience;
-        Ok(Self { db, identity, router, readers, drain, live, redis, engines, serve, worker, patience })
+        Ok(Self { db, identity, router, door, readers, drain, live, redis, engines, serve, worker, patience })
     }
 
     /// Starts working on jobs in this process; none when it has no slots for them.
@@ -371,7 +372,7 @@ impl App {
         let answering = match address {
             Some(address) => match TcpListener::bind(address).await {
                 Ok(listener) => {
-                    let serving = http::serve(listener, router, self.drain, self.patience, until);
+                    let serving = http::serve(listener, router, None, self.drain, self.patience, until);
                     Some(tokio::spawn(serving))
                 }
                 // A server on the same machine has the same settings: the work goes on without being looked at.
@@ -417,7 +418,9 @@ impl App {
         let figuring = tokio::spawn(keep_figures(Arc::clone(&self.identity), stop.clone()));
         let carrying = tokio::spawn(carry_events(self.db.clone(), self.redis, stop.clone()));
         let until = stop.clone().cancelled_owned();
-        let serving = tokio::spawn(http::serve(listener, self.router, self.drain, self.patience, until));
+        let door = Some(self.door);
+        let serving =
+            tokio::spawn(http::serve(listener, self.router, door, self.drain, self.patience, until));
         Ok(Running {
             address,
             db: self.db,

@@ -104,7 +104,7 @@ impl Connections {
     pub(super) fn new(options: PgConnectOptions, settings: &PoolSettings) -> Self {
         let options = options.application_name("aicos").options([
             ("statement_timeout", settings.statement_timeout.as_millis().to_string()),
-            ("lock_timeout", "5000".to_owned()),
+            ("lock_timeout", "3000".to_owned()),
             // Longer than any request lasts: only a bug leaves a transaction idle that long.
             ("idle_in_transaction_session_timeout", "60000".to_owned()),
         ]);

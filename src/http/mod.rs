@@ -1,5 +1,6 @@
 //! The HTTP surface: addresses, and how connections are served and drained.
 
+mod door;
 pub mod gate;
 pub mod graphql;
 pub mod limiter;
@@ -22,7 +23,7 @@ use axum::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -35,15 +36,18 @@ use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
+use tower::ServiceExt as _;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::CorsLayer;
 
+pub use self::door::Door;
 pub use self::metrics::Readers;
 pub use self::proxies::Proxies;
 pub use self::request_id::RequestId;
 use crate::db::Db;
 use crate::graphql::{Mutation, Query, Subscription};
 use crate::identity::Identity;
+use crate::telemetry::metrics::Route;
 
 /// The handler of `/graphql`.
 pub type Endpoint = graphql::Endpoint<gate::Entrance, Query, Mutation, Subscription>;
@@ -108,14 +112,15 @@ pub struct Surface {
     pub readers: Readers,
 }
 
-/// The addresses.
+/// The addresses, and what stands before them.
 pub fn router(
     endpoint: Endpoint,
     db: Db,
     identity: Arc<Identity>,
     surface: &Surface,
     drain: Drain,
-) -> Router {
+) -> (Router, Door) {
+    let door = Door::new(endpoint.turns(), surface.encrypted);
     let router = probes(db, identity, surface.readers.clone(), drain);
     let router = match surface.page {
         Page::None => router,
@@ -128,16 +133,18 @@ pub fn router(
     if !surface.cors_origins.is_empty() {
         api = api.layer(cors(&surface.cors_origins));
     }
-    router
-        .merge(api)
-        .layer(CompressionLayer::new())
-        .fallback(nothing_here)
-        .layer(map_response_with_state(surface.encrypted, protect))
+    let router = router.merge(api).layer(CompressionLayer::new()).fallback(nothing_here).layer(
+        map_response_with_state(surface.encrypted, |State(encrypted), mut response: Response| async move {
+            protect(encrypted, response.headers_mut());
+            response
+        }),
+    );
+    (router, door)
 }
 
 /// Adds to every answer what keeps a browser from doing more with it than it is meant for. An answer's own headers stay:
 /// the page has a policy that lets it run.
-async fn protect(State(encrypted): State<bool>, mut response: Response) -> Response {
+fn protect(encrypted: bool, headers: &mut HeaderMap) {
     const HEADERS: [(HeaderName, &str); 6] = [
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
@@ -148,14 +155,12 @@ async fn protect(State(encrypted): State<bool>, mut response: Response) -> Respo
     ];
     // A browser told once would not speak `http:` to this host for a year.
     const ENCRYPTED: HeaderValue = HeaderValue::from_static("max-age=31536000");
-    let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     if encrypted {
         headers.insert(STRICT_TRANSPORT_SECURITY, ENCRYPTED);
     }
-    response
 }
 
 /// The addresses of a worker, which serves nobody.
@@ -263,13 +268,14 @@ impl Default for Patience {
 /// Bytes of a request's head; larger ones are answered 431.
 const HEAD_BYTES: usize = 32 * 1024;
 
-/// Serves until `stop` completes, then lets accepted requests finish.
+/// Serves until `stop` completes, then lets accepted requests finish. A worker has no door: it serves nobody.
 ///
 /// # Errors
 /// When a connection cannot be accepted for a lasting reason.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    door: Option<Door>,
     drain: Drain,
     patience: Patience,
     stop: impl Future<Output = ()>,
@@ -306,14 +312,24 @@ pub async fn serve(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!("no delay could not be set: {error}");
         }
-        let router = router.clone();
+        let (router, door) = (router.clone(), door.clone());
         let spoken = CancellationToken::new();
         let heard = spoken.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            heard.cancel();
-            let mut request: Request = request.map(axum::body::Body::new);
-            request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
-            watch::counted(router.clone(), request)
+            if !heard.is_cancelled() {
+                heard.cancel();
+            }
+            let route = Route::of(request.uri().path());
+            let sent_away = door.as_ref().and_then(|door| door.send_away(&request));
+            let router = router.clone();
+            watch::counted(route, async move {
+                if let Some(answer) = sent_away {
+                    return Ok(answer);
+                }
+                let mut request: Request = request.map(axum::body::Body::new);
+                request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
+                router.oneshot(request).await
+            })
         });
         let mut stream = TimeoutWriter::new(stream);
         stream.set_timeout(Some(patience.unread));

@@ -30,7 +30,7 @@ pub struct TurnSettings {
 
 impl Default for TurnSettings {
     fn default() -> Self {
-        Self { at_once: 64, waiting: 1_024, patience: Duration::from_millis(400), bodies: 256 * 1024 * 1024 }
+        Self { at_once: 64, waiting: 256, patience: Duration::from_millis(400), bodies: 256 * 1024 * 1024 }
     }
 }
 

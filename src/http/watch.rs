@@ -3,12 +3,9 @@
 use std::convert::Infallible;
 use std::time::Instant;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Response};
-use tower::ServiceExt as _;
 use tracing::Span;
 
 use super::RequestId;
@@ -16,13 +13,13 @@ use crate::telemetry::metrics::Route;
 use crate::telemetry::trace::Parent;
 use crate::telemetry::{self, count, trace};
 
-/// Hands a request to the addresses, and counts the answer.
+/// Counts the answer to a request.
 pub(super) async fn counted(
-    router: Router,
-    request: Request,
-) -> Result<axum::response::Response, Infallible> {
-    let (route, asked) = (Route::of(request.uri().path()), Instant::now());
-    let answer = router.oneshot(request).await?;
+    route: Route,
+    answering: impl Future<Output = Result<Response<Body>, Infallible>>,
+) -> Result<Response<Body>, Infallible> {
+    let asked = Instant::now();
+    let answer = answering.await?;
     count().answer(route, answer.status().as_u16(), asked.elapsed());
     Ok(answer)
 }

@@ -39,6 +39,7 @@ use self::accept::{Media, is_json};
 pub use self::answer::finish_execution;
 use self::answer::{Answer, Failure, Reply, panicked};
 pub use self::body::Parameters;
+pub(super) use self::socket::is_upgrade;
 use self::body::{Body, from_json, from_query};
 use super::live::Seats;
 use super::turns::{Held, TurnSettings, Turns};
@@ -204,6 +205,12 @@ struct Shared<G, Query, Mutation, Subscription> {
     operations: Operations,
 }
 
+/// The answer to a request that is refused before anything is done for it.
+pub(super) fn refused(error: Error, headers: &HeaderMap, id: &RequestId) -> Response<BodyStream> {
+    let media = Media::negotiate(headers).unwrap_or(Media::Json);
+    Failure::from(error).reply(media, id).into_response(media, id)
+}
+
 impl<G, Query, Mutation, Subscription> Clone for Endpoint<G, Query, Mutation, Subscription> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared) }
@@ -298,12 +305,17 @@ where
         Self { shared: Arc::new(Shared { gate, executor, settings, seats, turns, operations }) }
     }
 
+    /// Whose turn it is.
+    pub fn turns(&self) -> Arc<Turns> {
+        Arc::clone(&self.shared.turns)
+    }
+
     /// The handler as a route for all methods.
     pub fn into_route<State: Clone + Send + Sync + 'static>(self) -> MethodRouter<State> {
         any(move |request: Request<BodyStream>| {
             let endpoint = self.clone();
             async move {
-                if socket::is_upgrade(request.headers()) {
+                if is_upgrade(request.headers()) {
                     endpoint.shared.upgrade(request).await
                 } else {
                     endpoint.handle(request).await

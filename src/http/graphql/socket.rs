@@ -54,7 +54,7 @@ const MESSAGES: (f64, f64) = (1_000.0, 100.0);
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Whether a request asks for a socket.
-pub(super) fn is_upgrade(headers: &HeaderMap) -> bool {
+pub fn is_upgrade(headers: &HeaderMap) -> bool {
     headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
