@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::engine::{Endpoint, Endpoints};
+use crate::engine::{Endpoint, Endpoints, Reach};
 use crate::http::proxies::Network;
 
 /// On or off.
@@ -184,6 +184,11 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otel_exporter_otlp_endpoint: Option<String>,
 
+    /// Whether organizations' providers may have private addresses, loopback without https included [default: off]
+    #[arg(long, env = "AICOS_ALLOW_PRIVATE_URLS", global = true, value_name = "on|off")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_private_urls: Option<Switch>,
+
     /// The folder of initdb and `pg_ctl` for the private database [default: looked up]
     #[arg(long, env = "AICOS_POSTGRES_BIN", global = true, value_name = "FOLDER")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -221,6 +226,8 @@ pub struct Config {
     pub mail: Option<(SecretString, String)>,
     /// Providers of models.
     pub providers: Endpoints,
+    /// How far the addresses of organizations' providers may lead.
+    pub reach: Reach,
     /// Whether the schema can be asked for.
     pub introspection: bool,
     /// Whether `/` serves the playground.
@@ -373,6 +380,10 @@ impl Settings {
             master_key: self.master_key.map(Into::into),
             mail,
             providers,
+            reach: match self.allow_private_urls {
+                Some(Switch::On) => Reach::Private,
+                _ => Reach::Public,
+            },
             introspection: on(self.introspection),
             playground: on(self.playground),
             cors_origins: origins(self.cors_origins.as_deref())?,
