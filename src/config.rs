@@ -276,6 +276,19 @@ fn list(text: Option<&str>) -> Vec<&str> {
     text.unwrap_or_default().split(',').map(str::trim).filter(|item| !item.is_empty()).collect()
 }
 
+fn mail(url: Option<String>, from: Option<String>) -> anyhow::Result<Option<(SecretString, String)>> {
+    match (url, from) {
+        (Some(url), Some(from)) => Ok(Some((url.into(), from))),
+        (None, None) => Ok(None),
+        (Some(_), None) => bail!("SMTP_URL is set without MAIL_FROM, the address that mails are from."),
+        (None, Some(_)) => bail!("MAIL_FROM is set without SMTP_URL, the server that mails go out by."),
+    }
+}
+
+fn reach(private: Option<Switch>) -> Reach {
+    if private.is_some_and(Switch::is_on) { Reach::Private } else { Reach::Public }
+}
+
 impl Settings {
     /// Adds what `aicos.toml` says, where no flag or variable says otherwise, and checks everything.
     ///
@@ -312,12 +325,7 @@ impl Settings {
                 "AICOS_MASTER_KEY is needed with an outside database, so that every replica has the same one. Make one with `openssl rand -base64 32`."
             );
         }
-        let mail = match (self.smtp_url, self.mail_from) {
-            (Some(url), Some(from)) => Some((url.into(), from)),
-            (None, None) => None,
-            (Some(_), None) => bail!("SMTP_URL is set without MAIL_FROM, the address that mails are from."),
-            (None, Some(_)) => bail!("MAIL_FROM is set without SMTP_URL, the server that mails go out by."),
-        };
+        let mail = mail(self.smtp_url, self.mail_from)?;
         let providers = Endpoints {
             openai: provider(
                 "OPENAI",
@@ -380,10 +388,7 @@ impl Settings {
             master_key: self.master_key.map(Into::into),
             mail,
             providers,
-            reach: match self.allow_private_urls {
-                Some(Switch::On) => Reach::Private,
-                _ => Reach::Public,
-            },
+            reach: reach(self.allow_private_urls),
             introspection: on(self.introspection),
             playground: on(self.playground),
             cors_origins: origins(self.cors_origins.as_deref())?,

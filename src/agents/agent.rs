@@ -150,7 +150,7 @@ impl Wanted {
             Error::Invalid(faults) => {
                 let unusable = faults.into_iter().map(|fault| Fault {
                     message: format!(
-                        "This agent is set to work with `{name}`, which it cannot: {} Or change it with `engineRouteSet`, or name another engine.",
+                        "This agent is set to work with `{name}`. {} Change that with `engineRouteSet`, or name another engine.",
                         fault.message
                     ),
                     field: None,

@@ -252,12 +252,33 @@ mod tests {
         assert_eq!(check(Reach::Public, "file:///etc/passwd"), Err(Unsafe::Private));
     }
 
-    /// Attacks: 136.
     #[tokio::test]
     async fn a_name_is_looked_up_and_only_what_may_be_connected_to_is_given() {
         let look = |reach: Reach| Resolver(reach).resolve("localhost".parse().unwrap());
         assert!(look(Reach::Public).await.is_err());
         let found: Vec<_> = look(Reach::Private).await.unwrap().collect();
         assert!(!found.is_empty() && found.iter().all(|found| found.ip().is_loopback()), "{found:?}");
+    }
+
+    /// The client connects to what the resolver has let pass, and looks nothing up besides.
+    ///
+    /// Attacks: 136.
+    #[tokio::test]
+    async fn a_client_connects_to_what_was_judged_and_to_nothing_else() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
+        let connected = async |reach: Reach| {
+            let client = reqwest::Client::builder().no_proxy().dns_resolver(Resolver(reach)).build().unwrap();
+            let asking = tokio::spawn(client.get(&url).send());
+            tokio::select! {
+                accepted = listener.accept() => {
+                    asking.abort();
+                    accepted.is_ok()
+                }
+                () = async { while !asking.is_finished() { tokio::task::yield_now().await } } => false,
+            }
+        };
+        assert!(!connected(Reach::Public).await);
+        assert!(connected(Reach::Private).await);
     }
 }

@@ -20,6 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -459,7 +460,7 @@ fn engine(
     })
 }
 
-/// An engine under the name that its tenant has given it.
+/// An engine under the name that its tenant has given it, which its failures say as well.
 #[derive(Debug)]
 struct Named {
     name: String,
@@ -480,6 +481,14 @@ impl TextEngine for Named {
         request: &'a TextRequest,
         on_text: OnText<'a>,
     ) -> BoxFuture<'a, Result<TextReply, Failure>> {
-        self.engine.write(request, on_text)
+        let written = async move {
+            let mut outcome = self.engine.write(request, on_text).await;
+            if let Err(failure) = &mut outcome {
+                // The sentence is of this room, and names its provider before anything that the provider says.
+                failure.message = failure.message.replacen(self.provider().as_str(), &self.name, 1);
+            }
+            outcome
+        };
+        written.boxed()
     }
 }

@@ -481,7 +481,7 @@ impl ProviderMutation {
                 model: change(input.model),
                 key: change(input.key).map(|key| key.map(SecretString::from)),
             };
-            let rekeyed = asked.key.as_ref().map(|key| key.is_some());
+            let rekeyed = asked.key.as_ref().map(Option::is_some);
             let providers = ctx.data_unchecked::<Arc<Providers>>();
             let mut tx = door.write(organization, Action::ProviderUpdate).await.map_err(&missing)?;
             let (before, after) = super::update(&mut tx, providers, id, asked).await.map_err(&missing)?;
@@ -618,6 +618,7 @@ impl ProviderMutation {
                         provider: input::line("engine.provider", &wanted.provider, super::NAME)?,
                         model: wanted
                             .model
+                            .filter(|_| wanted.provider != super::BUILTIN)
                             .map(|model| input::line("engine.model", &model, super::MODEL))
                             .transpose()?,
                         fallback: wanted.fallback,
