@@ -36,6 +36,7 @@ use crate::jobs::worker::{WorkerSettings, Workers};
 use crate::knowledge::index::IndexDocument;
 use crate::mail::{Links, Mailer};
 use crate::postgres::{Cluster, Options, Progress};
+use crate::providers::Providers;
 use crate::telemetry::count;
 use crate::{audit, events, graphql, identity, jobs, organizations, projects};
 
@@ -218,7 +219,7 @@ pub struct App {
     drain: Drain,
     live: Arc<Live>,
     redis: Option<Redis>,
-    engines: Arc<Engines>,
+    providers: Arc<Providers>,
     serve: PgConnectOptions,
     worker: WorkerSettings,
     patience: Patience,
@@ -237,6 +238,15 @@ pub fn master_keys(config: &Config) -> anyhow::Result<MasterKeys> {
     }
 }
 
+/// What reaches providers of models.
+///
+/// # Errors
+/// A key of the settings holds what no header can.
+pub fn providers(config: &Config, master: MasterKeys) -> anyhow::Result<Providers> {
+    let engines = Engines::new(&config.providers, engine::Limits::default())?.reaching(config.reach);
+    Ok(Providers::new(engines, master))
+}
+
 /// The check of documents and the schema behind it, with the documents of the manifest where there is one.
 ///
 /// # Errors
@@ -244,10 +254,10 @@ pub fn master_keys(config: &Config) -> anyhow::Result<MasterKeys> {
 pub async fn executor(
     config: &Config,
     limits: Limits,
-    engines: &Arc<Engines>,
+    providers: &Arc<Providers>,
 ) -> anyhow::Result<Executor<Query, Mutation, Subscription>> {
     let disclosure = Disclosure { introspection: config.introspection, suggestions: config.introspection };
-    let executor = Executor::new(|| graphql::schema().data(Arc::clone(engines)), limits, disclosure)?;
+    let executor = Executor::new(|| graphql::schema().data(Arc::clone(providers)), limits, disclosure)?;
     let Some(path) = &config.document_manifest else { return Ok(executor) };
     let read = async { executor.trusting(&Manifest::read(path)?, config.trusted_documents).await };
     let named = || format!("AICOS_DOCUMENT_MANIFEST is {}, which cannot be used", path.display());
@@ -297,13 +307,13 @@ impl App {
         let db = Db::open(serve.clone(), &pool)?;
         db.check().await?;
         db.check_functions(HOT_QUERIES).await?;
-        let engines = Arc::new(Engines::new(&config.providers, engine::Limits::default())?);
+        let providers = Arc::new(providers(config, master_keys(config)?)?);
         let counters = match &config.redis_url {
             Some(url) => Counters::shared(url.expose_secret())?,
             None => Counters::local(),
         };
         let identity = identity(config, db.clone(), counters.clone(), &tuning).await?;
-        let executor = Arc::new(executor(config, tuning.limits.clone(), &engines).await?);
+        let executor = Arc::new(executor(config, tuning.limits.clone(), &providers).await?);
         let limiter = Arc::new(Limiter::new(tuning.limiter, counters));
         let drain = Drain::default();
         let own_origin = config.public_url.origin().ascii_serialization();
@@ -338,7 +348,7 @@ impl App {
             http::router(endpoint, db.clone(), Arc::clone(&identity), &surface, drain.clone());
         let worker = WorkerSettings { slots: config.worker_slots, ..tuning.worker };
         let patience = tuning.patience;
-        Ok(Self { db, identity, router, door, readers, drain, live, redis, engines, serve, worker, patience })
+        Ok(Self { db, identity, router, door, readers, drain, live, redis, providers, serve, worker, patience })
     }
 
     /// Starts working on jobs in this process; none when it has no slots for them.
@@ -346,7 +356,7 @@ impl App {
         if self.worker.slots == 0 {
             return None;
         }
-        let mut works = agents::works(&self.engines);
+        let mut works = agents::works(&self.providers);
         works.push(Box::new(IndexDocument));
         let (identity, events) = (Arc::clone(&self.identity), self.db.events().clone());
         Some(Workers::start(self.serve.clone(), identity, events, works, self.worker))

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::engine::{Endpoint, Endpoints};
+use crate::engine::{Endpoint, Endpoints, Reach};
 use crate::http::proxies::Network;
 
 /// On or off.
@@ -184,6 +184,11 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otel_exporter_otlp_endpoint: Option<String>,
 
+    /// Whether organizations' providers may have private addresses, loopback without https included [default: off]
+    #[arg(long, env = "AICOS_ALLOW_PRIVATE_URLS", global = true, value_name = "on|off")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_private_urls: Option<Switch>,
+
     /// The folder of initdb and `pg_ctl` for the private database [default: looked up]
     #[arg(long, env = "AICOS_POSTGRES_BIN", global = true, value_name = "FOLDER")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -221,6 +226,8 @@ pub struct Config {
     pub mail: Option<(SecretString, String)>,
     /// Providers of models.
     pub providers: Endpoints,
+    /// How far the addresses of organizations' providers may lead.
+    pub reach: Reach,
     /// Whether the schema can be asked for.
     pub introspection: bool,
     /// Whether `/` serves the playground.
@@ -269,6 +276,19 @@ fn list(text: Option<&str>) -> Vec<&str> {
     text.unwrap_or_default().split(',').map(str::trim).filter(|item| !item.is_empty()).collect()
 }
 
+fn mail(url: Option<String>, from: Option<String>) -> anyhow::Result<Option<(SecretString, String)>> {
+    match (url, from) {
+        (Some(url), Some(from)) => Ok(Some((url.into(), from))),
+        (None, None) => Ok(None),
+        (Some(_), None) => bail!("SMTP_URL is set without MAIL_FROM, the address that mails are from."),
+        (None, Some(_)) => bail!("MAIL_FROM is set without SMTP_URL, the server that mails go out by."),
+    }
+}
+
+fn reach(private: Option<Switch>) -> Reach {
+    if private.is_some_and(Switch::is_on) { Reach::Private } else { Reach::Public }
+}
+
 impl Settings {
     /// Adds what `aicos.toml` says, where no flag or variable says otherwise, and checks everything.
     ///
@@ -305,12 +325,7 @@ impl Settings {
                 "AICOS_MASTER_KEY is needed with an outside database, so that every replica has the same one. Make one with `openssl rand -base64 32`."
             );
         }
-        let mail = match (self.smtp_url, self.mail_from) {
-            (Some(url), Some(from)) => Some((url.into(), from)),
-            (None, None) => None,
-            (Some(_), None) => bail!("SMTP_URL is set without MAIL_FROM, the address that mails are from."),
-            (None, Some(_)) => bail!("MAIL_FROM is set without SMTP_URL, the server that mails go out by."),
-        };
+        let mail = mail(self.smtp_url, self.mail_from)?;
         let providers = Endpoints {
             openai: provider(
                 "OPENAI",
@@ -373,6 +388,7 @@ impl Settings {
             master_key: self.master_key.map(Into::into),
             mail,
             providers,
+            reach: reach(self.allow_private_urls),
             introspection: on(self.introspection),
             playground: on(self.playground),
             cors_origins: origins(self.cors_origins.as_deref())?,

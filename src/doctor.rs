@@ -8,8 +8,8 @@ use sqlx::postgres::PgConnection;
 use crate::app::{self, HOT_QUERIES, Prepared};
 use crate::config::{Config, Database, Trust};
 use crate::db::{Db, PoolSettings, migrate};
-use crate::engine::{self, Engines};
 use crate::graphql::document::Limits;
+use crate::identity::master::MasterKeys;
 
 /// The findings, in the order in which they were made.
 #[derive(Debug, Default)]
@@ -114,8 +114,9 @@ pub async fn check_documents(config: &Config, report: &mut Report) {
         Trust::Enforce => "others are refused",
     };
     let checked = async {
-        let engines = Arc::new(Engines::new(&config.providers, engine::Limits::default())?);
-        app::executor(config, Limits::default(), &engines).await
+        // Nothing is opened while documents are checked, so any master key does.
+        let providers = Arc::new(app::providers(config, MasterKeys::generate()?)?);
+        app::executor(config, Limits::default(), &providers).await
     };
     match (checked.await, &config.document_manifest) {
         (Err(error), _) => report.bad("documents", &format!("{error:#}")),

@@ -161,6 +161,8 @@ ids! {
     DocumentId, "doc", "KnowledgeDocument";
     /// A period of an organization.
     PeriodId, "prd", "Period";
+    /// A provider of models that an organization has set up.
+    ProviderId, "eng", "Provider";
     /// An answer to a question.
     AnswerId, "qna", "QaAnswer";
     /// A set of affirmations.

@@ -262,6 +262,21 @@ async fn every_mutation_of_an_organization_leaves_its_entry() {
         change("color", json!("#F44336"), json!("#010203")),
     )
     .await;
+    let provider = json!({"organizationId": acme.id, "name": "own", "kind": "OPENAI", "model": "m",
+        "baseUrl": "https://provider.invalid", "key": "sk-secret-0123456789"});
+    let redacted = || change("key", Value::Null, json!("[redacted]"));
+    let made =
+        run("providerCreate", provider, "provider { id }", "provider.create", "Provider", redacted()).await;
+    let provider = made["provider"]["id"].clone();
+    let another = json!({"id": provider, "key": "sk-another-0123456789"});
+    run("providerUpdate", another, "", "provider.update", "Provider", redacted()).await;
+    let outcome = change("outcome", Value::Null, json!("UNREACHABLE"));
+    run("providerTest", json!({"id": provider}), "", "provider.test", "Provider", outcome).await;
+    let route = json!({"organizationId": acme.id, "agent": "QA", "engine": {"provider": "own"}});
+    let routed = change("provider", Value::Null, json!("own"));
+    run("engineRouteSet", route, "", "engine_route.set", "EngineRoute", routed).await;
+    let gone = change("name", json!("own"), Value::Null);
+    run("providerDelete", json!({"id": provider}), "", "provider.delete", "Provider", gone).await;
     let answer = cast::answer(&server, &acme, None).await;
     let rating = json!({"id": answer, "stars": 4});
     run("outputRate", rating, "", "output.rate", "QaAnswer", change("stars", Value::Null, json!(4))).await;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aicos::engine::{
     Endpoint, Endpoints, Engines, Failure, Finish, JsonSchema, Kind, Limits, Message, NotConfigured,
-    Provider, TextReply, TextRequest, Usage, prices,
+    Provider, Reach, TextReply, TextRequest, Usage, prices,
 };
 use serde_json::{Value, json};
 
@@ -410,6 +410,7 @@ async fn a_redirect_is_not_followed() {
     }
 }
 
+/// Attacks: 138.
 #[tokio::test]
 async fn an_answer_without_end_is_stopped() {
     for (_, outcome) in of_both(&request(), Reply::huge(4 << 20)).await {
@@ -520,6 +521,10 @@ async fn a_provider_is_found_by_its_name_or_it_is_said_what_to_set() {
     fake.script([Reply::text("Yes."), Reply::text("Yes.")]);
     ask_with(&engines, Provider::OpenAi, &request()).await.reply();
     assert!(!fake.requests()[0].headers.contains_key("authorization"));
+    let refused = engines.connect(Provider::Anthropic, &endpoint(Some("theirs"))).unwrap();
+    let failure = refused.write(&request(), &mut |_| ()).await.unwrap_err();
+    assert_eq!((failure.kind, fake.requests().len()), (Kind::Rejected, 1), "{failure}");
+    let engines = engines.reaching(Reach::Private);
     let own = engines.connect(Provider::Anthropic, &endpoint(Some("theirs"))).unwrap();
     own.write(&request(), &mut |_| ()).await.unwrap();
     assert_eq!(fake.requests()[1].headers["x-api-key"], "theirs");

@@ -38,6 +38,7 @@ mod organizations;
 mod periods;
 mod permissions;
 mod projects;
+mod providers;
 mod rate_limits;
 mod readme;
 mod schema;

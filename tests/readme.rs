@@ -115,6 +115,8 @@ fn its_commands_run_one_after_the_other() {
         "John Doe",
         "project.create",
         "\"answered\":true",
+        "\"keyHint\":\"cdef\"",
+        "\"agent\":\"POST_COMPOSITION\",\"provider\":\"gateway\"",
         "\"quote\":\"Everybody has 30 days of vacation a year.\"",
         "olivia@",
         "manifest.json is known, with 1 of them; others are refused",

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aicos::config::Config;
+use aicos::engine::Reach;
 use axum::body::Body;
 use axum::http::Request;
 use secrecy::ExposeSecret as _;
@@ -39,6 +40,8 @@ const JWT: &str = "jwt-Zq81 sesame over the hills and far away";
 const SMTP: &str = "smtp-sesame-4711";
 const REDIS: &str = "redis-sesame-4712";
 const PROVIDER: &str = "sk-sesame-4713-of-the-server";
+const OWN: &str = "sk-sesame-4714-of-the-organization";
+const OWN_NEXT: &str = "sk-sesame-4715-of-the-organization";
 const MASTER: &str = "c2VzYW1lLXNlc2FtZS1zZXNhbWUtc2VzYW1lITEyMzQ=";
 const NEW: &str = "quite another phrase";
 const WRONG: &str = "a guess that was wrong";
@@ -70,13 +73,16 @@ async fn no_log_of_a_whole_day_holds_a_secret() {
         master_key: Some(MASTER.into()),
         redis_url: redis.as_ref().map(|redis| format!("redis://:{REDIS}@127.0.0.1:{}", redis.port).into()),
         providers: fake.endpoints(PROVIDER),
+        reach: Reach::Private,
         mail,
         ..config()
     };
     let server = Server::with(settings, tuning()).await;
     let running = server.app.clone().listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let mut secrets: Vec<String> =
-        [JWT, SMTP, REDIS, PROVIDER, MASTER, PASSWORD, NEW, WRONG, BODY].map(str::to_owned).to_vec();
+        [JWT, SMTP, REDIS, PROVIDER, OWN, OWN_NEXT, MASTER, PASSWORD, NEW, WRONG, BODY]
+            .map(str::to_owned)
+            .to_vec();
 
     // People: made, let in, refreshed, changed, and refused.
     let acme = cast::organization(&server, "Acme").await;
@@ -158,6 +164,17 @@ async fn no_log_of_a_whole_day_holds_a_secret() {
             "engine": {"provider": "openai", "model": "gpt-test"}});
         owner.try_mutate("qaAsk", asked, "answer { answer }").await;
     }
+
+    let own = json!({"organizationId": acme.id, "name": "own", "kind": "ANTHROPIC", "baseUrl": fake.url(), "key": OWN});
+    let own = owner.mutate("providerCreate", own, "provider { id }").await["provider"]["id"].clone();
+    fake.script([Reply::unauthorized(OWN), Reply::text("OK"), Reply::unauthorized(OWN_NEXT)]);
+    owner.mutate("providerTest", json!({"id": own, "model": "m"}), "test { message }").await;
+    owner.mutate("providerUpdate", json!({"id": own, "key": OWN_NEXT}), "").await;
+    owner.fault("providerUpdate", json!({"id": own, "key": format!("{OWN_NEXT} x")})).await;
+    owner.mutate("providerTest", json!({"id": own, "model": "m"}), "test { message }").await;
+    let asked = json!({"organizationId": acme.id, "question": "What is said?", "wait": false,
+        "engine": {"provider": "own", "model": "m"}});
+    owner.try_mutate("qaAsk", asked, "job { id }").await;
 
     // Faults of the server's: a constraint whose row holds a hash, and a table that is not what it was.
     server.tamper("alter table passwords add constraint nothing_fits check (hash = '') not valid").await;

@@ -329,6 +329,20 @@ actions! {
     PeriodRead, "period.read", OrgRead;
     /// Change a period's name, colour or keywords.
     PeriodUpdate, "period.update", AgentConfigure;
+    /// See the organization's providers of models, without their keys.
+    ProviderRead, "provider.read", AgentConfigure;
+    /// Set up a provider.
+    ProviderCreate, "provider.create", AgentConfigure;
+    /// Change a provider, or give it another key.
+    ProviderUpdate, "provider.update", AgentConfigure;
+    /// Delete a provider.
+    ProviderDelete, "provider.delete", AgentConfigure;
+    /// Ask a provider something, to see whether it answers.
+    ProviderTest, "provider.test", AgentConfigure;
+    /// See which engines agents work with when a call names none.
+    EngineRouteRead, "engine_route.read", AgentConfigure;
+    /// Set the engine that an agent works with when a call names none.
+    EngineRouteSet, "engine_route.set", AgentConfigure;
     /// Read documents, and what agents have made.
     ContentRead, "content.read", ContentRead;
     /// Add a document.
@@ -385,6 +399,11 @@ impl Action {
                 | Self::ApiKeyRotate
                 | Self::ApiKeyRevoke
                 | Self::PeriodUpdate
+                | Self::ProviderCreate
+                | Self::ProviderUpdate
+                | Self::ProviderDelete
+                | Self::ProviderTest
+                | Self::EngineRouteSet
                 | Self::DocumentDelete
                 | Self::OutputDelete
                 | Self::AuditRead
@@ -401,6 +420,8 @@ impl Action {
             Some("api_key") => "ApiKey",
             Some("document") => "KnowledgeDocument",
             Some("period") => "Period",
+            Some("provider") => "Provider",
+            Some("engine_route") => "EngineRoute",
             Some("post") => "Post",
             Some("qa" | "agent" | "job") => "Job",
             Some("output" | "content") => "AgentOutput",

@@ -14,12 +14,13 @@ use uuid::Uuid;
 use super::text::{Refusal, RefusalCode};
 use super::{Output, store, write};
 use crate::access::{Action, Permission};
-use crate::db::{Changes, Record, Target, WriteTx};
+use crate::db::{Changes, ReadTx, Record, Target, WriteTx};
 use crate::engine::{self, Engines, JsonSchema, Message, TextRequest};
 use crate::error::{Detail, Error, Fault, FaultCode, Result};
-use crate::id::{JobId, ProjectId, WireId};
+use crate::id::{JobId, ProjectId, ProviderId, WireId};
 use crate::jobs::worker::Work;
 use crate::jobs::{self, AgentKind, Engine, Failure, Finished, NewJob, Run};
+use crate::providers::{self, Providers};
 use crate::{idempotency, input, projects};
 
 /// An agent whose results are read as a whole. A new one is a folder with its implementation of this and its GraphQL
@@ -88,32 +89,82 @@ pub struct Wanted {
     pub model: Option<String>,
     /// Whether the built-in engine may work when the provider does not.
     pub fallback: bool,
+    /// The organization's own provider that the name stands for; none: the server's.
+    #[serde(default)]
+    pub own: Option<ProviderId>,
 }
 
 impl Wanted {
-    /// The engine that is wanted, when it is not the built-in one.
+    /// The engine that is wanted, when it is not the built-in one: the organization's own provider of that name, else the
+    /// server's.
     ///
     /// # Errors
     /// A fault at the field; `PROVIDER_NOT_CONFIGURED`.
-    pub fn check(self, engines: &Engines) -> Result<Option<Self>> {
-        if self.provider == "builtin" {
+    pub async fn check(self, tx: &mut ReadTx<'_>, providers: &Providers) -> Result<Option<Self>> {
+        if self.provider == providers::BUILTIN {
             return Ok(None);
         }
-        let model = self.model.as_deref().ok_or_else(|| {
-            let message = "`model` is needed with a provider. Name one of its models.";
-            Error::fault(Fault::at(FaultCode::Required, "engine.model", message))
-        })?;
-        let model = Some(input::line("engine.model", model, 200)?);
         let provider = input::line("engine.provider", &self.provider, 40)?;
-        engines.text(&provider).map_err(|missing| {
-            let detail =
-                Detail::Provider { provider: provider.clone(), provider_code: None, retryable: false };
-            Error::fault(
-                Fault::at(FaultCode::ProviderNotConfigured, "engine.provider", missing.to_string())
-                    .with(detail),
-            )
-        })?;
-        Ok(Some(Self { provider, model, fallback: self.fallback }))
+        let own = providers::named(tx, &provider).await?;
+        let usual = own.as_ref().and_then(|own| own.model.clone());
+        let model = match self.model {
+            Some(model) => input::line("engine.model", &model, 200)?,
+            None => usual.ok_or_else(|| {
+                let message = "`model` is needed with a provider. Name one of its models.";
+                Error::fault(Fault::at(FaultCode::Required, "engine.model", message))
+            })?,
+        };
+        if own.is_none() {
+            providers.engines().text(&provider).map_err(|missing| {
+                let detail =
+                    Detail::Provider { provider: provider.clone(), provider_code: None, retryable: false };
+                Error::fault(
+                    Fault::at(FaultCode::ProviderNotConfigured, "engine.provider", missing.to_string())
+                        .with(detail),
+                )
+            })?;
+        }
+        let own = own.map(|own| own.id);
+        Ok(Some(Self { provider, model: Some(model), fallback: self.fallback, own }))
+    }
+
+    /// The engine for an order: the one that its caller names, else the one that the project's route names, else the
+    /// organization's; none: the built-in one.
+    ///
+    /// # Errors
+    /// As [`Wanted::check`].
+    pub async fn choose(
+        wanted: Option<Self>,
+        tx: &mut ReadTx<'_>,
+        providers: &Providers,
+        (project, agent): (Option<ProjectId>, AgentKind),
+    ) -> Result<Option<Self>> {
+        if let Some(wanted) = wanted {
+            return wanted.check(tx, providers).await;
+        }
+        let Some(route) = providers::route(tx, project, agent).await? else { return Ok(None) };
+        let wanted =
+            Self { provider: route.provider, model: route.model, fallback: route.fallback, own: None };
+        let name = wanted.provider.clone();
+        wanted.check(tx, providers).await.map_err(|error| match error {
+            Error::Invalid(faults) => {
+                let unusable = faults.into_iter().map(|fault| Fault {
+                    message: format!(
+                        "This agent is set to work with `{name}`. {} Change that with `engineRouteSet`, or name another engine.",
+                        fault.message
+                    ),
+                    field: None,
+                    ..fault
+                });
+                Error::Invalid(unusable.collect())
+            }
+            other => other,
+        })
+    }
+
+    /// The organization's own provider, when it is one, by name and id.
+    pub fn own(&self) -> Option<(&str, ProviderId)> {
+        Some((self.provider.as_str(), self.own?))
     }
 }
 
@@ -182,14 +233,14 @@ impl<I> Unseeded<I> {
 /// An agent as what works on its jobs: reads the order, has it made, saves the output and ends the job in one
 /// transaction.
 pub struct Worker<A> {
-    engines: Arc<Engines>,
+    providers: Arc<Providers>,
     agent: PhantomData<fn() -> A>,
 }
 
 impl<A> Worker<A> {
     /// With these providers beside the built-in engine.
-    pub const fn new(engines: Arc<Engines>) -> Self {
-        Self { engines, agent: PhantomData }
+    pub const fn new(providers: Arc<Providers>) -> Self {
+        Self { providers, agent: PhantomData }
     }
 }
 
@@ -205,16 +256,19 @@ impl<A: Agent> Work for Worker<A> {
 
 impl<A: Agent> Worker<A> {
     async fn work(&self, run: &Run) -> Result<(), Failure> {
-        let order: Order<A::Input> = {
+        let (order, engines): (Order<A::Input>, Engines) = {
             let mut tx = run.read(Action::AgentRun).await?;
-            jobs::input(&mut tx, run.job()).await?
+            let order: Order<A::Input> = jobs::input(&mut tx, run.job()).await?;
+            let own = order.engine.as_ref().and_then(Wanted::own);
+            let engines = self.providers.engines_of(&mut tx, own).await?;
+            (order, engines)
         };
         // Agents work from what the organization has: whoever may not read content is not told it by an agent either.
         if !run.scope().may_see(Some(order.project), Permission::ContentRead) {
             let message = "Agents work from documents and earlier results, and you may not read them: that needs CONTENT_READ.";
             return Err(Failure::fail(Fault::new(FaultCode::Conflict, message)));
         }
-        let made = A::make(&self.engines, run, &order).await?;
+        let made = A::make(&engines, run, &order).await?;
         run.release().await;
         let id = Uuid::now_v7();
         let content = serde_json::to_value(&made.content).map_err(Error::internal)?;
@@ -332,7 +386,7 @@ pub fn engine_of(engine: &dyn engine::TextEngine, reply: &engine::TextReply) -> 
     let small = |tokens: u64| i32::try_from(tokens).unwrap_or(i32::MAX);
     let usage = reply.usage;
     Engine {
-        provider: engine.provider().as_str().to_owned(),
+        provider: engine.name().to_owned(),
         model: Some(reply.model.clone()),
         prompt_tokens: usage.map(|usage| small(usage.prompt_tokens)),
         completion_tokens: usage.map(|usage| small(usage.completion_tokens)),

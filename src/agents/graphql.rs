@@ -22,7 +22,6 @@ use crate::access::{Action, Permission, Scope};
 use crate::audit::graphql::Actor;
 use crate::db::page::PageArgs;
 use crate::db::{Changes, ReadTx, Record, Target};
-use crate::engine::Engines;
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::events::Topic;
 use crate::graphql::connection::{Connection, Counter, Node, connect};
@@ -36,6 +35,7 @@ use crate::identity::graphql::User;
 use crate::jobs::AgentKind;
 use crate::jobs::graphql::{Job, actor};
 use crate::projects::graphql::Project;
+use crate::providers::Providers;
 use crate::{idempotency, jobs, knowledge, periods};
 
 /// What every agent leaves behind.
@@ -192,9 +192,9 @@ pub(crate) use agent_output;
 /// Which engine shall work.
 #[derive(InputObject, Serialize)]
 pub struct EngineInput {
-    /// `builtin`, `openai` or `anthropic`.
+    /// `builtin`, the name of a provider that the organization has set up, or the server's `openai` or `anthropic`.
     provider: String,
-    /// The provider's model; needed with a provider, and the built-in engine has none.
+    /// The provider's model; needed with a provider that is set up without one, and the built-in engine has none.
     model: Option<String>,
     /// Whether the built-in engine may work when the provider does not; the result says which one did.
     #[graphql(default = false)]
@@ -207,6 +207,7 @@ impl From<&EngineInput> for Wanted {
             provider: input.provider.clone(),
             model: input.model.clone(),
             fallback: input.fallback_to_builtin,
+            own: None,
         }
     }
 }
@@ -256,10 +257,11 @@ pub(crate) async fn order<A: Agent>(
     let door = ctx.door();
     let project: ProjectId = door.named_project("projectId", input_id("projectId", given.project)?)?;
     let organization = door.tenant().await.map_err(&missing)?;
-    let wanted = given.engine.map(|engine| Wanted::from(engine).check(ctx.data_unchecked::<Arc<Engines>>()));
-    let engine = wanted.transpose()?.flatten();
     let key = idempotency::Key::parse(given.key, whole)?;
     let mut tx = door.write_in(organization, project, Action::AgentRun).await.map_err(&missing)?;
+    let providers = ctx.data_unchecked::<Arc<Providers>>();
+    let place = (Some(project), A::KIND);
+    let engine = Wanted::choose(given.engine.map(Wanted::from), &mut tx, providers, place).await?;
     if let Some(period) = given.period
         && periods::find(&mut tx, period).await?.is_none()
     {

@@ -25,17 +25,18 @@ use uuid::Uuid;
 
 use crate::db::page::{Page, Slice};
 use crate::db::{ReadTx, WriteTx};
-use crate::engine::{self, Engines, OnText, TextEngine, TextReply, TextRequest};
+use crate::engine::{self, OnText, TextEngine, TextReply, TextRequest};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{ApiKeyId, JobId, OrganizationId, ProjectId, UserId};
 use crate::input;
 use crate::jobs::AgentKind;
 use crate::jobs::worker::Work;
+use crate::providers::Providers;
 use crate::telemetry::{self, trace};
 
 /// The register: what works on the agents' jobs.
-pub fn works(engines: &Arc<Engines>) -> Vec<Box<dyn Work>> {
-    let engines = || Arc::clone(engines);
+pub fn works(providers: &Arc<Providers>) -> Vec<Box<dyn Work>> {
+    let engines = || Arc::clone(providers);
     vec![
         Box::new(qa::AnswerQuestion::new(engines())),
         Box::new(agent::Worker::<affirmations::Affirmations>::new(engines())),

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::events::{Events, Topic};
 use crate::id::{
     ApiKeyId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId, PeriodId,
-    ProjectId, ProjectMemberId, SecurityEventId, SessionId, UserId,
+    ProjectId, ProjectMemberId, ProviderId, SecurityEventId, SessionId, UserId,
 };
 use crate::telemetry::count;
 
@@ -405,6 +405,7 @@ impl Target {
         document(DocumentId) "KnowledgeDocument";
         job(JobId) "Job";
         period(PeriodId) "Period";
+        provider(ProviderId) "Provider";
     }
 
     /// The target of an action on a project.
@@ -415,6 +416,11 @@ impl Target {
     /// The target of an action on somebody's role in a project.
     pub fn project_member(id: ProjectMemberId) -> Self {
         Self { kind: "ProjectMember", id: Some(id.to_string()), project: Some(id.project) }
+    }
+
+    /// The target of an action on the engine that an agent works with; the agent says which, and the project is the place.
+    pub fn engine_route(agent: &'static str) -> Self {
+        Self { kind: "EngineRoute", id: Some(agent.to_owned()), project: None }
     }
 
     /// The target of an action on what an agent has made, by its type and its id on the wire.

@@ -7,6 +7,7 @@
 //! No key, header or body of a provider reaches a message, a log line or a `Debug` output; what a provider says of an
 //! error is shown shortened, cleaned, and without anything that looks like a key.
 
+mod address;
 mod anthropic;
 mod failure;
 mod openai;
@@ -19,11 +20,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
 
+pub use address::{Reach, Unsafe};
 pub use failure::{Failure, Kind};
 
 /// Who answers.
@@ -69,8 +72,8 @@ impl fmt::Display for Provider {
 
 /// Where a provider is reached, and with what.
 ///
-/// The address of a server setting is trusted. One that a tenant gives must have passed the check of outside addresses
-/// before it stands here: nothing below looks at where it leads. Redirects are never followed.
+/// The address of a server setting is trusted; one that a tenant gives is called as far as [`Reach`] lets it. Redirects are
+/// never followed.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     /// http or https, a host, perhaps a path; with or without the version (`/v1`) at its end.
@@ -326,6 +329,11 @@ pub trait TextEngine: fmt::Debug + Send + Sync {
     /// Whose.
     fn provider(&self) -> Provider;
 
+    /// What it is called where it is used; a tenant's own has a name of its own.
+    fn name(&self) -> &str {
+        self.provider().as_str()
+    }
+
     /// Asks, hands on the text while it arrives, and returns the whole. Dropping the future closes the connection.
     ///
     /// # Errors
@@ -341,7 +349,9 @@ pub trait TextEngine: fmt::Debug + Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotConfigured {
     /// aicos does not know such a provider.
-    #[error("There is no provider of that name. The providers are openai and anthropic.")]
+    #[error(
+        "There is no provider of that name. Use openai, anthropic or one that the organization has set up, or the built-in engine."
+    )]
     Unknown,
     /// It is known, and this server has neither its key nor its address.
     #[error(
@@ -349,13 +359,24 @@ pub enum NotConfigured {
         settings = .0.settings()
     )]
     Missing(Provider),
+    /// It was the tenant's own, and is there no more.
+    #[error(
+        "The provider {0} has been deleted since it was asked for. Use another one, or the built-in engine."
+    )]
+    Deleted(String),
 }
 
 /// The configured providers of a server.
 #[derive(Debug, Clone)]
 pub struct Engines {
+    /// To where the server's settings say.
     wire: Arc<wire::Wire>,
+    /// To where tenants say.
+    guarded: Arc<wire::Wire>,
+    reach: Reach,
     text: Vec<Arc<dyn TextEngine>>,
+    /// A tenant's own by name, before all others; none: deleted.
+    own: Vec<(String, Option<Arc<dyn TextEngine>>)>,
 }
 
 impl Engines {
@@ -364,15 +385,39 @@ impl Engines {
     /// # Errors
     /// A key holds what no header can.
     pub fn new(endpoints: &Endpoints, limits: Limits) -> anyhow::Result<Self> {
-        let mut engines = Self { wire: Arc::new(wire::Wire::new(limits)), text: Vec::new() };
+        let wire = Arc::new(wire::Wire::new(limits));
+        let mut text = Vec::new();
         for (provider, endpoint) in
             [(Provider::OpenAi, &endpoints.openai), (Provider::Anthropic, &endpoints.anthropic)]
         {
             if let Some(endpoint) = endpoint {
-                engines.text.push(engines.connect(provider, endpoint)?);
+                text.push(engine(&wire, provider, endpoint)?);
             }
         }
-        Ok(engines)
+        let reach = Reach::default();
+        Ok(Self { wire, guarded: Arc::new(wire::Wire::guarded(limits, reach)), reach, text, own: Vec::new() })
+    }
+
+    /// The same, with tenants' own addresses reached as far as this.
+    #[must_use]
+    pub fn reaching(self, reach: Reach) -> Self {
+        let guarded = Arc::new(wire::Wire::guarded(self.wire.limits(), reach));
+        Self { guarded, reach, ..self }
+    }
+
+    /// How far tenants' own addresses are reached.
+    pub const fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    /// The same with a tenant's own of that name, which is found before any other; none says that it has been deleted.
+    #[must_use]
+    pub fn with(&self, name: &str, engine: Option<Arc<dyn TextEngine>>) -> Self {
+        let mut engines = self.clone();
+        let engine =
+            engine.map(|engine| -> Arc<dyn TextEngine> { Arc::new(Named { name: name.to_owned(), engine }) });
+        engines.own.insert(0, (name.to_owned(), engine));
+        engines
     }
 
     /// The text models of the provider of that name.
@@ -380,26 +425,70 @@ impl Engines {
     /// # Errors
     /// There is no such provider, or it is not configured; a sentence says what to set.
     pub fn text(&self, provider: &str) -> Result<Arc<dyn TextEngine>, NotConfigured> {
+        if let Some((name, own)) = self.own.iter().find(|(name, _)| name == provider) {
+            return own.clone().ok_or_else(|| NotConfigured::Deleted(name.clone()));
+        }
         let provider = Provider::parse(provider).ok_or(NotConfigured::Unknown)?;
         let found = self.text.iter().find(|engine| engine.provider() == provider);
         found.cloned().ok_or(NotConfigured::Missing(provider))
     }
 
-    /// The providers that [`text`](Self::text) finds.
+    /// The server's own providers.
     pub fn configured(&self) -> impl Iterator<Item = Provider> {
         self.text.iter().map(|engine| engine.provider())
     }
 
-    /// Text models that are reached elsewhere or with another key, such as an organization's own; see [`Endpoint`] for
-    /// what must have been checked. Connections are shared, keys are not.
+    /// Text models where a tenant says, with its own key. Connections are shared, keys are not; where they lead is judged
+    /// at each call ([`Reach`]).
     ///
     /// # Errors
     /// The key holds what no header can.
     pub fn connect(&self, provider: Provider, endpoint: &Endpoint) -> anyhow::Result<Arc<dyn TextEngine>> {
-        let wire = Arc::clone(&self.wire);
-        Ok(match provider {
-            Provider::OpenAi => Arc::new(openai::OpenAi::new(wire, endpoint)?),
-            Provider::Anthropic => Arc::new(anthropic::Anthropic::new(wire, endpoint)?),
-        })
+        engine(&self.guarded, provider, endpoint)
+    }
+}
+
+fn engine(
+    wire: &Arc<wire::Wire>,
+    provider: Provider,
+    endpoint: &Endpoint,
+) -> anyhow::Result<Arc<dyn TextEngine>> {
+    let wire = Arc::clone(wire);
+    Ok(match provider {
+        Provider::OpenAi => Arc::new(openai::OpenAi::new(wire, endpoint)?),
+        Provider::Anthropic => Arc::new(anthropic::Anthropic::new(wire, endpoint)?),
+    })
+}
+
+/// An engine under the name that its tenant has given it, which its failures say as well.
+#[derive(Debug)]
+struct Named {
+    name: String,
+    engine: Arc<dyn TextEngine>,
+}
+
+impl TextEngine for Named {
+    fn provider(&self) -> Provider {
+        self.engine.provider()
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn write<'a>(
+        &'a self,
+        request: &'a TextRequest,
+        on_text: OnText<'a>,
+    ) -> BoxFuture<'a, Result<TextReply, Failure>> {
+        let written = async move {
+            let mut outcome = self.engine.write(request, on_text).await;
+            if let Err(failure) = &mut outcome {
+                // The sentence is of this room, and names its provider before anything that the provider says.
+                failure.message = failure.message.replacen(self.provider().as_str(), &self.name, 1);
+            }
+            outcome
+        };
+        written.boxed()
     }
 }

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
+use super::address::{Reach, Resolver};
 use super::failure::clean_message;
 use super::sse::{Event, Malformed, Parser};
 use super::{Endpoint, Failure, Kind, Limits, Provider};
@@ -27,6 +28,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 pub struct Wire {
     client: OnceLock<Client>,
     limits: Limits,
+    /// Where it may lead; none: wherever the server's own settings say.
+    reach: Option<Reach>,
 }
 
 /// One address of one provider, with the headers that open it.
@@ -155,9 +158,19 @@ fn below_version(base: &Url, path: &str) -> anyhow::Result<Url> {
 }
 
 impl Wire {
-    /// A wire with these limits.
+    /// A wire to where the server's own settings say.
     pub fn new(limits: Limits) -> Self {
-        Self { client: OnceLock::new(), limits }
+        Self { client: OnceLock::new(), limits, reach: None }
+    }
+
+    /// A wire to where tenants say, as far as that may be reached.
+    pub fn guarded(limits: Limits, reach: Reach) -> Self {
+        Self { reach: Some(reach), ..Self::new(limits) }
+    }
+
+    /// The limits.
+    pub const fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// The client, made at the first call: it reads the machine's certificates, which takes as long as all the rest of a
@@ -166,18 +179,20 @@ impl Wire {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = Client::builder()
+        let mut client = Client::builder()
             .user_agent(concat!("aicos/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(self.limits.connect)
             .redirect(redirect::Policy::none())
             .referer(false)
-            .no_proxy()
-            .build()
-            .map_err(|error| {
-                tracing::error!("no client for providers can be made: {error:?}");
-                let message = "This server cannot call providers. Ask its operator to look at the log.";
-                Failure::new(provider, Kind::Unavailable, message)
-            })?;
+            .no_proxy();
+        if let Some(reach) = self.reach {
+            client = client.dns_resolver(Resolver(reach));
+        }
+        let client = client.build().map_err(|error| {
+            tracing::error!("no client for providers can be made: {error:?}");
+            let message = "This server cannot call providers. Ask its operator to look at the log.";
+            Failure::new(provider, Kind::Unavailable, message)
+        })?;
         Ok(self.client.get_or_init(|| client))
     }
 
@@ -198,6 +213,10 @@ impl Wire {
     /// Posts `body`, and reads the answer's head.
     pub async fn post(&self, target: &Target, body: &Value) -> Result<Answer, Failure> {
         let provider = target.provider;
+        // What is no name is not looked up, so it is judged here.
+        if let Some(refused) = self.reach.and_then(|reach| reach.check(&target.url).err()) {
+            return Err(Failure::new(provider, Kind::Rejected, refused.to_string()));
+        }
         let request =
             self.client(provider)?.post(target.url.clone()).headers(target.headers.clone()).json(body);
         let waited = self.limits.connect + self.limits.idle;
@@ -209,7 +228,14 @@ impl Wire {
             }
             // The library's words name addresses, and are no help to a user.
             Ok(Err(_)) => {
-                let message = format!("The provider {provider} cannot be reached. Try again later.");
+                let message = if self.reach.is_some() {
+                    // A name that leads nowhere and one that leads where it must not look alike.
+                    format!(
+                        "The provider {provider} cannot be reached. Check that its address is a public one, or try again later."
+                    )
+                } else {
+                    format!("The provider {provider} cannot be reached. Try again later.")
+                };
                 return Err(Failure::new(provider, Kind::Unavailable, message));
             }
             Err(_) => return Err(late(provider, "did not begin to answer", waited)),

@@ -31,6 +31,7 @@ use crate::memberships::graphql::MembershipMutation;
 use crate::organizations::graphql::{OrganizationMutation, OrganizationQuery};
 use crate::periods::graphql::{PeriodMutation, PeriodQuery};
 use crate::projects::graphql::{ProjectMutation, ProjectQuery};
+use crate::providers::graphql::ProviderMutation;
 use node::NodeQuery;
 
 /// What can be asked.
@@ -56,6 +57,7 @@ pub struct Mutation(
     ApiKeyMutation,
     DocumentMutation,
     PeriodMutation,
+    ProviderMutation,
     QaMutation,
     AffirmationsMutation,
     HashtagsMutation,

@@ -17,7 +17,8 @@ use crate::graphql::context::{ContextExt as _, RequestContext, Requires, read_id
 use crate::graphql::scalars::DateTime;
 use crate::id::{
     ApiKeyId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId,
-    OrganizationUsageId, PeriodId, ProjectId, ProjectMemberId, SecurityEventId, SessionId, UserId, WireId,
+    OrganizationUsageId, PeriodId, ProjectId, ProjectMemberId, ProviderId, SecurityEventId, SessionId,
+    UserId, WireId,
 };
 use crate::identity::graphql::{self as identity, SecurityEvent, Session, User};
 use crate::invitations::graphql::{self as invitations, Invitation};
@@ -27,6 +28,7 @@ use crate::memberships::graphql::{self as memberships, Membership};
 use crate::organizations::graphql::Organization;
 use crate::periods::graphql::{self as periods, Period};
 use crate::projects::graphql::{self as projects, Project, ProjectMember};
+use crate::providers::graphql::{self as providers, Provider};
 use crate::usage::graphql::{self as usage, OrganizationUsage};
 
 /// Anything with an id that can be read again by it.
@@ -63,6 +65,8 @@ pub enum Node {
     QaAnswer(QaAnswer),
     /// A period.
     Period(Period),
+    /// A provider of models.
+    Provider(Provider),
     /// A set of affirmations.
     AffirmationSet(AffirmationSet),
     /// A set of hashtags.
@@ -113,6 +117,7 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
         JobId::PREFIX => jobs::node(ctx, read_id(field, id)?).await?.map(Node::Job),
         DocumentId::PREFIX => knowledge::node(ctx, read_id(field, id)?).await?.map(Node::KnowledgeDocument),
         PeriodId::PREFIX => periods::node(ctx, read_id(field, id)?).await?.map(Node::Period),
+        ProviderId::PREFIX => providers::node(ctx, read_id(field, id)?).await?.map(Node::Provider),
         _ if agents::is_output(id) => agents::node(ctx, field, id).await?.map(|output| match output {
             AgentOutput::QaAnswer(answer) => Node::QaAnswer(answer),
             AgentOutput::AffirmationSet(set) => Node::AffirmationSet(set),

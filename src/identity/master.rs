@@ -41,6 +41,8 @@ pub enum Purpose {
     SigningKeys,
     /// The MACs of list cursors.
     Cursors,
+    /// Organizations' keys of providers of models.
+    ProviderKeys,
 }
 
 impl Purpose {
@@ -50,6 +52,7 @@ impl Purpose {
             Self::RefreshTokens => "refresh tokens",
             Self::SigningKeys => "signing keys",
             Self::Cursors => "cursors",
+            Self::ProviderKeys => "provider keys",
         }
     }
 }
@@ -281,6 +284,11 @@ impl MasterKeys {
     /// Whether these bytes were sealed under the current key; when not, they are due to be sealed again.
     pub fn is_current(&self, sealed: &[u8]) -> bool {
         self.keys.first().is_some_and(|key| sealed.get(..HEADER_BYTES) == Some(&header(key.id)[..]))
+    }
+
+    /// What everything that is sealed under the current key begins with.
+    pub fn current(&self) -> Vec<u8> {
+        self.keys.first().map(|key| header(key.id).to_vec()).unwrap_or_default()
     }
 }
 

@@ -239,6 +239,15 @@ impl Identity {
         })
     }
 
+    /// Lets an organization have a provider of models asked something, so often from an address and in all.
+    ///
+    /// # Errors
+    /// `THROTTLED`.
+    pub async fn let_test_a_provider(&self, organization: OrganizationId, lease: &Lease) -> Result<()> {
+        let account = organization.to_string();
+        self.throttle.pass(Attempt::ProviderTest, Some(&account), lease.facts().ip.as_deref()).await
+    }
+
     fn keyring(&self) -> Arc<Keyring> {
         Arc::clone(&self.keyring.read().unwrap_or_else(PoisonError::into_inner))
     }

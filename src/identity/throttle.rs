@@ -18,6 +18,8 @@ pub enum Attempt {
     SignUp,
     /// Asking for a mail.
     Mail,
+    /// Having a provider of models asked something.
+    ProviderTest,
 }
 
 impl Attempt {
@@ -26,6 +28,7 @@ impl Attempt {
             Self::SignIn => "sign_in",
             Self::SignUp => "sign_up",
             Self::Mail => "mail",
+            Self::ProviderTest => "provider_test",
         }
     }
 }

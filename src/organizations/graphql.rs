@@ -28,6 +28,7 @@ use crate::jobs::graphql::{Job, JobFilter};
 use crate::knowledge::graphql::KnowledgeDocument;
 use crate::memberships::graphql::Membership;
 use crate::projects::graphql::{self as projects, Project, ProjectFilter};
+use crate::providers::graphql::{EngineRoute, Provider};
 use crate::usage::graphql::OrganizationUsage;
 use crate::usage::{Metric, PeriodKind};
 use crate::{idempotency, input};
@@ -227,6 +228,17 @@ impl Organization {
             })
         });
         Ok(Some(connect(slice, &seal, count, |row| row.id.uuid(), ApiKey::new)))
+    }
+
+    /// The providers of models that it has set up, by name. Null without `AGENT_CONFIGURE` in the whole organization.
+    async fn providers(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Vec<Provider>>> {
+        Ok(crate::providers::graphql::list(ctx, self.id).await?)
+    }
+
+    /// The engines that its agents work with when a call names none, where their project has no route of its own. Null
+    /// without `AGENT_CONFIGURE` in the whole organization.
+    async fn engine_routes(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Vec<EngineRoute>>> {
+        Ok(crate::providers::graphql::routes(ctx, self.id, None).await?)
     }
 
     /// Its documents and those of its projects, newest first. Null without `CONTENT_READ`.

@@ -28,6 +28,7 @@ use crate::identity::graphql::{User, cleared, kept, plain_user};
 use crate::jobs::graphql::{Job, JobFilter};
 use crate::knowledge::graphql::KnowledgeDocument;
 use crate::organizations::graphql::{Organization, Settings, SettingsInput};
+use crate::providers::graphql::EngineRoute;
 use crate::{idempotency, input};
 
 impl Node for Project {
@@ -205,6 +206,13 @@ impl Project {
     /// The caller's role in this project; null for an API key.
     async fn viewer_role(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Role>> {
         Ok(ctx.door().confirmed(self.row.organization).await?.role_in(self.row.id))
+    }
+
+    /// The engines that its agents work with when a call names none, as far as they are its own. Null without
+    /// `AGENT_CONFIGURE`.
+    async fn engine_routes(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Vec<EngineRoute>>> {
+        let (organization, project) = (self.row.organization, self.row.id);
+        Ok(crate::providers::graphql::routes(ctx, organization, Some(project)).await?)
     }
 
     /// Everybody who has a role in it, their own or the organization's. Null without `PROJECT_READ`.

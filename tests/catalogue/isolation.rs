@@ -40,6 +40,8 @@ enum Writes {
     NewAnywhere,
     /// None: what everybody shares is changed by those who see all projects.
     Shared,
+    /// Those of their projects, though they also see what all projects share.
+    Reached,
     /// None: the gate writes.
     Nothing,
 }
@@ -58,7 +60,8 @@ fn promise(table: &Table) -> Promise {
         // Leaving, and being refused, is logged wherever it happens.
         "audit_entries" => Promise::Tenant { reads_own: false, writes: Writes::NewAnywhere },
         "usage_counters" => Promise::Tenant { reads_own: false, writes: Writes::Nothing },
-        "periods" => Promise::Tenant { reads_own: false, writes: Writes::Shared },
+        "periods" | "providers" => Promise::Tenant { reads_own: false, writes: Writes::Shared },
+        "engine_routes" => Promise::Tenant { reads_own: false, writes: Writes::Reached },
         _ if table.has("organization_id") => plain,
         name => panic!("{name} has no organization_id: say in tests/catalogue/isolation.rs what it promises"),
     }
@@ -108,7 +111,8 @@ impl Table {
 
     /// Whether a row without a project is out of reach for those who see only some projects.
     fn is_by_project(&self) -> bool {
-        self.name == "projects" || self.has("project_id")
+        // By the organization's routes every project works.
+        self.name == "projects" || (self.has("project_id") && self.name != "engine_routes")
     }
 
     /// The person that a row belongs to, as SQL.
@@ -347,6 +351,7 @@ impl Matrix {
             Promise::Tenant { writes: Writes::NewAnywhere, .. } | Promise::Organizations => here,
             Promise::Tenant { writes: Writes::Nothing, .. } | Promise::Open | Promise::Closed => false,
             Promise::Tenant { writes: Writes::Shared, .. } => here && asker.projects.is_none(),
+            Promise::Tenant { writes: Writes::Reached, .. } => here && asker.reaches(row, true),
             Promise::Tenant { writes: Writes::Seen, .. } => here && self.sees(asker, table, row),
             Promise::Person => self.sees(asker, table, row),
         }
@@ -358,6 +363,7 @@ impl Matrix {
             Promise::Users => asker.is_outside() && row.person == asker.user,
             Promise::Tenant { writes: Writes::Nothing, .. } | Promise::Open | Promise::Closed => false,
             Promise::Tenant { writes: Writes::Shared, .. } => here && asker.projects.is_none(),
+            Promise::Tenant { writes: Writes::Reached, .. } => here && asker.reaches(row, true),
             Promise::Tenant { .. } | Promise::Organizations => here && self.sees(asker, table, row),
             Promise::Person => self.sees(asker, table, row),
         }
@@ -649,11 +655,16 @@ const CLAUSES: [(&str, &str, &str); 3] = [
 
 /// Mutants that change nothing, because what they take out is held a second time: both policies look into
 /// `memberships`, whose own policies show the tenant's rows only, and a person's own only outside of any organization. Who
-/// may change periods is decided by the row as it is, and no change of a row changes who is limited to projects.
-const HELD_TWICE: [&str; 4] = [
+/// may change periods, providers and routes is decided by the row as it is, and no change of a row changes who is limited
+/// to projects, or which project it is in.
+const HELD_TWICE: [&str; 8] = [
+    "engine_routes_own_update: with check: true",
+    "engine_routes_own_update: with check: the project forgotten",
     "organizations_own: using: seen from inside an organization as well",
     "periods_whole_update: with check: true",
     "periods_whole_update: with check: the project forgotten",
+    "providers_whole_update: with check: true",
+    "providers_whole_update: with check: the project forgotten",
     "users_visible: using: the tenant taken from the row itself",
 ];
 

@@ -215,6 +215,23 @@ pub async fn period(server: &Server, organization: &Organization) -> String {
     text(&found["periods"][2]["id"])
 }
 
+/// Leaves no provider in any organization, as only a superuser can: one has no room for as many as a sweep makes.
+pub async fn forget_providers(server: &Server) {
+    server.tamper("delete from providers").await;
+}
+
+static PROVIDERS: AtomicU32 = AtomicU32::new(0);
+
+/// A new provider of the organization's; its name leads nowhere.
+pub async fn provider(server: &Server, organization: &Organization) -> String {
+    forget_providers(server).await;
+    let name = format!("provider-{}", PROVIDERS.fetch_add(1, Ordering::Relaxed));
+    let input = json!({"organizationId": organization.id, "name": name, "kind": "OPENAI", "model": "m",
+        "baseUrl": "https://provider.invalid", "key": "sk-key-of-a-provider-that-is-not-there"});
+    let made = organization.owner.at(server).mutate("providerCreate", input, "provider { id }").await;
+    text(&made["provider"]["id"])
+}
+
 /// What one of the agents has made in the organization's project, as a worker would have saved it.
 pub async fn output(server: &Server, organization: &Organization, agent: &str) -> String {
     let (prefix, content) = match agent {

@@ -98,6 +98,14 @@ async fn tenant(server: &Server, name: &str) -> Tenant {
         text_at(&asked, "/answer/citations/0/quote");
         owner.mutate("outputRate", json!({"id": asked["answer"]["id"], "stars": 5}), "").await;
     }
+    let provider = json!({"organizationId": cast.id, "name": "own", "kind": "OPENAI", "model": "m",
+        "key": "sk-key-of-the-fixture-1234"});
+    owner.mutate("providerCreate", provider, "").await;
+    for place in [None, Some(&projects[0]), Some(&projects[1])] {
+        let route = json!({"organizationId": cast.id, "projectId": place, "agent": "HASHTAG_RESEARCH",
+            "engine": {"provider": "own"}});
+        owner.mutate("engineRouteSet", route, "").await;
+    }
     server.app.identity.reset_link(&cast.owner.email).await.unwrap();
     Tenant { cast, projects, guests: guests.try_into().unwrap() }
 }

@@ -3,7 +3,7 @@
 use aicos::id::{
     AffirmationSetId, AnswerId, ApiKeyId, AuditEntryId, DocumentId, HashtagSetId, InvitationId, JobId,
     MembershipId, OrganizationId, OrganizationUsageId, PeriodId, PostId, ProjectId, ProjectMemberId,
-    SecurityEventId, SessionId, UserId,
+    ProviderId, SecurityEventId, SessionId, UserId,
 };
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
@@ -86,6 +86,7 @@ pub fn nothing_like(id: &str) -> String {
         "doc" => DocumentId::generate().to_string(),
         "qna" => AnswerId::generate().to_string(),
         "prd" => PeriodId::generate().to_string(),
+        "eng" => ProviderId::generate().to_string(),
         "afs" => AffirmationSetId::generate().to_string(),
         "hts" => HashtagSetId::generate().to_string(),
         "pst" => PostId::generate().to_string(),
@@ -307,6 +308,39 @@ impl World {
                 json!({"id": cast::period(server, acme).await, "color": "#123456"}),
                 "/input/id",
             ),
+            "Mutation.providerCreate(input.organizationId)" => {
+                cast::forget_providers(server).await;
+                Case::mutation(
+                    "providerCreate",
+                    json!({"organizationId": acme.id, "name": "swept", "kind": "OPENAI"}),
+                    "/input/organizationId",
+                )
+            }
+            "Mutation.providerUpdate(input.id)" => Case::mutation(
+                "providerUpdate",
+                json!({"id": cast::provider(server, acme).await, "model": format!("by-{caller}")}),
+                "/input/id",
+            ),
+            "Mutation.providerDelete(input.id)" => Case::mutation(
+                "providerDelete",
+                json!({"id": cast::provider(server, acme).await}),
+                "/input/id",
+            ),
+            "Mutation.providerTest(input.id)" => {
+                Case::mutation("providerTest", json!({"id": cast::provider(server, acme).await}), "/input/id")
+            }
+            "Mutation.engineRouteSet(input.organizationId)" => Case::mutation(
+                "engineRouteSet",
+                json!({"organizationId": acme.id, "agent": "QA",
+                    "engine": {"provider": "builtin", "model": format!("by-{caller}")}}),
+                "/input/organizationId",
+            ),
+            "Mutation.engineRouteSet(input.projectId)" => Case::mutation(
+                "engineRouteSet",
+                json!({"organizationId": own, "projectId": project().await, "agent": "QA",
+                    "engine": {"provider": "builtin"}}),
+                "/input/projectId",
+            ),
             "Mutation.affirmationsGenerate(input.projectId)" => Case::mutation(
                 "affirmationsGenerate",
                 json!({"projectId": project().await, "goals": ["Ich möchte ruhiger schlafen"]}),
@@ -501,6 +535,7 @@ impl World {
             "QaAnswer" => cast::answer(server, acme, None).await,
             "Post" => cast::output(server, acme, "POST_COMPOSITION").await,
             "Period" => cast::period(server, acme).await,
+            "Provider" => cast::provider(server, acme).await,
             "AffirmationSet" => cast::output(server, acme, "AFFIRMATIONS").await,
             "HashtagSet" => cast::output(server, acme, "HASHTAG_RESEARCH").await,
             "Membership" => acme.member.membership.clone(),

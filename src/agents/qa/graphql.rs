@@ -11,7 +11,6 @@ use crate::agents::Output;
 use crate::agents::graphql::{AgentOutput, EngineInput, Rating, common, output, started};
 use crate::audit::graphql::Actor;
 use crate::db::{Changes, Record, Target};
-use crate::engine::Engines;
 use crate::error::Result;
 use crate::graphql::connection::Node;
 use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at};
@@ -22,6 +21,7 @@ use crate::idempotency;
 use crate::jobs::graphql::Job;
 use crate::knowledge::graphql::{self as knowledge, KnowledgeDocument};
 use crate::projects::graphql::Project;
+use crate::providers::Providers;
 
 /// An answer to a question, from the organization's documents.
 pub struct QaAnswer {
@@ -249,12 +249,13 @@ impl QaMutation {
                 min_score: input.min_score,
                 engine: input.engine.as_ref().map(Into::into),
             };
-            let ask = Ask::parse(asked, ctx.data_unchecked::<Arc<Engines>>())?;
+            let mut ask = Ask::parse(asked)?;
             let key = idempotency::Key::parse(input.idempotency_key.as_deref(), &input)?;
             let mut tx = door
                 .write_within(organization, project, Action::QaAsk)
                 .await
                 .map_err(not_found_at(if project.is_some() { "projectId" } else { "organizationId" }))?;
+            ask.choose(&mut tx, ctx.data_unchecked::<Arc<Providers>>()).await?;
             let (id, new) = super::ask(&mut tx, &ask, key.as_ref()).await?;
             if new {
                 let changes = Changes::made(&serde_json::json!({

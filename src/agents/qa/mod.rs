@@ -26,6 +26,7 @@ use crate::id::{AnswerId, DocumentId, JobId, ProjectId, WireId as _};
 use crate::jobs::worker::Work;
 use crate::jobs::{self, AgentKind, Engine, Failure, Finished, NewJob, Run};
 use crate::knowledge::search::{self, Found, Passage, Place};
+use crate::providers::Providers;
 use crate::retrieval::{self, Question};
 use crate::{idempotency, input, knowledge};
 
@@ -69,11 +70,11 @@ pub struct Asked<'a> {
 }
 
 impl Ask {
-    /// Checks what a caller wrote; `engines` says which providers there are.
+    /// Checks what a caller wrote, all but the engine: [`Ask::choose`] does.
     ///
     /// # Errors
-    /// A fault at the field; `PROVIDER_NOT_CONFIGURED`.
-    pub fn parse(asked: Asked<'_>, engines: &Engines) -> Result<Self> {
+    /// A fault at the field.
+    pub fn parse(asked: Asked<'_>) -> Result<Self> {
         let refuse = |code, field: &str, message: &str| Error::fault(Fault::at(code, field, message));
         let question = input::paragraph("question", Some(asked.question), QUESTION_CHARACTERS)?
             .ok_or_else(|| refuse(FaultCode::Required, "question", "`question` must not be empty."))?;
@@ -91,15 +92,24 @@ impl Ask {
                 return Err(refuse(FaultCode::Required, "documentIds", message));
             }
         }
-        let engine = asked.engine.map(|wanted| wanted.check(engines)).transpose()?.flatten();
         Ok(Self {
             question,
             project: asked.project,
             documents: asked.documents,
             top_k,
             min_score: asked.min_score,
-            engine,
+            engine: asked.engine,
         })
+    }
+
+    /// Settles which engine answers: the one that the caller names, or the one that routes name.
+    ///
+    /// # Errors
+    /// A fault at the field; `PROVIDER_NOT_CONFIGURED`.
+    pub async fn choose(&mut self, tx: &mut ReadTx<'_>, providers: &Providers) -> Result<()> {
+        let place = (self.project, AgentKind::Qa);
+        self.engine = Wanted::choose(self.engine.take(), tx, providers, place).await?;
+        Ok(())
     }
 }
 
@@ -182,13 +192,13 @@ struct Draft {
 
 /// What answers questions.
 pub struct AnswerQuestion {
-    engines: Arc<Engines>,
+    providers: Arc<Providers>,
 }
 
 impl AnswerQuestion {
     /// With these providers beside the built-in engine.
-    pub const fn new(engines: Arc<Engines>) -> Self {
-        Self { engines }
+    pub const fn new(providers: Arc<Providers>) -> Self {
+        Self { providers }
     }
 }
 
@@ -204,7 +214,7 @@ impl Work for AnswerQuestion {
 
 impl AnswerQuestion {
     async fn answer(&self, run: &Run) -> Result<(), Failure> {
-        let (ask, found) = {
+        let (ask, found, engines) = {
             let mut tx = run.read(Action::QaAsk).await?;
             let ask: Ask = jobs::input(&mut tx, run.job()).await?;
             // Asking is reading: whoever may not read content is not told it by an agent either.
@@ -217,13 +227,15 @@ impl AnswerQuestion {
             let place = Place { project: ask.project, documents: ask.documents.clone() };
             let question = Question::read(&ask.question);
             let found = search::search(&mut tx, run.organization(), question, &place).await?;
-            (ask, Arc::new(found))
+            let engines =
+                self.providers.engines_of(&mut tx, ask.engine.as_ref().and_then(Wanted::own)).await?;
+            (ask, Arc::new(found), engines)
         };
         run.release().await;
         run.progress(0.5, &format!("Found {} passages.", found.passages.len())).await?;
 
         let top_k = ask.top_k;
-        let asking = |wanted| self.ask_model(run, &ask, wanted, &found);
+        let asking = |wanted| ask_model(&engines, run, &ask, wanted, &found);
         let (draft, engine) = match provided(run, ask.engine.as_ref(), asking).await? {
             Some(answered) => answered,
             None => (builtin(Arc::clone(&found), top_k).await?, Engine::builtin()),
@@ -232,38 +244,38 @@ impl AnswerQuestion {
         save(run, &ask, &draft, engine).await?;
         Ok(())
     }
+}
 
-    async fn ask_model(
-        &self,
-        run: &Run,
-        ask: &Ask,
-        wanted: &Wanted,
-        found: &Arc<Found>,
-    ) -> Result<(Draft, Engine), Failure> {
-        let closest = builtin(Arc::clone(found), ask.top_k).await?;
-        if found.passages.is_empty() {
-            // Nothing to ask a model about.
-            return Ok((closest, Engine::builtin()));
-        }
-        let engine = self.engines.text(&wanted.provider).map_err(|missing| {
-            Failure::fail(Fault::new(FaultCode::ProviderNotConfigured, missing.to_string()))
-        })?;
-        let (looking, top_k) = (Arc::clone(found), ask.top_k);
-        let best = move || looking.best(top_k).into_iter().map(|(passage, _)| passage.clone()).collect();
-        let passages: Vec<Passage> = compute(best).await?;
-        let reply = model::ask(run, &*engine, wanted, &ask.question, &passages).await?;
-        let engine = engine_of(&*engine, &reply);
-        let found = Arc::clone(found);
-        let read = move || model::read(&reply.text, &passages, &found.statistics);
-        let read = compute(read).await?;
-        let draft = if let Some((answer, citations)) = read {
-            Draft { answer: Some(answer), confidence: None, citations, near_misses: Vec::new() }
-        } else {
-            let near = if closest.citations.is_empty() { closest.near_misses } else { closest.citations };
-            Draft { near_misses: near, ..Draft::default() }
-        };
-        Ok((draft, engine))
+async fn ask_model(
+    engines: &Engines,
+    run: &Run,
+    ask: &Ask,
+    wanted: &Wanted,
+    found: &Arc<Found>,
+) -> Result<(Draft, Engine), Failure> {
+    let closest = builtin(Arc::clone(found), ask.top_k).await?;
+    if found.passages.is_empty() {
+        // Nothing to ask a model about.
+        return Ok((closest, Engine::builtin()));
     }
+    let engine = engines.text(&wanted.provider).map_err(|missing| {
+        Failure::fail(Fault::new(FaultCode::ProviderNotConfigured, missing.to_string()))
+    })?;
+    let (looking, top_k) = (Arc::clone(found), ask.top_k);
+    let best = move || looking.best(top_k).into_iter().map(|(passage, _)| passage.clone()).collect();
+    let passages: Vec<Passage> = compute(best).await?;
+    let reply = model::ask(run, &*engine, wanted, &ask.question, &passages).await?;
+    let engine = engine_of(&*engine, &reply);
+    let found = Arc::clone(found);
+    let read = move || model::read(&reply.text, &passages, &found.statistics);
+    let read = compute(read).await?;
+    let draft = if let Some((answer, citations)) = read {
+        Draft { answer: Some(answer), confidence: None, citations, near_misses: Vec::new() }
+    } else {
+        let near = if closest.citations.is_empty() { closest.near_misses } else { closest.citations };
+        Draft { near_misses: near, ..Draft::default() }
+    };
+    Ok((draft, engine))
 }
 
 /// The built-in engine's answer. It computes, so it does so where no other request waits for it.
