@@ -13,6 +13,7 @@ pub mod hashtags;
 pub mod posts;
 pub mod qa;
 mod store;
+pub mod strategy;
 pub mod text;
 
 use std::sync::Arc;
@@ -41,6 +42,7 @@ pub fn works(engines: &Arc<Engines>) -> Vec<Box<dyn Work>> {
         Box::new(agent::Worker::<affirmations::Affirmations>::new(engines())),
         Box::new(agent::Worker::<hashtags::Hashtags>::new(engines())),
         Box::new(agent::Worker::<posts::Posts>::new(engines())),
+        Box::new(agent::Worker::<strategy::Strategies>::new(engines())),
     ]
 }
 

@@ -20,6 +20,7 @@ use crate::agents::affirmations::graphql::AffirmationsMutation;
 use crate::agents::graphql::OutputMutation;
 use crate::agents::hashtags::graphql::HashtagsMutation;
 use crate::agents::posts::graphql::PostsMutation;
+use crate::agents::strategy::graphql::StrategyMutation;
 use crate::agents::qa::graphql::QaMutation;
 use crate::api_keys::graphql::ApiKeyMutation;
 use crate::audit::graphql::AuditSubscription;
@@ -60,6 +61,7 @@ pub struct Mutation(
     AffirmationsMutation,
     HashtagsMutation,
     PostsMutation,
+    StrategyMutation,
     JobMutation,
     OutputMutation,
 );
