@@ -334,7 +334,8 @@ impl App {
             encrypted: config.public_url.scheme() == "https",
             readers: readers.clone(),
         };
-        let (router, door) = http::router(endpoint, db.clone(), Arc::clone(&identity), &surface, drain.clone());
+        let (router, door) =
+            http::router(endpoint, db.clone(), Arc::clone(&identity), &surface, drain.clone());
         let worker = WorkerSettings { slots: config.worker_slots, ..tuning.worker };
         let patience = tuning.patience;
         Ok(Self { db, identity, router, door, readers, drain, live, redis, engines, serve, worker, patience })

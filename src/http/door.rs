@@ -64,8 +64,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_would_wait_in_vain_is_sent_away_at_the_door() {
-        let settings =
-            TurnSettings { at_once: 1, waiting: 1, patience: Duration::from_secs(30), bodies: 10 };
+        let settings = TurnSettings { at_once: 1, waiting: 1, patience: Duration::from_secs(30), bodies: 10 };
         let turns = Arc::new(Turns::new(settings));
         let door = Door::new(Arc::clone(&turns), false);
         let first = turns.take().await.unwrap();

@@ -219,8 +219,8 @@ impl ContentStrategyCreateInput {
             pillars: pillars.collect(),
             channels: self.channels.clone(),
             posts_per_week,
-            from: self.from.into(),
-            until: self.until.into(),
+            from: self.from.0,
+            until: self.until.0,
             timezone: self.timezone.clone(),
             blackout: self
                 .blackout_dates

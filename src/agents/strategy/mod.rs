@@ -203,7 +203,10 @@ async fn read(tx: &mut ReadTx<'_>, order: &Order<Input>) -> Result<Strategy> {
         passages: passages.into_iter().map(passage).collect(),
         questions: questions
             .into_iter()
-            .map(|open| OpenQuestion { text: open.question, asked: u32::try_from(open.asked).unwrap_or(u32::MAX) })
+            .map(|open| OpenQuestion {
+                text: open.question,
+                asked: u32::try_from(open.asked).unwrap_or(u32::MAX),
+            })
             .collect(),
         past: past
             .into_iter()
