@@ -171,6 +171,8 @@ ids! {
     HashtagSetId, "hts", "HashtagSet";
     /// A post in variants.
     PostId, "pst", "Post";
+    /// A plan of what to post.
+    StrategyId, "stg", "ContentStrategy";
 }
 
 /// A project and a person: a pair without a row of its own.

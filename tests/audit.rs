@@ -246,6 +246,9 @@ async fn every_mutation_of_an_organization_leaves_its_entry() {
     let brief =
         json!({"projectId": acme.project, "brief": "Sleep well", "channels": ["X"], "language": "EN"});
     run("postCompose", brief, "", "agent.run", "Job", agent("POST_COMPOSITION")).await;
+    let plan = json!({"projectId": acme.project, "goals": ["Sleep well"], "channels": ["X"], "timezone": "UTC",
+        "from": "2027-01-04T00:00:00Z", "until": "2027-01-11T00:00:00Z"});
+    run("contentStrategyCreate", plan, "", "agent.run", "Job", agent("CONTENT_STRATEGY")).await;
     let post = cast::output(&server, &acme, "POST_COMPOSITION").await;
     let moved = |from: &str, to: &str| change("state", json!(from), json!(to));
     let to = |state: &str| json!({"id": post, "state": state, "scheduledAt": (state == "SCHEDULED").then_some("2999-01-01T00:00:00Z")});

@@ -44,5 +44,6 @@ mod readme;
 mod schema;
 mod secrets;
 mod statements;
+mod strategy;
 mod tenancy;
 mod tidy;

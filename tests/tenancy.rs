@@ -42,6 +42,7 @@ Mutation.affirmationsGenerate(input.projectId)   ok ok ok !FORBIDDEN !FORBIDDEN 
 Mutation.affirmationsGenerate(input.periodId)    ok ok ok !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.hashtagResearch(input.projectId)        ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.hashtagResearch(input.periodId)         ok ok ok !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.contentStrategyCreate(input.projectId)  ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.postCompose(input.projectId)            ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.postCompose(input.sourceDocumentIds)    ok ok ok !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.postUpdate(input.id)                    ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
@@ -86,6 +87,7 @@ Period                                           ok ok ok ok ok ok null ok null 
 Provider                                         ok ok null null null null null null null null !UNAUTHENTICATED
 AffirmationSet                                   ok ok ok ok ok null null null null null !UNAUTHENTICATED
 Post                                             ok ok ok ok ok null null null null null !UNAUTHENTICATED
+ContentStrategy                                  ok ok ok ok ok null null null null null !UNAUTHENTICATED
 HashtagSet                                       ok ok ok ok ok null null null null null !UNAUTHENTICATED
 QaAnswer                                         ok ok ok ok ok null null null null null !UNAUTHENTICATED
 Membership                                       ok ok ok ok ok null null null null null !UNAUTHENTICATED
@@ -308,7 +310,7 @@ async fn a_malformed_id_or_one_of_another_kind_is_an_input_error_that_names_its_
         // What any agent has made is rated and deleted alike.
         let any_output = place.starts_with("Mutation.output");
         texts.retain(|id| {
-            !(any_output && ["qna", "afs", "hts", "pst"].iter().any(|kind| id.starts_with(kind)))
+            !(any_output && ["qna", "afs", "hts", "pst", "stg"].iter().any(|kind| id.starts_with(kind)))
         });
         let before = state.read().await;
         for text in texts {

@@ -326,14 +326,20 @@ where
     }
 }
 
-impl From<Refusal> for Failure {
+impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {
         let code = match refusal.code {
             RefusalCode::InsufficientInput => FaultCode::InsufficientInput,
             RefusalCode::Invalid => FaultCode::Invalid,
             RefusalCode::OutOfRange => FaultCode::OutOfRange,
         };
-        Self::fail(Fault::at(code, &refusal.field, refusal.message))
+        Self::at(code, &refusal.field, refusal.message)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::fail(refusal.into())
     }
 }
 

@@ -18,6 +18,8 @@ use super::hashtags::graphql::HashtagSet;
 use super::posts::Posts;
 use super::posts::graphql::Post;
 use super::qa::graphql::QaAnswer;
+use super::strategy::Strategies;
+use super::strategy::graphql::ContentStrategy;
 use crate::access::{Action, Permission, Scope};
 use crate::audit::graphql::Actor;
 use crate::db::page::PageArgs;
@@ -61,6 +63,8 @@ pub enum AgentOutput {
     HashtagSet(HashtagSet),
     /// A post.
     Post(Post),
+    /// A content strategy.
+    ContentStrategy(ContentStrategy),
 }
 
 impl Node for AgentOutput {}
@@ -72,6 +76,7 @@ impl AgentOutput {
             Self::AffirmationSet(set) => set.common(),
             Self::HashtagSet(set) => set.common(),
             Self::Post(post) => post.common(),
+            Self::ContentStrategy(strategy) => strategy.common(),
         }
     }
 
@@ -86,6 +91,7 @@ impl AgentOutput {
             Self::AffirmationSet(_) => of::<<Affirmations as Agent>::Id>(id),
             Self::HashtagSet(_) => of::<<Hashtags as Agent>::Id>(id),
             Self::Post(_) => of::<<Posts as Agent>::Id>(id),
+            Self::ContentStrategy(_) => of::<<Strategies as Agent>::Id>(id),
         }
     }
 
@@ -97,11 +103,12 @@ impl AgentOutput {
 }
 
 /// The prefixes of outputs' ids.
-const PREFIXES: [&str; 4] = [
+const PREFIXES: [&str; 5] = [
     AnswerId::PREFIX,
     <Affirmations as Agent>::Id::PREFIX,
     <Hashtags as Agent>::Id::PREFIX,
     <Posts as Agent>::Id::PREFIX,
+    <Strategies as Agent>::Id::PREFIX,
 ];
 
 /// Whether an id on the wire is an output's.
@@ -399,6 +406,7 @@ async fn read(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Result<Vec<AgentOutp
             AgentKind::Affirmations => Some(AgentOutput::AffirmationSet(AffirmationSet::read(output)?)),
             AgentKind::HashtagResearch => Some(AgentOutput::HashtagSet(HashtagSet::read(output)?)),
             AgentKind::PostComposition => Some(AgentOutput::Post(Post::read(output)?)),
+            AgentKind::ContentStrategy => Some(AgentOutput::ContentStrategy(ContentStrategy::read(output)?)),
             other => {
                 let agent = other.as_str();
                 return Err(Error::internal(anyhow::anyhow!("the database holds an output of {agent}")));

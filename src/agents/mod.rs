@@ -13,6 +13,7 @@ pub mod hashtags;
 pub mod posts;
 pub mod qa;
 mod store;
+pub mod strategy;
 pub mod text;
 
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub fn works(providers: &Arc<Providers>) -> Vec<Box<dyn Work>> {
         Box::new(agent::Worker::<affirmations::Affirmations>::new(engines())),
         Box::new(agent::Worker::<hashtags::Hashtags>::new(engines())),
         Box::new(agent::Worker::<posts::Posts>::new(engines())),
+        Box::new(agent::Worker::<strategy::Strategies>::new(engines())),
     ]
 }
 

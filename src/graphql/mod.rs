@@ -21,6 +21,7 @@ use crate::agents::graphql::OutputMutation;
 use crate::agents::hashtags::graphql::HashtagsMutation;
 use crate::agents::posts::graphql::PostsMutation;
 use crate::agents::qa::graphql::QaMutation;
+use crate::agents::strategy::graphql::StrategyMutation;
 use crate::api_keys::graphql::ApiKeyMutation;
 use crate::audit::graphql::AuditSubscription;
 use crate::identity::graphql::{IdentityMutation, IdentityQuery};
@@ -62,6 +63,7 @@ pub struct Mutation(
     AffirmationsMutation,
     HashtagsMutation,
     PostsMutation,
+    StrategyMutation,
     JobMutation,
     OutputMutation,
 );

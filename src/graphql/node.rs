@@ -10,6 +10,7 @@ use crate::agents::graphql::{self as agents, AgentOutput};
 use crate::agents::hashtags::graphql::HashtagSet;
 use crate::agents::posts::graphql::Post;
 use crate::agents::qa::graphql::QaAnswer;
+use crate::agents::strategy::graphql::ContentStrategy;
 use crate::api_keys::graphql::{self as api_keys, ApiKey};
 use crate::audit::graphql::{self as audit, AuditEntry};
 use crate::error::{Error, Fault, FaultCode, Result};
@@ -73,6 +74,8 @@ pub enum Node {
     HashtagSet(HashtagSet),
     /// A post.
     Post(Post),
+    /// A content strategy.
+    ContentStrategy(ContentStrategy),
 }
 
 /// What an organization, or an address without a credential, may spend in a minute, and what is left.
@@ -123,6 +126,7 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
             AgentOutput::AffirmationSet(set) => Node::AffirmationSet(set),
             AgentOutput::HashtagSet(set) => Node::HashtagSet(set),
             AgentOutput::Post(post) => Node::Post(post),
+            AgentOutput::ContentStrategy(strategy) => Node::ContentStrategy(strategy),
         }),
         _ => {
             return Err(Error::fault(Fault::of(

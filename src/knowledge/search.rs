@@ -109,6 +109,14 @@ pub async fn search(
     Ok(Found { question, plan, statistics, passages })
 }
 
+/// The passages that can be found for a project, those of the newest documents first, at most so many.
+///
+/// # Errors
+/// What the database says.
+pub async fn newest(tx: &mut ReadTx<'_>, project: ProjectId, most: i64) -> Result<Vec<Passage>> {
+    Ok(store::newest_chunks(tx, project, most).await?.into_iter().map(passage).collect())
+}
+
 /// How many passages there are for a project, and how many of them hold each term.
 ///
 /// # Errors

@@ -597,6 +597,24 @@ pub(super) async fn chunks(tx: &mut ReadTx<'_>, ids: &[Uuid]) -> Result<Vec<Chun
     Ok(rows)
 }
 
+/// The passages of a project's documents and the whole organization's, by what can be found of each.
+pub(super) async fn newest_chunks(tx: &mut ReadTx<'_>, project: ProjectId, most: i64) -> Result<Vec<Chunk>> {
+    let rows = sqlx::query_as!(
+        Chunk,
+        "select c.id, c.document_id, c.version, d.title, c.heading, c.start_offset, c.text, c.language
+         from documents d
+         join document_chunks c on c.organization_id = d.organization_id and c.document_id = d.id
+            and c.version = d.indexed_version
+         where d.organization_id = (select app.current_organization()) and (d.project_id is null or d.project_id = $1)
+         order by d.id desc, c.start_offset limit $2",
+        project.uuid(),
+        most
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows)
+}
+
 /// How many of the quotes stand, word for word, where they are said to.
 pub(super) async fn count_true_quotes(
     tx: &mut ReadTx<'_>,

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use super::{Levels, NewProject, ProjectUpdate};
 use crate::access::{Action, Permission, Role, Scope};
 use crate::agents::graphql::{AgentOutput, OutputFilter};
+use crate::agents::qa::graphql::OpenQuestion;
 use crate::audit::graphql::AuditEntry;
 use crate::db::page::{Page, PageArgs, Slice};
 use crate::db::{Changes, Record, Target};
@@ -299,6 +300,12 @@ impl Project {
         let args = page_args(first, after, last, before);
         let (organization, project) = (self.row.organization, Some(self.row.id));
         Ok(crate::agents::graphql::connection(ctx, organization, project, &args, filter).await?)
+    }
+
+    /// What it was asked and its documents do not answer, at most the 50 most frequent questions. A document that answers
+    /// one closes it when it is asked again. Null without `CONTENT_READ`.
+    async fn open_questions(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Vec<OpenQuestion>>> {
+        Ok(crate::agents::qa::graphql::open_questions(ctx, self.row.organization, self.row.id).await?)
     }
 
     /// What was done in it, newest first. Null without `AUDIT_READ`.

@@ -3,7 +3,7 @@
 use aicos::id::{
     AffirmationSetId, AnswerId, ApiKeyId, AuditEntryId, DocumentId, HashtagSetId, InvitationId, JobId,
     MembershipId, OrganizationId, OrganizationUsageId, PeriodId, PostId, ProjectId, ProjectMemberId,
-    ProviderId, SecurityEventId, SessionId, UserId,
+    ProviderId, SecurityEventId, SessionId, StrategyId, UserId,
 };
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
@@ -90,6 +90,7 @@ pub fn nothing_like(id: &str) -> String {
         "afs" => AffirmationSetId::generate().to_string(),
         "hts" => HashtagSetId::generate().to_string(),
         "pst" => PostId::generate().to_string(),
+        "stg" => StrategyId::generate().to_string(),
         "pmb" => {
             let (project, user) = (ProjectId::generate(), UserId::generate());
             ProjectMemberId { project, user }.to_string()
@@ -363,6 +364,12 @@ impl World {
                     "periodId": cast::period(server, acme).await}),
                 "/input/periodId",
             ),
+            "Mutation.contentStrategyCreate(input.projectId)" => Case::mutation(
+                "contentStrategyCreate",
+                json!({"projectId": project().await, "goals": ["Sleep well"], "channels": ["X"], "timezone": "UTC",
+                    "from": "2027-01-04T00:00:00Z", "until": "2027-01-11T00:00:00Z"}),
+                "/input/projectId",
+            ),
             "Mutation.postCompose(input.projectId)" => Case::mutation(
                 "postCompose",
                 json!({"projectId": project().await, "brief": "Yoga", "channels": ["X"]}),
@@ -534,6 +541,7 @@ impl World {
             "KnowledgeDocument" => cast::document(server, acme, None).await.0,
             "QaAnswer" => cast::answer(server, acme, None).await,
             "Post" => cast::output(server, acme, "POST_COMPOSITION").await,
+            "ContentStrategy" => cast::output(server, acme, "CONTENT_STRATEGY").await,
             "Period" => cast::period(server, acme).await,
             "Provider" => cast::provider(server, acme).await,
             "AffirmationSet" => cast::output(server, acme, "AFFIRMATIONS").await,

@@ -6,7 +6,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
 use super::{Ask, Asked};
-use crate::access::Action;
+use crate::access::{Action, Permission, Scope};
 use crate::agents::Output;
 use crate::agents::graphql::{AgentOutput, EngineInput, Rating, common, output, started};
 use crate::audit::graphql::Actor;
@@ -16,7 +16,7 @@ use crate::graphql::connection::Node;
 use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::scalars::DateTime;
-use crate::id::{AnswerId, DocumentId, OrganizationId};
+use crate::id::{AnswerId, DocumentId, OrganizationId, ProjectId};
 use crate::idempotency;
 use crate::jobs::graphql::Job;
 use crate::knowledge::graphql::{self as knowledge, KnowledgeDocument};
@@ -95,6 +95,47 @@ impl Citation {
     async fn score(&self) -> f64 {
         rounded(self.row.score)
     }
+}
+
+/// A question that the documents have not answered.
+#[derive(SimpleObject)]
+pub struct OpenQuestion {
+    /// As it was asked last.
+    question: String,
+    /// How often it was asked.
+    asked: i32,
+    /// When it was asked last.
+    last_asked_at: DateTime,
+}
+
+impl From<super::OpenQuestion> for OpenQuestion {
+    fn from(open: super::OpenQuestion) -> Self {
+        Self {
+            question: open.question,
+            asked: i32::try_from(open.asked).unwrap_or(i32::MAX),
+            last_asked_at: open.last_asked_at.into(),
+        }
+    }
+}
+
+/// The most open questions that are listed.
+const OPEN_QUESTIONS: i64 = 50;
+
+/// What a project's documents do not answer; none when the caller may not read its content.
+///
+/// # Errors
+/// What the database says.
+pub(crate) async fn open_questions(
+    ctx: &Context<'_>,
+    organization: OrganizationId,
+    project: ProjectId,
+) -> Result<Option<Vec<OpenQuestion>>> {
+    let may = |scope: &Scope| scope.may_list(Some(project), Permission::ContentRead);
+    let Some(mut tx) = ctx.door().read_if(organization, Action::ContentRead, may).await? else {
+        return Ok(None);
+    };
+    let open = super::unanswered(&mut tx, project, OPEN_QUESTIONS).await?;
+    Ok(Some(open.into_iter().map(OpenQuestion::from).collect()))
 }
 
 /// Three decimals are all that is meant.

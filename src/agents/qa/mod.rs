@@ -11,6 +11,7 @@ mod store;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -179,6 +180,25 @@ pub struct Answer {
 /// What the database says.
 pub async fn find_many(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Result<Vec<Answer>> {
     store::find_many(tx, outputs).await
+}
+
+/// A question that the documents have not answered.
+#[derive(Debug, Clone)]
+pub struct OpenQuestion {
+    /// As it was asked last.
+    pub question: String,
+    /// How often it was asked.
+    pub asked: i64,
+    /// When it was asked last.
+    pub last_asked_at: DateTime<Utc>,
+}
+
+/// Questions of a project that the documents have not answered so far, the most frequent first, at most so many.
+///
+/// # Errors
+/// What the database says.
+pub async fn unanswered(tx: &mut ReadTx<'_>, project: ProjectId, most: i64) -> Result<Vec<OpenQuestion>> {
+    store::unanswered(tx, project, most).await
 }
 
 /// An answer before it is saved.

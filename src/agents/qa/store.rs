@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::{Answer, Ask, Citation, Draft};
+use super::{Answer, Ask, Citation, Draft, OpenQuestion};
 use crate::agents::Output;
 use crate::db::{ReadTx, WriteTx};
 use crate::error::Result;
@@ -102,4 +102,28 @@ pub(super) async fn find_many(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Resu
         })
     };
     Ok(outputs.into_iter().filter_map(answer).collect())
+}
+
+/// A question is the same whatever its letters' case. One that has been answered since is not open.
+pub(super) async fn unanswered(
+    tx: &mut ReadTx<'_>,
+    project: ProjectId,
+    most: i64,
+) -> Result<Vec<OpenQuestion>> {
+    let rows = sqlx::query_as!(
+        OpenQuestion,
+        r#"select (array_agg(a.question order by o.created_at desc))[1] as "question!", count(*) as "asked!",
+            max(o.created_at) as "last_asked_at!"
+           from qa_answers a
+           join outputs o on o.organization_id = a.organization_id and o.id = a.id
+           where a.organization_id = (select app.current_organization()) and a.project_id = $1
+           group by lower(a.question)
+           having (array_agg(a.answer order by o.created_at desc))[1] is null
+           order by 2 desc, 3 desc limit $2"#,
+        project.uuid(),
+        most
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows)
 }

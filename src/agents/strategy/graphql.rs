@@ -1,0 +1,291 @@
+//! Content strategies, as the schema shows them.
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use serde::Serialize;
+
+use super::builtin::{self, Event, GivenPillar};
+use super::{Input, Strategies, date, time};
+use crate::access::Action;
+use crate::agents::channel::Channel;
+use crate::agents::graphql::{AgentOutput, EngineInput, Given, agent_output, order};
+use crate::error::{Error, Fault, FaultCode, Result};
+use crate::graphql::context::Requires;
+use crate::graphql::errors::{UserError, payloads, settle};
+use crate::graphql::scalars::DateTime;
+use crate::id::{DocumentId, OrganizationId};
+use crate::jobs::graphql::Job;
+use crate::knowledge::graphql::{self as knowledge, KnowledgeDocument};
+use crate::projects::graphql::Project;
+use crate::retrieval::Language;
+
+agent_output! {
+    /// What to post where and when, with the reason for each post. Topics come from the organization's documents and from
+    /// questions that nobody has answered; what cannot be filled is left out and named as a gap.
+    ContentStrategy(Strategies) {
+        /// The pillars, greatest share first.
+        async fn pillars(&self) -> Vec<ContentPillar> {
+            let organization = self.output.organization;
+            let pillars = self.content.plan.pillars.iter().cloned();
+            pillars.map(|pillar| ContentPillar { organization, pillar }).collect()
+        }
+
+        /// The calendar, in order of time.
+        async fn slots(&self) -> Vec<ContentSlot> {
+            let slot = |slot: &builtin::Slot| ContentSlot {
+                at: slot.at.into(),
+                channel: slot.channel,
+                pillar: slot.pillar.clone(),
+                format: slot.format.key(),
+                topic: slot.topic.clone(),
+                title: self.content.titles.get(&slot.topic).cloned(),
+                angle: slot.angle.as_ref().map(|angle| angle.quote.clone()),
+                reason: slot.reason.clone(),
+            };
+            self.content.plan.slots.iter().map(slot).collect()
+        }
+
+        /// What is lacking, as sentences: posts that no topic is left for, open questions, pillars and headings without
+        /// posts, hours that nothing is known of.
+        async fn gaps(&self) -> Vec<&str> {
+            self.content.plan.gaps.iter().map(|gap| gap.message.as_str()).collect()
+        }
+
+        /// The time zone that it is meant in, by its IANA name.
+        async fn timezone(&self) -> &str {
+            &self.content.timezone
+        }
+
+        /// The share of the documents' headings that a post is about, 0 to 1.
+        async fn coverage(&self) -> f64 {
+            self.content.plan.metrics.coverage
+        }
+
+        /// The share of posts whose topic another one of the same channel has as well, 0 to 1.
+        async fn repetition(&self) -> f64 {
+            self.content.plan.metrics.repetition
+        }
+    }
+}
+
+/// What a part of the posts is about.
+pub struct ContentPillar {
+    organization: OrganizationId,
+    pillar: builtin::PlannedPillar,
+}
+
+/// What a part of the posts is about.
+#[Object]
+impl ContentPillar {
+    /// Its name.
+    async fn name(&self) -> &str {
+        &self.pillar.name
+    }
+
+    /// Which share of the posts it is to have, 0 to 1.
+    async fn share(&self) -> f64 {
+        self.pillar.share
+    }
+
+    /// Which share of the posts it has, 0 to 1.
+    async fn planned_share(&self) -> f64 {
+        self.pillar.planned_share
+    }
+
+    /// What it is recognised by.
+    async fn key_phrases(&self) -> &[String] {
+        &self.pillar.key_phrases
+    }
+
+    /// The documents that it rests on, as far as they are there and visible to the caller.
+    async fn sources(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<KnowledgeDocument>> {
+        let ids: Vec<DocumentId> =
+            self.pillar.sources.iter().filter_map(|source| source.parse().ok()).collect();
+        let found = ids.into_iter().map(|id| knowledge::find(ctx, self.organization, id));
+        let found = futures_util::future::try_join_all(found).await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+}
+
+/// A post to be.
+#[derive(SimpleObject)]
+pub struct ContentSlot {
+    /// When.
+    at: DateTime,
+    /// Where.
+    channel: Channel,
+    /// The pillar's name; empty when the topic belongs to none.
+    pillar: String,
+    /// In which shape: `FEED`, `CAROUSEL`, `REEL`, `STORY` or `TEXT`.
+    format: &'static str,
+    /// About what: a heading of the documents, an open question, or an event.
+    topic: String,
+    /// A working title; null unless a provider's model wrote one.
+    title: Option<String>,
+    /// A sentence of the documents to start from, letter for letter; null when there is none.
+    angle: Option<String>,
+    /// Why this, here and then, as sentences.
+    reason: String,
+}
+
+/// A pillar that the caller names.
+#[derive(InputObject, Serialize)]
+struct ContentPillarInput {
+    /// Its name, at most 100 characters.
+    name: String,
+    /// Its share of the posts, 0 to 1; what the others leave, in equal parts, when absent.
+    share: Option<f64>,
+    /// What it is recognised by; found in the documents when absent.
+    key_phrases: Option<Vec<String>>,
+}
+
+/// A post that must be there.
+#[derive(InputObject, Serialize)]
+struct ContentEventInput {
+    /// What it is about, at most 200 characters.
+    title: String,
+    /// On which day of the plan's time zone, such as `2026-12-24`.
+    date: String,
+    /// At what time there, such as `18:30`; at the channel's usual hour when absent.
+    time: Option<String>,
+    /// On which of the plan's channels; on all when absent.
+    channels: Option<Vec<Channel>>,
+    /// Its pillar by name; the nearest when absent.
+    pillar: Option<String>,
+}
+
+/// What a strategy is made from.
+#[derive(InputObject, Serialize)]
+struct ContentStrategyCreateInput {
+    /// In which project.
+    project_id: ID,
+    /// Another engine than the built-in one: it adds working titles to the computed plan.
+    engine: Option<EngineInput>,
+    /// The same seed, input and data give the same output.
+    seed: Option<i32>,
+    /// Holds the answer up to 25 s; the job is always returned.
+    #[graphql(default = false)]
+    wait: bool,
+    /// Makes the call safe to repeat for 24 hours.
+    idempotency_key: Option<String>,
+    /// What the content is for, at most 100 texts of 500 characters: topics that speak of it weigh more.
+    goals: Vec<String>,
+    /// Whom it is for.
+    audience: Option<String>,
+    /// The pillars; derived from the documents when absent.
+    pillars: Option<Vec<ContentPillarInput>>,
+    /// Where posts go out.
+    channels: Vec<Channel>,
+    /// Posts a week on each channel, 1 to 21.
+    #[graphql(default = 3)]
+    posts_per_week: i32,
+    /// When the plan begins.
+    from: DateTime,
+    /// When it ends: the first moment after it, at most 366 days later. A plan has at most 500 posts.
+    until: DateTime,
+    /// The time zone that days and hours are meant in, by its IANA name.
+    timezone: String,
+    /// Days without posts, such as `2026-12-24`.
+    blackout_dates: Option<Vec<String>>,
+    /// Posts that must be there, at most 100.
+    events: Option<Vec<ContentEventInput>>,
+    /// The language of the documents and of the reasons.
+    #[graphql(default_with = "Language::German")]
+    language: Language,
+}
+
+impl ContentStrategyCreateInput {
+    fn asked(&self) -> Result<Input> {
+        let pillars = self.pillars.iter().flatten().map(|pillar| GivenPillar {
+            name: pillar.name.clone(),
+            share: pillar.share,
+            key_phrases: pillar.key_phrases.clone().unwrap_or_default(),
+        });
+        let event = |event: &ContentEventInput| {
+            Ok(Event {
+                title: event.title.clone(),
+                date: date("events", &event.date)?,
+                time: event.time.as_deref().map(|text| time("events", text)).transpose()?,
+                channels: event.channels.clone().unwrap_or_default(),
+                pillar: event.pillar.clone(),
+            })
+        };
+        let posts_per_week = u32::try_from(self.posts_per_week).map_err(|_| {
+            let message = format!("`postsPerWeek` is a number from 1 to {}.", builtin::POSTS_PER_WEEK);
+            Error::fault(Fault::at(FaultCode::OutOfRange, "postsPerWeek", message))
+        })?;
+        Input {
+            goals: self.goals.clone(),
+            audience: self.audience.clone(),
+            pillars: pillars.collect(),
+            channels: self.channels.clone(),
+            posts_per_week,
+            from: self.from.0,
+            until: self.until.0,
+            timezone: self.timezone.clone(),
+            blackout: self
+                .blackout_dates
+                .iter()
+                .flatten()
+                .map(|day| date("blackoutDates", day))
+                .collect::<Result<_>>()?,
+            events: self.events.iter().flatten().map(event).collect::<Result<_>>()?,
+            language: self.language,
+        }
+        .parse()
+    }
+}
+
+/// What making a strategy is answered with.
+#[derive(Default, SimpleObject)]
+pub struct ContentStrategyCreatePayload {
+    /// The job that plans.
+    job: Option<Job>,
+    /// The strategy; null when it was not waited for or is not there yet: watch the job.
+    strategy: Option<ContentStrategy>,
+    /// The project, whose list of outputs changes.
+    project: Option<Project>,
+    /// What the caller can put right; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+payloads!(ContentStrategyCreatePayload);
+
+/// Planning.
+#[derive(Default)]
+pub struct StrategyMutation;
+
+#[Object]
+impl StrategyMutation {
+    /// Plans what to post where and when. Requires: `AGENT_USE`, and `CONTENT_READ` for the result.
+    /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `PROVIDER_NOT_CONFIGURED`,
+    /// `IDEMPOTENCY_KEY_REUSED`; of the job `INSUFFICIENT_INPUT`, `INVALID`, `PROVIDER_FAILED`.
+    #[graphql(guard = "Requires::Here(Action::AgentRun, &input.project_id)")]
+    async fn content_strategy_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What it is made from.")] input: ContentStrategyCreateInput,
+    ) -> async_graphql::Result<Option<ContentStrategyCreatePayload>> {
+        let outcome = async {
+            let given = Given {
+                project: &input.project_id,
+                period: None,
+                documents: None,
+                engine: input.engine.as_ref(),
+                seed: input.seed,
+                wait: input.wait,
+                key: input.idempotency_key.as_deref(),
+            };
+            let ordered = order::<Strategies>(ctx, given, &input, input.asked()?).await?;
+            Ok(ContentStrategyCreatePayload {
+                job: ordered.job,
+                strategy: match ordered.output {
+                    Some(AgentOutput::ContentStrategy(strategy)) => Some(strategy),
+                    _ => None,
+                },
+                project: ordered.project,
+                user_errors: Vec::new(),
+            })
+        };
+        Ok(settle(outcome.await)?)
+    }
+}

@@ -1,0 +1,278 @@
+//! The agent that plans what to post where and when, from the organization's documents, its open questions and its posts.
+//!
+//! The built-in engine ([`builtin`]) makes the plan whatever engine is wanted: the calendar is computed. A provider's model
+//! adds working titles, which may state nothing that topic and sentence do not state.
+
+pub mod builtin;
+pub mod graphql;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use self::builtin::{ChannelPlan, Event, GivenPillar, OpenQuestion, PastPost, Plan, Strategy};
+use super::agent::{self, Agent, JsonQuestion, Made, Order, Wanted};
+use super::channel::Channel;
+use super::posts::builtin::{Passage, facts};
+use super::{posts, qa};
+use crate::access::Action;
+use crate::db::ReadTx;
+use crate::engine::{Engines, JsonSchema};
+use crate::error::{Error, Fault, FaultCode, Result};
+use crate::id::{ProjectId, StrategyId};
+use crate::input;
+use crate::jobs::{AgentKind, Engine, Failure, Run};
+use crate::knowledge::search;
+use crate::retrieval::Language;
+
+/// Passages of documents that a plan is made from, the newest documents' first.
+const PASSAGES: i64 = 2_000;
+/// Open questions that a plan is made from, the most frequent first.
+const QUESTIONS: i64 = 200;
+/// How many days a topic rests before it comes again on the same channel.
+const TOPIC_REST_DAYS: u32 = 21;
+/// The hours of a day between which posts go out.
+const HOURS: (u32, u32) = (8, 20);
+/// Topics that a model is asked to title.
+const TITLED: usize = 60;
+/// Characters of a title.
+const TITLE_CHARACTERS: usize = 120;
+/// Tokens of a model's answer at the most.
+const TOKENS: u32 = 4_000;
+
+/// What the agent is asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Input {
+    /// What the content is for.
+    pub goals: Vec<String>,
+    /// Whom it is for.
+    pub audience: Option<String>,
+    /// The pillars; derived from the documents when empty.
+    pub pillars: Vec<GivenPillar>,
+    /// The channels.
+    pub channels: Vec<Channel>,
+    /// Posts a week on each of them.
+    pub posts_per_week: u32,
+    /// When the plan begins.
+    pub from: DateTime<Utc>,
+    /// When it ends; the first moment after it.
+    pub until: DateTime<Utc>,
+    /// The IANA name of the time zone that days and hours are meant in.
+    pub timezone: String,
+    /// Days without posts.
+    pub blackout: Vec<NaiveDate>,
+    /// Posts that must be there.
+    pub events: Vec<Event>,
+    /// The language of documents and reasons.
+    pub language: Language,
+}
+
+/// What a caller wrote of a day or an hour.
+pub(crate) fn date(field: &str, text: &str) -> Result<NaiveDate> {
+    text.trim().parse().map_err(|_| {
+        let message = format!("`{field}` takes days such as `2026-12-24`.");
+        Error::fault(Fault::at(FaultCode::Invalid, field, message))
+    })
+}
+
+/// The same of an hour.
+pub(crate) fn time(field: &str, text: &str) -> Result<NaiveTime> {
+    NaiveTime::parse_from_str(text.trim(), "%H:%M").map_err(|_| {
+        let message = format!("`{field}` takes hours such as `18:30`.");
+        Error::fault(Fault::at(FaultCode::Invalid, field, message))
+    })
+}
+
+impl Input {
+    /// Checks what a caller wrote.
+    ///
+    /// # Errors
+    /// A fault at the field.
+    pub fn parse(mut self) -> Result<Self> {
+        input::list("goals", &self.goals)?;
+        input::list("blackoutDates", &self.blackout)?;
+        input::list("pillars", &self.pillars)?;
+        input::list("events", &self.events)?;
+        self.goals = self.goals.iter().map(|goal| input::line("goals", goal, 500)).collect::<Result<_>>()?;
+        self.audience = self.audience.map(|text| input::line("audience", &text, 500)).transpose()?;
+        for pillar in &mut self.pillars {
+            pillar.name = input::line("pillars", &pillar.name, 100)?;
+            input::list("pillars", &pillar.key_phrases)?;
+            let phrases = pillar.key_phrases.iter().map(|phrase| input::line("pillars", phrase, 100));
+            pillar.key_phrases = phrases.collect::<Result<_>>()?;
+        }
+        for event in &mut self.events {
+            event.title = input::line("events", &event.title, 200)?;
+        }
+        self.channels.sort_unstable();
+        self.channels.dedup();
+        // What is wrong with the window is said now, and not by a job that fails.
+        builtin::check(&self.strategy(0)).map_err(|refusal| Error::fault(refusal.into()))?;
+        Ok(self)
+    }
+
+    fn strategy(&self, seed: u64) -> Strategy {
+        let plan = |channel: &Channel| ChannelPlan {
+            channel: *channel,
+            posts_per_week: self.posts_per_week,
+            spacing_hours: None,
+            formats: Vec::new(),
+        };
+        Strategy {
+            goals: self.goals.clone(),
+            audience: self.audience.clone(),
+            pillars: self.pillars.clone(),
+            passages: Vec::new(),
+            questions: Vec::new(),
+            channels: self.channels.iter().map(plan).collect(),
+            past: Vec::new(),
+            from: self.from,
+            until: self.until,
+            timezone: self.timezone.clone(),
+            blackout: self.blackout.clone(),
+            events: self.events.clone(),
+            earliest_hour: HOURS.0,
+            latest_hour: HOURS.1,
+            topic_rest_days: TOPIC_REST_DAYS,
+            language: self.language,
+            seed,
+        }
+    }
+}
+
+/// A plan.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Content {
+    /// The IANA name of the time zone that it is meant in.
+    pub timezone: String,
+    /// The plan.
+    pub plan: Plan,
+    /// Working titles of topics, by a provider's model.
+    pub titles: BTreeMap<String, String>,
+}
+
+/// What plans.
+pub struct Strategies;
+
+impl Agent for Strategies {
+    const KIND: AgentKind = AgentKind::ContentStrategy;
+    const JOB: &'static str = "strategy.create";
+    type Id = StrategyId;
+    type Input = Input;
+    type Content = Content;
+
+    async fn make(engines: &Engines, run: &Run, order: &Order<Input>) -> Result<Made<Content>, Failure> {
+        let strategy = {
+            let mut tx = run.read(Action::ContentRead).await?;
+            read(&mut tx, order).await?
+        };
+        run.release().await;
+        let plan = agent::compute(move || builtin::plan(&strategy)).await??;
+        let asking = |wanted| ask(engines, wanted, order, &plan);
+        let answered = agent::provided(run, order.engine.as_ref(), asking).await?;
+        let (titles, engine) = answered.unwrap_or_else(|| (BTreeMap::new(), Engine::builtin()));
+        Ok(Made { content: Content { timezone: order.input.timezone.clone(), plan, titles }, engine })
+    }
+
+    fn summary(content: &Content) -> Value {
+        let Content { plan, .. } = content;
+        json!({"pillars": plan.pillars.len(), "slots": plan.slots.len(), "gaps": plan.gaps.len()})
+    }
+}
+
+/// What a plan is made from, beside what the caller says.
+async fn read(tx: &mut ReadTx<'_>, order: &Order<Input>) -> Result<Strategy> {
+    let project: ProjectId = order.project;
+    let passages = search::newest(tx, project, PASSAGES).await?;
+    let questions = qa::unanswered(tx, project, QUESTIONS).await?;
+    let past = posts::past(tx, project).await?;
+    let passage = |passage: search::Passage| Passage {
+        id: Uuid::from_u128(passage.candidate.id).to_string(),
+        document: passage.document.to_string(),
+        version: passage.version.unsigned_abs(),
+        heading: passage.candidate.heading,
+        text: passage.candidate.text,
+        start: passage.candidate.start,
+        relevance: None,
+    };
+    Ok(Strategy {
+        passages: passages.into_iter().map(passage).collect(),
+        questions: questions
+            .into_iter()
+            .map(|open| OpenQuestion {
+                text: open.question,
+                asked: u32::try_from(open.asked).unwrap_or(u32::MAX),
+            })
+            .collect(),
+        past: past
+            .into_iter()
+            .map(|post| PastPost { at: post.at, channel: None, text: post.text, engagement: None })
+            .collect(),
+        ..order.input.strategy(order.seed)
+    })
+}
+
+#[derive(Debug, Deserialize)]
+struct Titles {
+    titles: Vec<Title>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Title {
+    /// From 1.
+    number: usize,
+    title: String,
+}
+
+/// A model's titles, by topic. One that states more than its topic and sentence do is left out.
+async fn ask(
+    engines: &Engines,
+    wanted: &Wanted,
+    order: &Order<Input>,
+    plan: &Plan,
+) -> Result<(BTreeMap<String, String>, Engine), Failure> {
+    let mut topics: Vec<(&str, Option<&str>)> = Vec::new();
+    for slot in &plan.slots {
+        if topics.len() < TITLED && !topics.iter().any(|(topic, _)| *topic == slot.topic) {
+            topics.push((&slot.topic, slot.angle.as_ref().map(|angle| angle.quote.as_str())));
+        }
+    }
+    let language = order.input.language;
+    let mut question = format!("Language: {}\n", language.name());
+    for (number, (topic, angle)) in topics.iter().enumerate() {
+        // Writing to a string cannot fail.
+        let _ = writeln!(question, "\nTopic {}: {topic}", number + 1);
+        if let Some(angle) = angle {
+            let _ = writeln!(question, "Sentence: {angle}");
+        }
+    }
+    let title = json!({
+        "type": "object", "additionalProperties": false, "required": ["number", "title"],
+        "properties": {"number": {"type": "integer"}, "title": {"type": "string"}},
+    });
+    let schema = json!({
+        "type": "object", "additionalProperties": false, "required": ["titles"],
+        "properties": {"titles": {"type": "array", "items": title}},
+    });
+    let asked = JsonQuestion {
+        system: include_str!("prompt.md"),
+        question,
+        schema: JsonSchema { name: "titles".to_owned(), schema },
+        max_tokens: TOKENS,
+    };
+    let (written, engine): (Titles, _) = agent::ask_json(engines, wanted, order.seed, asked).await?;
+    let mut titles = BTreeMap::new();
+    for Title { number, title } in written.titles {
+        let Some((topic, angle)) = topics.get(number.wrapping_sub(1)) else { continue };
+        let sources: Vec<&str> = std::iter::once(*topic).chain(*angle).collect();
+        let Ok(title) = input::line("title", &title, TITLE_CHARACTERS) else { continue };
+        if facts::check(&title, &sources, language).is_empty() {
+            titles.entry((*topic).to_owned()).or_insert(title);
+        }
+    }
+    Ok((titles, engine))
+}

@@ -1,0 +1,164 @@
+//! Content strategies: where topics come from, what a calendar keeps to, and what a model may add.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
+use serde_json::{Value, json};
+
+use crate::support::provider::Reply;
+use crate::support::work::{HANDBOOK, Room, openai};
+
+const PLANNED: &str = "job { status engine { provider } error { code message field } }
+    strategy { id timezone coverage repetition gaps pillars { name share plannedShare keyPhrases sources { title } }
+        slots { at channel pillar format topic title angle reason } }";
+
+const GUIDE: &str = "# Morning yoga\n\n## Why in the morning\n\nMorning yoga wakes the body before the day asks for it. \
+    Fifteen minutes are enough for a calm start.\n\n## How to begin\n\nBegin with three sun salutations and breathe slowly \
+    through the nose. Roll out the mat the evening before.\n\n## Breathing\n\nBreathing through the nose calms the heart. \
+    A long breath out tells the body to rest.\n";
+
+async fn plan(room: &Room, more: Value) -> Value {
+    let mut asked = json!({"goals": ["People start the day calmly"], "channels": ["INSTAGRAM", "LINKEDIN"], "postsPerWeek": 2,
+        "from": "2027-03-22T00:00:00+01:00", "until": "2027-04-05T00:00:00+02:00", "timezone": "Europe/Berlin",
+        "language": "EN"});
+    asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    room.run("contentStrategyCreate", asked, PLANNED).await
+}
+
+fn slots(made: &Value) -> &Vec<Value> {
+    made["strategy"]["slots"].as_array().unwrap()
+}
+
+fn moment(slot: &Value) -> DateTime<Utc> {
+    slot["at"].as_str().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_calendar_comes_from_documents_and_open_questions_and_keeps_to_what_was_asked() {
+    let room = Room::new().await;
+    let owner = room.owner();
+    owner.learn(&room.acme, "Morning yoga", GUIDE).await;
+    owner.learn(&room.acme, "Handbook", HANDBOOK).await;
+    // Asked twice, whatever the case, and never answered; and one that is answered.
+    for question in ["Who repairs the coffee machine?", "who repairs the coffee machine?", "How many days of vacation are there?"] {
+        let asked = json!({"projectId": room.acme.project});
+        room.member().ask(&room.acme, question, asked).await;
+    }
+    let open = "query($id: ID!) { project(id: $id) { openQuestions { question asked lastAskedAt } } }";
+    let found = room.member().ok(open, json!({"id": room.acme.project})).await;
+    let questions = found["project"]["openQuestions"].as_array().unwrap();
+    assert_eq!(questions.len(), 1, "{questions:#?}");
+    assert_eq!((&questions[0]["question"], &questions[0]["asked"]), (&json!("who repairs the coffee machine?"), &json!(2)));
+
+    let blackout = ["2027-03-28", "2027-03-29"];
+    let event = json!({"title": "Open day", "date": "2027-03-31", "time": "18:30", "channels": ["INSTAGRAM"]});
+    let asked = json!({"blackoutDates": blackout, "events": [event], "seed": 4});
+    let made = plan(&room, asked.clone()).await;
+    assert_eq!(made["job"]["status"], "SUCCEEDED", "{made:#}");
+    assert_eq!(made["job"]["engine"]["provider"], "builtin");
+    let slots = slots(&made);
+    assert!((7..=9).contains(&slots.len()), "{made:#}");
+
+    let zone: chrono_tz::Tz = "Europe/Berlin".parse().unwrap();
+    let mut per_week: BTreeMap<(&str, u32), u32> = BTreeMap::new();
+    let mut last: BTreeMap<&str, DateTime<Utc>> = BTreeMap::new();
+    for slot in slots {
+        let local = moment(slot).with_timezone(&zone);
+        let day = local.format("%Y-%m-%d").to_string();
+        assert!(("2027-03-22".."2027-04-05").contains(&day.as_str()) && !blackout.contains(&day.as_str()), "{slot:#}");
+        assert!((8..=20).contains(&local.hour()), "{slot:#}");
+        let channel = slot["channel"].as_str().unwrap();
+        *per_week.entry((channel, local.iso_week().week())).or_default() += 1;
+        if let Some(before) = last.insert(channel, moment(slot)) {
+            assert!((moment(slot) - before).num_hours() >= 20, "{slot:#}");
+        }
+        assert!(slot["reason"].as_str().unwrap().len() > 20 && slot["title"].is_null(), "{slot:#}");
+        if let Some(angle) = slot["angle"].as_str() {
+            assert!(GUIDE.contains(angle) || HANDBOOK.contains(angle), "{slot:#}");
+        }
+    }
+    assert!(per_week.values().all(|posts| (1..=3).contains(posts)), "{per_week:?}");
+    let event = slots.iter().find(|slot| slot["topic"] == "Open day").unwrap();
+    // Summer time begins on 28 March: half past six is two hours behind UTC.
+    assert_eq!((&event["at"], &event["channel"]), (&json!("2027-03-31T16:30:00.000Z"), &json!("INSTAGRAM")));
+    let topics: BTreeSet<&str> = slots.iter().map(|slot| slot["topic"].as_str().unwrap()).collect();
+    assert!(topics.iter().any(|topic| topic.contains("coffee machine")), "{topics:?}");
+    assert!(!topics.iter().any(|topic| topic.contains("How many days of vacation")), "{topics:?}");
+
+    let pillars = made["strategy"]["pillars"].as_array().unwrap();
+    let shares: f64 = pillars.iter().map(|pillar| pillar["share"].as_f64().unwrap()).sum();
+    assert!((shares - 1.0).abs() < 0.02 && pillars.len() >= 2, "{pillars:#?}");
+    assert!(pillars.iter().any(|pillar| pillar["sources"][0]["title"] == "Morning yoga"), "{pillars:#?}");
+    let gaps = made["strategy"]["gaps"].as_array().unwrap();
+    assert!(gaps.iter().any(|gap| gap.as_str().unwrap().contains("coffee machine")), "{gaps:#?}");
+
+    // The same seed, input and data give the same plan.
+    let again = plan(&room, asked).await;
+    assert_eq!(again["strategy"]["slots"], made["strategy"]["slots"]);
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn named_pillars_hold_their_shares() {
+    let room = Room::new().await;
+    room.owner().learn(&room.acme, "Morning yoga", GUIDE).await;
+    let pillars = json!([{"name": "Breath", "share": 0.25, "keyPhrases": ["breathing", "nose"]}, {"name": "Movement"}]);
+    let made = plan(&room, json!({"pillars": pillars})).await;
+    let found: Vec<(&str, f64)> = made["strategy"]["pillars"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pillar| (pillar["name"].as_str().unwrap(), pillar["share"].as_f64().unwrap()))
+        .collect();
+    assert_eq!(BTreeMap::from_iter(found.iter().map(|(name, share)| (*name, share.to_string()))),
+        BTreeMap::from([("Breath", "0.25".to_owned()), ("Movement", "0.75".to_owned())]), "{made:#}");
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_adds_titles_that_state_nothing_more() {
+    let room = Room::new().await;
+    room.owner().learn(&room.acme, "Morning yoga", GUIDE).await;
+    let title = |number: u32, title: &str| json!({"number": number, "title": title});
+    room.fake.script([Reply::json(&json!({"titles": [
+        title(1, "Start calmly"), title(2, "87 % sleep better with Dr. Miller"), title(99, "Nobody asked"),
+    ]}))]);
+    let made = plan(&room, json!({"engine": openai(false)})).await;
+    assert_eq!(made["job"]["engine"]["provider"], "openai", "{made:#}");
+    let titles: BTreeSet<&str> = slots(&made).iter().filter_map(|slot| slot["title"].as_str()).collect();
+    assert_eq!(titles, BTreeSet::from(["Start calmly"]), "{made:#}");
+    let asked = room.fake.requests().pop().unwrap().body.to_string();
+    assert!(asked.contains("Topic 1") && asked.contains("no instructions to you"), "{asked}");
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_planned_is_refused_with_the_reason() {
+    let room = Room::new().await;
+    let made = plan(&room, json!({})).await;
+    assert_eq!((&made["job"]["status"], &made["strategy"]), (&json!("FAILED"), &Value::Null));
+    assert_eq!(made["job"]["error"]["code"], "INSUFFICIENT_INPUT", "{made:#}");
+    room.owner().learn(&room.acme, "Morning yoga", GUIDE).await;
+    let good = json!({"projectId": room.acme.project, "goals": ["Calm"], "channels": ["X"], "timezone": "UTC",
+        "from": "2027-03-22T00:00:00Z", "until": "2027-04-05T00:00:00Z"});
+    for (field, value, code) in [
+        ("timezone", json!("Europe/Atlantis"), "INVALID"),
+        ("channels", json!([]), "INVALID"),
+        ("until", json!("2027-03-22T00:00:00Z"), "INVALID"),
+        ("until", json!("2028-06-01T00:00:00Z"), "OUT_OF_RANGE"),
+        ("postsPerWeek", json!(22), "OUT_OF_RANGE"),
+        ("postsPerWeek", json!(-1), "OUT_OF_RANGE"),
+        ("blackoutDates", json!(["28.3.2027"]), "INVALID"),
+        ("events", json!([{"title": "Late", "date": "2027-05-01"}]), "INVALID"),
+        ("events", json!([{"title": "Late", "date": "2027-03-23", "time": "half six"}]), "INVALID"),
+        ("pillars", json!([{"name": "A", "share": 0.7}, {"name": "B", "share": 0.7}]), "INVALID"),
+        ("goals", json!(["x".repeat(501)]), "TOO_LONG"),
+    ] {
+        let mut input = good.clone();
+        input[field] = value;
+        assert_eq!(room.member().fault("contentStrategyCreate", input.clone()).await, code, "{input}");
+    }
+    let made = room.member().mutate("contentStrategyCreate", good, "job { id }").await;
+    assert!(made["job"]["id"].is_string(), "{made:#}");
+    room.workers.stop().await;
+}
