@@ -348,7 +348,20 @@ impl App {
             http::router(endpoint, db.clone(), Arc::clone(&identity), &surface, drain.clone());
         let worker = WorkerSettings { slots: config.worker_slots, ..tuning.worker };
         let patience = tuning.patience;
-        Ok(Self { db, identity, router, door, readers, drain, live, redis, providers, serve, worker, patience })
+        Ok(Self {
+            db,
+            identity,
+            router,
+            door,
+            readers,
+            drain,
+            live,
+            redis,
+            providers,
+            serve,
+            worker,
+            patience,
+        })
     }
 
     /// Starts working on jobs in this process; none when it has no slots for them.

@@ -40,7 +40,11 @@ async fn a_calendar_comes_from_documents_and_open_questions_and_keeps_to_what_wa
     owner.learn(&room.acme, "Morning yoga", GUIDE).await;
     owner.learn(&room.acme, "Handbook", HANDBOOK).await;
     // Asked twice, whatever the case, and never answered; and one that is answered.
-    for question in ["Who repairs the coffee machine?", "who repairs the coffee machine?", "How many days of vacation are there?"] {
+    for question in [
+        "Who repairs the coffee machine?",
+        "who repairs the coffee machine?",
+        "How many days of vacation are there?",
+    ] {
         let asked = json!({"projectId": room.acme.project});
         room.member().ask(&room.acme, question, asked).await;
     }
@@ -48,10 +52,14 @@ async fn a_calendar_comes_from_documents_and_open_questions_and_keeps_to_what_wa
     let found = room.member().ok(open, json!({"id": room.acme.project})).await;
     let questions = found["project"]["openQuestions"].as_array().unwrap();
     assert_eq!(questions.len(), 1, "{questions:#?}");
-    assert_eq!((&questions[0]["question"], &questions[0]["asked"]), (&json!("who repairs the coffee machine?"), &json!(2)));
+    assert_eq!(
+        (&questions[0]["question"], &questions[0]["asked"]),
+        (&json!("who repairs the coffee machine?"), &json!(2))
+    );
 
     let blackout = ["2027-03-28", "2027-03-29"];
-    let event = json!({"title": "Open day", "date": "2027-03-31", "time": "18:30", "channels": ["INSTAGRAM"]});
+    let event =
+        json!({"title": "Open day", "date": "2027-03-31", "time": "18:30", "channels": ["INSTAGRAM"]});
     let asked = json!({"blackoutDates": blackout, "events": [event], "seed": 4});
     let made = plan(&room, asked.clone()).await;
     assert_eq!(made["job"]["status"], "SUCCEEDED", "{made:#}");
@@ -65,7 +73,10 @@ async fn a_calendar_comes_from_documents_and_open_questions_and_keeps_to_what_wa
     for slot in slots {
         let local = moment(slot).with_timezone(&zone);
         let day = local.format("%Y-%m-%d").to_string();
-        assert!(("2027-03-22".."2027-04-05").contains(&day.as_str()) && !blackout.contains(&day.as_str()), "{slot:#}");
+        assert!(
+            ("2027-03-22".."2027-04-05").contains(&day.as_str()) && !blackout.contains(&day.as_str()),
+            "{slot:#}"
+        );
         assert!((8..=20).contains(&local.hour()), "{slot:#}");
         let channel = slot["channel"].as_str().unwrap();
         *per_week.entry((channel, local.iso_week().week())).or_default() += 1;
@@ -102,7 +113,8 @@ async fn a_calendar_comes_from_documents_and_open_questions_and_keeps_to_what_wa
 async fn named_pillars_hold_their_shares() {
     let room = Room::new().await;
     room.owner().learn(&room.acme, "Morning yoga", GUIDE).await;
-    let pillars = json!([{"name": "Breath", "share": 0.25, "keyPhrases": ["breathing", "nose"]}, {"name": "Movement"}]);
+    let pillars =
+        json!([{"name": "Breath", "share": 0.25, "keyPhrases": ["breathing", "nose"]}, {"name": "Movement"}]);
     let made = plan(&room, json!({"pillars": pillars})).await;
     let found: Vec<(&str, f64)> = made["strategy"]["pillars"]
         .as_array()
@@ -110,8 +122,11 @@ async fn named_pillars_hold_their_shares() {
         .iter()
         .map(|pillar| (pillar["name"].as_str().unwrap(), pillar["share"].as_f64().unwrap()))
         .collect();
-    assert_eq!(BTreeMap::from_iter(found.iter().map(|(name, share)| (*name, share.to_string()))),
-        BTreeMap::from([("Breath", "0.25".to_owned()), ("Movement", "0.75".to_owned())]), "{made:#}");
+    assert_eq!(
+        BTreeMap::from_iter(found.iter().map(|(name, share)| (*name, share.to_string()))),
+        BTreeMap::from([("Breath", "0.25".to_owned()), ("Movement", "0.75".to_owned())]),
+        "{made:#}"
+    );
     room.workers.stop().await;
 }
 

@@ -4,22 +4,22 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_graphql::{Context, ID, InputObject, Interface, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Interface, MergedObject, Object, SimpleObject};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::Output;
 use super::affirmations::Affirmations;
-use super::affirmations::graphql::AffirmationSet;
+use super::affirmations::graphql::{AffirmationSet, AffirmationsMutation};
 use super::agent::{self, Agent, Unseeded, Wanted};
 use super::hashtags::Hashtags;
-use super::hashtags::graphql::HashtagSet;
+use super::hashtags::graphql::{HashtagSet, HashtagsMutation};
 use super::posts::Posts;
-use super::posts::graphql::Post;
-use super::qa::graphql::QaAnswer;
+use super::posts::graphql::{Post, PostsMutation};
+use super::qa::graphql::{QaAnswer, QaMutation};
 use super::strategy::Strategies;
-use super::strategy::graphql::ContentStrategy;
+use super::strategy::graphql::{ContentStrategy, StrategyMutation};
 use crate::access::{Action, Permission, Scope};
 use crate::audit::graphql::Actor;
 use crate::db::page::PageArgs;
@@ -39,6 +39,17 @@ use crate::jobs::graphql::{Job, actor};
 use crate::projects::graphql::Project;
 use crate::providers::Providers;
 use crate::{idempotency, jobs, knowledge, periods};
+
+/// What agents are asked to make, and what becomes of it.
+#[derive(Default, MergedObject)]
+pub struct AgentMutation(
+    QaMutation,
+    AffirmationsMutation,
+    HashtagsMutation,
+    PostsMutation,
+    StrategyMutation,
+    OutputMutation,
+);
 
 /// What every agent leaves behind.
 #[derive(Interface)]

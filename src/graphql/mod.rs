@@ -16,12 +16,7 @@ pub mod turn;
 
 use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
 
-use crate::agents::affirmations::graphql::AffirmationsMutation;
-use crate::agents::graphql::OutputMutation;
-use crate::agents::hashtags::graphql::HashtagsMutation;
-use crate::agents::posts::graphql::PostsMutation;
-use crate::agents::qa::graphql::QaMutation;
-use crate::agents::strategy::graphql::StrategyMutation;
+use crate::agents::graphql::AgentMutation;
 use crate::api_keys::graphql::ApiKeyMutation;
 use crate::audit::graphql::AuditSubscription;
 use crate::identity::graphql::{IdentityMutation, IdentityQuery};
@@ -59,13 +54,8 @@ pub struct Mutation(
     DocumentMutation,
     PeriodMutation,
     ProviderMutation,
-    QaMutation,
-    AffirmationsMutation,
-    HashtagsMutation,
-    PostsMutation,
-    StrategyMutation,
     JobMutation,
-    OutputMutation,
+    AgentMutation,
 );
 
 /// What can be followed. An operation selects one of these fields.
