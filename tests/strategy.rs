@@ -60,7 +60,9 @@ async fn a_calendar_comes_from_documents_and_open_questions_and_keeps_to_what_wa
     let blackout = ["2027-03-28", "2027-03-29"];
     let event =
         json!({"title": "Open day", "date": "2027-03-31", "time": "18:30", "channels": ["INSTAGRAM"]});
-    let asked = json!({"blackoutDates": blackout, "events": [event], "seed": 4});
+    let pillars = json!([{"name": "Calm", "keyPhrases": ["morning yoga", "breath"]},
+        {"name": "Office", "keyPhrases": ["vacation", "coffee machine"]}]);
+    let asked = json!({"blackoutDates": blackout, "events": [event], "pillars": pillars, "seed": 4});
     let made = plan(&room, asked.clone()).await;
     assert_eq!(made["job"]["status"], "SUCCEEDED", "{made:#}");
     assert_eq!(made["job"]["engine"]["provider"], "builtin");
@@ -83,7 +85,7 @@ async fn a_calendar_comes_from_documents_and_open_questions_and_keeps_to_what_wa
         if let Some(before) = last.insert(channel, moment(slot)) {
             assert!((moment(slot) - before).num_hours() >= 20, "{slot:#}");
         }
-        assert!(slot["reason"].as_str().unwrap().len() > 20 && slot["title"].is_null(), "{slot:#}");
+        assert!(slot["reason"].as_str().unwrap().len() > 10 && slot["title"].is_null(), "{slot:#}");
         if let Some(angle) = slot["angle"].as_str() {
             assert!(GUIDE.contains(angle) || HANDBOOK.contains(angle), "{slot:#}");
         }
@@ -96,16 +98,19 @@ async fn a_calendar_comes_from_documents_and_open_questions_and_keeps_to_what_wa
     assert!(topics.iter().any(|topic| topic.contains("coffee machine")), "{topics:?}");
     assert!(!topics.iter().any(|topic| topic.contains("How many days of vacation")), "{topics:?}");
 
-    let pillars = made["strategy"]["pillars"].as_array().unwrap();
-    let shares: f64 = pillars.iter().map(|pillar| pillar["share"].as_f64().unwrap()).sum();
-    assert!((shares - 1.0).abs() < 0.02 && pillars.len() >= 2, "{pillars:#?}");
-    assert!(pillars.iter().any(|pillar| pillar["sources"][0]["title"] == "Morning yoga"), "{pillars:#?}");
     let gaps = made["strategy"]["gaps"].as_array().unwrap();
     assert!(gaps.iter().any(|gap| gap.as_str().unwrap().contains("coffee machine")), "{gaps:#?}");
 
     // The same seed, input and data give the same plan.
     let again = plan(&room, asked).await;
     assert_eq!(again["strategy"]["slots"], made["strategy"]["slots"]);
+
+    // Without pillars they are derived from the documents.
+    let made = plan(&room, json!({})).await;
+    let pillars = made["strategy"]["pillars"].as_array().unwrap();
+    let shares: f64 = pillars.iter().map(|pillar| pillar["share"].as_f64().unwrap()).sum();
+    assert!((shares - 1.0).abs() < 0.02 && pillars.len() >= 2, "{pillars:#?}");
+    assert!(pillars.iter().any(|pillar| pillar["sources"][0]["title"] == "Morning yoga"), "{pillars:#?}");
     room.workers.stop().await;
 }
 

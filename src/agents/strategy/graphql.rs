@@ -180,7 +180,7 @@ struct ContentStrategyCreateInput {
     posts_per_week: i32,
     /// When the plan begins.
     from: DateTime,
-    /// When it ends: the first moment after it, at most 366 days later. A plan has at most 500 posts.
+    /// When it ends: the first moment after it, at most 366 days later. A plan has at most 1,200 posts.
     until: DateTime,
     /// The time zone that days and hours are meant in, by its IANA name.
     timezone: String,

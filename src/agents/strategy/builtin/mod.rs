@@ -35,7 +35,7 @@ pub const DAYS: usize = 366;
 /// The most posts a week on a channel.
 pub const POSTS_PER_WEEK: u32 = 21;
 /// The most slots of a plan.
-pub const SLOTS: usize = 500;
+pub const SLOTS: usize = 1_200;
 /// From this share of repeated topics on, more documents are asked for.
 const REPEATED: f64 = 0.25;
 /// The most events of a plan.
