@@ -29,15 +29,17 @@ use crate::http::live::Live;
 use crate::http::turns::TurnSettings;
 use crate::http::{self, Drain, Endpoint, Page, Patience, Readers, Surface, gate::Entrance};
 use crate::identity::credentials::{HashSettings, Hasher};
-use crate::identity::master::MasterKeys;
+use crate::identity::master::{MasterKeys, Purpose};
 use crate::identity::throttle::ThrottleSettings;
 use crate::identity::{Identity, IdentitySettings};
 use crate::jobs::worker::{WorkerSettings, Workers};
 use crate::knowledge::index::IndexDocument;
 use crate::mail::{Links, Mailer};
 use crate::postgres::{Cluster, Options, Progress};
+use crate::storage::Storage;
+use crate::storage::address::Keys;
 use crate::telemetry::count;
-use crate::{audit, events, graphql, identity, jobs, organizations, projects};
+use crate::{assets, audit, events, graphql, identity, jobs, organizations, projects};
 
 /// Every hot query and change; `migrate` makes the functions of the changes.
 pub const HOT_QUERIES: &[&Hot] = &[
@@ -218,6 +220,8 @@ pub struct App {
     live: Arc<Live>,
     redis: Option<Redis>,
     engines: Arc<Engines>,
+    /// Where assets are kept.
+    pub storage: Arc<Storage>,
     serve: PgConnectOptions,
     worker: WorkerSettings,
     patience: Patience,
@@ -236,6 +240,15 @@ pub fn master_keys(config: &Config) -> anyhow::Result<MasterKeys> {
     }
 }
 
+/// The storage of assets, as the settings say it.
+///
+/// # Errors
+/// A sentence that names the fix.
+pub fn storage(config: &Config, master: &MasterKeys) -> anyhow::Result<Arc<Storage>> {
+    let keys = Keys::new(master.derive(Purpose::Assets));
+    Ok(Arc::new(Storage::open(&config.storage, keys, &config.public_url)?))
+}
+
 /// The check of documents and the schema behind it, with the documents of the manifest where there is one.
 ///
 /// # Errors
@@ -244,9 +257,11 @@ pub async fn executor(
     config: &Config,
     limits: Limits,
     engines: &Arc<Engines>,
+    storage: &Arc<Storage>,
 ) -> anyhow::Result<Executor<Query, Mutation, Subscription>> {
     let disclosure = Disclosure { introspection: config.introspection, suggestions: config.introspection };
-    let executor = Executor::new(|| graphql::schema().data(Arc::clone(engines)), limits, disclosure)?;
+    let schema = || graphql::schema().data(Arc::clone(engines)).data(Arc::clone(storage));
+    let executor = Executor::new(schema, limits, disclosure)?;
     let Some(path) = &config.document_manifest else { return Ok(executor) };
     let read = async { executor.trusting(&Manifest::read(path)?, config.trusted_documents).await };
     let named = || format!("AICOS_DOCUMENT_MANIFEST is {}, which cannot be used", path.display());
@@ -302,7 +317,8 @@ impl App {
             None => Counters::local(),
         };
         let identity = identity(config, db.clone(), counters.clone(), &tuning).await?;
-        let executor = Arc::new(executor(config, tuning.limits.clone(), &engines).await?);
+        let storage = storage(config, &master_keys(config)?)?;
+        let executor = Arc::new(executor(config, tuning.limits.clone(), &engines, &storage).await?);
         let limiter = Arc::new(Limiter::new(tuning.limiter, counters));
         let drain = Drain::default();
         let own_origin = config.public_url.origin().ascii_serialization();
@@ -333,10 +349,30 @@ impl App {
             encrypted: config.public_url.scheme() == "https",
             readers: readers.clone(),
         };
-        let router = http::router(endpoint, db.clone(), Arc::clone(&identity), &surface, drain.clone());
+        let router = http::router(
+            endpoint,
+            db.clone(),
+            Arc::clone(&identity),
+            &surface,
+            drain.clone(),
+            Arc::clone(&storage),
+        );
         let worker = WorkerSettings { slots: config.worker_slots, ..tuning.worker };
         let patience = tuning.patience;
-        Ok(Self { db, identity, router, readers, drain, live, redis, engines, serve, worker, patience })
+        Ok(Self {
+            db,
+            identity,
+            router,
+            readers,
+            drain,
+            live,
+            redis,
+            engines,
+            storage,
+            serve,
+            worker,
+            patience,
+        })
     }
 
     /// Starts working on jobs in this process; none when it has no slots for them.
@@ -413,7 +449,7 @@ impl App {
         let watching = tokio::spawn(async move {
             until.run_until_cancelled(live.watch_over(&looked_at)).await;
         });
-        let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.identity), stop.clone()));
+        let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.identity), self.storage, stop.clone()));
         let figuring = tokio::spawn(keep_figures(Arc::clone(&self.identity), stop.clone()));
         let carrying = tokio::spawn(carry_events(self.db.clone(), self.redis, stop.clone()));
         let until = stop.clone().cancelled_owned();
@@ -443,8 +479,8 @@ pub async fn carry_events(db: Db, redis: Option<Redis>, stop: CancellationToken)
     }
 }
 
-/// Writes what was used, and reads the signing keys again, every half minute and once more at the end.
-async fn keep_house(identity: Arc<Identity>, stop: CancellationToken) {
+/// Writes what was used, reads the signing keys again and removes what is left of assets, every half minute and once more at the end.
+async fn keep_house(identity: Arc<Identity>, storage: Arc<Storage>, stop: CancellationToken) {
     const EVERY: Duration = Duration::from_secs(30);
     while tokio::time::timeout(EVERY, stop.cancelled()).await.is_err() {
         if let Err(error) = identity.flush_used().await {
@@ -452,6 +488,9 @@ async fn keep_house(identity: Arc<Identity>, stop: CancellationToken) {
         }
         if let Err(error) = identity.reload_keys().await {
             tracing::warn!("the signing keys were not read again: {error:#}");
+        }
+        if let Err(error) = assets::sweep(&identity.lease(Facts::default()), &storage).await {
+            tracing::warn!("what is left of assets was not removed: {error}");
         }
     }
 }

@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::engine::{Endpoint, Endpoints};
 use crate::http::proxies::Network;
+use crate::storage::Location;
 
 /// On or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -108,6 +109,12 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub master_key: Option<String>,
 
+    /// Where assets are kept: `file:` or `file:///folder`, or a bucket as
+    /// `s3://KEY_ID:SECRET@bucket/prefix?region=…&endpoint=https://…` [default: `file:`, a folder in the data folder]
+    #[arg(long, env = "STORAGE_URL", global = true, value_name = "URL", hide_env_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_url: Option<String>,
+
     /// The server that mails go out by; without one, links are shown instead
     #[arg(long, env = "SMTP_URL", global = true, value_name = "URL", hide_env_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -199,6 +206,8 @@ pub struct Config {
     pub worker_listen: Option<SocketAddr>,
     /// Where the private database, keys and files are kept.
     pub data_dir: PathBuf,
+    /// Where assets are kept.
+    pub storage: Location,
     /// The address that links begin with.
     pub public_url: Url,
     /// Which database.
@@ -356,12 +365,14 @@ impl Settings {
             );
             cors_origins.push(plain);
         }
+        let data_dir = self.data_dir.unwrap_or_else(crate::postgres::default_data_dir);
         let local = listen.ip().is_loopback();
         let on = |switch: Option<Switch>| switch.map_or(local, Switch::is_on);
         Ok(Config {
             listen,
             worker_listen: self.listen,
-            data_dir: self.data_dir.unwrap_or_else(crate::postgres::default_data_dir),
+            storage: Location::parse(self.storage_url.as_deref(), &data_dir)?,
+            data_dir,
             public_url,
             database,
             connections,
@@ -545,6 +556,10 @@ mod tests {
             (outside, "AICOS_MASTER_KEY"),
             (Settings { database_owner_url: Some("x".into()), ..Settings::default() }, "DATABASE_OWNER_URL"),
             (Settings { smtp_url: Some("x".into()), ..Settings::default() }, "MAIL_FROM"),
+            (
+                Settings { storage_url: Some("s3://id:hunter2@bucket?x=1".into()), ..Settings::default() },
+                "STORAGE_URL",
+            ),
             (
                 Settings { access_token_expire_minutes: Some(0), ..Settings::default() },
                 "ACCESS_TOKEN_EXPIRE_MINUTES",

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use sqlx::postgres::PgConnection;
 
 use crate::app::{self, HOT_QUERIES, Prepared};
@@ -10,6 +11,7 @@ use crate::config::{Config, Database, Trust};
 use crate::db::{Db, PoolSettings, migrate};
 use crate::engine::{self, Engines};
 use crate::graphql::document::Limits;
+use crate::identity::master::MasterKeys;
 
 /// The findings, in the order in which they were made.
 #[derive(Debug, Default)]
@@ -106,6 +108,19 @@ pub fn check_settings(config: &Config, report: &mut Report) {
     }
 }
 
+/// Checks that assets can be kept: something small is written, read and removed.
+pub async fn check_storage(config: &Config, report: &mut Report) {
+    let checked = async {
+        let storage = app::storage(config, &MasterKeys::generate()?)?;
+        storage.check().await.context("STORAGE_URL cannot be used")?;
+        anyhow::Ok(storage)
+    };
+    match checked.await {
+        Ok(storage) => report.good("storage", &format!("assets are kept in {}", storage.shown())),
+        Err(error) => report.bad("storage", &format!("{error:#}")),
+    }
+}
+
 /// Checks the manifest, and each of its documents against the schema.
 pub async fn check_documents(config: &Config, report: &mut Report) {
     let others = match config.trusted_documents {
@@ -115,7 +130,8 @@ pub async fn check_documents(config: &Config, report: &mut Report) {
     };
     let checked = async {
         let engines = Arc::new(Engines::new(&config.providers, engine::Limits::default())?);
-        app::executor(config, Limits::default(), &engines).await
+        let storage = app::storage(config, &MasterKeys::generate()?)?;
+        app::executor(config, Limits::default(), &engines, &storage).await
     };
     match (checked.await, &config.document_manifest) {
         (Err(error), _) => report.bad("documents", &format!("{error:#}")),

@@ -161,6 +161,8 @@ ids! {
     DocumentId, "doc", "KnowledgeDocument";
     /// A period of an organization.
     PeriodId, "prd", "Period";
+    /// A file.
+    AssetId, "ast", "Asset";
     /// An answer to a question.
     AnswerId, "qna", "QaAnswer";
     /// A set of affirmations.

@@ -116,6 +116,7 @@ fn its_commands_run_one_after_the_other() {
         "project.create",
         "\"answered\":true",
         "\"quote\":\"Everybody has 30 days of vacation a year.\"",
+        "\"mimeType\":\"text/vtt\"",
         "olivia@",
         "manifest.json is known, with 1 of them; others are refused",
         "{\"data\":{\"rateLimit\":{\"limit\":",

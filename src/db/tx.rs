@@ -14,7 +14,7 @@ use crate::access::{Action, Credential, Role, Scope};
 use crate::error::{Error, Result};
 use crate::events::{Events, Topic};
 use crate::id::{
-    ApiKeyId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId, PeriodId,
+    ApiKeyId, AssetId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId, PeriodId,
     ProjectId, ProjectMemberId, SecurityEventId, SessionId, UserId,
 };
 use crate::telemetry::count;
@@ -405,6 +405,7 @@ impl Target {
         document(DocumentId) "KnowledgeDocument";
         job(JobId) "Job";
         period(PeriodId) "Period";
+        asset(AssetId) "Asset";
     }
 
     /// The target of an action on a project.

@@ -22,6 +22,7 @@ use crate::agents::hashtags::graphql::HashtagsMutation;
 use crate::agents::posts::graphql::PostsMutation;
 use crate::agents::qa::graphql::QaMutation;
 use crate::api_keys::graphql::ApiKeyMutation;
+use crate::assets::graphql::AssetMutation;
 use crate::audit::graphql::AuditSubscription;
 use crate::identity::graphql::{IdentityMutation, IdentityQuery};
 use crate::invitations::graphql::{InvitationMutation, InvitationQuery};
@@ -55,6 +56,7 @@ pub struct Mutation(
     ProjectMutation,
     ApiKeyMutation,
     DocumentMutation,
+    AssetMutation,
     PeriodMutation,
     QaMutation,
     AffirmationsMutation,

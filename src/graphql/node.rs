@@ -11,12 +11,13 @@ use crate::agents::hashtags::graphql::HashtagSet;
 use crate::agents::posts::graphql::Post;
 use crate::agents::qa::graphql::QaAnswer;
 use crate::api_keys::graphql::{self as api_keys, ApiKey};
+use crate::assets::graphql::{self as assets, Asset};
 use crate::audit::graphql::{self as audit, AuditEntry};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::graphql::context::{ContextExt as _, RequestContext, Requires, read_id, visible};
 use crate::graphql::scalars::DateTime;
 use crate::id::{
-    ApiKeyId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId,
+    ApiKeyId, AssetId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId,
     OrganizationUsageId, PeriodId, ProjectId, ProjectMemberId, SecurityEventId, SessionId, UserId, WireId,
 };
 use crate::identity::graphql::{self as identity, SecurityEvent, Session, User};
@@ -59,6 +60,8 @@ pub enum Node {
     Job(Job),
     /// A document.
     KnowledgeDocument(KnowledgeDocument),
+    /// A file.
+    Asset(Asset),
     /// An answer to a question.
     QaAnswer(QaAnswer),
     /// A period.
@@ -112,6 +115,7 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
         }
         JobId::PREFIX => jobs::node(ctx, read_id(field, id)?).await?.map(Node::Job),
         DocumentId::PREFIX => knowledge::node(ctx, read_id(field, id)?).await?.map(Node::KnowledgeDocument),
+        AssetId::PREFIX => assets::node(ctx, read_id(field, id)?).await?.map(Node::Asset),
         PeriodId::PREFIX => periods::node(ctx, read_id(field, id)?).await?.map(Node::Period),
         _ if agents::is_output(id) => agents::node(ctx, field, id).await?.map(|output| match output {
             AgentOutput::QaAnswer(answer) => Node::QaAnswer(answer),

@@ -1,5 +1,6 @@
 //! The HTTP surface: addresses, and how connections are served and drained.
 
+mod assets;
 pub mod gate;
 pub mod graphql;
 pub mod limiter;
@@ -44,6 +45,7 @@ pub use self::request_id::RequestId;
 use crate::db::Db;
 use crate::graphql::{Mutation, Query, Subscription};
 use crate::identity::Identity;
+use crate::storage::Storage;
 
 /// The handler of `/graphql`.
 pub type Endpoint = graphql::Endpoint<gate::Entrance, Query, Mutation, Subscription>;
@@ -115,6 +117,7 @@ pub fn router(
     identity: Arc<Identity>,
     surface: &Surface,
     drain: Drain,
+    storage: Arc<Storage>,
 ) -> Router {
     let router = probes(db, identity, surface.readers.clone(), drain);
     let router = match surface.page {
@@ -131,6 +134,8 @@ pub fn router(
     router
         .merge(api)
         .layer(CompressionLayer::new())
+        // Not compressed: a part of a file is a part of the file.
+        .merge(assets::router(storage))
         .fallback(nothing_here)
         .layer(map_response_with_state(surface.encrypted, protect))
 }

@@ -41,6 +41,8 @@ pub enum Purpose {
     SigningKeys,
     /// The MACs of list cursors.
     Cursors,
+    /// The MACs of addresses at which assets are sent and fetched.
+    Assets,
 }
 
 impl Purpose {
@@ -50,6 +52,7 @@ impl Purpose {
             Self::RefreshTokens => "refresh tokens",
             Self::SigningKeys => "signing keys",
             Self::Cursors => "cursors",
+            Self::Assets => "assets",
         }
     }
 }

@@ -98,6 +98,9 @@ async fn tenant(server: &Server, name: &str) -> Tenant {
         text_at(&asked, "/answer/citations/0/quote");
         owner.mutate("outputRate", json!({"id": asked["answer"]["id"], "stars": 5}), "").await;
     }
+    for place in [None, Some(&*projects[0]), Some(&*projects[1])] {
+        cast::asset(server, &cast, place).await;
+    }
     server.app.identity.reset_link(&cast.owner.email).await.unwrap();
     Tenant { cast, projects, guests: guests.try_into().unwrap() }
 }
