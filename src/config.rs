@@ -354,17 +354,6 @@ impl Settings {
             trusted_documents == Trust::Off || document_manifest.is_some(),
             "AICOS_TRUSTED_DOCUMENTS is set without AICOS_DOCUMENT_MANIFEST, the file that lists the documents. Set both, or neither."
         );
-        let mut cors_origins = Vec::new();
-        for origin in list(self.cors_origins.as_deref()) {
-            let url = Url::parse(origin)
-                .with_context(|| format!("AICOS_CORS_ORIGINS holds `{origin}`, which is no address"))?;
-            let plain = url.origin().ascii_serialization();
-            ensure!(
-                plain == origin.trim_end_matches('/'),
-                "AICOS_CORS_ORIGINS holds `{origin}`; an origin is scheme, host and port only, such as `{plain}`."
-            );
-            cors_origins.push(plain);
-        }
         let data_dir = self.data_dir.unwrap_or_else(crate::postgres::default_data_dir);
         let local = listen.ip().is_loopback();
         let on = |switch: Option<Switch>| switch.map_or(local, Switch::is_on);

@@ -465,7 +465,7 @@ struct Maker {
 }
 
 impl Maker {
-    fn new(bytes: &'static [u8]) -> NewAsset {
+    fn file(bytes: &'static [u8]) -> NewAsset {
         NewAsset {
             project: None,
             kind: AssetKind::Document,
@@ -479,10 +479,10 @@ impl Maker {
     }
 
     async fn go(&self, run: &Run) -> Result<(), Failure> {
-        let kept = assets::save(run, &self.storage, Self::new(b"a,b")).await?;
-        let again = assets::save(run, &self.storage, Self::new(b"a,b")).await?;
+        let kept = assets::save(run, &self.storage, Self::file(b"a,b")).await?;
+        let again = assets::save(run, &self.storage, Self::file(b"a,b")).await?;
         assert_eq!(kept, again, "what is made twice is there once");
-        let other = assets::save(run, &self.storage, Self::new(b"c,d")).await?;
+        let other = assets::save(run, &self.storage, Self::file(b"c,d")).await?;
         assert!(assets::read(run, &self.storage, kept, 100).await.is_err(), "nobody sees it yet");
         if run.attempt() == 1 {
             return Err(Failure::retry(

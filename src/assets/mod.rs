@@ -45,13 +45,13 @@ const MIB: i64 = 1024 * 1024;
 pub enum AssetKind {
     /// A picture: PNG, JPEG, GIF or WebP, at most 20 MiB and 50 million pixels.
     Image,
-    /// A video: MP4, WebM or QuickTime, at most 200 MiB.
+    /// A video: MP4, `WebM` or `QuickTime`, at most 200 MiB.
     Video,
     /// A recording: MP3, M4A, WAV or Ogg, at most 50 MiB.
     Audio,
     /// A document: PDF or plain text, at most 50 MiB.
     Document,
-    /// Captions: WebVTT or SubRip, at most 2 MiB.
+    /// Captions: `WebVTT` or `SubRip`, at most 2 MiB.
     Captions,
     /// A calendar: iCalendar, at most 2 MiB.
     Calendar,

@@ -248,6 +248,7 @@ impl Organization {
     }
 
     /// Its files and those of its projects, newest first. Null without `CONTENT_READ`.
+    #[expect(clippy::too_many_arguments, reason = "a page's four, a place and a filter")]
     async fn assets(
         &self,
         ctx: &Context<'_>,
