@@ -29,7 +29,7 @@ use crate::http::live::Live;
 use crate::http::turns::TurnSettings;
 use crate::http::{self, Drain, Endpoint, Page, Patience, Readers, Surface, gate::Entrance};
 use crate::identity::credentials::{HashSettings, Hasher};
-use crate::identity::master::MasterKeys;
+use crate::identity::master::{MasterKeys, Purpose};
 use crate::identity::throttle::ThrottleSettings;
 use crate::identity::{Identity, IdentitySettings};
 use crate::jobs::worker::{WorkerSettings, Workers};
@@ -37,8 +37,10 @@ use crate::knowledge::index::IndexDocument;
 use crate::mail::{Links, Mailer};
 use crate::postgres::{Cluster, Options, Progress};
 use crate::providers::Providers;
+use crate::storage::Storage;
+use crate::storage::address::Keys;
 use crate::telemetry::count;
-use crate::{audit, events, graphql, identity, jobs, organizations, projects};
+use crate::{assets, audit, events, graphql, identity, jobs, organizations, projects};
 
 /// Every hot query and change; `migrate` makes the functions of the changes.
 pub const HOT_QUERIES: &[&Hot] = &[
@@ -220,6 +222,8 @@ pub struct App {
     live: Arc<Live>,
     redis: Option<Redis>,
     providers: Arc<Providers>,
+    /// Where assets are kept.
+    pub storage: Arc<Storage>,
     serve: PgConnectOptions,
     worker: WorkerSettings,
     patience: Patience,
@@ -247,6 +251,15 @@ pub fn providers(config: &Config, master: MasterKeys) -> anyhow::Result<Provider
     Ok(Providers::new(engines, master))
 }
 
+/// The storage of assets, as the settings say it.
+///
+/// # Errors
+/// A sentence that names the fix.
+pub fn storage(config: &Config, master: &MasterKeys) -> anyhow::Result<Arc<Storage>> {
+    let keys = Keys::new(master.derive(Purpose::Assets));
+    Ok(Arc::new(Storage::open(&config.storage, keys, &config.public_url)?))
+}
+
 /// The check of documents and the schema behind it, with the documents of the manifest where there is one.
 ///
 /// # Errors
@@ -255,9 +268,11 @@ pub async fn executor(
     config: &Config,
     limits: Limits,
     providers: &Arc<Providers>,
+    storage: &Arc<Storage>,
 ) -> anyhow::Result<Executor<Query, Mutation, Subscription>> {
     let disclosure = Disclosure { introspection: config.introspection, suggestions: config.introspection };
-    let executor = Executor::new(|| graphql::schema().data(Arc::clone(providers)), limits, disclosure)?;
+    let schema = || graphql::schema().data(Arc::clone(providers)).data(Arc::clone(storage));
+    let executor = Executor::new(schema, limits, disclosure)?;
     let Some(path) = &config.document_manifest else { return Ok(executor) };
     let read = async { executor.trusting(&Manifest::read(path)?, config.trusted_documents).await };
     let named = || format!("AICOS_DOCUMENT_MANIFEST is {}, which cannot be used", path.display());
@@ -313,7 +328,8 @@ impl App {
             None => Counters::local(),
         };
         let identity = identity(config, db.clone(), counters.clone(), &tuning).await?;
-        let executor = Arc::new(executor(config, tuning.limits.clone(), &providers).await?);
+        let storage = storage(config, &master_keys(config)?)?;
+        let executor = Arc::new(executor(config, tuning.limits.clone(), &providers, &storage).await?);
         let limiter = Arc::new(Limiter::new(tuning.limiter, counters));
         let drain = Drain::default();
         let own_origin = config.public_url.origin().ascii_serialization();
@@ -344,8 +360,14 @@ impl App {
             encrypted: config.public_url.scheme() == "https",
             readers: readers.clone(),
         };
-        let (router, door) =
-            http::router(endpoint, db.clone(), Arc::clone(&identity), &surface, drain.clone());
+        let (router, door) = http::router(
+            endpoint,
+            db.clone(),
+            Arc::clone(&identity),
+            &surface,
+            drain.clone(),
+            Arc::clone(&storage),
+        );
         let worker = WorkerSettings { slots: config.worker_slots, ..tuning.worker };
         let patience = tuning.patience;
         Ok(Self {
@@ -358,6 +380,7 @@ impl App {
             live,
             redis,
             providers,
+            storage,
             serve,
             worker,
             patience,
@@ -438,7 +461,7 @@ impl App {
         let watching = tokio::spawn(async move {
             until.run_until_cancelled(live.watch_over(&looked_at)).await;
         });
-        let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.identity), stop.clone()));
+        let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.identity), self.storage, stop.clone()));
         let figuring = tokio::spawn(keep_figures(Arc::clone(&self.identity), stop.clone()));
         let carrying = tokio::spawn(carry_events(self.db.clone(), self.redis, stop.clone()));
         let until = stop.clone().cancelled_owned();
@@ -470,8 +493,8 @@ pub async fn carry_events(db: Db, redis: Option<Redis>, stop: CancellationToken)
     }
 }
 
-/// Writes what was used, and reads the signing keys again, every half minute and once more at the end.
-async fn keep_house(identity: Arc<Identity>, stop: CancellationToken) {
+/// Writes what was used, reads the signing keys again and removes what is left of assets, every half minute and once more at the end.
+async fn keep_house(identity: Arc<Identity>, storage: Arc<Storage>, stop: CancellationToken) {
     const EVERY: Duration = Duration::from_secs(30);
     while tokio::time::timeout(EVERY, stop.cancelled()).await.is_err() {
         if let Err(error) = identity.flush_used().await {
@@ -479,6 +502,9 @@ async fn keep_house(identity: Arc<Identity>, stop: CancellationToken) {
         }
         if let Err(error) = identity.reload_keys().await {
             tracing::warn!("the signing keys were not read again: {error:#}");
+        }
+        if let Err(error) = assets::sweep(&identity.lease(Facts::default()), &storage).await {
+            tracing::warn!("what is left of assets was not removed: {error}");
         }
     }
 }

@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::engine::{Endpoint, Endpoints, Reach};
 use crate::http::proxies::Network;
+use crate::storage::Location;
 
 /// On or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -107,6 +108,12 @@ pub struct Settings {
     #[arg(long, env = "AICOS_MASTER_KEY", global = true, value_name = "KEYS", hide_env_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub master_key: Option<String>,
+
+    /// Where assets are kept: `file:` or `file:///folder`, or a bucket as
+    /// `s3://KEY_ID:SECRET@bucket/prefix?region=…&endpoint=https://…` [default: `file:`, a folder in the data folder]
+    #[arg(long, env = "STORAGE_URL", global = true, value_name = "URL", hide_env_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_url: Option<String>,
 
     /// The server that mails go out by; without one, links are shown instead
     #[arg(long, env = "SMTP_URL", global = true, value_name = "URL", hide_env_values = true)]
@@ -204,6 +211,8 @@ pub struct Config {
     pub worker_listen: Option<SocketAddr>,
     /// Where the private database, keys and files are kept.
     pub data_dir: PathBuf,
+    /// Where assets are kept.
+    pub storage: Location,
     /// The address that links begin with.
     pub public_url: Url,
     /// Which database.
@@ -360,23 +369,14 @@ impl Settings {
             trusted_documents == Trust::Off || document_manifest.is_some(),
             "AICOS_TRUSTED_DOCUMENTS is set without AICOS_DOCUMENT_MANIFEST, the file that lists the documents. Set both, or neither."
         );
-        let mut cors_origins = Vec::new();
-        for origin in list(self.cors_origins.as_deref()) {
-            let url = Url::parse(origin)
-                .with_context(|| format!("AICOS_CORS_ORIGINS holds `{origin}`, which is no address"))?;
-            let plain = url.origin().ascii_serialization();
-            ensure!(
-                plain == origin.trim_end_matches('/'),
-                "AICOS_CORS_ORIGINS holds `{origin}`; an origin is scheme, host and port only, such as `{plain}`."
-            );
-            cors_origins.push(plain);
-        }
+        let data_dir = self.data_dir.unwrap_or_else(crate::postgres::default_data_dir);
         let local = listen.ip().is_loopback();
         let on = |switch: Option<Switch>| switch.map_or(local, Switch::is_on);
         Ok(Config {
             listen,
             worker_listen: self.listen,
-            data_dir: self.data_dir.unwrap_or_else(crate::postgres::default_data_dir),
+            storage: Location::parse(self.storage_url.as_deref(), &data_dir)?,
+            data_dir,
             public_url,
             database,
             connections,
@@ -561,6 +561,10 @@ mod tests {
             (outside, "AICOS_MASTER_KEY"),
             (Settings { database_owner_url: Some("x".into()), ..Settings::default() }, "DATABASE_OWNER_URL"),
             (Settings { smtp_url: Some("x".into()), ..Settings::default() }, "MAIL_FROM"),
+            (
+                Settings { storage_url: Some("s3://id:hunter2@bucket?x=1".into()), ..Settings::default() },
+                "STORAGE_URL",
+            ),
             (
                 Settings { access_token_expire_minutes: Some(0), ..Settings::default() },
                 "ACCESS_TOKEN_EXPIRE_MINUTES",

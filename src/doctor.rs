@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use sqlx::postgres::PgConnection;
 
 use crate::app::{self, HOT_QUERIES, Prepared};
@@ -106,6 +107,19 @@ pub fn check_settings(config: &Config, report: &mut Report) {
     }
 }
 
+/// Checks that assets can be kept: something small is written, read and removed.
+pub async fn check_storage(config: &Config, report: &mut Report) {
+    let checked = async {
+        let storage = app::storage(config, &MasterKeys::generate()?)?;
+        storage.check().await.context("STORAGE_URL cannot be used")?;
+        anyhow::Ok(storage)
+    };
+    match checked.await {
+        Ok(storage) => report.good("storage", &format!("assets are kept in {}", storage.shown())),
+        Err(error) => report.bad("storage", &format!("{error:#}")),
+    }
+}
+
 /// Checks the manifest, and each of its documents against the schema.
 pub async fn check_documents(config: &Config, report: &mut Report) {
     let others = match config.trusted_documents {
@@ -115,8 +129,10 @@ pub async fn check_documents(config: &Config, report: &mut Report) {
     };
     let checked = async {
         // Nothing is opened while documents are checked, so any master key does.
-        let providers = Arc::new(app::providers(config, MasterKeys::generate()?)?);
-        app::executor(config, Limits::default(), &providers).await
+        let master = MasterKeys::generate()?;
+        let storage = app::storage(config, &master)?;
+        let providers = Arc::new(app::providers(config, master)?);
+        app::executor(config, Limits::default(), &providers, &storage).await
     };
     match (checked.await, &config.document_manifest) {
         (Err(error), _) => report.bad("documents", &format!("{error:#}")),

@@ -163,6 +163,8 @@ ids! {
     PeriodId, "prd", "Period";
     /// A provider of models that an organization has set up.
     ProviderId, "eng", "Provider";
+    /// A file.
+    AssetId, "ast", "Asset";
     /// An answer to a question.
     AnswerId, "qna", "QaAnswer";
     /// A set of affirmations.

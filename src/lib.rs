@@ -11,6 +11,8 @@
 //! | [`organizations`], [`memberships`], [`invitations`], [`projects`], [`api_keys`], [`providers`], [`audit`], [`usage`] | one folder per entity: `mod.rs` has the words, `store.rs` the SQL, `graphql.rs` the schema | each other's `mod.rs` |
 //! | [`jobs`] | work that outlives a request: enqueued in its change's transaction, claimed fairly, fenced by its attempt | `db`, `identity` |
 //! | [`knowledge`] | documents, their versions and passages, and the search in them | `jobs`, `retrieval` |
+//! | [`assets`] | files: uploads, what they really are, and what is left of them | `jobs`, `storage` |
+//! | [`storage`] | object storage, a folder or a bucket, and a tenant's part of it | `access` |
 //! | [`agents`] | what makes content, one folder each, and what they leave behind | `jobs`, `knowledge`, `engine` |
 //! | [`engine`] | outside providers of models: the port, the wire formats, the prices | nothing of aicos |
 //! | [`graphql`] | the schema put together; the check of documents; a request's [`Door`](graphql::context::Door) | the entities |
@@ -60,6 +62,7 @@ pub mod access;
 pub mod agents;
 pub mod api_keys;
 pub mod app;
+pub mod assets;
 pub mod audit;
 pub mod config;
 pub mod counters;
@@ -85,5 +88,6 @@ pub mod postgres;
 pub mod projects;
 pub mod providers;
 pub mod retrieval;
+pub mod storage;
 pub mod telemetry;
 pub mod usage;

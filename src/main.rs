@@ -219,6 +219,7 @@ async fn wait_for_stop() -> anyhow::Result<()> {
 async fn doctor(config: &Config) -> anyhow::Result<ExitCode> {
     let mut report = doctor::Report::default();
     doctor::check_settings(config, &mut report);
+    doctor::check_storage(config, &mut report).await;
     doctor::check_documents(config, &mut report).await;
     match prepare(config).await {
         Ok(prepared) => {

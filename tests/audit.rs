@@ -236,6 +236,15 @@ async fn every_mutation_of_an_organization_leaves_its_entry() {
         change("title", json!("E"), Value::Null),
     )
     .await;
+    let announced = json!({"organizationId": acme.id, "kind": "DOCUMENT", "bytes": 6});
+    let kind = change("kind", Value::Null, json!("DOCUMENT"));
+    run("assetUploadCreate", announced, "", "asset.create", "Asset", kind.clone()).await;
+    let asset = cast::sent(&server, &acme, None).await;
+    run("assetUploadComplete", json!({"id": asset}), "", "asset.complete", "Asset", kind).await;
+    let told = change("altText", Value::Null, json!("Words."));
+    run("assetUpdate", json!({"id": asset, "altText": "Words."}), "", "asset.update", "Asset", told).await;
+    let gone = change("mimeType", json!("text/plain"), Value::Null);
+    run("assetDelete", json!({"id": asset}), "", "asset.delete", "Asset", gone).await;
     let ask = json!({"organizationId": acme.id, "question": "Why?", "wait": false});
     run("qaAsk", ask, "", "qa.ask", "Job", change("question", Value::Null, json!("Why?"))).await;
     let goals = json!({"projectId": acme.project, "goals": ["I want to sleep"], "language": "EN"});

@@ -11,6 +11,7 @@ mod support;
 mod agents;
 mod ahead;
 mod api_keys;
+mod assets;
 mod attacks;
 mod audit;
 mod audit_chain;

@@ -411,7 +411,7 @@ async fn usage_is_measured_and_the_tier_limits_it() {
     );
     assert_eq!(
         seen["organization"]["usage"]["metrics"].as_array().unwrap().len(),
-        3,
+        4,
         "what is measured and nothing else"
     );
     server.tamper("update organizations set tier = 'starter'").await;

@@ -118,6 +118,7 @@ fn its_commands_run_one_after_the_other() {
         "\"keyHint\":\"cdef\"",
         "\"agent\":\"POST_COMPOSITION\",\"provider\":\"gateway\"",
         "\"quote\":\"Everybody has 30 days of vacation a year.\"",
+        "\"mimeType\":\"text/vtt\"",
         "olivia@",
         "manifest.json is known, with 1 of them; others are refused",
         "{\"data\":{\"rateLimit\":{\"limit\":",

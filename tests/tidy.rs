@@ -93,6 +93,7 @@ fn graphql_stays_in_its_rooms() {
         "agents/channel.rs",
         "agents/hashtags/builtin/mod.rs",
         "agents/posts/state.rs",
+        "assets/mod.rs",
         "usage/mod.rs",
         "invitations/mod.rs",
         "audit/mod.rs",
@@ -166,6 +167,8 @@ fn the_arrows_point_one_way() {
         "jobs/run.rs",
         "jobs/worker.rs",
         "jobs/queue.rs",
+        "assets/mod.rs",
+        "assets/content.rs",
         "knowledge/mod.rs",
         "knowledge/index.rs",
         "knowledge/search.rs",
@@ -189,6 +192,26 @@ fn text_is_ranked_without_knowing_whose_it_is() {
 }
 
 #[test]
+fn objects_are_reached_through_a_tenants_adapter() {
+    only_in("object_store", &["storage/"], "Only storage/ knows which library talks to the stores.");
+    only_in(
+        ".clear_leftover(",
+        &["assets/mod.rs", "storage/"],
+        "Only the sweep removes objects without a tenant's scope.",
+    );
+    only_in(
+        "Storage::open(",
+        &["app.rs"],
+        "The storage is opened once, and reached through what Storage::of gives.",
+    );
+    for room in
+        ["crate::db", "crate::graphql", "crate::http", "crate::identity", "crate::assets", "sqlx", "axum"]
+    {
+        never_in(room, &["storage/"], "storage/ knows scopes, ids and errors.");
+    }
+}
+
+#[test]
 fn stores_neither_begin_nor_commit() {
     for word in
         ["\"COMMIT", "\"BEGIN", "\"ROLLBACK", "\"commit", "\"begin", "\"rollback", ".begin()", "SAVEPOINT"]
@@ -209,7 +232,7 @@ fn the_doors_that_skip_a_check_are_used_where_the_check_was_made() {
     only_in(".step_into(", &founders, "Only founding and joining step into an organization.");
     only_in(
         ".anonymous(",
-        &["identity/", "invitations/mod.rs", "jobs/", "providers/mod.rs", "db/"],
+        &["identity/", "invitations/mod.rs", "jobs/", "assets/mod.rs", "providers/mod.rs", "db/"],
         "Only what comes before an organization is known, or serves all of them, looks through the gate.",
     );
 }

@@ -355,6 +355,16 @@ actions! {
     DocumentIndex, "document.index", ContentCreate;
     /// Make a changed document's passages: done by a job, in the name of whoever changed it.
     DocumentReindex, "document.reindex", ContentUpdate;
+    /// Announce a file that shall be sent.
+    AssetCreate, "asset.create", ContentCreate;
+    /// Make an asset of a file that has been sent.
+    AssetComplete, "asset.complete", ContentCreate;
+    /// Change what is said about an asset.
+    AssetUpdate, "asset.update", ContentUpdate;
+    /// Delete an asset.
+    AssetDelete, "asset.delete", ContentDelete;
+    /// Save a file that an agent has made: done by a job, in the name of whoever asked.
+    AssetSave, "asset.save", AgentUse;
     /// Ask a question.
     QaAsk, "qa.ask", AgentUse;
     /// Save the answer: done by a job, in the name of whoever asked.
@@ -405,6 +415,7 @@ impl Action {
                 | Self::ProviderTest
                 | Self::EngineRouteSet
                 | Self::DocumentDelete
+                | Self::AssetDelete
                 | Self::OutputDelete
                 | Self::AuditRead
         )
@@ -422,6 +433,7 @@ impl Action {
             Some("period") => "Period",
             Some("provider") => "Provider",
             Some("engine_route") => "EngineRoute",
+            Some("asset") => "Asset",
             Some("post") => "Post",
             Some("qa" | "agent" | "job") => "Job",
             Some("output" | "content") => "AgentOutput",

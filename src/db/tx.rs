@@ -14,7 +14,7 @@ use crate::access::{Action, Credential, Role, Scope};
 use crate::error::{Error, Result};
 use crate::events::{Events, Topic};
 use crate::id::{
-    ApiKeyId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId, PeriodId,
+    ApiKeyId, AssetId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId, PeriodId,
     ProjectId, ProjectMemberId, ProviderId, SecurityEventId, SessionId, UserId,
 };
 use crate::telemetry::count;
@@ -406,6 +406,7 @@ impl Target {
         job(JobId) "Job";
         period(PeriodId) "Period";
         provider(ProviderId) "Provider";
+        asset(AssetId) "Asset";
     }
 
     /// The target of an action on a project.

@@ -8,10 +8,11 @@ use async_graphql::dataloader::{DataLoader, Loader};
 
 use crate::access::{Action, Scope};
 use crate::api_keys::{self, ApiKey};
+use crate::assets::{self, Asset};
 use crate::db::ReadTx;
 use crate::error::{Error, Result};
 use crate::graphql::context::{Door, RequestContext, shown, visible};
-use crate::id::{ApiKeyId, DocumentId, JobId, OrganizationId, ProjectId, UserId};
+use crate::id::{ApiKeyId, AssetId, DocumentId, JobId, OrganizationId, ProjectId, UserId};
 use crate::identity::{self, User};
 use crate::jobs::{self, Job};
 use crate::knowledge::{self, Document};
@@ -41,6 +42,10 @@ pub struct JobKey(OrganizationId, JobId);
 /// A document of one organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DocumentKey(OrganizationId, DocumentId);
+
+/// An asset of one organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AssetKey(OrganizationId, AssetId);
 
 /// Makes the loader of a request.
 pub fn new(door: Arc<Door>) -> DataLoader<Rows> {
@@ -133,6 +138,21 @@ impl Loader<DocumentKey> for Rows {
             let find = async |tx: &mut ReadTx<'_>| knowledge::find_many(tx, &ids).await;
             let rows = self.0.read_seen(organization, Action::ContentRead, find, |row| row.project).await?;
             found.extend(rows.into_iter().map(|row| (DocumentKey(organization, row.id), row)));
+        }
+        Ok(found)
+    }
+}
+
+impl Loader<AssetKey> for Rows {
+    type Value = Asset;
+    type Error = Error;
+
+    async fn load(&self, keys: &[AssetKey]) -> Result<HashMap<AssetKey, Asset>> {
+        let mut found = HashMap::new();
+        for (organization, ids) in by_organization(keys, |key| (key.0, key.1)) {
+            let find = async |tx: &mut ReadTx<'_>| assets::find_many(tx, &ids).await;
+            let rows = self.0.read_seen(organization, Action::ContentRead, find, |row| row.project).await?;
+            found.extend(rows.into_iter().map(|row| (AssetKey(organization, row.id), row)));
         }
         Ok(found)
     }
@@ -236,4 +256,12 @@ pub async fn document(
     id: DocumentId,
 ) -> Result<Option<Document>> {
     rows(ctx).load_one(DocumentKey(organization, id)).await
+}
+
+/// An asset of the organization, as far as the caller may read content where it belongs.
+///
+/// # Errors
+/// What the database says.
+pub async fn asset(ctx: &Context<'_>, organization: OrganizationId, id: AssetId) -> Result<Option<Asset>> {
+    rows(ctx).load_one(AssetKey(organization, id)).await
 }

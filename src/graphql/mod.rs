@@ -18,6 +18,7 @@ use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
 
 use crate::agents::graphql::AgentMutation;
 use crate::api_keys::graphql::ApiKeyMutation;
+use crate::assets::graphql::AssetMutation;
 use crate::audit::graphql::AuditSubscription;
 use crate::identity::graphql::{IdentityMutation, IdentityQuery};
 use crate::invitations::graphql::{InvitationMutation, InvitationQuery};
@@ -52,6 +53,7 @@ pub struct Mutation(
     ProjectMutation,
     ApiKeyMutation,
     DocumentMutation,
+    AssetMutation,
     PeriodMutation,
     ProviderMutation,
     JobMutation,

@@ -12,12 +12,13 @@ use crate::agents::posts::graphql::Post;
 use crate::agents::qa::graphql::QaAnswer;
 use crate::agents::strategy::graphql::ContentStrategy;
 use crate::api_keys::graphql::{self as api_keys, ApiKey};
+use crate::assets::graphql::{self as assets, Asset};
 use crate::audit::graphql::{self as audit, AuditEntry};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::graphql::context::{ContextExt as _, RequestContext, Requires, read_id, visible};
 use crate::graphql::scalars::DateTime;
 use crate::id::{
-    ApiKeyId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId,
+    ApiKeyId, AssetId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId,
     OrganizationUsageId, PeriodId, ProjectId, ProjectMemberId, ProviderId, SecurityEventId, SessionId,
     UserId, WireId,
 };
@@ -62,6 +63,8 @@ pub enum Node {
     Job(Job),
     /// A document.
     KnowledgeDocument(KnowledgeDocument),
+    /// A file.
+    Asset(Asset),
     /// An answer to a question.
     QaAnswer(QaAnswer),
     /// A period.
@@ -119,6 +122,7 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
         }
         JobId::PREFIX => jobs::node(ctx, read_id(field, id)?).await?.map(Node::Job),
         DocumentId::PREFIX => knowledge::node(ctx, read_id(field, id)?).await?.map(Node::KnowledgeDocument),
+        AssetId::PREFIX => assets::node(ctx, read_id(field, id)?).await?.map(Node::Asset),
         PeriodId::PREFIX => periods::node(ctx, read_id(field, id)?).await?.map(Node::Period),
         ProviderId::PREFIX => providers::node(ctx, read_id(field, id)?).await?.map(Node::Provider),
         _ if agents::is_output(id) => agents::node(ctx, field, id).await?.map(|output| match output {

@@ -1,5 +1,6 @@
 //! The HTTP surface: addresses, and how connections are served and drained.
 
+mod assets;
 mod door;
 pub mod gate;
 pub mod graphql;
@@ -47,6 +48,7 @@ pub use self::request_id::RequestId;
 use crate::db::Db;
 use crate::graphql::{Mutation, Query, Subscription};
 use crate::identity::Identity;
+use crate::storage::Storage;
 use crate::telemetry::metrics::Route;
 
 /// The handler of `/graphql`.
@@ -119,6 +121,7 @@ pub fn router(
     identity: Arc<Identity>,
     surface: &Surface,
     drain: Drain,
+    storage: Arc<Storage>,
 ) -> (Router, Door) {
     let door = Door::new(endpoint.turns(), surface.encrypted);
     let router = probes(db, identity, surface.readers.clone(), drain);
@@ -133,12 +136,19 @@ pub fn router(
     if !surface.cors_origins.is_empty() {
         api = api.layer(cors(&surface.cors_origins));
     }
-    let router = router.merge(api).layer(CompressionLayer::new()).fallback(nothing_here).layer(
-        map_response_with_state(surface.encrypted, |State(encrypted), mut response: Response| async move {
-            protect(encrypted, response.headers_mut());
-            response
-        }),
-    );
+    let router = router
+        .merge(api)
+        .layer(CompressionLayer::new())
+        // Not compressed: a part of a file is a part of the file.
+        .merge(assets::router(storage))
+        .fallback(nothing_here)
+        .layer(map_response_with_state(
+            surface.encrypted,
+            |State(encrypted), mut response: Response| async move {
+                protect(encrypted, response.headers_mut());
+                response
+            },
+        ));
     (router, door)
 }
 

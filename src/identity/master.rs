@@ -43,6 +43,8 @@ pub enum Purpose {
     Cursors,
     /// Organizations' keys of providers of models.
     ProviderKeys,
+    /// The MACs of addresses at which assets are sent and fetched.
+    Assets,
 }
 
 impl Purpose {
@@ -53,6 +55,7 @@ impl Purpose {
             Self::SigningKeys => "signing keys",
             Self::Cursors => "cursors",
             Self::ProviderKeys => "provider keys",
+            Self::Assets => "assets",
         }
     }
 }

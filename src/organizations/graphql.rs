@@ -10,6 +10,7 @@ use super::{Founding, NewOrganization, OrganizationUpdate, Settings as Row, Sett
 use crate::access::{Action, Permission, Role, Scope};
 use crate::agents::graphql::{AgentOutput, OutputFilter};
 use crate::api_keys::graphql::ApiKey;
+use crate::assets::graphql::{Asset, AssetFilter};
 use crate::audit::graphql::{AuditEntry, AuditLogFilter};
 use crate::db::{Changes, Record, Target};
 use crate::error::{Error, Result};
@@ -256,6 +257,25 @@ impl Organization {
         let args = page_args(first, after, last, before);
         let project = project_id.as_ref().map(|id| read_id("projectId", id)).transpose()?;
         Ok(crate::knowledge::graphql::connection(ctx, self.id, project, &args).await?)
+    }
+
+    /// Its files and those of its projects, newest first. Null without `CONTENT_READ`.
+    #[expect(clippy::too_many_arguments, reason = "a page's four, a place and a filter")]
+    async fn assets(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Only those of this project.")] project_id: Option<ID>,
+        #[graphql(desc = "Which files.")] filter: Option<AssetFilter>,
+    ) -> async_graphql::Result<Option<Connection<Asset>>> {
+        let args = page_args(first, after, last, before);
+        let project = project_id.as_ref().map(|id| read_id("projectId", id)).transpose()?;
+        Ok(crate::assets::graphql::connection(ctx, self.id, project, &args, filter).await?)
     }
 
     /// What works for it, or has worked, newest first. Null without `CONTENT_READ`.

@@ -11,6 +11,7 @@ use super::{Levels, NewProject, ProjectUpdate};
 use crate::access::{Action, Permission, Role, Scope};
 use crate::agents::graphql::{AgentOutput, OutputFilter};
 use crate::agents::qa::graphql::OpenQuestion;
+use crate::assets::graphql::{Asset, AssetFilter};
 use crate::audit::graphql::AuditEntry;
 use crate::db::page::{Page, PageArgs, Slice};
 use crate::db::{Changes, Record, Target};
@@ -266,6 +267,23 @@ impl Project {
         let args = page_args(first, after, last, before);
         let (organization, project) = (self.row.organization, Some(self.row.id));
         Ok(crate::knowledge::graphql::connection(ctx, organization, project, &args).await?)
+    }
+
+    /// Its own files, newest first; those of the whole organization stand there. Null without `CONTENT_READ`.
+    async fn assets(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Which files.")] filter: Option<AssetFilter>,
+    ) -> async_graphql::Result<Option<Connection<Asset>>> {
+        let args = page_args(first, after, last, before);
+        let (organization, project) = (self.row.organization, Some(self.row.id));
+        Ok(crate::assets::graphql::connection(ctx, organization, project, &args, filter).await?)
     }
 
     /// What works in it, or has worked, newest first. Null without `CONTENT_READ`.

@@ -153,6 +153,12 @@ pub async fn measure(tx: &mut ReadTx<'_>, period: Period) -> Result<Vec<Measure>
             resets: true,
         },
         Measure {
+            metric: Metric::StorageBytes,
+            used: counts.bytes as f64,
+            limit: limit(Metric::StorageBytes),
+            resets: false,
+        },
+        Measure {
             metric: Metric::Members,
             used: counts.members as f64,
             limit: limit(Metric::Members),
@@ -167,7 +173,7 @@ pub async fn measure(tx: &mut ReadTx<'_>, period: Period) -> Result<Vec<Measure>
     ])
 }
 
-/// Makes sure that there is room for more members or projects. Where the tier limits them, those who want the last place
+/// Makes sure that there is room for more members, projects or bytes. Where the tier limits them, those who want the last place
 /// at the same time wait for each other, so that it is given away once.
 ///
 /// # Errors
@@ -181,12 +187,17 @@ pub async fn reserve(tx: &mut WriteTx<'_>, metric: Metric, more: i64) -> Result<
     let used = match metric {
         Metric::Members => counts.members,
         Metric::Projects => counts.projects,
+        Metric::StorageBytes => counts.bytes,
         _ => return Ok(()),
     };
     if (used + more) as f64 <= limit {
         return Ok(());
     }
-    let what = if metric == Metric::Members { "members" } else { "projects" };
+    let what = match metric {
+        Metric::Members => "members",
+        Metric::StorageBytes => "bytes of assets",
+        _ => "projects",
+    };
     Err(Error::fault(
         Fault::new(
             FaultCode::QuotaExceeded,

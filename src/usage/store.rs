@@ -12,6 +12,7 @@ pub(super) struct Counts {
     pub requests: i64,
     pub members: i64,
     pub projects: i64,
+    pub bytes: i64,
 }
 
 pub(super) async fn counts(tx: &mut ReadTx<'_>, first: NaiveDate, end: NaiveDate) -> Result<Counts> {
@@ -24,7 +25,8 @@ pub(super) async fn counts(tx: &mut ReadTx<'_>, first: NaiveDate, end: NaiveDate
             (select count(*) from memberships
              where organization_id = (select app.current_organization())) as "members!",
             (select count(*) from projects
-             where organization_id = (select app.current_organization()) and archived_at is null) as "projects!""#,
+             where organization_id = (select app.current_organization()) and archived_at is null) as "projects!",
+            app.stored_bytes() as "bytes!""#,
         first,
         end
     )

@@ -52,7 +52,7 @@ fn promise(table: &Table) -> Promise {
         "organizations" => Promise::Organizations,
         "users" => Promise::Users,
         "passwords" | "sessions" | "user_tokens" | "security_events" => Promise::Person,
-        "audit_heads" | "signing_keys" => Promise::Closed,
+        "audit_heads" | "signing_keys" | "asset_leftovers" => Promise::Closed,
         "tiers" | "_sqlx_migrations" => Promise::Open,
         // A person finds their memberships, and what they made by a repeated call, before any organization is chosen.
         "memberships" => Promise::Tenant { reads_own: true, writes: Writes::NewAnywhere },

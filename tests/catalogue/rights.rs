@@ -306,7 +306,7 @@ fn context(tenant: &Tenant) -> String {
 }
 
 /// What each trigger keeps, as a block that fails when it does not. `:words` stand for ids of the first tenant.
-const TRIGGERS: [(&str, &str); 8] = [
+const TRIGGERS: [(&str, &str); 10] = [
     (
         // Whoever enqueues does not choose their place: behind their own, and never before the one that is next.
         "jobs_give_turn",
@@ -318,6 +318,28 @@ const TRIGGERS: [(&str, &str); 8] = [
             values (:organization, :guest, 'test.two', '{}', :owner, 'r', -9);
             select turn into second from jobs where id = :guest;
             assert first >= 0 and second > first;
+        end",
+    ),
+    (
+        // What a row leaves behind is looked for, whatever took the row; the note is the gate's to read.
+        "assets_leave_objects",
+        "begin
+            delete from projects where id = :project;
+            delete from assets;
+            reset role;
+            assert (select count(*) from asset_leftovers where organization_id = :organization and keep is null) = 3;
+        end",
+    ),
+    (
+        // What was sent beside what is kept.
+        "assets_leave_upload",
+        "begin
+            insert into assets (organization_id, id, kind, mime_type, bytes, sha256, object, created_by, expires_at)
+            values (:organization, :member, 'DOCUMENT', 'text/plain', 1, decode(repeat('00', 32), 'hex'), :guest, :owner,
+                now());
+            update assets set state = 'READY' where id = :member;
+            reset role;
+            assert (select keep from asset_leftovers where asset_id = :member) = :guest;
         end",
     ),
     (

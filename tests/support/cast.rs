@@ -209,6 +209,21 @@ pub async fn answer(server: &Server, organization: &Organization, project: Optio
     aicos::id::AnswerId::from(id).to_string()
 }
 
+/// A file of the owner's that has been sent and not completed, in the organization or in one project: its id.
+pub async fn sent(server: &Server, organization: &Organization, project: Option<&str>) -> String {
+    let place = json!({"organizationId": organization.id, "projectId": project});
+    let upload = organization.owner.at(server).announce(place, "DOCUMENT", b"Words.").await;
+    super::files::put(server, upload["url"].as_str().unwrap(), b"Words.").await;
+    text(&upload["id"])
+}
+
+/// An asset of the owner's, in the organization or in one project: its id.
+pub async fn asset(server: &Server, organization: &Organization, project: Option<&str>) -> String {
+    let id = sent(server, organization, project).await;
+    organization.owner.at(server).mutate("assetUploadComplete", json!({"id": id}), "").await;
+    id
+}
+
 /// One of the organization's periods.
 pub async fn period(server: &Server, organization: &Organization) -> String {
     let found = organization.owner.at(server).ok("{ periods { id } }", json!({})).await;

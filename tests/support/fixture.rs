@@ -106,6 +106,9 @@ async fn tenant(server: &Server, name: &str) -> Tenant {
             "engine": {"provider": "own"}});
         owner.mutate("engineRouteSet", route, "").await;
     }
+    for place in [None, Some(&*projects[0]), Some(&*projects[1])] {
+        cast::asset(server, &cast, place).await;
+    }
     server.app.identity.reset_link(&cast.owner.email).await.unwrap();
     Tenant { cast, projects, guests: guests.try_into().unwrap() }
 }

@@ -2,6 +2,7 @@
 
 pub mod cast;
 pub mod collector;
+pub mod files;
 pub mod fixture;
 pub mod fragile;
 pub mod process;

@@ -1,8 +1,8 @@
 //! Two organizations, everybody who might try something, and how each place that takes an id is called.
 
 use aicos::id::{
-    AffirmationSetId, AnswerId, ApiKeyId, AuditEntryId, DocumentId, HashtagSetId, InvitationId, JobId,
-    MembershipId, OrganizationId, OrganizationUsageId, PeriodId, PostId, ProjectId, ProjectMemberId,
+    AffirmationSetId, AnswerId, ApiKeyId, AssetId, AuditEntryId, DocumentId, HashtagSetId, InvitationId,
+    JobId, MembershipId, OrganizationId, OrganizationUsageId, PeriodId, PostId, ProjectId, ProjectMemberId,
     ProviderId, SecurityEventId, SessionId, StrategyId, UserId,
 };
 use serde_json::{Value, json};
@@ -85,6 +85,7 @@ pub fn nothing_like(id: &str) -> String {
         "job" => JobId::generate().to_string(),
         "doc" => DocumentId::generate().to_string(),
         "qna" => AnswerId::generate().to_string(),
+        "ast" => AssetId::generate().to_string(),
         "prd" => PeriodId::generate().to_string(),
         "eng" => ProviderId::generate().to_string(),
         "afs" => AffirmationSetId::generate().to_string(),
@@ -259,6 +260,41 @@ impl World {
                     "/organization/documents/totalCount",
                 )
             }
+            "Organization.assets(projectId)" => {
+                let project = project().await;
+                cast::asset(server, acme, Some(&project)).await;
+                Case::query(
+                    "query($id: ID!) { organization { assets(projectId: $id) { totalCount } } }",
+                    json!({"id": project}),
+                    "/id",
+                    "/organization/assets/totalCount",
+                )
+            }
+            "Mutation.assetUploadCreate(input.organizationId)" => Case::mutation(
+                "assetUploadCreate",
+                json!({"organizationId": acme.id, "kind": "DOCUMENT", "bytes": 1}),
+                "/input/organizationId",
+            ),
+            "Mutation.assetUploadCreate(input.projectId)" => Case::mutation(
+                "assetUploadCreate",
+                json!({"organizationId": own, "projectId": project().await, "kind": "DOCUMENT", "bytes": 1}),
+                "/input/projectId",
+            ),
+            "Mutation.assetUploadComplete(input.id)" => Case::mutation(
+                "assetUploadComplete",
+                json!({"id": cast::sent(server, acme, None).await}),
+                "/input/id",
+            ),
+            "Mutation.assetUpdate(input.id)" => Case::mutation(
+                "assetUpdate",
+                json!({"id": cast::asset(server, acme, None).await, "altText": format!("by {caller}")}),
+                "/input/id",
+            ),
+            "Mutation.assetDelete(input.id)" => Case::mutation(
+                "assetDelete",
+                json!({"id": cast::asset(server, acme, None).await}),
+                "/input/id",
+            ),
             "Mutation.documentCreate(input.organizationId)" => Case::mutation(
                 "documentCreate",
                 json!({"organizationId": acme.id, "title": "t", "text": cast::address()}),
@@ -539,6 +575,7 @@ impl World {
             "Invitation" => cast::invitation(server, acme).await,
             "Job" => cast::document(server, acme, None).await.1,
             "KnowledgeDocument" => cast::document(server, acme, None).await.0,
+            "Asset" => cast::asset(server, acme, None).await,
             "QaAnswer" => cast::answer(server, acme, None).await,
             "Post" => cast::output(server, acme, "POST_COMPOSITION").await,
             "ContentStrategy" => cast::output(server, acme, "CONTENT_STRATEGY").await,
