@@ -392,7 +392,7 @@ impl App {
         if self.worker.slots == 0 {
             return None;
         }
-        let mut works = agents::works(&self.providers);
+        let mut works = agents::works(&self.providers, &self.storage);
         works.push(Box::new(IndexDocument));
         let (identity, events) = (Arc::clone(&self.identity), self.db.events().clone());
         Some(Workers::start(self.serve.clone(), identity, events, works, self.worker))

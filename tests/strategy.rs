@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 use serde_json::{Value, json};
 
+use crate::support::files;
 use crate::support::provider::Reply;
 use crate::support::work::{HANDBOOK, Room, openai};
 
 const PLANNED: &str = "job { status engine { provider } error { code message field } }
-    strategy { id timezone coverage repetition gaps pillars { name share plannedShare keyPhrases sources { title } }
+    strategy { id timezone calendarIcs { kind mimeType bytes url } calendarCsv { kind mimeType bytes url } coverage repetition gaps pillars { name share plannedShare keyPhrases sources { title } }
         slots { at channel pillar format topic title angle reason } }";
 
 const GUIDE: &str = "# Morning yoga\n\n## Why in the morning\n\nMorning yoga wakes the body before the day asks for it. \
@@ -100,6 +101,32 @@ async fn a_calendar_comes_from_documents_and_open_questions_and_keeps_to_what_wa
 
     let gaps = made["strategy"]["gaps"].as_array().unwrap();
     assert!(gaps.iter().any(|gap| gap.as_str().unwrap().contains("coffee machine")), "{gaps:#?}");
+
+    // The calendar is there as files, which calendars and tables read.
+    let owner = room.owner();
+    for (file, kind, mime, first) in [
+        ("calendarIcs", "CALENDAR", "text/calendar", "BEGIN:VCALENDAR"),
+        ("calendarCsv", "DOCUMENT", "text/csv", ""),
+    ] {
+        let asset = &made["strategy"][file];
+        assert_eq!((&asset["kind"], &asset["mimeType"]), (&json!(kind), &json!(mime)), "{asset:#}");
+        let fetched = files::get(&room.server, asset["url"].as_str().unwrap()).await;
+        assert_eq!(fetched.status, 200, "{asset:#}");
+        assert_eq!(fetched.body.len(), usize::try_from(asset["bytes"].as_i64().unwrap()).unwrap());
+        let text = std::str::from_utf8(&fetched.body).unwrap();
+        assert!(text.starts_with(first) && text.contains("Open day"), "{text}");
+        if kind == "CALENDAR" {
+            let read: icalendar::Calendar = text.parse().unwrap();
+            assert_eq!(read.components.len(), slots.len());
+        }
+    }
+    let listed = owner
+        .ok(
+            "query($id: ID!) { project(id: $id) { assets { nodes { kind } } } }",
+            json!({"id": room.acme.project}),
+        )
+        .await;
+    assert_eq!(listed["project"]["assets"]["nodes"].as_array().unwrap().len(), 2, "{listed:#}");
 
     // The same seed, input and data give the same plan.
     let again = plan(&room, asked).await;

@@ -17,11 +17,12 @@ use crate::access::{Action, Permission};
 use crate::db::{Changes, ReadTx, Record, Target, WriteTx};
 use crate::engine::{self, Engines, JsonSchema, Message, TextRequest};
 use crate::error::{Detail, Error, Fault, FaultCode, Result};
-use crate::id::{JobId, ProjectId, ProviderId, WireId};
+use crate::id::{AssetId, JobId, ProjectId, ProviderId, WireId};
 use crate::jobs::worker::Work;
 use crate::jobs::{self, AgentKind, Engine, Failure, Finished, NewJob, Run};
 use crate::providers::{self, Providers};
-use crate::{idempotency, input, projects};
+use crate::storage::Storage;
+use crate::{assets, idempotency, input, projects};
 
 /// An agent whose results are read as a whole. A new one is a folder with its implementation of this and its GraphQL
 /// file, a line in [`super::works`], and a kind of id.
@@ -40,13 +41,22 @@ pub trait Agent: Send + Sync + 'static {
     /// Makes it. It may be called twice for the same order, and what it makes is kept once. It lets go of its transactions
     /// before it computes or asks a provider.
     fn make(
-        engines: &Engines,
+        tools: &Tools,
         run: &Run,
         order: &Order<Self::Input>,
     ) -> impl Future<Output = Result<Made<Self::Content>, Failure>> + Send;
 
     /// What the audit log keeps of it: an object of a few figures.
     fn summary(content: &Self::Content) -> Value;
+}
+
+/// What an agent works with.
+#[derive(Debug)]
+pub struct Tools {
+    /// What reaches the providers of models, the organization's own among them.
+    pub engines: Engines,
+    /// Where files are kept.
+    pub storage: Arc<Storage>,
 }
 
 /// What an agent is asked to do, where and with which engine.
@@ -71,12 +81,14 @@ pub struct Made<C> {
     pub content: C,
     /// Which engine did it.
     pub engine: Engine,
+    /// The files that belong to it, put into the storage by [`assets::save`].
+    pub files: Vec<AssetId>,
 }
 
 impl<C> Made<C> {
-    /// What the built-in engine has made.
-    pub fn builtin(content: C) -> Self {
-        Self { content, engine: Engine::builtin() }
+    /// What an engine has made, without files.
+    pub const fn new(content: C, engine: Engine) -> Self {
+        Self { content, engine, files: Vec::new() }
     }
 }
 
@@ -234,13 +246,14 @@ impl<I> Unseeded<I> {
 /// transaction.
 pub struct Worker<A> {
     providers: Arc<Providers>,
+    storage: Arc<Storage>,
     agent: PhantomData<fn() -> A>,
 }
 
 impl<A> Worker<A> {
-    /// With these providers beside the built-in engine.
-    pub const fn new(providers: Arc<Providers>) -> Self {
-        Self { providers, agent: PhantomData }
+    /// With these providers beside the built-in engine, and this storage for files.
+    pub const fn new(providers: Arc<Providers>, storage: Arc<Storage>) -> Self {
+        Self { providers, storage, agent: PhantomData }
     }
 }
 
@@ -256,24 +269,25 @@ impl<A: Agent> Work for Worker<A> {
 
 impl<A: Agent> Worker<A> {
     async fn work(&self, run: &Run) -> Result<(), Failure> {
-        let (order, engines): (Order<A::Input>, Engines) = {
+        let (order, tools): (Order<A::Input>, Tools) = {
             let mut tx = run.read(Action::AgentRun).await?;
             let order: Order<A::Input> = jobs::input(&mut tx, run.job()).await?;
             let own = order.engine.as_ref().and_then(Wanted::own);
             let engines = self.providers.engines_of(&mut tx, own).await?;
-            (order, engines)
+            (order, Tools { engines, storage: Arc::clone(&self.storage) })
         };
         // Agents work from what the organization has: whoever may not read content is not told it by an agent either.
         if !run.scope().may_see(Some(order.project), Permission::ContentRead) {
             let message = "Agents work from documents and earlier results, and you may not read them: that needs CONTENT_READ.";
             return Err(Failure::fail(Fault::new(FaultCode::Conflict, message)));
         }
-        let made = A::make(&engines, run, &order).await?;
+        let made = A::make(&tools, run, &order).await?;
         run.release().await;
         let id = Uuid::now_v7();
         let content = serde_json::to_value(&made.content).map_err(Error::internal)?;
         let mut tx = run.write(Some(order.project), Action::OutputCreate).await?;
         store::insert(&mut tx, id, A::KIND, run.job(), Some(order.project), Some(&content)).await?;
+        assets::keep(&mut tx, &made.files).await?;
         let mut kept = json!({"engine": made.engine.provider, "model": made.engine.model});
         if let (Some(kept), Value::Object(more)) = (kept.as_object_mut(), A::summary(&made.content)) {
             kept.extend(more);

@@ -24,6 +24,7 @@ use chrono::{DateTime, Utc};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use self::agent::{Agent, Worker};
 use crate::db::page::{Page, Slice};
 use crate::db::{ReadTx, WriteTx};
 use crate::engine::{self, OnText, TextEngine, TextReply, TextRequest};
@@ -33,17 +34,20 @@ use crate::input;
 use crate::jobs::AgentKind;
 use crate::jobs::worker::Work;
 use crate::providers::Providers;
+use crate::storage::Storage;
 use crate::telemetry::{self, trace};
 
 /// The register: what works on the agents' jobs.
-pub fn works(providers: &Arc<Providers>) -> Vec<Box<dyn Work>> {
-    let engines = || Arc::clone(providers);
+pub fn works(providers: &Arc<Providers>, storage: &Arc<Storage>) -> Vec<Box<dyn Work>> {
+    fn worker<A: Agent>(providers: &Arc<Providers>, storage: &Arc<Storage>) -> Box<dyn Work> {
+        Box::new(Worker::<A>::new(Arc::clone(providers), Arc::clone(storage)))
+    }
     vec![
-        Box::new(qa::AnswerQuestion::new(engines())),
-        Box::new(agent::Worker::<affirmations::Affirmations>::new(engines())),
-        Box::new(agent::Worker::<hashtags::Hashtags>::new(engines())),
-        Box::new(agent::Worker::<posts::Posts>::new(engines())),
-        Box::new(agent::Worker::<strategy::Strategies>::new(engines())),
+        Box::new(qa::AnswerQuestion::new(Arc::clone(providers))),
+        worker::<affirmations::Affirmations>(providers, storage),
+        worker::<hashtags::Hashtags>(providers, storage),
+        worker::<posts::Posts>(providers, storage),
+        worker::<strategy::Strategies>(providers, storage),
     ]
 }
 

@@ -575,6 +575,9 @@ pub async fn save(run: &Run, storage: &Storage, new: NewAsset) -> Result<AssetId
 /// # Errors
 /// [`Error::NotFound`] when one is not there.
 pub async fn keep(tx: &mut WriteTx<'_>, ids: &[AssetId]) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
     let kept = store::keep(tx, &ids).await?;
     if usize::try_from(kept) == Ok(ids.len()) { Ok(()) } else { Err(Error::NotFound) }

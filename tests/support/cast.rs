@@ -266,7 +266,11 @@ pub async fn output(server: &Server, organization: &Organization, agent: &str) -
             let metrics = json!({"slots": 0, "headings": 0, "covered_headings": 0, "coverage": 0.0, "repetition": 0.0,
                 "longest_run": 0, "share_deviation": 0.0});
             let plan = json!({"pillars": [], "slots": [], "metrics": metrics, "gaps": []});
-            ("stg", json!({"timezone": "UTC", "plan": plan, "titles": {}}))
+            (
+                "stg",
+                json!({"timezone": "UTC", "plan": plan, "titles": {}, "ics": aicos::id::AssetId::generate(),
+                "csv": aicos::id::AssetId::generate()}),
+            )
         }
         other => panic!("`{other}` is a new agent: say here what it leaves behind"),
     };

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::builtin::{Line, Proposal, Request, ValuePhrase};
-use super::agent::{self, Agent, JsonQuestion, Made, Order, Wanted};
+use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools, Wanted};
 use super::text::UnusedInput;
 use crate::access::Action;
 use crate::db::ReadTx;
@@ -113,7 +113,7 @@ impl Agent for Affirmations {
     type Input = Input;
     type Content = Content;
 
-    async fn make(engines: &Engines, run: &Run, order: &Order<Input>) -> Result<Made<Content>, Failure> {
+    async fn make(tools: &Tools, run: &Run, order: &Order<Input>) -> Result<Made<Content>, Failure> {
         let (mut request, found) = {
             let mut tx = run.read(Action::ContentRead).await?;
             read(&mut tx, run, order).await?
@@ -123,7 +123,7 @@ impl Agent for Affirmations {
         // To somebody who speaks of dying the built-in engine says where there is help; no model writes over that.
         let in_need = |goal: &String| builtin::checks::asks_for_help(goal, request.language);
         let wanted = order.engine.as_ref().filter(|_| !request.goals.iter().any(in_need));
-        let asking = |wanted| ask(engines, wanted, order.seed, &request);
+        let asking = |wanted| ask(&tools.engines, wanted, order.seed, &request);
         let (lines, unused, engine) =
             if let Some((lines, engine)) = agent::provided(run, wanted, asking).await? {
                 let is_unused = |goal: &&String| !lines.iter().any(|line| line.based_on == **goal);
@@ -142,7 +142,7 @@ impl Agent for Affirmations {
                 (made.lines, unused, Engine::builtin())
             };
         let Input { language, period, .. } = order.input;
-        Ok(Made { content: Content { language, period, lines, unused }, engine })
+        Ok(Made::new(Content { language, period, lines, unused }, engine))
     }
 
     fn summary(content: &Content) -> Value {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::builtin::{Corpus, HASHTAGS, HashtagSet, Mix, Research};
-use super::agent::{self, Agent, JsonQuestion, Made, Order, Wanted};
+use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools, Wanted};
 use super::posts;
 use crate::access::Action;
 use crate::db::ReadTx;
@@ -75,13 +75,13 @@ impl Agent for Hashtags {
     type Input = Input;
     type Content = HashtagSet;
 
-    async fn make(engines: &Engines, run: &Run, order: &Order<Input>) -> Result<Made<HashtagSet>, Failure> {
+    async fn make(tools: &Tools, run: &Run, order: &Order<Input>) -> Result<Made<HashtagSet>, Failure> {
         let mut research = {
             let mut tx = run.read(Action::ContentRead).await?;
             read(&mut tx, run.organization(), order.project, &order.input).await?
         };
         run.release().await;
-        let asking = |wanted| ask(engines, wanted, order.seed, &research);
+        let asking = |wanted| ask(&tools.engines, wanted, order.seed, &research);
         let answered = agent::provided(run, order.engine.as_ref(), asking).await?;
         let (ideas, engine) = answered.unwrap_or_else(|| (Vec::new(), Engine::builtin()));
         research.ideas = ideas;
@@ -93,7 +93,7 @@ impl Agent for Hashtags {
         run.release().await;
         let research = Research { corpus: Corpus { passages, counts }, ..research };
         let set = agent::compute(move || builtin::research(&research)).await??;
-        Ok(Made { content: set, engine })
+        Ok(Made::new(set, engine))
     }
 
     fn summary(set: &HashtagSet) -> Value {

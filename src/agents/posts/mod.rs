@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use self::builtin::{Compose, Composition, Passage, Variant, facts, readability, validity};
 use self::state::PostState;
-use super::agent::{self, Agent, JsonQuestion, Made, Order, Wanted};
+use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools, Wanted};
 use super::channel::Channel;
 use super::hashtags::builtin::{Corpus, PastPost, lookups};
 use super::text::UnusedInput;
@@ -117,7 +117,7 @@ impl Agent for Posts {
     type Input = Input;
     type Content = Content;
 
-    async fn make(engines: &Engines, run: &Run, order: &Order<Input>) -> Result<Made<Content>, Failure> {
+    async fn make(tools: &Tools, run: &Run, order: &Order<Input>) -> Result<Made<Content>, Failure> {
         let input = &order.input;
         let (found, research) = {
             let mut tx = run.read(Action::ContentRead).await?;
@@ -170,7 +170,8 @@ impl Agent for Posts {
         let drafts = &mut made;
         let wanted = order.engine.as_ref();
         let answered =
-            agent::provided(run, wanted, move |wanted| rewrite(engines, wanted, order, drafts)).await?;
+            agent::provided(run, wanted, move |wanted| rewrite(&tools.engines, wanted, order, drafts))
+                .await?;
         let engine = answered.unwrap_or_else(Engine::builtin);
         let content = Content {
             state: PostState::Draft,
@@ -180,7 +181,7 @@ impl Agent for Posts {
             variants: made.variants,
             unused: made.unused,
         };
-        Ok(Made { content, engine })
+        Ok(Made::new(content, engine))
     }
 
     fn summary(content: &Content) -> Value {

@@ -8,9 +8,11 @@ use super::{Input, Strategies, date, time};
 use crate::access::Action;
 use crate::agents::channel::Channel;
 use crate::agents::graphql::{AgentOutput, EngineInput, Given, agent_output, order};
+use crate::assets::graphql::Asset;
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::graphql::context::Requires;
 use crate::graphql::errors::{UserError, payloads, settle};
+use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
 use crate::id::{DocumentId, OrganizationId};
 use crate::jobs::graphql::Job;
@@ -48,6 +50,18 @@ agent_output! {
         /// posts, hours that nothing is known of.
         async fn gaps(&self) -> Vec<&str> {
             self.content.plan.gaps.iter().map(|gap| gap.message.as_str()).collect()
+        }
+
+        /// The calendar as a file (iCalendar) for calendars of all kinds; null when it was deleted.
+        async fn calendar_ics(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Asset>> {
+            let found = loader::asset(ctx, self.output.organization, self.content.ics).await?;
+            Ok(found.map(Asset::new))
+        }
+
+        /// The calendar as a table (CSV), one post a line; null when it was deleted.
+        async fn calendar_csv(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Asset>> {
+            let found = loader::asset(ctx, self.output.organization, self.content.csv).await?;
+            Ok(found.map(Asset::new))
         }
 
         /// The time zone that it is meant in, by its IANA name.

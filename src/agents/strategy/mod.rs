@@ -14,20 +14,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use self::builtin::export::{self, Calendar};
 use self::builtin::{ChannelPlan, Event, GivenPillar, OpenQuestion, PastPost, Plan, Strategy};
-use super::agent::{self, Agent, JsonQuestion, Made, Order, Wanted};
+use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools, Wanted};
 use super::channel::Channel;
 use super::posts::builtin::{Passage, facts};
 use super::{posts, qa};
 use crate::access::Action;
+use crate::assets::{AssetKind, NewAsset};
 use crate::db::ReadTx;
 use crate::engine::{Engines, JsonSchema};
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::id::{ProjectId, StrategyId};
-use crate::input;
+use crate::id::{AssetId, ProjectId, StrategyId};
 use crate::jobs::{AgentKind, Engine, Failure, Run};
 use crate::knowledge::search;
 use crate::retrieval::Language;
+use crate::{assets, input, projects};
 
 /// Passages of documents that a plan is made from, the newest documents' first.
 const PASSAGES: i64 = 2_000;
@@ -153,6 +155,10 @@ pub struct Content {
     pub plan: Plan,
     /// Working titles of topics, by a provider's model.
     pub titles: BTreeMap<String, String>,
+    /// The plan as a calendar file.
+    pub ics: AssetId,
+    /// The plan as a table.
+    pub csv: AssetId,
 }
 
 /// What plans.
@@ -165,23 +171,57 @@ impl Agent for Strategies {
     type Input = Input;
     type Content = Content;
 
-    async fn make(engines: &Engines, run: &Run, order: &Order<Input>) -> Result<Made<Content>, Failure> {
-        let strategy = {
+    async fn make(tools: &Tools, run: &Run, order: &Order<Input>) -> Result<Made<Content>, Failure> {
+        let (strategy, name) = {
             let mut tx = run.read(Action::ContentRead).await?;
-            read(&mut tx, order).await?
+            let project = projects::find(&mut tx, order.project).await?.ok_or(Error::NotFound)?;
+            (read(&mut tx, order).await?, project.name)
         };
         run.release().await;
         let plan = agent::compute(move || builtin::plan(&strategy)).await??;
-        let asking = |wanted| ask(engines, wanted, order, &plan);
+        let asking = |wanted| ask(&tools.engines, wanted, order, &plan);
         let answered = agent::provided(run, order.engine.as_ref(), asking).await?;
         let (titles, engine) = answered.unwrap_or_else(|| (BTreeMap::new(), Engine::builtin()));
-        Ok(Made { content: Content { timezone: order.input.timezone.clone(), plan, titles }, engine })
+        let (ics, csv) = files(tools, run, order, name, &plan).await?;
+        let content = Content { timezone: order.input.timezone.clone(), plan, titles, ics, csv };
+        Ok(Made { content, engine, files: vec![ics, csv] })
     }
 
     fn summary(content: &Content) -> Value {
         let Content { plan, .. } = content;
         json!({"pillars": plan.pillars.len(), "slots": plan.slots.len(), "gaps": plan.gaps.len()})
     }
+}
+
+/// Puts the plan into the storage, as a calendar file and as a table. Whatever is in them comes from the job, so that a job
+/// that is worked on twice gives the same files.
+async fn files(
+    tools: &Tools,
+    run: &Run,
+    order: &Order<Input>,
+    name: String,
+    plan: &Plan,
+) -> Result<(AssetId, AssetId), Failure> {
+    let job = run.job();
+    let began = job.uuid().get_timestamp().and_then(|at| {
+        let (seconds, nanos) = at.to_unix();
+        DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanos)
+    });
+    let calendar =
+        Calendar { name, namespace: job.to_string(), stamped_at: began.unwrap_or(order.input.from) };
+    let file = |kind, mime_type, text: String| NewAsset {
+        project: Some(order.project),
+        kind,
+        bytes: text.into(),
+        mime_type,
+        width: None,
+        height: None,
+        duration_seconds: None,
+        alt_text: None,
+    };
+    let ics = file(AssetKind::Calendar, "text/calendar", export::ics(plan, &calendar));
+    let csv = file(AssetKind::Document, "text/csv", export::csv(plan));
+    Ok((assets::save(run, &tools.storage, ics).await?, assets::save(run, &tools.storage, csv).await?))
 }
 
 /// What a plan is made from, beside what the caller says.
