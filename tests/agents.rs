@@ -222,7 +222,7 @@ async fn outputs_of_all_agents_are_listed_rated_and_deleted_alike() {
 }
 
 const COMPOSED: &str = "job { id status engine { provider } error { code message field } }
-    post { id state chosenVariant scheduledAt unused { input reason } variants { caption hook callToAction hashtags graphemes
+    post { id state chosenVariant scheduledAt assets { id } unused { input reason } variants { caption hook callToAction hashtags graphemes
         sources { quote startOffset endOffset document { id title } } validity { channel valid problems } } }";
 
 const GUIDE: &str = "# Morning yoga\n\n## Why in the morning\n\nMorning yoga wakes the body before the day asks for it. \
@@ -235,14 +235,17 @@ const GUIDE: &str = "# Morning yoga\n\n## Why in the morning\n\nMorning yoga wak
 async fn posts_are_composed_of_the_sources_own_sentences_and_say_where_they_stand() {
     let room = Room::new().await;
     let guide = room.owner().learn(&room.acme, "Guide", GUIDE).await;
+    let picture = cast::asset(&room.server, &room.acme, Some(&room.acme.project)).await;
     let text = "query($id: ID!) { node(id: $id) { ... on KnowledgeDocument { text } } }";
     let text =
         room.member().ok(text, json!({"id": guide})).await["node"]["text"].as_str().unwrap().to_owned();
     let text: Vec<char> = text.chars().collect();
-    let asked = json!({"brief": "Write about morning yoga", "language": "EN", "channels": ["INSTAGRAM", "X"], "tone": "warm"});
+    let asked = json!({"brief": "Write about morning yoga", "language": "EN", "channels": ["INSTAGRAM", "X"], "tone": "warm",
+        "assetIds": [picture]});
     let made = room.run("postCompose", asked.clone(), COMPOSED).await;
     let post = &made["post"];
     assert_eq!((&made["job"]["status"], &post["state"]), (&json!("SUCCEEDED"), &json!("DRAFT")), "{made:#}");
+    assert_eq!(post["assets"], json!([{"id": picture}]));
     let variants = post["variants"].as_array().unwrap();
     assert!(variants.len() >= 2, "{made:#}");
     for variant in variants {

@@ -32,13 +32,13 @@ use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
 use crate::graphql::turn::Turn;
-use crate::id::{AnswerId, DocumentId, JobId, OrganizationId, PeriodId, ProjectId, WireId};
+use crate::id::{AnswerId, AssetId, DocumentId, JobId, OrganizationId, PeriodId, ProjectId, WireId};
 use crate::identity::graphql::User;
 use crate::jobs::AgentKind;
 use crate::jobs::graphql::{Job, actor};
 use crate::projects::graphql::Project;
 use crate::providers::Providers;
-use crate::{idempotency, jobs, knowledge, periods};
+use crate::{assets, idempotency, jobs, knowledge, periods};
 
 /// What agents are asked to make, and what becomes of it.
 #[derive(Default, MergedObject)]
@@ -250,6 +250,7 @@ pub(crate) struct Given<'a> {
     pub project: &'a ID,
     pub period: Option<PeriodId>,
     pub documents: Option<&'a [DocumentId]>,
+    pub assets: &'a [AssetId],
     pub engine: Option<&'a EngineInput>,
     pub seed: Option<i32>,
     pub wait: bool,
@@ -288,6 +289,7 @@ pub(crate) async fn order<A: Agent>(
     if let Some(documents) = given.documents {
         knowledge::require(&mut tx, Some(project), "sourceDocumentIds", documents).await?;
     }
+    assets::require(&mut tx, project, "assetIds", given.assets).await?;
     let provider = engine.as_ref().map_or_else(|| "builtin".to_owned(), |wanted| wanted.provider.clone());
     let order = Unseeded { project, engine, seed: given.seed, input };
     let (id, new) = agent::enqueue::<A>(&mut tx, order, key.as_ref()).await?;

@@ -518,6 +518,26 @@ pub async fn count(tx: &mut ReadTx<'_>, filter: &Filter) -> Result<i64> {
     store::count(tx, filter).await
 }
 
+/// Makes sure that assets are there, and are a project's or the whole organization's.
+///
+/// # Errors
+/// `NOT_FOUND` at the field.
+pub async fn require(tx: &mut ReadTx<'_>, project: ProjectId, field: &str, ids: &[AssetId]) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let found = find_many(tx, ids).await?;
+    let seen = |id: &AssetId| {
+        let place = |asset: &Asset| asset.project.is_none() || asset.project == Some(project);
+        found.iter().any(|asset| asset.id == *id && place(asset))
+    };
+    if ids.iter().all(seen) {
+        return Ok(());
+    }
+    let message = "There is no such file, or it is not visible to you.";
+    Err(Error::fault(Fault::at(FaultCode::NotFound, field, message)))
+}
+
 /// A file that an agent has made.
 #[derive(Debug)]
 pub struct NewAsset {

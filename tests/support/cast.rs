@@ -259,7 +259,7 @@ pub async fn output(server: &Server, organization: &Organization, agent: &str) -
             (
                 "pst",
                 json!({"state": "DRAFT", "chosen": 0, "scheduled_at": null, "language": "EN",
-                "variants": [variant], "unused": []}),
+                "variants": [variant], "assets": [], "unused": []}),
             )
         }
         "CONTENT_STRATEGY" => {

@@ -420,6 +420,15 @@ impl World {
                     "/input/sourceDocumentIds/0",
                 )
             }
+            "Mutation.postCompose(input.assetIds)" => {
+                let asset = cast::asset(server, acme, None).await;
+                Case::mutation(
+                    "postCompose",
+                    json!({"projectId": self.own_project(caller), "brief": "Yoga", "channels": ["X"],
+                        "assetIds": [asset]}),
+                    "/input/assetIds/0",
+                )
+            }
             "Mutation.postUpdate(input.id)" => Case::mutation(
                 "postUpdate",
                 json!({"id": cast::output(server, acme, "POST_COMPOSITION").await, "state": "DRAFT"}),

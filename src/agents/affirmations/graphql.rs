@@ -153,6 +153,7 @@ impl AffirmationsMutation {
                 project: &input.project_id,
                 period,
                 documents: None,
+                assets: &[],
                 engine: input.engine.as_ref(),
                 seed: input.seed,
                 wait: input.wait,

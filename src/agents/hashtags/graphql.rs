@@ -146,6 +146,7 @@ impl HashtagsMutation {
                 project: &input.project_id,
                 period,
                 documents: None,
+                assets: &[],
                 engine: input.engine.as_ref(),
                 seed: input.seed,
                 wait: input.wait,

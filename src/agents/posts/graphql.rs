@@ -13,12 +13,14 @@ use crate::agents::graphql::{
     AgentOutput, EngineInput, Given, UnusedInput, agent_output, order, output, place,
 };
 use crate::agents::qa::graphql::Citation;
+use crate::assets::graphql::Asset;
 use crate::db::{Changes, Record};
 use crate::error::Result;
 use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at};
 use crate::graphql::errors::{UserError, payloads, settle};
+use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
-use crate::id::{DocumentId, OrganizationId, PostId};
+use crate::id::{AssetId, DocumentId, OrganizationId, PostId};
 use crate::jobs::graphql::Job;
 use crate::projects::graphql::Project;
 use crate::retrieval::Language;
@@ -40,6 +42,14 @@ agent_output! {
         async fn variants(&self) -> Vec<PostVariant> {
             let organization = self.output.organization;
             self.content.variants.iter().map(|variant| PostVariant { organization, variant: variant.clone() }).collect()
+        }
+
+        /// The files that go with it, in their order, as far as they are there and visible to the caller.
+        async fn assets(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Asset>> {
+            let organization = self.output.organization;
+            let found = self.content.assets.iter().map(|id| loader::asset(ctx, organization, *id));
+            let found = futures_util::future::try_join_all(found).await?;
+            Ok(found.into_iter().flatten().map(Asset::new).collect())
         }
 
         /// When it is published; null unless it is scheduled.
@@ -151,6 +161,8 @@ struct PostComposeInput {
     brief: String,
     /// Only from these documents, at most 100; from all that the project sees when absent.
     source_document_ids: Option<Vec<ID>>,
+    /// The files that go with it, in their order, at most 10.
+    asset_ids: Option<Vec<ID>>,
     /// Where it is published.
     channels: Vec<Channel>,
     /// The tone that is wished for; only a provider can give one.
@@ -231,6 +243,12 @@ impl PostsMutation {
             let asked = Input {
                 brief: input.brief.clone(),
                 documents: documents.transpose()?,
+                assets: input
+                    .asset_ids
+                    .iter()
+                    .flatten()
+                    .map(|id| input_id::<AssetId>("assetIds", id))
+                    .collect::<Result<Vec<_>>>()?,
                 channels: input.channels.clone(),
                 tone: input.tone.clone(),
                 language: input.language,
@@ -238,11 +256,12 @@ impl PostsMutation {
                 hashtags: input.hashtags,
             };
             let asked = asked.parse()?;
-            let documents = asked.documents.clone();
+            let (documents, assets) = (asked.documents.clone(), asked.assets.clone());
             let given = Given {
                 project: &input.project_id,
                 period: None,
                 documents: documents.as_deref(),
+                assets: &assets,
                 engine: input.engine.as_ref(),
                 seed: input.seed,
                 wait: input.wait,

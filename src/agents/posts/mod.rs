@@ -25,7 +25,7 @@ use crate::access::Action;
 use crate::db::{ReadTx, WriteTx};
 use crate::engine::{Engines, JsonSchema};
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::id::{DocumentId, PostId, ProjectId};
+use crate::id::{AssetId, DocumentId, PostId, ProjectId};
 use crate::input;
 use crate::jobs::{AgentKind, Engine, Failure, Run};
 use crate::knowledge::search::{self, Found, Place};
@@ -41,6 +41,8 @@ const PASSAGES: usize = 20;
 const HASHTAGS: usize = 12;
 /// Earlier posts whose hashtags count.
 const PAST: i32 = 200;
+/// Files of a post at the most.
+pub const ASSETS: usize = 10;
 /// Tokens of a model's answer at the most.
 const TOKENS: u32 = 6_000;
 
@@ -51,6 +53,8 @@ pub struct Input {
     pub brief: String,
     /// From these documents only.
     pub documents: Option<Vec<DocumentId>>,
+    /// The files that go with it.
+    pub assets: Vec<AssetId>,
     /// Where it is published.
     pub channels: Vec<Channel>,
     /// The tone that is wished for.
@@ -86,6 +90,10 @@ impl Input {
         if let Some(documents) = &self.documents {
             input::list("sourceDocumentIds", documents)?;
         }
+        if self.assets.len() > ASSETS {
+            let message = format!("A post has at most {ASSETS} files, as a carousel has pages.");
+            return Err(Error::fault(Fault::at(FaultCode::TooLong, "assetIds", message)));
+        }
         Ok(self)
     }
 }
@@ -103,6 +111,8 @@ pub struct Content {
     pub language: Language,
     /// The variants.
     pub variants: Vec<Variant>,
+    /// The files that go with it, in their order.
+    pub assets: Vec<AssetId>,
     /// What was given and is not in it.
     pub unused: Vec<UnusedInput>,
 }
@@ -179,6 +189,7 @@ impl Agent for Posts {
             scheduled_at: None,
             language: input.language,
             variants: made.variants,
+            assets: input.assets.clone(),
             unused: made.unused,
         };
         Ok(Made::new(content, engine))

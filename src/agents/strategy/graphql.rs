@@ -284,6 +284,7 @@ impl StrategyMutation {
                 project: &input.project_id,
                 period: None,
                 documents: None,
+                assets: &[],
                 engine: input.engine.as_ref(),
                 seed: input.seed,
                 wait: input.wait,
