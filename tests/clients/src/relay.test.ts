@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { buildSchema, isObjectType } from "graphql";
-import { type Answer, done, invite, join, PASSWORD, post, report, signUp, address } from "./support.js";
+import { type Answer, base, done, invite, join, PASSWORD, post, report, signUp, address } from "./support.js";
 
 const ORGANIZATION = "organization(id: $organization)";
 const PROJECT = "project(id: $project)";
@@ -19,10 +19,12 @@ const PARENTS: Record<string, string> = {
   "Organization.documents": ORGANIZATION,
   "Organization.jobs": ORGANIZATION,
   "Organization.outputs": ORGANIZATION,
+  "Organization.assets": ORGANIZATION,
   "Project.members": PROJECT,
   "Project.documents": PROJECT,
   "Project.jobs": PROJECT,
   "Project.outputs": PROJECT,
+  "Project.assets": PROJECT,
   "Project.activity": PROJECT,
 };
 /** More than a page of the default size. */
@@ -54,6 +56,19 @@ async function learn(organizationId: string, projectId: string, rows: number, as
   );
 }
 
+/** Files of a project, sent to where the server says. */
+async function keep(organizationId: string, projectId: string, rows: number, as: string): Promise<void> {
+  const file = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nEND:VCALENDAR\r\n";
+  await repeat(rows, async () => {
+    const input = { organizationId, projectId, kind: "CALENDAR", bytes: file.length };
+    const { upload } = await done(mutation("assetUploadCreate", "upload { id url method }"), input, as);
+    const { pathname, search } = new URL(upload.url);
+    const sent = await fetch(new URL(pathname + search, base), { method: upload.method, body: file });
+    assert.ok(sent.ok, `the file was not taken: ${sent.status}`);
+    await done(mutation("assetUploadComplete", "asset { id }"), { id: upload.id }, as);
+  });
+}
+
 before(async () => {
   const owner = await signUp();
   ({ token, organizationId: organization } = owner);
@@ -71,6 +86,7 @@ before(async () => {
   await repeat(ROWS, (n) => done(mutation("projectUpdate", ""), { id: project, description: `Version ${n}` }, token));
 
   await learn(organization, project, ROWS, token);
+  await keep(organization, project, ROWS, token);
 
   const stranger = await signUp("Other Works");
   await invite(stranger.token, stranger.organizationId, address());
@@ -83,6 +99,7 @@ before(async () => {
   const variables = { organization: stranger.organizationId, project: theirs.data.organization.projects.nodes[0].id };
   await done(mutation("projectUpdate", ""), { id: variables.project, name: "Theirs" }, stranger.token);
   await learn(stranger.organizationId, variables.project, 1, stranger.token);
+  await keep(stranger.organizationId, variables.project, 1, stranger.token);
   for (const [name, parent] of Object.entries(PARENTS)) {
     const { connection } = await page(name, parent, { first: 1 }, stranger.token, variables);
     foreign[name] = connection?.edges[0]?.cursor ?? "";
