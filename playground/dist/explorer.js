@@ -630,7 +630,148 @@ subscription WatchActivity(
     }
   }
 }
-`,bz=`{
+`,bz=`# 13 · Affirmations
+#
+# From your own goals, rewritten by grammar: every line
+# says what it is made from, and which checks it has
+# passed. What no line can be made from is returned
+# with the reason, never filled up with a stock phrase.
+# \`language\` is DE or EN.
+
+mutation Affirm($input: AffirmationsGenerateInput!) {
+  affirmationsGenerate(input: $input) {
+    affirmations {
+      id
+      affirmations {
+        text
+        basedOn
+        firstPerson
+        presentTense
+        positive
+        novelty
+      }
+      unused {
+        input
+        reason
+      }
+    }
+    job {
+      id
+      status
+      engine {
+        provider
+        model
+      }
+      error {
+        message
+        code
+      }
+    }
+    userErrors {
+      message
+      code
+      field
+    }
+  }
+}
+`,xz=`# 14 · Compose a post
+#
+# Add the document of tab 3 first: a post is made of
+# sentences of your documents, each with its source.
+# Variants differ in length or opening, and every
+# channel says whether it takes them.
+
+mutation ComposePost($input: PostComposeInput!) {
+  postCompose(input: $input) {
+    post {
+      id
+      state
+      variants {
+        caption
+        graphemes
+        hashtags
+        sources {
+          quote
+          document {
+            title
+          }
+        }
+        validity {
+          channel
+          valid
+          problems
+        }
+      }
+    }
+    job {
+      id
+      status
+      engine {
+        provider
+        model
+      }
+      error {
+        message
+        code
+      }
+    }
+    userErrors {
+      message
+      code
+      field
+    }
+  }
+}
+`,Sz=`# 15 · Plan content
+#
+# A calendar for four weeks from the documents: topics
+# are headings that no post has covered and questions
+# that nobody has answered. Each post has its reason,
+# \`gaps\` says what is lacking, and \`calendarIcs\` is a
+# file that any calendar reads.
+
+mutation PlanContent($input: ContentStrategyCreateInput!) {
+  contentStrategyCreate(input: $input) {
+    strategy {
+      id
+      pillars {
+        name
+        share
+        keyPhrases
+      }
+      slots {
+        at
+        channel
+        pillar
+        topic
+        angle
+        reason
+      }
+      gaps
+      calendarIcs {
+        url
+      }
+    }
+    job {
+      id
+      status
+      engine {
+        provider
+        model
+      }
+      error {
+        message
+        code
+      }
+    }
+    userErrors {
+      message
+      code
+      field
+    }
+  }
+}
+`,Cz=`{
   "input": {
     "email": "ada@example.com",
     "password": "choose a long passphrase",
@@ -638,10 +779,10 @@ subscription WatchActivity(
     "organizationName": "Analytical Engines"
   }
 }
-`,xz=`{
+`,wz=`{
   "organizationId": "org_sign_in_first"
 }
-`,Sz=`{
+`,Tz=`{
   "input": {
     "organizationId": "org_sign_in_first",
     "question": "How many days of vacation are there?",
@@ -649,7 +790,7 @@ subscription WatchActivity(
     "wait": true
   }
 }
-`,Cz=`{
+`,Ez=`{
   "input": {
     "organizationId": "org_sign_in_first",
     "question": "Who pays out receipts?",
@@ -657,20 +798,20 @@ subscription WatchActivity(
     "wait": false
   }
 }
-`,wz=`{
+`,Dz=`{
   "id": "job_ask_in_tab_5_first"
 }
-`,Tz=`{
+`,Oz=`{
   "input": {
     "organizationId": "org_sign_in_first",
     "name": "Spring campaign",
     "description": "Everything for the launch in spring"
   }
 }
-`,Ez=`{
+`,kz=`{
   "first": 20
 }
-`,Dz=`{
+`,Az=`{
   "input": {
     "organizationId": "org_sign_in_first",
     "email": "grace@example.com",
@@ -678,7 +819,7 @@ subscription WatchActivity(
     "expiresInDays": 7
   }
 }
-`,Oz=`{
+`,jz=`{
   "input": {
     "organizationId": "org_sign_in_first",
     "name": "Website",
@@ -686,11 +827,42 @@ subscription WatchActivity(
     "requestsPerMinute": 120
   }
 }
-`,kz=`{
+`,Mz=`{
   "filter": {}
 }
-`,Az=`{
+`,Nz=`{
   "organizationId": "org_sign_in_first",
   "after": 0
 }
-`,jz=Object.assign({"./examples/01-sign-up.graphql":cz,"./examples/02-who-am-i.graphql":lz,"./examples/03-add-a-document.graphql":uz,"./examples/04-ask-a-question.graphql":dz,"./examples/05-ask-without-waiting.graphql":fz,"./examples/06-watch-a-job.graphql":pz,"./examples/07-create-a-project.graphql":mz,"./examples/08-projects-and-members.graphql":hz,"./examples/09-invite-a-colleague.graphql":gz,"./examples/10-api-key.graphql":_z,"./examples/11-audit-log.graphql":vz,"./examples/12-watch-activity.graphql":yz}),Mz=Object.assign({"./examples/01-sign-up.json":bz,"./examples/03-add-a-document.json":xz,"./examples/04-ask-a-question.json":Sz,"./examples/05-ask-without-waiting.json":Cz,"./examples/06-watch-a-job.json":wz,"./examples/07-create-a-project.json":Tz,"./examples/08-projects-and-members.json":Ez,"./examples/09-invite-a-colleague.json":Dz,"./examples/10-api-key.json":Oz,"./examples/11-audit-log.json":kz,"./examples/12-watch-activity.json":Az}),Nz=Object.keys(jz).sort().map(e=>({query:jz[e]??``,variables:Mz[e.replace(/graphql$/,`json`)]??``}));function Pz(e,t,n){if(!Nz.some(t=>t.query===e))return null;let r=t;for(let e of n)e&&(r=r.replaceAll(RegExp(`"${e.split(`_`)[0]}_[^"]*"`,`g`),`"${e}"`));return r===t?null:r}var Fz=(e,{headers:t={}}={})=>{let n=Rz(e.query),r=n&&(Fe(n,e.operationName)??Fe(n)),i={...e,operationName:r?.name?.value??null};return r?.operation===`subscription`?Te(i,t):Iz(i,t,r?.operation===`mutation`)};async function Iz(e,t,n){try{let r=await ke(e,{headers:t});if(n){let e=Lz(r);e&&Ce({jobId:e}),De()}return r}catch(e){return{errors:[{message:Ae(e)}]}}}function Lz({data:e}){return Object.values(e??{}).map(e=>e?.job?.id).findLast(Boolean)}function Rz(e){try{return O(e)}catch{return}}var zz=e({default:()=>Hz}),Bz=Nz.map(e=>({...e,headers:null})),Vz=az()&&Nz[0]?{initialVariables:Nz[0].variables}:{};function Hz(){return(0,U.jsxs)(ez,{fetcher:Fz,storage:iz,defaultTabs:Bz,...Vz,defaultEditorToolsVisibility:`variables`,shouldPersistHeaders:!1,schemaDescription:!0,editorTheme:sz,children:[(0,U.jsx)(ez.Logo,{children:(0,U.jsx)(`span`,{})}),(0,U.jsx)(Uz,{})]})}function Uz(){let{context:e,jobId:t}=Oe(),n=e?.organization?.id,{tab:r,variableEditor:i}=Ls(({tabs:e,activeTabIndex:t,variableEditor:n})=>({tab:e[t]?.id,variableEditor:n})),a=Ls(({tabs:e,activeTabIndex:t})=>e[t]?.query??``);return(0,R.useEffect)(()=>{if(!i)return;let e=Pz(a,i.getValue(),[n,t]);e!==null&&i.setValue(e)},[n,t,r,i]),null}export{Hz as default,st as n,ot as r,zz as t};
+`,Pz=`{
+  "input": {
+    "projectId": "prj_sign_in_first",
+    "goals": ["I want to stop doubting my work", "I would like to sleep better"],
+    "language": "EN",
+    "count": 4,
+    "wait": true
+  }
+}
+`,Fz=`{
+  "input": {
+    "projectId": "prj_sign_in_first",
+    "brief": "How vacation works here",
+    "channels": ["LINKEDIN", "X"],
+    "language": "EN",
+    "wait": true
+  }
+}
+`,Iz=`{
+  "input": {
+    "projectId": "prj_sign_in_first",
+    "goals": ["New colleagues find their way"],
+    "channels": ["LINKEDIN"],
+    "postsPerWeek": 2,
+    "from": "2027-01-04T00:00:00Z",
+    "until": "2027-02-01T00:00:00Z",
+    "timezone": "Europe/Berlin",
+    "language": "EN",
+    "wait": true
+  }
+}
+`,Lz=Object.assign({"./examples/01-sign-up.graphql":cz,"./examples/02-who-am-i.graphql":lz,"./examples/03-add-a-document.graphql":uz,"./examples/04-ask-a-question.graphql":dz,"./examples/05-ask-without-waiting.graphql":fz,"./examples/06-watch-a-job.graphql":pz,"./examples/07-create-a-project.graphql":mz,"./examples/08-projects-and-members.graphql":hz,"./examples/09-invite-a-colleague.graphql":gz,"./examples/10-api-key.graphql":_z,"./examples/11-audit-log.graphql":vz,"./examples/12-watch-activity.graphql":yz,"./examples/13-affirmations.graphql":bz,"./examples/14-compose-a-post.graphql":xz,"./examples/15-plan-content.graphql":Sz}),Rz=Object.assign({"./examples/01-sign-up.json":Cz,"./examples/03-add-a-document.json":wz,"./examples/04-ask-a-question.json":Tz,"./examples/05-ask-without-waiting.json":Ez,"./examples/06-watch-a-job.json":Dz,"./examples/07-create-a-project.json":Oz,"./examples/08-projects-and-members.json":kz,"./examples/09-invite-a-colleague.json":Az,"./examples/10-api-key.json":jz,"./examples/11-audit-log.json":Mz,"./examples/12-watch-activity.json":Nz,"./examples/13-affirmations.json":Pz,"./examples/14-compose-a-post.json":Fz,"./examples/15-plan-content.json":Iz}),zz=Object.keys(Lz).sort().map(e=>({query:Lz[e]??``,variables:Rz[e.replace(/graphql$/,`json`)]??``}));function Bz(e,t,n){if(!zz.some(t=>t.query===e))return null;let r=t;for(let e of n)e&&(r=r.replaceAll(RegExp(`"${e.split(`_`)[0]}_[^"]*"`,`g`),`"${e}"`));return r===t?null:r}var Vz=(e,{headers:t={}}={})=>{let n=Wz(e.query),r=n&&(Fe(n,e.operationName)??Fe(n)),i={...e,operationName:r?.name?.value??null};return r?.operation===`subscription`?Te(i,t):Hz(i,t,r?.operation===`mutation`)};async function Hz(e,t,n){try{let r=await ke(e,{headers:t});if(n){let e=Uz(r);e&&Ce({jobId:e}),De()}return r}catch(e){return{errors:[{message:Ae(e)}]}}}function Uz({data:e}){return Object.values(e??{}).map(e=>e?.job?.id).findLast(Boolean)}function Wz(e){try{return O(e)}catch{return}}var Gz=e({default:()=>Jz}),Kz=zz.map(e=>({...e,headers:null})),qz=az()&&zz[0]?{initialVariables:zz[0].variables}:{};function Jz(){return(0,U.jsxs)(ez,{fetcher:Vz,storage:iz,defaultTabs:Kz,...qz,defaultEditorToolsVisibility:`variables`,shouldPersistHeaders:!1,schemaDescription:!0,editorTheme:sz,children:[(0,U.jsx)(ez.Logo,{children:(0,U.jsx)(`span`,{})}),(0,U.jsx)(Yz,{})]})}function Yz(){let{context:e,jobId:t,...n}=Oe(),r=e?.organization?.id,i=n.projectId??e?.onlyProject?.id??e?.projects[0]?.id,{tab:a,variableEditor:o}=Ls(({tabs:e,activeTabIndex:t,variableEditor:n})=>({tab:e[t]?.id,variableEditor:n})),s=Ls(({tabs:e,activeTabIndex:t})=>e[t]?.query??``);return(0,R.useEffect)(()=>{if(!o)return;let e=Bz(s,o.getValue(),[r,i,t]);e!==null&&o.setValue(e)},[r,i,t,a,o]),null}export{Jz as default,st as n,ot as r,Gz as t};

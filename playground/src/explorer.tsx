@@ -38,10 +38,14 @@ export default function Explorer() {
   );
 }
 
-/** Keeps the organization that is chosen above, and the job that was started last, in the open example's variables. */
+/**
+ * Keeps the organization and the project that are chosen above, or its first project, and the job that was started last in
+ * the open example's variables.
+ */
 function IdsInVariables() {
-  const { context, jobId } = useSession();
+  const { context, jobId, ...chosen } = useSession();
   const organizationId = context?.organization?.id;
+  const projectId = chosen.projectId ?? context?.onlyProject?.id ?? context?.projects[0]?.id;
   const { tab, variableEditor } = useGraphiQL(({ tabs, activeTabIndex, variableEditor }) => ({
     tab: tabs[activeTabIndex]?.id,
     variableEditor,
@@ -50,9 +54,9 @@ function IdsInVariables() {
 
   useEffect(() => {
     if (!variableEditor) return;
-    const variables = withIds(query, variableEditor.getValue(), [organizationId, jobId]);
+    const variables = withIds(query, variableEditor.getValue(), [organizationId, projectId, jobId]);
     if (variables !== null) variableEditor.setValue(variables);
-    // Not on every keystroke: only when there is another tab, organization or job.
-  }, [organizationId, jobId, tab, variableEditor]);
+    // Not on every keystroke: only when there is another tab, organization, project or job.
+  }, [organizationId, projectId, jobId, tab, variableEditor]);
   return null;
 }
