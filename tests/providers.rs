@@ -486,11 +486,19 @@ async fn a_provider_is_changed_without_its_key_ever_following_it_elsewhere() {
     ] {
         assert_eq!(owner.fault("providerUpdate", with(change.clone())).await, code, "{change}");
     }
-    for number in 2..20 {
-        set_up(&server, &acme, &fake, json!({"name": format!("n{number}")})).await;
-    }
-    let many = json!({"organizationId": acme.id, "name": "n20", "kind": "OPENAI"});
-    assert_eq!(owner.fault("providerCreate", many).await, "CONFLICT");
+    // Thirty at once, and room for eighteen.
+    let query = mutation("providerCreate", "provider { id }");
+    let create = |number: usize| {
+        let input = json!({"organizationId": acme.id, "name": format!("n{number}"), "kind": "OPENAI"});
+        owner.ok(&query, json!({"input": input}))
+    };
+    let answers = futures_util::future::join_all((2..32).map(create)).await;
+    let (made, refused): (Vec<_>, Vec<_>) = answers
+        .iter()
+        .map(|answer| &answer["providerCreate"])
+        .partition(|payload| payload["provider"]["id"].is_string());
+    assert_eq!((made.len(), refused.len()), (18, 12));
+    assert!(refused.iter().all(|payload| payload["userErrors"][0]["code"] == "CONFLICT"), "{refused:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
