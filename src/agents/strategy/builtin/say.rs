@@ -85,14 +85,14 @@ pub(super) fn without_pillar(language: Language) -> String {
 /// Why a heading is a topic.
 pub(super) fn heading(posts: usize, has_history: bool, language: Language) -> String {
     match (language, posts, has_history) {
-        (Language::German, _, false) => "Die Überschrift steht in den Dokumenten.".to_owned(),
-        (Language::German, 0, true) => "Noch kein früherer Beitrag behandelt diese Überschrift.".to_owned(),
-        (Language::German, 1, true) => "Erst ein früherer Beitrag behandelt diese Überschrift.".to_owned(),
-        (Language::German, _, true) => format!("{posts} frühere Beiträge behandeln diese Überschrift schon."),
-        (Language::English, _, false) => "The heading is in the documents.".to_owned(),
-        (Language::English, 0, true) => "No earlier post is about this heading.".to_owned(),
-        (Language::English, 1, true) => "Only one earlier post is about this heading.".to_owned(),
-        (Language::English, _, true) => format!("{posts} earlier posts are about this heading already."),
+        (Language::German, _, false) => "Das Thema stammt aus den Dokumenten.".to_owned(),
+        (Language::German, 0, true) => "Noch kein früherer Beitrag behandelt dieses Thema.".to_owned(),
+        (Language::German, 1, true) => "Erst ein früherer Beitrag behandelt dieses Thema.".to_owned(),
+        (Language::German, _, true) => format!("{posts} frühere Beiträge behandeln dieses Thema schon."),
+        (Language::English, _, false) => "The topic is from the documents.".to_owned(),
+        (Language::English, 0, true) => "No earlier post is about this topic.".to_owned(),
+        (Language::English, 1, true) => "Only one earlier post is about this topic.".to_owned(),
+        (Language::English, _, true) => format!("{posts} earlier posts are about this topic already."),
     }
 }
 
