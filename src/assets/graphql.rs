@@ -79,7 +79,7 @@ impl Asset {
 
     /// The SHA-256 of its bytes, as `sha256sum` prints it.
     async fn sha256(&self) -> String {
-        super::hexadecimal(&self.row.sha256)
+        hex::encode(&self.row.sha256)
     }
 
     /// What can be seen, for whoever cannot see it.

@@ -274,21 +274,14 @@ impl NewUpload {
 }
 
 fn checksum(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u32>> = text.chars().map(|digit| digit.to_digit(16)).collect();
-    let digits = digits.filter(|digits| digits.len() == 64)?;
-    digits.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).ok()).collect()
-}
-
-/// A checksum as `sha256sum` prints it.
-pub fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::decode(text).ok().filter(|bytes| bytes.len() == 32)
 }
 
 /// What the audit log keeps of an asset.
 pub fn logged(asset: &Asset) -> Value {
     json!({
         "kind": asset.kind.as_str(), "mimeType": asset.mime_type, "bytes": asset.bytes,
-        "sha256": hexadecimal(&asset.sha256), "altText": asset.alt_text, "tags": asset.tags, "project": asset.project,
+        "sha256": hex::encode(&asset.sha256), "altText": asset.alt_text, "tags": asset.tags, "project": asset.project,
     })
 }
 
@@ -396,7 +389,7 @@ async fn inspect(storage: TenantStorage<'_>, upload: &Upload) -> Result<Received
         }
         let message = format!(
             "The file that has arrived has the checksum {}, which is not the one that was announced. Send it again.",
-            hexadecimal(&found.sha256)
+            hex::encode(found.sha256)
         );
         Err(Error::fault(Fault::new(FaultCode::Invalid, message)))
     });

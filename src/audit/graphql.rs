@@ -155,13 +155,7 @@ impl AuditEntry {
 
     /// The chain's hash up to here, as hexadecimal digits: SHA-256 over the hash before and this entry.
     async fn hash(&self, ctx: &Context<'_>) -> async_graphql::Result<String> {
-        use std::fmt::Write as _;
-        let details = self.details(ctx).await?;
-        Ok(details.hash.iter().fold(String::with_capacity(64), |mut out, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "{byte:02x}");
-            out
-        }))
+        Ok(hex::encode(&self.details(ctx).await?.hash))
     }
 
     /// When.

@@ -64,8 +64,7 @@ fn entry(out: &mut String, slot: &Slot, calendar: &Calendar) {
 /// The identity of an entry: the same for the same slot of the same plan, whenever it is exported and wherever it is moved.
 fn uid(namespace: &str, key: &str) -> String {
     let digest = Sha256::digest(format!("{namespace}\n{key}").as_bytes());
-    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("{hex}@aicos")
+    format!("{}@aicos", hex::encode(&digest[..16]))
 }
 
 /// A value of type TEXT (RFC 5545, section 3.3.11), without control characters.
