@@ -193,7 +193,8 @@ pub struct OpenQuestion {
     pub last_asked_at: DateTime<Utc>,
 }
 
-/// Questions of a project that the documents have not answered so far, the most frequent first, at most so many.
+/// Questions of a project that the documents have not answered so far, the most frequent first, at most so many; of those
+/// that were asked last.
 ///
 /// # Errors
 /// What the database says.

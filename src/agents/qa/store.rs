@@ -104,6 +104,9 @@ pub(super) async fn find_many(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Resu
     Ok(outputs.into_iter().filter_map(answer).collect())
 }
 
+/// Answers that are looked at for open questions, the newest: a project may have any number.
+const LOOKED_AT: i64 = 5_000;
+
 /// A question is the same whatever its letters' case. One that has been answered since is not open.
 pub(super) async fn unanswered(
     tx: &mut ReadTx<'_>,
@@ -114,14 +117,16 @@ pub(super) async fn unanswered(
         OpenQuestion,
         r#"select (array_agg(a.question order by o.created_at desc))[1] as "question!", count(*) as "asked!",
             max(o.created_at) as "last_asked_at!"
-           from qa_answers a
+           from (select organization_id, id, question, answer from qa_answers
+                where organization_id = (select app.current_organization()) and project_id = $1
+                order by id desc limit $3) a
            join outputs o on o.organization_id = a.organization_id and o.id = a.id
-           where a.organization_id = (select app.current_organization()) and a.project_id = $1
            group by lower(a.question)
            having (array_agg(a.answer order by o.created_at desc))[1] is null
            order by 2 desc, 3 desc limit $2"#,
         project.uuid(),
-        most
+        most,
+        LOOKED_AT
     )
     .fetch_all(tx.conn())
     .await?;
