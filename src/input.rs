@@ -1,5 +1,6 @@
 //! What callers write, cleaned once and in one way: trimmed, NFC, without control characters, inside its limits.
 
+use chrono::{NaiveDate, NaiveTime};
 use unicode_normalization::UnicodeNormalization as _;
 use url::Url;
 
@@ -82,6 +83,28 @@ pub fn color(field: &str, text: &str) -> Result<String> {
 /// What a time zone looks like: where it stood is the caller's to say.
 pub fn timezone(text: &str) -> std::result::Result<chrono_tz::Tz, &'static str> {
     text.trim().parse().map_err(|_| "`timezone` is an IANA name such as `Europe/Berlin` or `UTC`.")
+}
+
+/// A day.
+///
+/// # Errors
+/// A fault at the field.
+pub fn date(field: &str, text: &str) -> Result<NaiveDate> {
+    text.trim().parse().map_err(|_| {
+        let message = format!("`{field}` takes days such as `2026-12-24`.");
+        Error::fault(Fault::at(FaultCode::Invalid, field, message))
+    })
+}
+
+/// A time of day.
+///
+/// # Errors
+/// A fault at the field.
+pub fn time(field: &str, text: &str) -> Result<NaiveTime> {
+    NaiveTime::parse_from_str(text.trim(), "%H:%M").map_err(|_| {
+        let message = format!("`{field}` takes hours such as `18:30`.");
+        Error::fault(Fault::at(FaultCode::Invalid, field, message))
+    })
 }
 
 /// A text of several lines that may be empty, which means that there is none.

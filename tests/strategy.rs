@@ -106,7 +106,7 @@ async fn a_calendar_comes_from_documents_and_open_questions_and_keeps_to_what_wa
     let owner = room.owner();
     for (file, kind, mime, first) in [
         ("calendarIcs", "CALENDAR", "text/calendar", "BEGIN:VCALENDAR"),
-        ("calendarCsv", "DOCUMENT", "text/csv", ""),
+        ("calendarCsv", "DOCUMENT", "text/csv", "date,time,utc,channel,pillar,"),
     ] {
         let asset = &made["strategy"][file];
         assert_eq!((&asset["kind"], &asset["mimeType"]), (&json!(kind), &json!(mime)), "{asset:#}");

@@ -37,7 +37,7 @@ use crate::identity::graphql::User;
 use crate::jobs::AgentKind;
 use crate::jobs::graphql::{Job, actor};
 use crate::projects::graphql::Project;
-use crate::providers::Providers;
+use crate::providers::{BUILTIN, Providers};
 use crate::{assets, idempotency, jobs, knowledge, periods};
 
 /// What agents are asked to make, and what becomes of it.
@@ -290,7 +290,7 @@ pub(crate) async fn order<A: Agent>(
         knowledge::require(&mut tx, Some(project), "sourceDocumentIds", documents).await?;
     }
     assets::require(&mut tx, project, "assetIds", given.assets).await?;
-    let provider = engine.as_ref().map_or_else(|| "builtin".to_owned(), |wanted| wanted.provider.clone());
+    let provider = engine.as_ref().map_or_else(|| BUILTIN.to_owned(), |wanted| wanted.provider.clone());
     let order = Unseeded { project, engine, seed: given.seed, input };
     let (id, new) = agent::enqueue::<A>(&mut tx, order, key.as_ref()).await?;
     if new {

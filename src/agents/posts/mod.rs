@@ -85,6 +85,7 @@ impl Input {
             let message = "`channels` is empty. Name at least one channel.";
             return Err(Error::fault(Fault::at(FaultCode::Required, "channels", message)));
         }
+        input::list("channels", &self.channels)?;
         self.channels.sort_unstable();
         self.channels.dedup();
         if let Some(documents) = &self.documents {
@@ -202,16 +203,21 @@ impl Agent for Posts {
 
 /// The best passages for the brief, best first.
 fn best(found: &Found) -> Vec<Passage> {
-    let passage = |(passage, coverage): (&search::Passage, f64)| Passage {
-        id: Uuid::from_u128(passage.candidate.id).to_string(),
-        document: passage.document.to_string(),
-        version: passage.version.unsigned_abs(),
-        heading: passage.candidate.heading.clone(),
-        text: passage.candidate.text.clone(),
-        start: passage.candidate.start,
-        relevance: Some(coverage),
-    };
-    found.best(PASSAGES).into_iter().map(passage).collect()
+    let best = found.best(PASSAGES).into_iter();
+    best.map(|(found, coverage)| Passage { relevance: Some(coverage), ..passage(found) }).collect()
+}
+
+/// A passage of the documents, as engines read it.
+pub(super) fn passage(found: &search::Passage) -> Passage {
+    Passage {
+        id: Uuid::from_u128(found.candidate.id).to_string(),
+        document: found.document.to_string(),
+        version: found.version.unsigned_abs(),
+        heading: found.candidate.heading.clone(),
+        text: found.candidate.text.clone(),
+        start: found.candidate.start,
+        relevance: None,
+    }
 }
 
 #[derive(Debug, Deserialize)]

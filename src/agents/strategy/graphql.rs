@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
 use super::builtin::{self, Event, GivenPillar};
-use super::{Input, Strategies, date, time};
+use super::{Input, Strategies};
 use crate::access::Action;
 use crate::agents::channel::Channel;
 use crate::agents::graphql::{AgentOutput, EngineInput, Given, agent_output, order};
@@ -15,6 +15,7 @@ use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
 use crate::id::{DocumentId, OrganizationId};
+use crate::input;
 use crate::jobs::graphql::Job;
 use crate::knowledge::graphql::{self as knowledge, KnowledgeDocument};
 use crate::projects::graphql::Project;
@@ -217,8 +218,8 @@ impl ContentStrategyCreateInput {
         let event = |event: &ContentEventInput| {
             Ok(Event {
                 title: event.title.clone(),
-                date: date("events", &event.date)?,
-                time: event.time.as_deref().map(|text| time("events", text)).transpose()?,
+                date: input::date("events", &event.date)?,
+                time: event.time.as_deref().map(|text| input::time("events", text)).transpose()?,
                 channels: event.channels.clone().unwrap_or_default(),
                 pillar: event.pillar.clone(),
             })
@@ -240,7 +241,7 @@ impl ContentStrategyCreateInput {
                 .blackout_dates
                 .iter()
                 .flatten()
-                .map(|day| date("blackoutDates", day))
+                .map(|day| input::date("blackoutDates", day))
                 .collect::<Result<_>>()?,
             events: self.events.iter().flatten().map(event).collect::<Result<_>>()?,
             language: self.language,

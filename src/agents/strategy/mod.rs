@@ -9,22 +9,21 @@ pub mod graphql;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use self::builtin::export::{self, Calendar};
 use self::builtin::{ChannelPlan, Event, GivenPillar, OpenQuestion, PastPost, Plan, Strategy};
 use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools, Wanted};
 use super::channel::Channel;
-use super::posts::builtin::{Passage, facts};
+use super::posts::builtin::facts;
 use super::{posts, qa};
 use crate::access::Action;
 use crate::assets::{AssetKind, NewAsset};
 use crate::db::ReadTx;
 use crate::engine::{Engines, JsonSchema};
-use crate::error::{Error, Fault, FaultCode, Result};
+use crate::error::{Error, Result};
 use crate::id::{AssetId, ProjectId, StrategyId};
 use crate::jobs::{AgentKind, Engine, Failure, Run};
 use crate::knowledge::search;
@@ -73,22 +72,6 @@ pub struct Input {
     pub language: Language,
 }
 
-/// What a caller wrote of a day or an hour.
-pub(crate) fn date(field: &str, text: &str) -> Result<NaiveDate> {
-    text.trim().parse().map_err(|_| {
-        let message = format!("`{field}` takes days such as `2026-12-24`.");
-        Error::fault(Fault::at(FaultCode::Invalid, field, message))
-    })
-}
-
-/// The same of an hour.
-pub(crate) fn time(field: &str, text: &str) -> Result<NaiveTime> {
-    NaiveTime::parse_from_str(text.trim(), "%H:%M").map_err(|_| {
-        let message = format!("`{field}` takes hours such as `18:30`.");
-        Error::fault(Fault::at(FaultCode::Invalid, field, message))
-    })
-}
-
 impl Input {
     /// Checks what a caller wrote.
     ///
@@ -109,7 +92,9 @@ impl Input {
         }
         for event in &mut self.events {
             event.title = input::line("events", &event.title, 200)?;
+            input::list("events", &event.channels)?;
         }
+        input::list("channels", &self.channels)?;
         self.channels.sort_unstable();
         self.channels.dedup();
         // What is wrong with the window is said now, and not by a job that fails.
@@ -230,17 +215,8 @@ async fn read(tx: &mut ReadTx<'_>, order: &Order<Input>) -> Result<Strategy> {
     let passages = search::newest(tx, project, PASSAGES).await?;
     let questions = qa::unanswered(tx, project, QUESTIONS).await?;
     let past = posts::past(tx, project).await?;
-    let passage = |passage: search::Passage| Passage {
-        id: Uuid::from_u128(passage.candidate.id).to_string(),
-        document: passage.document.to_string(),
-        version: passage.version.unsigned_abs(),
-        heading: passage.candidate.heading,
-        text: passage.candidate.text,
-        start: passage.candidate.start,
-        relevance: None,
-    };
     Ok(Strategy {
-        passages: passages.into_iter().map(passage).collect(),
+        passages: passages.iter().map(posts::passage).collect(),
         questions: questions
             .into_iter()
             .map(|open| OpenQuestion {
