@@ -7,7 +7,7 @@ use aicos::access::Action;
 use aicos::assets::{self, AssetKind, NewAsset};
 use aicos::db::{Facts, Record, Target};
 use aicos::jobs::worker::{Work, WorkerSettings, Workers};
-use aicos::jobs::{Failure, Finished, Run};
+use aicos::jobs::{Attempted, Failure, Finished, Run};
 use aicos::storage::Storage;
 use axum::http::Method;
 use futures_util::FutureExt as _;
@@ -478,7 +478,7 @@ impl Maker {
         }
     }
 
-    async fn go(&self, run: &Run) -> Result<(), Failure> {
+    async fn go(&self, run: &Run) -> Result<Attempted, Failure> {
         let kept = assets::save(run, &self.storage, Self::file(b"a,b")).await?;
         let again = assets::save(run, &self.storage, Self::file(b"a,b")).await?;
         assert_eq!(kept, again, "what is made twice is there once");
@@ -493,8 +493,7 @@ impl Maker {
         let mut tx = run.write(None, Action::QaAnswer).await?;
         assets::keep(&mut tx, &[kept]).await?;
         self.made.lock().unwrap().extend([kept.to_string(), other.to_string()]);
-        run.succeed(tx, &Finished::default(), Record::of(Target::job(run.job()))).await?;
-        Ok(())
+        Ok(run.succeed(tx, &Finished::default(), Record::of(Target::job(run.job()))).await?)
     }
 }
 
@@ -503,7 +502,7 @@ impl Work for Maker {
         "qa.ask"
     }
 
-    fn run<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<(), Failure>> {
+    fn run<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<Attempted, Failure>> {
         self.go(run).boxed()
     }
 }

@@ -8,7 +8,7 @@ use aicos::access::Action;
 use aicos::db::{Record, Target};
 use aicos::error::{Detail, Error, Fault, FaultCode};
 use aicos::jobs::worker::{Work, WorkerSettings, Workers};
-use aicos::jobs::{Failure, Finished, Run};
+use aicos::jobs::{Attempted, Failure, Finished, Run, Until};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ struct Scripted {
 }
 
 impl Scripted {
-    async fn go(&self, run: &Run) -> Result<(), Failure> {
+    async fn go(&self, run: &Run) -> Result<Attempted, Failure> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         let input: Value = {
             let mut tx = run.read(Action::QaAsk).await?;
@@ -39,6 +39,20 @@ impl Scripted {
             run.progress(0.1, &format!("step {step}")).await?;
         }
         tokio::time::sleep(Duration::from_millis(number("milliseconds"))).await;
+        // It waits in three ways, one after another: as a worker does, until a time, and for an approval.
+        let waits = input["waits"].as_bool() == Some(true);
+        if waits && run.attempt() == 1 {
+            return Ok(Attempted::Waits {
+                after: Duration::from_millis(10),
+                why: "for the other side".into(),
+            });
+        }
+        if waits && run.attempt() < 4 {
+            let soon = chrono::Utc::now() + Duration::from_millis(10);
+            let until = if run.attempt() == 2 { Until::Time(soon) } else { Until::Approval };
+            let tx = run.write(None, Action::QaAnswer).await?;
+            return Ok(run.park(tx, until, "as asked", Record::of(Target::job(run.job()))).await?);
+        }
         if u64::from(run.attempt().unsigned_abs()) <= number("failures") {
             return Err(match input["failure"].as_str() {
                 Some("unavailable") => Error::unavailable(anyhow::anyhow!("not now")).into(),
@@ -67,7 +81,7 @@ impl Work for Scripted {
         "test.scripted"
     }
 
-    fn run<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<(), Failure>> {
+    fn run<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<Attempted, Failure>> {
         self.go(run).boxed()
     }
 }
@@ -256,6 +270,33 @@ async fn a_job_is_cancelled_while_it_waits_and_while_it_runs() {
     let refused = crate::support::mutation("jobCancel", "");
     assert_eq!(acme.viewer.at(&server).refusal(&refused, json!({"input": {"id": done}})).await, "FORBIDDEN");
     assert_eq!(scripted.saved.load(Ordering::SeqCst), 1);
+    workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_waits_for_a_time_and_for_an_approval_without_using_up_its_attempts() {
+    let server = Server::start().await;
+    let acme = cast::organization(&server, "Acme").await;
+    let member = acme.member.at(&server);
+    let mut superuser = server.database.superuser().await;
+    sqlx::query("alter table jobs alter column max_attempts set default 1")
+        .execute(&mut superuser)
+        .await
+        .unwrap();
+    let scripted = Scripted::default();
+    let workers = scripted.work(&server, settings(4));
+    let id = one(&server, &acme, &json!({"waits": true})).await;
+    let job = member.job_when(&id, |job| job["status"] == "AWAITING_APPROVAL").await;
+    assert_eq!(job["attempts"], 3, "{job:#}");
+    assert_eq!(
+        kinds(&job),
+        ["queued", "started", "waiting", "started", "waiting", "started", "awaiting_approval"]
+    );
+    assert_eq!(scripted.begun.load(Ordering::SeqCst), 3, "nobody takes up what waits for an approval");
+    // What waits is cancelled at once, for no worker has it.
+    let cancelled = member.mutate("jobCancel", json!({"id": id}), "job { status }").await;
+    assert_eq!(cancelled["job"]["status"], "CANCELLED");
+    assert_eq!(scripted.saved.load(Ordering::SeqCst), 0);
     workers.stop().await;
 }
 

@@ -19,7 +19,7 @@ use crate::engine::{self, Engines, JsonSchema, Message, TextRequest};
 use crate::error::{Detail, Error, Fault, FaultCode, Result};
 use crate::id::{AssetId, JobId, ProjectId, ProviderId, WireId};
 use crate::jobs::worker::Work;
-use crate::jobs::{self, AgentKind, Engine, Failure, Finished, NewJob, Run};
+use crate::jobs::{self, AgentKind, Attempted, Engine, Failure, Finished, NewJob, Run};
 use crate::providers::{self, Providers};
 use crate::storage::Storage;
 use crate::{assets, idempotency, input, projects};
@@ -210,7 +210,9 @@ pub async fn enqueue<A: Agent>(
     }
     let project = Some(order.project);
     let input = serde_json::to_value(order.seeded(id)).map_err(Error::internal)?;
-    jobs::enqueue(tx, &NewJob { id, kind: A::JOB, agent: Some(A::KIND), project, input }).await?;
+    let agent = Some(A::KIND);
+    jobs::enqueue(tx, &NewJob { id, kind: A::JOB, agent, project, input, run_at: None, result: None })
+        .await?;
     Ok((id, true))
 }
 
@@ -262,13 +264,13 @@ impl<A: Agent> Work for Worker<A> {
         A::JOB
     }
 
-    fn run<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<(), Failure>> {
+    fn run<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<Attempted, Failure>> {
         self.work(run).boxed()
     }
 }
 
 impl<A: Agent> Worker<A> {
-    async fn work(&self, run: &Run) -> Result<(), Failure> {
+    async fn work(&self, run: &Run) -> Result<Attempted, Failure> {
         let (order, tools): (Order<A::Input>, Tools) = {
             let mut tx = run.read(Action::AgentRun).await?;
             let order: Order<A::Input> = jobs::input(&mut tx, run.job()).await?;
@@ -294,8 +296,7 @@ impl<A: Agent> Worker<A> {
         }
         let target = Target::output(A::Id::KIND, A::Id::from(id).to_string()).within(Some(order.project));
         let finished = Finished { result: Some(id), engine: Some(made.engine) };
-        run.succeed(tx, &finished, Record::with(target, Changes::made(&kept))).await?;
-        Ok(())
+        Ok(run.succeed(tx, &finished, Record::with(target, Changes::made(&kept))).await?)
     }
 }
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-pub use run::{Failure, Finished, Run};
+pub use run::{Attempted, Failure, Finished, Run, Until};
 
 use crate::db::page::{Page, Slice};
 use crate::db::{Lease, ReadTx, WriteTx};
@@ -242,6 +242,10 @@ pub struct NewJob {
     pub project: Option<ProjectId>,
     /// What it needs to know: an object.
     pub input: Value,
+    /// Not before this time; none: at once.
+    pub run_at: Option<DateTime<Utc>>,
+    /// What it leaves behind, when that is there from the beginning.
+    pub result: Option<Uuid>,
 }
 
 /// Enqueues a job in the caller's transaction.
@@ -316,6 +320,14 @@ pub async fn count(tx: &mut ReadTx<'_>, filter: Filter) -> Result<i64> {
 /// What the database says.
 pub async fn events(tx: &mut ReadTx<'_>, id: JobId, after: i32, first: i32) -> Result<Vec<Event>> {
     store::events(tx, id, after, first).await
+}
+
+/// Lets a job that waits for an approval, or for a time, go on now. False: it does neither.
+///
+/// # Errors
+/// What the database says.
+pub async fn resume(tx: &mut WriteTx<'_>, id: JobId) -> Result<bool> {
+    store::resume(tx, id).await
 }
 
 /// Asks for a job to be cancelled: one that waits ends at once, one that runs is told. True when that changed anything.

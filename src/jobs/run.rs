@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -23,6 +24,31 @@ pub struct Finished {
     pub result: Option<Uuid>,
     /// Which engine did it, when one was needed.
     pub engine: Option<Engine>,
+}
+
+/// How an attempt came to its end without a failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attempted {
+    /// The job has ended: [`Run::succeed`] has said so.
+    Ended,
+    /// The job waits: [`Run::park`] has said so.
+    Parked,
+    /// The job is to be taken up again after this long. It is no failure, and does not count as one.
+    Waits {
+        /// How long.
+        after: Duration,
+        /// For what.
+        why: String,
+    },
+}
+
+/// What a parked job waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// This time.
+    Time(DateTime<Utc>),
+    /// That somebody approves, and [`super::resume`] is called.
+    Approval,
 }
 
 /// Why an attempt came to nothing.
@@ -222,12 +248,37 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::NotFound`] when it was cancelled or is no longer this worker's; then nothing is kept.
-    pub async fn succeed(&self, mut tx: WriteTx<'_>, finished: &Finished, record: Record) -> Result<()> {
+    pub async fn succeed(
+        &self,
+        mut tx: WriteTx<'_>,
+        finished: &Finished,
+        record: Record,
+    ) -> Result<Attempted> {
         if !store::succeed(&mut tx, self.job(), self.attempt(), finished).await? {
             return Err(Error::NotFound);
         }
         tx.commit(record).await?;
         self.lease.events().publish(Topic::Job(self.organization(), self.job()));
-        Ok(())
+        Ok(Attempted::Ended)
+    }
+
+    /// Lets the job wait, in the transaction that saves where it stands: both are kept, or neither. It is taken up again
+    /// from its beginning, by whichever worker is free then.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it was cancelled or is no longer this worker's; then nothing is kept.
+    pub async fn park(
+        &self,
+        mut tx: WriteTx<'_>,
+        until: Until,
+        why: &str,
+        record: Record,
+    ) -> Result<Attempted> {
+        if !store::park(&mut tx, self.job(), self.attempt(), until, why).await? {
+            return Err(Error::NotFound);
+        }
+        tx.commit(record).await?;
+        self.lease.events().publish(Topic::Job(self.organization(), self.job()));
+        Ok(Attempted::Parked)
     }
 }

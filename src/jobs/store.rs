@@ -8,7 +8,7 @@ use sqlx::FromRow;
 use sqlx::postgres::types::PgInterval;
 use uuid::Uuid;
 
-use super::{AgentKind, Engine, Event, Filter, Finished, Job, NewJob, Status};
+use super::{AgentKind, Engine, Event, Filter, Finished, Job, NewJob, Status, Until};
 use crate::db::page::{Page, Slice};
 use crate::db::{AnonymousTx, ReadTx, WriteTx};
 use crate::error::{Error, Fault, Result};
@@ -76,8 +76,8 @@ pub(super) async fn insert(tx: &mut WriteTx<'_>, new: &NewJob, traceparent: Opti
     let project = new.project.map(ProjectId::uuid);
     sqlx::query!(
         "insert into jobs (organization_id, id, project_id, kind, agent, input, created_by, created_by_key, request_id,
-            traceparent)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            traceparent, run_at, result_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, coalesce($11, now()), $12)",
         organization,
         new.id.uuid(),
         project,
@@ -87,7 +87,9 @@ pub(super) async fn insert(tx: &mut WriteTx<'_>, new: &NewJob, traceparent: Opti
         credential.user().uuid(),
         credential.key().map(ApiKeyId::uuid),
         request,
-        traceparent
+        traceparent,
+        new.run_at,
+        new.result
     )
     .execute(tx.conn())
     .await?;
@@ -99,9 +101,10 @@ pub(super) async fn insert(tx: &mut WriteTx<'_>, new: &NewJob, traceparent: Opti
     )
     .execute(tx.conn())
     .await?;
-    sqlx::query("select app.wake_workers($1, $2, clock_timestamp())")
+    sqlx::query("select app.wake_workers($1, $2, coalesce($3, clock_timestamp()))")
         .bind(organization)
         .bind(new.id)
+        .bind(new.run_at)
         .execute(tx.conn())
         .await?;
     Ok(())
@@ -188,8 +191,8 @@ pub(super) async fn cancel(tx: &mut WriteTx<'_>, id: JobId) -> Result<bool> {
     let organization = tx.organization().uuid();
     let moved = sqlx::query!(
         "update jobs set cancel_requested_at = clock_timestamp(), sequence = sequence + 1,
-            status = case when status = 'QUEUED' then 'CANCELLED' else status end,
-            finished_at = case when status = 'QUEUED' then clock_timestamp() end
+            status = case when status = 'RUNNING' then status else 'CANCELLED' end,
+            finished_at = case when status = 'RUNNING' then null else clock_timestamp() end
          where organization_id = $1 and id = $2 and status in ('QUEUED', 'RUNNING', 'AWAITING_APPROVAL')
             and cancel_requested_at is null
          returning sequence, project_id, status",
@@ -200,7 +203,7 @@ pub(super) async fn cancel(tx: &mut WriteTx<'_>, id: JobId) -> Result<bool> {
     .await?;
     let Some(moved) = moved else { return Ok(false) };
     let kind = if moved.status == "CANCELLED" { "cancelled" } else { "cancelling" };
-    note(tx, id, moved.sequence, moved.project_id, kind, None).await?;
+    note(tx, id, moved.sequence, moved.project_id, kind, None, None).await?;
     Ok(true)
 }
 
@@ -210,17 +213,19 @@ async fn note(
     sequence: i32,
     project: Option<Uuid>,
     kind: &str,
+    message: Option<&str>,
     data: Option<Value>,
 ) -> Result<()> {
     let organization = tx.organization().uuid();
     sqlx::query!(
-        "insert into job_events (organization_id, job_id, sequence, project_id, kind, data)
-         values ($1, $2, $3, $4, $5, $6)",
+        "insert into job_events (organization_id, job_id, sequence, project_id, kind, message, data)
+         values ($1, $2, $3, $4, $5, $6, $7)",
         organization,
         id.uuid(),
         sequence,
         project,
         kind,
+        message,
         data
     )
     .execute(tx.conn())
@@ -256,8 +261,72 @@ pub(super) async fn succeed(
     .fetch_optional(tx.conn())
     .await?;
     let Some(moved) = moved else { return Ok(false) };
-    note(tx, id, moved.sequence, moved.project_id, "succeeded", None).await?;
+    note(tx, id, moved.sequence, moved.project_id, "succeeded", None, None).await?;
     Ok(true)
+}
+
+/// Lets a job wait. False: it is cancelled, or another worker's by now.
+pub(super) async fn park(
+    tx: &mut WriteTx<'_>,
+    id: JobId,
+    attempt: i32,
+    until: Until,
+    why: &str,
+) -> Result<bool> {
+    let organization = tx.organization().uuid();
+    let (status, time, kind) = match until {
+        Until::Time(time) => (Status::Queued, Some(time), "waiting"),
+        Until::Approval => (Status::AwaitingApproval, None, "awaiting_approval"),
+    };
+    let moved = sqlx::query!(
+        "update jobs set status = $4, run_at = coalesce($5, now()), sequence = sequence + 1, lease_until = null,
+            max_attempts = max_attempts + 1
+         where organization_id = $1 and id = $2 and attempts = $3 and status = 'RUNNING' and cancel_requested_at is null
+         returning sequence, project_id",
+        organization,
+        id.uuid(),
+        attempt,
+        status.as_str(),
+        time
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(moved) = moved else { return Ok(false) };
+    note(tx, id, moved.sequence, moved.project_id, kind, Some(why), None).await?;
+    if let Some(time) = time {
+        wake(tx, id, time).await?;
+    }
+    Ok(true)
+}
+
+/// Lets a job that waits go on. False: it does not wait.
+pub(super) async fn resume(tx: &mut WriteTx<'_>, id: JobId) -> Result<bool> {
+    let organization = tx.organization().uuid();
+    let moved = sqlx::query!(
+        "update jobs set status = 'QUEUED', run_at = now(), sequence = sequence + 1
+         where organization_id = $1 and id = $2 and cancel_requested_at is null
+            and (status = 'AWAITING_APPROVAL' or status = 'QUEUED' and run_at > now())
+         returning sequence, project_id, run_at",
+        organization,
+        id.uuid()
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(moved) = moved else { return Ok(false) };
+    note(tx, id, moved.sequence, moved.project_id, "resumed", None, None).await?;
+    wake(tx, id, moved.run_at).await?;
+    Ok(true)
+}
+
+async fn wake(tx: &mut WriteTx<'_>, id: JobId, at: DateTime<Utc>) -> Result<()> {
+    let organization = tx.organization();
+    sqlx::query("select app.wake_workers($1, $2, $3)")
+        .bind(organization)
+        .bind(id)
+        .bind(at)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
 }
 
 /// A job that a worker has taken.
@@ -345,6 +414,11 @@ pub(super) enum Ending<'a> {
         why: &'a str,
         fault: Option<&'a Fault>,
     },
+    /// Again later, because it waits for something.
+    Waits {
+        delay: Duration,
+        why: &'a str,
+    },
 }
 
 pub(super) async fn end(tx: &mut AnonymousTx<'_>, claimed: &Claimed, ending: &Ending<'_>) -> Result<bool> {
@@ -356,6 +430,7 @@ pub(super) async fn end(tx: &mut AnonymousTx<'_>, claimed: &Claimed, ending: &En
         Ending::Again { delay, forgive, why, fault } => {
             ("QUEUED", *fault, *delay, *forgive, "retrying", Some(*why))
         }
+        Ending::Waits { delay, why } => ("QUEUED", None, *delay, true, "waiting", Some(*why)),
     };
     let error = error.map(serde_json::to_value).transpose().map_err(Error::internal)?;
     let sequence: Option<i32> =

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use super::queue::{self, Wake};
-use super::run::{Failure, Run};
+use super::run::{Attempted, Failure, Run};
 use super::store::{self, Claimed, Ending};
 use crate::db::Facts;
 use crate::error::{Error, Fault, FaultCode, Result};
@@ -31,8 +31,8 @@ pub trait Work: Send + Sync + 'static {
     /// The kind, for example `document.index`.
     fn kind(&self) -> &'static str;
 
-    /// Works, and ends the job with [`Run::succeed`].
-    fn run<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<(), Failure>>;
+    /// Works, and ends the job with [`Run::succeed`], or lets it wait.
+    fn run<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<Attempted, Failure>>;
 }
 
 /// How a process works.
@@ -103,7 +103,7 @@ struct Shared {
 
 /// How an attempt ended.
 enum Outcome {
-    Done,
+    Done(Attempted),
     Failed(Failure),
     Interrupted,
     Drained,
@@ -165,7 +165,8 @@ impl Shop {
             request.id = claimed.request_id,
             duration.ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             outcome = match &outcome {
-                Outcome::Done => "succeeded",
+                Outcome::Done(Attempted::Ended) => "succeeded",
+                Outcome::Done(_) => "waiting",
                 Outcome::Failed(_) => "failed",
                 Outcome::Interrupted => "interrupted",
                 Outcome::Drained => "given back",
@@ -209,7 +210,7 @@ impl Shop {
             biased;
             () = token.cancelled() => Outcome::Interrupted,
             outcome = working => match outcome {
-                Ok(Ok(())) => Outcome::Done,
+                Ok(Ok(attempted)) => Outcome::Done(attempted),
                 Ok(Err(failure)) => Outcome::Failed(failure),
                 Err(_) => {
                     tracing::error!(job.id = %claimed.id, job.kind = claimed.kind, "a job panicked");
@@ -238,15 +239,18 @@ impl Shop {
             }
             // It may have been dropped between saving its result and saying so.
             self.publish(claimed.organization, claimed.id);
-            return Ok(if matches!(outcome, Outcome::Done) {
-                JobOutcome::Succeeded
-            } else {
-                JobOutcome::Lost
+            return Ok(match outcome {
+                Outcome::Done(Attempted::Ended) => JobOutcome::Succeeded,
+                Outcome::Done(Attempted::Parked) => JobOutcome::Waiting,
+                _ => JobOutcome::Lost,
             });
         };
         let (ending, ended) = match &outcome {
             _ if *cancelled => (Ending::Cancelled, JobOutcome::Cancelled),
-            Outcome::Done => {
+            Outcome::Done(Attempted::Waits { after, why }) => {
+                (Ending::Waits { delay: *after, why }, JobOutcome::Waiting)
+            }
+            Outcome::Done(Attempted::Ended | Attempted::Parked) => {
                 return Err(Error::internal(anyhow::anyhow!("{} ended without a result", claimed.kind)));
             }
             Outcome::Interrupted => (Ending::Cancelled, JobOutcome::Cancelled),

@@ -11,7 +11,7 @@ use crate::access::Action;
 use crate::db::{Changes, Record, Target};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::jobs::worker::Work;
-use crate::jobs::{self, Failure, Finished, Run};
+use crate::jobs::{self, Attempted, Failure, Finished, Run};
 use crate::retrieval::{self, Format, Vocabulary};
 
 /// The kind of these jobs.
@@ -25,7 +25,7 @@ impl Work for IndexDocument {
         KIND
     }
 
-    fn run<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<(), Failure>> {
+    fn run<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<Attempted, Failure>> {
         index(run).map(|outcome| outcome.map_err(Into::into)).boxed()
     }
 }
@@ -64,7 +64,7 @@ fn cut(title: &str, text: &str, format: Format) -> Cut {
     cut
 }
 
-async fn index(run: &Run) -> Result<()> {
+async fn index(run: &Run) -> Result<Attempted> {
     let looking = Action::ContentRead;
     let (input, newest, document) = {
         // A key that may add but not read adds all the same: what is read here goes nowhere but into passages.

@@ -214,7 +214,11 @@ async fn enqueue_index(
 ) -> Result<JobId> {
     let id = JobId::generate();
     let input = serde_json::to_value(input).map_err(Error::internal)?;
-    jobs::enqueue(tx, &NewJob { id, kind: index::KIND, agent: None, project, input }).await?;
+    jobs::enqueue(
+        tx,
+        &NewJob { id, kind: index::KIND, agent: None, project, input, run_at: None, result: None },
+    )
+    .await?;
     Ok(id)
 }
 

@@ -311,6 +311,8 @@ pub enum JobOutcome {
     Failed,
     /// The job is tried again later.
     Retried,
+    /// The job waits for a time, another system or an approval.
+    Waiting,
     /// Somebody cancelled the job.
     Cancelled,
     /// The server shuts down; another one takes the job up.
@@ -320,8 +322,15 @@ pub enum JobOutcome {
 }
 
 impl JobOutcome {
-    const ALL: [Self; 6] =
-        [Self::Succeeded, Self::Failed, Self::Retried, Self::Cancelled, Self::GivenBack, Self::Lost];
+    const ALL: [Self; 7] = [
+        Self::Succeeded,
+        Self::Failed,
+        Self::Retried,
+        Self::Waiting,
+        Self::Cancelled,
+        Self::GivenBack,
+        Self::Lost,
+    ];
 
     /// How it is labelled.
     pub const fn as_str(self) -> &'static str {
@@ -329,6 +338,7 @@ impl JobOutcome {
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Retried => "retried",
+            Self::Waiting => "waiting",
             Self::Cancelled => "cancelled",
             Self::GivenBack => "given_back",
             Self::Lost => "lost",

@@ -25,7 +25,7 @@ use crate::engine::Engines;
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{AnswerId, DocumentId, JobId, ProjectId, WireId as _};
 use crate::jobs::worker::Work;
-use crate::jobs::{self, AgentKind, Engine, Failure, Finished, NewJob, Run};
+use crate::jobs::{self, AgentKind, Attempted, Engine, Failure, Finished, NewJob, Run};
 use crate::knowledge::search::{self, Found, Passage, Place};
 use crate::providers::Providers;
 use crate::retrieval::{self, Question};
@@ -133,8 +133,8 @@ pub async fn ask(tx: &mut WriteTx<'_>, ask: &Ask, key: Option<&idempotency::Key>
         knowledge::require(tx, ask.project, "documentIds", documents).await?;
     }
     let input = serde_json::to_value(ask).map_err(Error::internal)?;
-    jobs::enqueue(tx, &NewJob { id, kind: KIND, agent: Some(AgentKind::Qa), project: ask.project, input })
-        .await?;
+    let (project, agent) = (ask.project, Some(AgentKind::Qa));
+    jobs::enqueue(tx, &NewJob { id, kind: KIND, agent, project, input, run_at: None, result: None }).await?;
     Ok((id, true))
 }
 
@@ -228,13 +228,13 @@ impl Work for AnswerQuestion {
         KIND
     }
 
-    fn run<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<(), Failure>> {
+    fn run<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<Attempted, Failure>> {
         self.answer(run).boxed()
     }
 }
 
 impl AnswerQuestion {
-    async fn answer(&self, run: &Run) -> Result<(), Failure> {
+    async fn answer(&self, run: &Run) -> Result<Attempted, Failure> {
         let (ask, found, engines) = {
             let mut tx = run.read(Action::QaAsk).await?;
             let ask: Ask = jobs::input(&mut tx, run.job()).await?;
@@ -262,8 +262,7 @@ impl AnswerQuestion {
             None => (builtin(Arc::clone(&found), top_k).await?, Engine::builtin()),
         };
         let draft = enough(draft, ask.min_score);
-        save(run, &ask, &draft, engine).await?;
-        Ok(())
+        Ok(save(run, &ask, &draft, engine).await?)
     }
 }
 
@@ -348,7 +347,7 @@ fn enough(draft: Draft, least: Option<f64>) -> Draft {
 }
 
 /// Saves the answer and ends the job, in one transaction, once every quotation was found where it is said to be.
-async fn save(run: &Run, ask: &Ask, draft: &Draft, engine: Engine) -> Result<()> {
+async fn save(run: &Run, ask: &Ask, draft: &Draft, engine: Engine) -> Result<Attempted> {
     let mut tx = run.write(ask.project, Action::QaAnswer).await?;
     // A document that was deleted or changed while the answer was made is no longer what it rests on.
     let all: Vec<_> = draft.citations.iter().chain(&draft.near_misses).collect();
