@@ -15,6 +15,8 @@ pub mod qa;
 mod store;
 pub mod strategy;
 pub mod text;
+pub mod videos;
+pub mod visuals;
 
 use std::sync::Arc;
 

@@ -1,0 +1,3 @@
+//! The agent that makes videos.
+
+pub mod builtin;

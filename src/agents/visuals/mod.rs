@@ -1,0 +1,3 @@
+//! The agent that makes pictures with text.
+
+pub mod builtin;
