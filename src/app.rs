@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::agents;
+use crate::agents::agent::Kit;
+use crate::agents::visuals::photos::Photos;
 use crate::config::{Config, Database};
 use crate::counters::Counters;
 use crate::db::{Db, Facts, Hot, PoolSettings, migrate};
@@ -221,7 +223,7 @@ pub struct App {
     drain: Drain,
     live: Arc<Live>,
     redis: Option<Redis>,
-    providers: Arc<Providers>,
+    kit: Kit,
     /// Where assets are kept.
     pub storage: Arc<Storage>,
     serve: PgConnectOptions,
@@ -249,6 +251,11 @@ pub fn master_keys(config: &Config) -> anyhow::Result<MasterKeys> {
 pub fn providers(config: &Config, master: MasterKeys) -> anyhow::Result<Providers> {
     let engines = Engines::new(&config.providers, engine::Limits::default())?.reaching(config.reach);
     Ok(Providers::new(engines, master))
+}
+
+/// What looks for stock photos, when there is a key for it.
+fn photos(config: &Config) -> Option<Arc<Photos>> {
+    config.photos.clone().map(|library| Arc::new(Photos::new(library, config.reach)))
 }
 
 /// The storage of assets, as the settings say it.
@@ -342,6 +349,7 @@ impl App {
             drain: drain.clone(),
             ..http::graphql::Settings::default()
         };
+        let kit = Kit { providers, storage: Arc::clone(&storage), photos: photos(config) };
         let live = Arc::<Live>::default();
         let entrance = Entrance::new(db.clone(), Arc::clone(&identity), limiter, Arc::clone(&live));
         let endpoint = Endpoint::new(entrance, executor, settings);
@@ -379,7 +387,7 @@ impl App {
             drain,
             live,
             redis,
-            providers,
+            kit,
             storage,
             serve,
             worker,
@@ -392,7 +400,7 @@ impl App {
         if self.worker.slots == 0 {
             return None;
         }
-        let mut works = agents::works(&self.providers, &self.storage);
+        let mut works = agents::works(&self.kit);
         works.push(Box::new(IndexDocument));
         let (identity, events) = (Arc::clone(&self.identity), self.db.events().clone());
         Some(Workers::start(self.serve.clone(), identity, events, works, self.worker))

@@ -145,6 +145,16 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anthropic_base_url: Option<String>,
 
+    /// The key of Pexels, for stock photos behind visual posts
+    #[arg(long, env = "PEXELS_API_KEY", global = true, value_name = "KEY", hide_env_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pexels_api_key: Option<String>,
+
+    /// Where Pexels is reached [default: <https://api.pexels.com>]
+    #[arg(long, env = "PEXELS_BASE_URL", global = true, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pexels_base_url: Option<String>,
+
     /// Whether the schema can be asked for [default: on for loopback, off otherwise]
     #[arg(long, env = "AICOS_INTROSPECTION", global = true, value_name = "on|off")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -231,6 +241,8 @@ pub struct Config {
     pub session_lifetime: chrono::TimeDelta,
     /// Encrypts stored secrets; none: the one in the data folder.
     pub master_key: Option<SecretString>,
+    /// Where stock photos are looked for; none: nowhere.
+    pub photos: Option<Endpoint>,
     /// Server and sender of mails.
     pub mail: Option<(SecretString, String)>,
     /// Providers of models.
@@ -349,6 +361,12 @@ impl Settings {
                 "https://api.anthropic.com",
             )?,
         };
+        let photos = provider(
+            "PEXELS",
+            self.pexels_api_key.as_deref(),
+            self.pexels_base_url.as_deref(),
+            "https://api.pexels.com",
+        )?;
         let minutes = self.access_token_expire_minutes.unwrap_or(60);
         ensure!(
             (1..=1440).contains(&minutes),
@@ -388,6 +406,7 @@ impl Settings {
             master_key: self.master_key.map(Into::into),
             mail,
             providers,
+            photos,
             reach: reach(self.allow_private_urls),
             introspection: on(self.introspection),
             playground: on(self.playground),

@@ -13,6 +13,7 @@ mod stage;
 mod tests;
 pub mod timing;
 
+use std::fmt;
 use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
@@ -93,7 +94,7 @@ pub struct SceneSpec {
 }
 
 /// How a video moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, async_graphql::Enum)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum VideoKind {
     /// Still pictures that fade into each other.
@@ -112,7 +113,7 @@ pub enum VideoKind {
 }
 
 /// The sizes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, async_graphql::Enum)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum VideoSize {
     /// 1080×1920, a reel or story.
@@ -220,6 +221,23 @@ pub enum VideoNote {
         /// Which scene, from 0.
         scene: usize,
     },
+}
+
+impl fmt::Display for VideoNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FastToRead { comfortable_seconds } => {
+                let seconds = comfortable_seconds.ceil();
+                write!(f, "The texts pass faster than they are read. {seconds} seconds would be comfortable.")
+            }
+            Self::CharactersLeftOut { characters } => {
+                write!(f, "No font here has these characters, which are left out: {}", characters.join(" "))
+            }
+            Self::PictureEnlarged { scene } => {
+                write!(f, "The picture of scene {} has fewer pixels than the film and looks soft.", scene + 1)
+            }
+        }
+    }
 }
 
 /// Why no video is made.

@@ -21,6 +21,7 @@ pub mod split;
 mod tests;
 pub(crate) mod text;
 
+use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -158,7 +159,7 @@ pub struct Layout {
 }
 
 /// The sizes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, async_graphql::Enum)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum VisualFormat {
     /// A feed post, 1080×1350.
@@ -355,6 +356,34 @@ pub enum Note {
     PictureEnlarged,
     /// A text did not fit and was shortened.
     Shortened,
+    /// None of the organization's own pictures has a tag that fits.
+    NoOwnPicture,
+    /// The stock library has no such photo.
+    NoStockPhoto,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CharactersLeftOut { characters } => {
+                write!(f, "No font here has these characters, which are left out: {}", characters.join(" "))
+            }
+            Self::EmojiInOneColor => f.write_str("Emoji are drawn in one colour."),
+            Self::FewerSlides { wanted, made } => {
+                write!(f, "The text has too few sentences for {wanted} slides: there are {made}.")
+            }
+            Self::PictureEnlarged => {
+                f.write_str("The picture behind the text has fewer pixels than the slide and looks soft.")
+            }
+            Self::Shortened => f.write_str("A text did not fit and was shortened. Use more slides, or less text."),
+            Self::NoOwnPicture => f.write_str(
+                "None of your pictures has a tag that fits; the template's background was taken. Tag pictures with the period's words.",
+            ),
+            Self::NoStockPhoto => {
+                f.write_str("The stock library has no such photo; the template's background was taken.")
+            }
+        }
+    }
 }
 
 /// Why no post is made.
