@@ -16,10 +16,10 @@ use url::Url;
 
 use crate::agents;
 use crate::agents::agent::Kit;
-use crate::agents::visuals::photos::Photos;
 use crate::config::{Config, Database};
 use crate::counters::Counters;
 use crate::db::{Db, Facts, Hot, PoolSettings, migrate};
+use crate::engine::photos::Photos;
 use crate::engine::{self, Engines};
 use crate::events::redis::Redis;
 use crate::graphql::document::{Limits, Manifest};

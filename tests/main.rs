@@ -48,3 +48,5 @@ mod statements;
 mod strategy;
 mod tenancy;
 mod tidy;
+mod videos;
+mod visuals;
