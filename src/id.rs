@@ -175,6 +175,8 @@ ids! {
     PostId, "pst", "Post";
     /// A plan of what to post.
     StrategyId, "stg", "ContentStrategy";
+    /// A run of a workflow.
+    WorkflowRunId, "wfr", "ContentWorkflowRun";
 }
 
 /// A project and a person: a pair without a row of its own.

@@ -379,6 +379,10 @@ actions! {
     PostApprove, "post.approve", ContentApprove;
     /// Schedule a post, or take it from the schedule.
     PostSchedule, "post.schedule", ContentPublish;
+    /// Note how far a run of a workflow is: done by a job, in the name of whoever asked.
+    WorkflowAdvance, "workflow.advance", AgentUse;
+    /// Approve a step of a run, or refuse it.
+    WorkflowApprove, "workflow.approve", ContentApprove;
     /// Cancel a job.
     JobCancel, "job.cancel", AgentUse;
     /// Rate what an agent has made.
@@ -435,6 +439,7 @@ impl Action {
             Some("engine_route") => "EngineRoute",
             Some("asset") => "Asset",
             Some("post") => "Post",
+            Some("workflow") => "ContentWorkflowRun",
             Some("qa" | "agent" | "job") => "Job",
             Some("output" | "content") => "AgentOutput",
             _ => "Organization",

@@ -20,6 +20,7 @@ use super::posts::graphql::{Post, PostsMutation};
 use super::qa::graphql::{QaAnswer, QaMutation};
 use super::strategy::Strategies;
 use super::strategy::graphql::{ContentStrategy, StrategyMutation};
+use super::workflow::graphql::{ContentWorkflowRun, WorkflowMutation};
 use crate::access::{Action, Permission, Scope};
 use crate::audit::graphql::Actor;
 use crate::db::page::PageArgs;
@@ -32,7 +33,9 @@ use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
 use crate::graphql::turn::Turn;
-use crate::id::{AnswerId, AssetId, DocumentId, JobId, OrganizationId, PeriodId, ProjectId, WireId};
+use crate::id::{
+    AnswerId, AssetId, DocumentId, JobId, OrganizationId, PeriodId, ProjectId, WireId, WorkflowRunId,
+};
 use crate::identity::graphql::User;
 use crate::jobs::AgentKind;
 use crate::jobs::graphql::{Job, actor};
@@ -48,6 +51,7 @@ pub struct AgentMutation(
     HashtagsMutation,
     PostsMutation,
     StrategyMutation,
+    WorkflowMutation,
     OutputMutation,
 );
 
@@ -76,6 +80,8 @@ pub enum AgentOutput {
     Post(Post),
     /// A content strategy.
     ContentStrategy(ContentStrategy),
+    /// A run of a workflow.
+    ContentWorkflowRun(ContentWorkflowRun),
 }
 
 impl Node for AgentOutput {}
@@ -88,6 +94,7 @@ impl AgentOutput {
             Self::HashtagSet(set) => set.common(),
             Self::Post(post) => post.common(),
             Self::ContentStrategy(strategy) => strategy.common(),
+            Self::ContentWorkflowRun(run) => run.common(),
         }
     }
 
@@ -103,6 +110,7 @@ impl AgentOutput {
             Self::HashtagSet(_) => of::<<Hashtags as Agent>::Id>(id),
             Self::Post(_) => of::<<Posts as Agent>::Id>(id),
             Self::ContentStrategy(_) => of::<<Strategies as Agent>::Id>(id),
+            Self::ContentWorkflowRun(_) => of::<WorkflowRunId>(id),
         }
     }
 
@@ -114,12 +122,13 @@ impl AgentOutput {
 }
 
 /// The prefixes of outputs' ids.
-const PREFIXES: [&str; 5] = [
+const PREFIXES: [&str; 6] = [
     AnswerId::PREFIX,
     <Affirmations as Agent>::Id::PREFIX,
     <Hashtags as Agent>::Id::PREFIX,
     <Posts as Agent>::Id::PREFIX,
     <Strategies as Agent>::Id::PREFIX,
+    WorkflowRunId::PREFIX,
 ];
 
 /// Whether an id on the wire is an output's.
@@ -131,10 +140,17 @@ pub fn is_output(id: &ID) -> bool {
 /// all outputs have and those of its own.
 macro_rules! agent_output {
     ($(#[$doc:meta])* $name:ident($agent:ty) { $($fields:tt)* }) => {
+        $crate::agents::graphql::agent_output! {
+            $(#[$doc])*
+            $name of <$agent as $crate::agents::agent::Agent>::Content,
+            <$agent as $crate::agents::agent::Agent>::Id { $($fields)* }
+        }
+    };
+    ($(#[$doc:meta])* $name:ident of $content:ty, $id:ty { $($fields:tt)* }) => {
         $(#[$doc])*
         pub struct $name {
             output: $crate::agents::Output,
-            content: <$agent as $crate::agents::agent::Agent>::Content,
+            content: $content,
         }
 
         impl $name {
@@ -143,7 +159,7 @@ macro_rules! agent_output {
             /// # Errors
             /// When the database holds what the agent cannot have written.
             pub fn read(mut output: $crate::agents::Output) -> $crate::error::Result<Self> {
-                let content = $crate::agents::agent::content::<$agent>(&mut output)?;
+                let content = $crate::agents::agent::read(&mut output)?;
                 Ok(Self { output, content })
             }
 
@@ -160,8 +176,7 @@ macro_rules! agent_output {
         impl $name {
             /// The output's id.
             pub async fn id(&self) -> async_graphql::ID {
-                let id = <$agent as $crate::agents::agent::Agent>::Id::from(self.output.id);
-                async_graphql::ID(id.to_string())
+                async_graphql::ID(<$id>::from(self.output.id).to_string())
             }
 
             /// The project that it was made in.
@@ -336,7 +351,10 @@ pub(crate) async fn started(
     }
     loop {
         let job = find().await?;
-        if job.as_ref().is_none_or(|job| job.status.is_final()) || Instant::now() >= end {
+        // What waits for an approval may wait for days.
+        let waits_for_people =
+            |job: &jobs::Job| job.status.is_final() || job.status == jobs::Status::AwaitingApproval;
+        if job.as_ref().is_none_or(waits_for_people) || Instant::now() >= end {
             return Ok(job);
         }
         // Nothing is held while nothing happens. A hint may be lost with the process that sent it: look again now and then.
@@ -420,6 +438,9 @@ async fn read(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Result<Vec<AgentOutp
             AgentKind::HashtagResearch => Some(AgentOutput::HashtagSet(HashtagSet::read(output)?)),
             AgentKind::PostComposition => Some(AgentOutput::Post(Post::read(output)?)),
             AgentKind::ContentStrategy => Some(AgentOutput::ContentStrategy(ContentStrategy::read(output)?)),
+            AgentKind::ContentWorkflow => {
+                Some(AgentOutput::ContentWorkflowRun(ContentWorkflowRun::read(output)?))
+            }
             other => {
                 let agent = other.as_str();
                 return Err(Error::internal(anyhow::anyhow!("the database holds an output of {agent}")));

@@ -15,6 +15,7 @@ pub mod qa;
 mod store;
 pub mod strategy;
 pub mod text;
+pub mod workflow;
 
 use std::sync::Arc;
 
@@ -48,6 +49,7 @@ pub fn works(providers: &Arc<Providers>, storage: &Arc<Storage>) -> Vec<Box<dyn 
         worker::<hashtags::Hashtags>(providers, storage),
         worker::<posts::Posts>(providers, storage),
         worker::<strategy::Strategies>(providers, storage),
+        Box::new(workflow::executor::RunWorkflow::new(Arc::clone(providers), Arc::clone(storage))),
     ]
 }
 

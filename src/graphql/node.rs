@@ -11,6 +11,7 @@ use crate::agents::hashtags::graphql::HashtagSet;
 use crate::agents::posts::graphql::Post;
 use crate::agents::qa::graphql::QaAnswer;
 use crate::agents::strategy::graphql::ContentStrategy;
+use crate::agents::workflow::graphql::ContentWorkflowRun;
 use crate::api_keys::graphql::{self as api_keys, ApiKey};
 use crate::assets::graphql::{self as assets, Asset};
 use crate::audit::graphql::{self as audit, AuditEntry};
@@ -79,6 +80,8 @@ pub enum Node {
     Post(Post),
     /// A content strategy.
     ContentStrategy(ContentStrategy),
+    /// A run of a workflow.
+    ContentWorkflowRun(ContentWorkflowRun),
 }
 
 /// What an organization, or an address without a credential, may spend in a minute, and what is left.
@@ -131,6 +134,7 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
             AgentOutput::HashtagSet(set) => Node::HashtagSet(set),
             AgentOutput::Post(post) => Node::Post(post),
             AgentOutput::ContentStrategy(strategy) => Node::ContentStrategy(strategy),
+            AgentOutput::ContentWorkflowRun(run) => Node::ContentWorkflowRun(run),
         }),
         _ => {
             return Err(Error::fault(Fault::of(

@@ -262,6 +262,25 @@ impl Run {
         Ok(Attempted::Ended)
     }
 
+    /// Notes that a part of the work is done, in the transaction that saves it: both are kept, or neither. The job goes on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it was cancelled or is no longer this worker's; then nothing is kept.
+    pub async fn keep(
+        &self,
+        mut tx: WriteTx<'_>,
+        progress: f32,
+        event: (&str, &str, Value),
+        record: Record,
+    ) -> Result<()> {
+        if !store::keep(&mut tx, self.job(), self.attempt(), progress, event).await? {
+            return Err(Error::NotFound);
+        }
+        tx.commit(record).await?;
+        self.lease.events().publish(Topic::Job(self.organization(), self.job()));
+        Ok(())
+    }
+
     /// Lets the job wait, in the transaction that saves where it stands: both are kept, or neither. It is taken up again
     /// from its beginning, by whichever worker is free then.
     ///
