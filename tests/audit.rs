@@ -258,6 +258,16 @@ async fn every_mutation_of_an_organization_leaves_its_entry() {
     let plan = json!({"projectId": acme.project, "goals": ["Sleep well"], "channels": ["X"], "timezone": "UTC",
         "from": "2027-01-04T00:00:00Z", "until": "2027-01-11T00:00:00Z"});
     run("contentStrategyCreate", plan, "", "agent.run", "Job", agent("CONTENT_STRATEGY")).await;
+    let brief = json!({"projectId": acme.project, "brief": "I want to sleep well.", "language": "EN"});
+    run("contentWorkflowRun", brief, "", "agent.run", "Job", agent("CONTENT_WORKFLOW")).await;
+    let waiting = cast::workflow(&server, &acme, "AWAITING_APPROVAL").await;
+    let approve = json!({"runId": waiting, "stepKey": "approval", "approve": true});
+    let approved = change("approved", Value::Null, json!(true));
+    run("contentWorkflowApprove", approve, "", "workflow.approve", "ContentWorkflowRun", approved).await;
+    let failed = cast::workflow(&server, &acme, "FAILED").await;
+    let again = json!({"runId": failed, "fromStep": "post"});
+    let from = change("fromStep", Value::Null, json!("post"));
+    run("contentWorkflowRerun", again, "", "agent.run", "Job", from).await;
     let post = cast::output(&server, &acme, "POST_COMPOSITION").await;
     let moved = |from: &str, to: &str| change("state", json!(from), json!(to));
     let to = |state: &str| json!({"id": post, "state": state, "scheduledAt": (state == "SCHEDULED").then_some("2999-01-01T00:00:00Z")});

@@ -48,3 +48,4 @@ mod statements;
 mod strategy;
 mod tenancy;
 mod tidy;
+mod workflows;

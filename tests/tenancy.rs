@@ -53,6 +53,10 @@ Mutation.postCompose(input.projectId)            ok ok ok !FORBIDDEN !FORBIDDEN 
 Mutation.postCompose(input.assetIds)             ok ok ok !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.postCompose(input.sourceDocumentIds)    ok ok ok !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.postUpdate(input.id)                    ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.contentWorkflowRun(input.projectId)     ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.contentWorkflowRun(input.periodId)      ok ok ok !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.contentWorkflowApprove(input.runId)     ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.contentWorkflowRerun(input.runId)       ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.jobCancel(input.id)                     ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.outputRate(input.id)                    ok ok ok ok ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.outputDelete(input.id)                  ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
@@ -96,6 +100,7 @@ Provider                                         ok ok null null null null null 
 AffirmationSet                                   ok ok ok ok ok null null null null null !UNAUTHENTICATED
 Post                                             ok ok ok ok ok null null null null null !UNAUTHENTICATED
 ContentStrategy                                  ok ok ok ok ok null null null null null !UNAUTHENTICATED
+ContentWorkflowRun                               ok ok ok ok ok null null null null null !UNAUTHENTICATED
 HashtagSet                                       ok ok ok ok ok null null null null null !UNAUTHENTICATED
 QaAnswer                                         ok ok ok ok ok null null null null null !UNAUTHENTICATED
 Membership                                       ok ok ok ok ok null null null null null !UNAUTHENTICATED
@@ -318,7 +323,8 @@ async fn a_malformed_id_or_one_of_another_kind_is_an_input_error_that_names_its_
         // What any agent has made is rated and deleted alike.
         let any_output = place.starts_with("Mutation.output");
         texts.retain(|id| {
-            !(any_output && ["qna", "afs", "hts", "pst", "stg"].iter().any(|kind| id.starts_with(kind)))
+            !(any_output
+                && ["qna", "afs", "hts", "pst", "stg", "wfr"].iter().any(|kind| id.starts_with(kind)))
         });
         let before = state.read().await;
         for text in texts {

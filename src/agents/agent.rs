@@ -331,12 +331,7 @@ impl Product {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn save(
-        &self,
-        tx: &mut WriteTx<'_>,
-        job: JobId,
-        step: Option<&str>,
-    ) -> Result<(Uuid, Record)> {
+    pub async fn save(&self, tx: &mut WriteTx<'_>, job: JobId, step: Option<&str>) -> Result<(Uuid, Record)> {
         let (id, project) = (Uuid::now_v7(), Some(self.project));
         store::insert(tx, id, self.agent, (job, step), project, Some(&self.content)).await?;
         assets::keep(tx, &self.files).await?;

@@ -289,6 +289,36 @@ pub async fn output(server: &Server, organization: &Organization, agent: &str) -
     format!("{prefix}_{}", aicos::id::encode(id))
 }
 
+/// A run of the workflow `full` in the organization's project, whose job stands there: it waits for approval once everything
+/// before that is done, as a worker would have left it.
+pub async fn workflow(server: &Server, organization: &Organization, status: &str) -> String {
+    let input = json!({"projectId": organization.project, "brief": "Ich möchte ruhiger schlafen."});
+    let made =
+        organization.owner.at(server).mutate("contentWorkflowRun", input, "run { id } job { id }").await;
+    let (run, job) = (text(&made["run"]["id"]), text(&made["job"]["id"]));
+    if status == "QUEUED" {
+        return run;
+    }
+    let done = if status == "AWAITING_APPROVAL" { 3 } else { 0 };
+    sqlx::query(
+        "with job as (
+            update jobs set status = $2, finished_at = case when $2 = 'FAILED' then now() end where id = $1
+            returning organization_id, result_id
+         )
+         update outputs o set content = jsonb_set(o.content, '{states,steps}', (
+            select jsonb_agg(case when at <= $3 then step || '{\"status\": \"SUCCEEDED\"}' else step end order by at)
+            from jsonb_array_elements(o.content -> 'states' -> 'steps') with ordinality as steps (step, at)))
+         from job where o.organization_id = job.organization_id and o.id = job.result_id",
+    )
+    .bind(super::fixture::uuid(&job))
+    .bind(status)
+    .bind(done)
+    .execute(&mut server.database.superuser().await)
+    .await
+    .unwrap();
+    run
+}
+
 /// Signs somebody in once more; tokens as they come.
 pub async fn sign_in(server: &Server, email: &str) -> Value {
     server.anonymous().mutate("login", json!({"email": email, "password": PASSWORD}), AUTH).await

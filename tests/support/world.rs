@@ -3,7 +3,7 @@
 use aicos::id::{
     AffirmationSetId, AnswerId, ApiKeyId, AssetId, AuditEntryId, DocumentId, HashtagSetId, InvitationId,
     JobId, MembershipId, OrganizationId, OrganizationUsageId, PeriodId, PostId, ProjectId, ProjectMemberId,
-    ProviderId, SecurityEventId, SessionId, StrategyId, UserId,
+    ProviderId, SecurityEventId, SessionId, StrategyId, UserId, WorkflowRunId,
 };
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
@@ -92,6 +92,7 @@ pub fn nothing_like(id: &str) -> String {
         "hts" => HashtagSetId::generate().to_string(),
         "pst" => PostId::generate().to_string(),
         "stg" => StrategyId::generate().to_string(),
+        "wfr" => WorkflowRunId::generate().to_string(),
         "pmb" => {
             let (project, user) = (ProjectId::generate(), UserId::generate());
             ProjectMemberId { project, user }.to_string()
@@ -434,6 +435,28 @@ impl World {
                 json!({"id": cast::output(server, acme, "POST_COMPOSITION").await, "state": "DRAFT"}),
                 "/input/id",
             ),
+            "Mutation.contentWorkflowRun(input.projectId)" => Case::mutation(
+                "contentWorkflowRun",
+                json!({"projectId": project().await, "brief": "Ich möchte ruhiger schlafen."}),
+                "/input/projectId",
+            ),
+            "Mutation.contentWorkflowRun(input.periodId)" => Case::mutation(
+                "contentWorkflowRun",
+                json!({"projectId": self.own_project(caller), "brief": "Ich möchte ruhiger schlafen.",
+                    "periodId": cast::period(server, acme).await}),
+                "/input/periodId",
+            ),
+            "Mutation.contentWorkflowApprove(input.runId)" => Case::mutation(
+                "contentWorkflowApprove",
+                json!({"runId": cast::workflow(server, acme, "AWAITING_APPROVAL").await, "stepKey": "approval",
+                    "approve": true}),
+                "/input/runId",
+            ),
+            "Mutation.contentWorkflowRerun(input.runId)" => Case::mutation(
+                "contentWorkflowRerun",
+                json!({"runId": cast::workflow(server, acme, "FAILED").await, "fromStep": "post"}),
+                "/input/runId",
+            ),
             "Mutation.jobCancel(input.id)" => Case::mutation(
                 "jobCancel",
                 json!({"id": cast::document(server, acme, None).await.1}),
@@ -587,6 +610,7 @@ impl World {
             "Asset" => cast::asset(server, acme, None).await,
             "QaAnswer" => cast::answer(server, acme, None).await,
             "Post" => cast::output(server, acme, "POST_COMPOSITION").await,
+            "ContentWorkflowRun" => cast::workflow(server, acme, "QUEUED").await,
             "ContentStrategy" => cast::output(server, acme, "CONTENT_STRATEGY").await,
             "Period" => cast::period(server, acme).await,
             "Provider" => cast::provider(server, acme).await,

@@ -299,7 +299,11 @@ impl Definition {
             return Err(refuse(FaultCode::Required, "steps", "A workflow has at least one step."));
         }
         if self.steps.len() > STEPS {
-            return Err(refuse(FaultCode::TooLong, "steps", format!("A workflow has at most {STEPS} steps.")));
+            return Err(refuse(
+                FaultCode::TooLong,
+                "steps",
+                format!("A workflow has at most {STEPS} steps."),
+            ));
         }
         let mut keys = BTreeSet::new();
         for step in &self.steps {
@@ -314,7 +318,8 @@ impl Definition {
             step.after.dedup();
             if let Some(unknown) = step.after.iter().find(|before| !keys.contains(*before)) {
                 let unknown: String = unknown.chars().take(60).collect();
-                let message = format!("The step `{}` comes after `{unknown}`, and there is no such step.", step.key);
+                let message =
+                    format!("The step `{}` comes after `{unknown}`, and there is no such step.", step.key);
                 return Err(refuse(FaultCode::Invalid, "steps", message));
             }
         }
@@ -337,12 +342,14 @@ impl Definition {
         for variable in &mut self.variables {
             name("variables", &variable.name)?;
             if !names.insert(variable.name.clone()) {
-                let message = format!("Two variables are called `{}`. Give each its own name.", variable.name);
+                let message =
+                    format!("Two variables are called `{}`. Give each its own name.", variable.name);
                 return Err(refuse(FaultCode::Invalid, "variables", message));
             }
             if let Some(default) = variable.default.take() {
                 variable.default = Some(variable.kind.take(default).ok_or_else(|| {
-                    let message = format!("The default of `{}` is not {}.", variable.name, variable.kind.name());
+                    let message =
+                        format!("The default of `{}` is not {}.", variable.name, variable.kind.name());
                     refuse(FaultCode::Invalid, "variables", message)
                 })?);
             }
@@ -371,13 +378,15 @@ impl Definition {
         if stuck.is_empty() {
             return Ok(before);
         }
-        let message =
-            format!("These steps wait for each other, or for such that do: {}. No step may come after itself.", stuck.join(", "));
+        let message = format!(
+            "These steps wait for each other, or for such that do: {}. No step may come after itself.",
+            stuck.join(", ")
+        );
         Err(refuse(FaultCode::Invalid, "steps", message))
     }
 
     fn check_step(&self, step: &mut Step, before: &BTreeSet<String>, catalogue: Catalogue) -> Result<()> {
-        let Step { key, .. } = &*step;
+        let key = &step.key.clone();
         let within = |what: &str, value: u32, least: u32, most: u32| {
             if (least..=most).contains(&value) {
                 return Ok(());
@@ -427,8 +436,7 @@ impl Definition {
             let Some(parameter) = takes.iter().find(|parameter| parameter.name == given) else {
                 let known: Vec<_> = takes.iter().map(|parameter| format!("`{}`", parameter.name)).collect();
                 let given: String = given.chars().take(60).collect();
-                let message =
-                    format!("The step `{key}` takes no `{given}`. It takes {}.", known.join(", "));
+                let message = format!("The step `{key}` takes no `{given}`. It takes {}.", known.join(", "));
                 return Err(refuse(FaultCode::Invalid, "steps", message));
             };
             let kind = parameter.kind;
@@ -447,15 +455,13 @@ impl Definition {
                     Binding::From(source) => format!("`{source}`"),
                     Binding::Is(_) => "what it is given".to_owned(),
                 };
-                let message =
-                    format!("`{given}` of the step `{key}` is {}, and {from} is not.", kind.name());
+                let message = format!("`{given}` of the step `{key}` is {}, and {from} is not.", kind.name());
                 return Err(refuse(FaultCode::Invalid, "steps", message));
             }
         }
         let absent = |parameter: &&Parameter| parameter.required && !inputs.contains_key(parameter.name);
         if let Some(parameter) = takes.iter().find(absent) {
-            let message =
-                format!("The step `{key}` needs `{}`, {}.", parameter.name, parameter.kind.name());
+            let message = format!("The step `{key}` needs `{}`, {}.", parameter.name, parameter.kind.name());
             return Err(refuse(FaultCode::Required, "steps", message));
         }
         Ok(())
@@ -552,18 +558,22 @@ mod tests {
         let channels = Binding::Is(Value::Text("X".into()));
         let steps = vec![
             write("lines", &[]),
-            step("enough", &["lines"], Work::Condition {
-                of: "steps.lines.texts".parse().unwrap(),
-                test: Test::AtLeast(2),
-            }),
+            step(
+                "enough",
+                &["lines"],
+                Work::Condition { of: "steps.lines.texts".parse().unwrap(), test: Test::AtLeast(2) },
+            ),
             step(
                 "post",
                 &["enough", "enough"],
-                agent(AgentKind::PostComposition, &[
-                    ("brief", from("steps.lines.texts.0")),
-                    ("channels", channels),
-                    ("hint", from("options.mood")),
-                ]),
+                agent(
+                    AgentKind::PostComposition,
+                    &[
+                        ("brief", from("steps.lines.texts.0")),
+                        ("channels", channels),
+                        ("hint", from("options.mood")),
+                    ],
+                ),
             ),
             step("gate", &["post"], Work::Approval { message: Some(" Look at it. ".into()) }),
             step("rest", &["gate"], Work::Delay { seconds: 60 }),
@@ -596,11 +606,7 @@ mod tests {
                 "`a`, `b`, `c`. No step",
             ),
             (vec![step("a", &[], agent(AgentKind::Qa, &[]))], FaultCode::Invalid, "cannot be a step"),
-            (
-                vec![step("a", &[], agent(AgentKind::Affirmations, &[]))],
-                FaultCode::Required,
-                "needs `goals`",
-            ),
+            (vec![step("a", &[], agent(AgentKind::Affirmations, &[]))], FaultCode::Required, "needs `goals`"),
             (
                 vec![step("a", &[], agent(AgentKind::Affirmations, &[("goal", from("brief"))]))],
                 FaultCode::Invalid,
@@ -610,16 +616,20 @@ mod tests {
                 vec![step(
                     "a",
                     &[],
-                    agent(AgentKind::Affirmations, &[
-                        ("goals", from("brief")),
-                        ("count", Binding::Is(Value::Text("3".into()))),
-                    ]),
+                    agent(
+                        AgentKind::Affirmations,
+                        &[("goals", from("brief")), ("count", Binding::Is(Value::Text("3".into())))],
+                    ),
                 )],
                 FaultCode::Invalid,
                 "`count` of the step `a` is a whole number",
             ),
             (vec![compose("a", &[], "options.nothing")], FaultCode::Invalid, "no such variable"),
-            (vec![compose("a", &[], "options.count")], FaultCode::Invalid, "`brief` of the step `a` is a text"),
+            (
+                vec![compose("a", &[], "options.count")],
+                FaultCode::Invalid,
+                "`brief` of the step `a` is a text",
+            ),
             (vec![compose("a", &[], "steps.b.text")], FaultCode::Invalid, "there is no such step"),
             (
                 vec![write("b", &[]), compose("a", &[], "steps.b.text")],
@@ -657,11 +667,7 @@ mod tests {
                 "cannot be asked",
             ),
             (vec![step("a", &[], Work::Delay { seconds: 0 })], FaultCode::OutOfRange, "delaySeconds"),
-            (
-                vec![step("a", &[], Work::Delay { seconds: DELAY + 1 })],
-                FaultCode::OutOfRange,
-                "delaySeconds",
-            ),
+            (vec![step("a", &[], Work::Delay { seconds: DELAY + 1 })], FaultCode::OutOfRange, "delaySeconds"),
             (vec![Step { retries: 6, ..write("a", &[]) }], FaultCode::OutOfRange, "retries"),
             (vec![Step { timeout_seconds: 0, ..write("a", &[]) }], FaultCode::OutOfRange, "timeoutSeconds"),
             (

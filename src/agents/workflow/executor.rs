@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::definition::{Binding, Parameter, Step, Test, Work as StepWork};
-use super::state::{Next, StepState, States};
+use super::state::{Next, States, StepState};
 use super::steps::{self, Given};
 use super::value::{Source, Type, Value, Values};
 use super::{BEGUN, Content, ENDED, Plan, RETRIED, Tried, lock, save};
@@ -23,7 +23,7 @@ use crate::db::{Changes, ReadTx, Record, Target};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::WireId as _;
 use crate::jobs::worker::{Work, back_off};
-use crate::jobs::{self, AgentKind, Attempted, Engine, Event, Failure, Finished, Run, Status, Until};
+use crate::jobs::{self, Attempted, Engine, Event, Failure, Finished, Run, Status, Until};
 use crate::providers::{BUILTIN, Providers};
 use crate::storage::Storage;
 use crate::{assets, id};
@@ -209,8 +209,11 @@ async fn results(
     step: &Step,
 ) -> Result<BTreeMap<String, Values>, Failure> {
     let keys: BTreeSet<&str> = step.sources().into_iter().filter_map(Source::step).collect();
-    let used: Vec<(&StepState, Uuid)> =
-        keys.iter().filter_map(|key| states.get(key)).filter_map(|state| Some((state, state.output?))).collect();
+    let used: Vec<(&StepState, Uuid)> = keys
+        .iter()
+        .filter_map(|key| states.get(key))
+        .filter_map(|state| Some((state, state.output?)))
+        .collect();
     let ids: Vec<Uuid> = used.iter().map(|(_, id)| *id).collect();
     let mut found = BTreeMap::new();
     if !ids.is_empty() {
@@ -277,7 +280,8 @@ fn bind(
             return Err(Failure::fail(Fault::new(FaultCode::InsufficientInput, message)));
         };
         let taken = parameter.kind.take(found).ok_or_else(|| {
-            let message = format!("`{}` is {}, and what it is given is not.", parameter.name, parameter.kind.name());
+            let message =
+                format!("`{}` is {}, and what it is given is not.", parameter.name, parameter.kind.name());
             Failure::fail(Fault::new(FaultCode::Invalid, message))
         })?;
         values.put(parameter.name, taken);
@@ -460,9 +464,7 @@ mod tests {
     #[test]
     fn what_an_agent_needs_and_is_not_there_is_said() {
         let takes = [Parameter::required("goals", Type::Texts), Parameter::optional("tone", Type::Text)];
-        let from = |name: &str, source: &str| {
-            (name.to_owned(), Binding::From(source.parse().unwrap()))
-        };
+        let from = |name: &str, source: &str| (name.to_owned(), Binding::From(source.parse().unwrap()));
         let inputs = BTreeMap::from([from("goals", "brief"), from("tone", "options.mood")]);
         let values = bind(&plan(), &BTreeMap::new(), &takes, &inputs).unwrap();
         assert_eq!((values.texts("goals"), values.text("tone")), (vec!["First. Second.".to_owned()], None));
@@ -482,7 +484,8 @@ mod tests {
             cost_micro_usd: cost,
         };
         let run = |engines: &[Engine]| {
-            let definition = of((0..engines.len()).map(|at| compose(&format!("s{at}"), &[], "brief")).collect());
+            let definition =
+                of((0..engines.len()).map(|at| compose(&format!("s{at}"), &[], "brief")).collect());
             let mut states = States::new(&definition, Utc::now());
             for (state, engine) in states.steps.iter_mut().zip(engines) {
                 state.engine = Some(engine.clone());
@@ -492,8 +495,12 @@ mod tests {
         };
         assert_eq!(run(&[]), None);
         assert_eq!(run(&[Engine::builtin(), Engine::builtin()]), Some(Engine::builtin()));
-        let together = run(&[model("openai", "m", Some(2)), Engine::builtin(), model("openai", "m", Some(3))]).unwrap();
-        assert_eq!((together.model.as_deref(), together.prompt_tokens, together.cost_micro_usd), (Some("m"), Some(20), Some(5)));
+        let together =
+            run(&[model("openai", "m", Some(2)), Engine::builtin(), model("openai", "m", Some(3))]).unwrap();
+        assert_eq!(
+            (together.model.as_deref(), together.prompt_tokens, together.cost_micro_usd),
+            (Some("m"), Some(20), Some(5))
+        );
         let mixed = run(&[model("openai", "m", Some(2)), model("anthropic", "n", None)]).unwrap();
         assert_eq!((mixed.provider.as_str(), mixed.model, mixed.cost_micro_usd), ("several", None, None));
     }

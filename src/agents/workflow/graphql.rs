@@ -11,9 +11,9 @@ use super::state::{Skipped, StepState};
 use super::value::Value;
 use super::{Asked, Content, Decision, Plan};
 use crate::access::Action;
+use crate::agents::Output;
 use crate::agents::agent::Wanted;
 use crate::agents::graphql::{AgentOutput, EngineInput, agent_output, output, place, started};
-use crate::agents::Output;
 use crate::db::{Changes, Record, Target};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::events::Topic;
@@ -379,8 +379,7 @@ impl WorkflowMutation {
             } else {
                 drop(tx);
             }
-            let Started { job, run, project } =
-                answer(ctx, organization, (project, id), input.wait).await?;
+            let Started { job, run, project } = answer(ctx, organization, (project, id), input.wait).await?;
             Ok(ContentWorkflowRunPayload {
                 job,
                 run,
@@ -454,8 +453,7 @@ impl WorkflowMutation {
             } else {
                 drop(tx);
             }
-            let Started { job, run, project } =
-                answer(ctx, organization, (project, id), input.wait).await?;
+            let Started { job, run, project } = answer(ctx, organization, (project, id), input.wait).await?;
             Ok(ContentWorkflowRerunPayload { job, run, project, user_errors: Vec::new() })
         };
         Ok(settle(outcome.await)?)

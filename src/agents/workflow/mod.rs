@@ -41,8 +41,6 @@ pub const JOB: &str = "workflow.run";
 const BRIEF: usize = super::posts::BRIEF_CHARACTERS;
 /// Characters of what an approver says.
 const COMMENT: usize = 2_000;
-/// What a run is for a caller who asks for what is not there.
-const MISSING: &str = "There is no such run, or it is not visible to you.";
 
 /// What somebody asks to be run.
 #[derive(Debug)]
@@ -204,8 +202,7 @@ pub async fn start(
     let (project, run) = (Some(plan.project), plan.run.uuid());
     let agent = AgentKind::ContentWorkflow;
     let input = serde_json::to_value(plan).map_err(Error::internal)?;
-    let job =
-        NewJob { id, kind: JOB, agent: Some(agent), project, input, run_at: None, result: Some(run) };
+    let job = NewJob { id, kind: JOB, agent: Some(agent), project, input, run_at: None, result: Some(run) };
     jobs::enqueue(tx, &job).await?;
     let content = serde_json::to_value(content).map_err(Error::internal)?;
     store::insert(tx, run, agent, (id, None), project, Some(&content)).await?;
@@ -277,7 +274,9 @@ pub async fn decide(tx: &mut WriteTx<'_>, run: &Output, decision: Decision) -> R
         (StepKind::Approval, Status::Succeeded) => {
             return conflict(format!("The step `{step}` is approved already."));
         }
-        (StepKind::Approval, _) => return conflict(format!("The step `{step}` does not wait for approval now.")),
+        (StepKind::Approval, _) => {
+            return conflict(format!("The step `{step}` does not wait for approval now."));
+        }
         _ => return conflict(format!("The step `{step}` is no approval.")),
     }
     state.approved_by = Some(tx.credential().user());
@@ -339,9 +338,9 @@ struct Tried {
 impl Tried {
     fn of(events: &[Event], key: &str) -> Self {
         let mut tried = Self::default();
-        let own = events.iter().filter(|event| {
-            event.data.as_ref().is_some_and(|data| data["step"].as_str() == Some(key))
-        });
+        let own = events
+            .iter()
+            .filter(|event| event.data.as_ref().is_some_and(|data| data["step"].as_str() == Some(key)));
         for event in own {
             match event.kind.as_str() {
                 BEGUN => {

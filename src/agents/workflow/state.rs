@@ -177,8 +177,7 @@ impl States {
                     continue;
                 }
                 match (turn, &step.work) {
-                    (Turn::Waits, _)
-                    | (Turn::Ready(_), Work::Agent { .. } | Work::Condition { .. }) => {}
+                    (Turn::Waits, _) | (Turn::Ready(_), Work::Agent { .. } | Work::Condition { .. }) => {}
                     (Turn::Skipped(why, at), _) => state.skip(why, at),
                     (Turn::Ready(since), Work::Approval { .. }) => {
                         state.status = Status::AwaitingApproval;
@@ -201,9 +200,10 @@ impl States {
 
     /// An approval that is refused ends the run: nothing that has not begun runs any more.
     fn stop_after_refusal(&mut self) {
-        let refused = self.steps.iter().find(|state| {
-            state.status == Status::Failed && state.kind == StepKind::Approval
-        });
+        let refused = self
+            .steps
+            .iter()
+            .find(|state| state.status == Status::Failed && state.kind == StepKind::Approval);
         let Some((key, at)) = refused.map(|state| (state.key.clone(), state.finished_at)) else { return };
         let at = at.unwrap_or(self.began);
         for state in self.steps.iter_mut().filter(|state| !state.status.is_final()) {
@@ -239,7 +239,8 @@ impl States {
             }
         }
         // What it needs may also have been left out further back.
-        let lacking = needs.into_iter().filter_map(|key| self.get(key)).find_map(|state| state.skipped.clone());
+        let lacking =
+            needs.into_iter().filter_map(|key| self.get(key)).find_map(|state| state.skipped.clone());
         match (lacking, unmet, done) {
             (Some(why), ..) | (None, Some(why), false) => Turn::Skipped(why, since),
             _ => Turn::Ready(since),
@@ -424,10 +425,7 @@ mod tests {
         }
         end(&mut states, "d", Status::Failed, 2);
         let again = states.from_step(&definition, "b", at(50));
-        assert_eq!(
-            statuses(&again),
-            [Status::Succeeded, Status::Queued, Status::Queued, Status::Queued]
-        );
+        assert_eq!(statuses(&again), [Status::Succeeded, Status::Queued, Status::Queued, Status::Queued]);
         assert_eq!(again.steps[0], states.steps[0]);
         assert_eq!(again.steps[3].finished_at, None);
     }

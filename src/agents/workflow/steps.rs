@@ -9,12 +9,12 @@ use futures_util::future::BoxFuture;
 
 use super::definition::{Parameter, Signature};
 use super::value::{Type, Value, Values};
+use crate::agents::Output;
 use crate::agents::affirmations::{self, Affirmations};
 use crate::agents::agent::{self, Agent, Order, Product, Tools};
 use crate::agents::hashtags::{self, Hashtags};
 use crate::agents::posts::{self, Posts};
 use crate::agents::strategy::{self, Strategies};
-use crate::agents::Output;
 use crate::engine::Usage;
 use crate::error::{Error, Result};
 use crate::jobs::{AgentKind, Failure, Run};
@@ -241,8 +241,7 @@ impl StepAgent for Posts {
             ("count", Type::Number),
         ],
     };
-    const TOKENS: Usage =
-        Usage { prompt_tokens: read(60_000), completion_tokens: posts::TOKENS as u64 };
+    const TOKENS: Usage = Usage { prompt_tokens: read(60_000), completion_tokens: posts::TOKENS as u64 };
 
     fn input(given: &Given) -> Result<Self::Input> {
         let values = &given.values;
@@ -261,8 +260,7 @@ impl StepAgent for Posts {
 
     /// The text is the chosen variant's, as it stands when it is used; the first one's until one is chosen.
     fn gives(content: &Self::Content) -> Values {
-        let captions: Vec<String> =
-            content.variants.iter().map(|variant| variant.caption.clone()).collect();
+        let captions: Vec<String> = content.variants.iter().map(|variant| variant.caption.clone()).collect();
         let mut values = Values::default();
         if let Some(text) = captions.get(content.chosen.unwrap_or_default()) {
             values.put("text", Value::Text(text.clone()));
@@ -287,8 +285,7 @@ impl StepAgent for Strategies {
         ],
         gives: &[("texts", Type::Texts), ("count", Type::Number), ("assets", Type::Assets)],
     };
-    const TOKENS: Usage =
-        Usage { prompt_tokens: read(40_000), completion_tokens: strategy::TOKENS as u64 };
+    const TOKENS: Usage = Usage { prompt_tokens: read(40_000), completion_tokens: strategy::TOKENS as u64 };
 
     /// The calendar begins when the run does.
     fn input(given: &Given) -> Result<Self::Input> {
@@ -350,11 +347,10 @@ mod tests {
     #[test]
     fn a_brief_has_sentences() {
         let brief = "I want to sleep better. I want to trust my work!\n\n- I want to laugh more";
-        assert_eq!(sentences(brief), [
-            "I want to sleep better.",
-            "I want to trust my work!",
-            "I want to laugh more"
-        ]);
+        assert_eq!(
+            sentences(brief),
+            ["I want to sleep better.", "I want to trust my work!", "I want to laugh more"]
+        );
         assert_eq!(sentences(&"Ja. ".repeat(100)).len(), 20);
     }
 }

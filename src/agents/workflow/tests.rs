@@ -55,9 +55,7 @@ pub fn compose(key: &str, after: &[&str], source: &str) -> Step {
 
 pub fn of(steps: Vec<Step>) -> Definition {
     let variable = |name: &str, kind, default| Variable { name: name.to_owned(), kind, default };
-    let variables = vec![
-        variable("count", Type::Number, Some(Value::Number(3))),
-        variable("mood", Type::Text, None),
-    ];
+    let variables =
+        vec![variable("count", Type::Number, Some(Value::Number(3))), variable("mood", Type::Text, None)];
     Definition { variables, steps }
 }

@@ -325,7 +325,8 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
         }
-        for text in ["", "briefs", "brief.", "options", "steps.a", "steps.a.b.c", "steps.a.b.-1", "steps.a.b.1.2"]
+        for text in
+            ["", "briefs", "brief.", "options", "steps.a", "steps.a.b.c", "steps.a.b.-1", "steps.a.b.1.2"]
         {
             assert!(text.parse::<Source>().is_err(), "{text}");
         }
