@@ -343,6 +343,14 @@ actions! {
     EngineRouteRead, "engine_route.read", AgentConfigure;
     /// Set the engine that an agent works with when a call names none.
     EngineRouteSet, "engine_route.set", AgentConfigure;
+    /// See the organization's own workflows.
+    WorkflowTemplateRead, "workflow_template.read", AgentUse;
+    /// Make a workflow.
+    WorkflowTemplateCreate, "workflow_template.create", AgentConfigure;
+    /// Change a workflow.
+    WorkflowTemplateUpdate, "workflow_template.update", AgentConfigure;
+    /// Delete a workflow.
+    WorkflowTemplateDelete, "workflow_template.delete", AgentConfigure;
     /// Read documents, and what agents have made.
     ContentRead, "content.read", ContentRead;
     /// Add a document.
@@ -418,6 +426,9 @@ impl Action {
                 | Self::ProviderDelete
                 | Self::ProviderTest
                 | Self::EngineRouteSet
+                | Self::WorkflowTemplateCreate
+                | Self::WorkflowTemplateUpdate
+                | Self::WorkflowTemplateDelete
                 | Self::DocumentDelete
                 | Self::AssetDelete
                 | Self::OutputDelete
@@ -440,6 +451,7 @@ impl Action {
             Some("asset") => "Asset",
             Some("post") => "Post",
             Some("workflow") => "ContentWorkflowRun",
+            Some("workflow_template") => "ContentWorkflowTemplate",
             Some("qa" | "agent" | "job") => "Job",
             Some("output" | "content") => "AgentOutput",
             _ => "Organization",

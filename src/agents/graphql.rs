@@ -21,6 +21,7 @@ use super::qa::graphql::{QaAnswer, QaMutation};
 use super::strategy::Strategies;
 use super::strategy::graphql::{ContentStrategy, StrategyMutation};
 use super::workflow::graphql::{ContentWorkflowRun, WorkflowMutation};
+use super::workflow::templates::graphql::TemplateMutation;
 use crate::access::{Action, Permission, Scope};
 use crate::audit::graphql::Actor;
 use crate::db::page::PageArgs;
@@ -52,6 +53,7 @@ pub struct AgentMutation(
     PostsMutation,
     StrategyMutation,
     WorkflowMutation,
+    TemplateMutation,
     OutputMutation,
 );
 

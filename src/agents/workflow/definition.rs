@@ -17,6 +17,8 @@ pub const VARIABLES: usize = 30;
 const KEY: usize = 40;
 /// Characters of what an approver is told.
 const MESSAGE: usize = 500;
+/// Bytes of a workflow at the most, as it is kept.
+const BYTES: usize = 256 * 1024;
 /// How often a step may be tried again.
 const RETRIES: u32 = 5;
 /// How often a step is tried again when nothing is said about it.
@@ -254,8 +256,8 @@ fn refuse(code: FaultCode, field: &str, message: impl Into<String>) -> Error {
     Error::fault(Fault::at(code, field, message))
 }
 
-/// A name of a step or variable: a small letter, then letters, digits and low lines.
-fn name(field: &str, text: &str) -> Result<()> {
+/// A name of a step, a variable or a template: a small letter, then letters, digits and low lines.
+pub(super) fn name(field: &str, text: &str) -> Result<()> {
     let fits = text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.len() <= KEY
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
@@ -264,7 +266,7 @@ fn name(field: &str, text: &str) -> Result<()> {
     }
     let shown: String = text.chars().take(60).collect();
     let message = format!(
-        "`{shown}` is no name of a step or variable: a small letter, then letters, digits and `_`, at most {KEY}."
+        "`{shown}` cannot be a name here: a small letter, then letters, digits and `_`, at most {KEY}."
     );
     Err(refuse(FaultCode::Invalid, field, message))
 }
@@ -329,6 +331,11 @@ impl Definition {
         for step in &mut self.steps {
             let earlier = before.get(&step.key).cloned().unwrap_or_default();
             whole.check_step(step, &earlier, catalogue)?;
+        }
+        let bytes = serde_json::to_vec(&self).map_err(Error::internal)?.len();
+        if bytes > BYTES {
+            let message = "A workflow has at most 256 KiB with all its texts. Give long ones to its runs.";
+            return Err(refuse(FaultCode::TooLong, "steps", message));
         }
         Ok(self)
     }
@@ -595,8 +602,8 @@ mod tests {
         for (steps, code, said) in [
             (vec![], FaultCode::Required, "at least one"),
             ((0..=STEPS).map(|at| write(&format!("s{at}"), &[])).collect(), FaultCode::TooLong, "at most 30"),
-            (vec![write("A", &[])], FaultCode::Invalid, "no name"),
-            (vec![write(&"a".repeat(41), &[])], FaultCode::Invalid, "no name"),
+            (vec![write("A", &[])], FaultCode::Invalid, "cannot be a name"),
+            (vec![write(&"a".repeat(41), &[])], FaultCode::Invalid, "cannot be a name"),
             (vec![write("a", &[]), write("a", &[])], FaultCode::Invalid, "Two steps"),
             (vec![write("a", &["b"])], FaultCode::Invalid, "comes after `b`"),
             (vec![write("a", &["a"])], FaultCode::Invalid, "wait for each other"),

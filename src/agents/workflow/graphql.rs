@@ -34,7 +34,7 @@ agent_output! {
     /// A run of a workflow: agents that work one after another, with conditions, delays and approvals between them. It is there
     /// from the moment that it is asked for.
     ContentWorkflowRun of Content, WorkflowRunId {
-        /// The key of the template that it follows.
+        /// The key of the template that it follows, as it was then.
         async fn template(&self) -> &str {
             &self.content.template
         }
@@ -191,7 +191,7 @@ struct ContentWorkflowRunInput {
     wait: bool,
     /// Makes the call safe to repeat for 24 hours.
     idempotency_key: Option<String>,
-    /// A template: the key of a built-in one, `full` or `posts_only`.
+    /// A template: the key of a built-in one, `full` or `posts_only`, or the key or the id of one's own.
     #[graphql(default_with = "\"full\".to_owned()")]
     template: String,
     /// The period that it is for.

@@ -110,7 +110,7 @@ impl Asked {
         let brief = input::paragraph("brief", Some(&self.brief), BRIEF)?.ok_or_else(|| {
             Error::fault(Fault::at(FaultCode::Required, "brief", "`brief` must not be empty."))
         })?;
-        let (template, definition) = resolve(tx, self.project, &self.template).await?;
+        let (template, definition) = templates::resolve(tx, self.project, &self.template).await?;
         let options = definition.options(self.options)?;
         let mut engines = BTreeMap::new();
         for step in &definition.steps {
@@ -137,16 +137,6 @@ impl Asked {
             is_seeded: self.seed.is_some(),
         })
     }
-}
-
-/// The template of a name, with its key.
-async fn resolve(_tx: &mut ReadTx<'_>, _project: ProjectId, name: &str) -> Result<(String, Definition)> {
-    if let Some(definition) = templates::built_in(name)? {
-        return Ok((name.to_owned(), definition));
-    }
-    let known: Vec<String> = templates::keys().map(|key| format!("`{key}`")).collect();
-    let message = format!("There is no such template here. The built-in ones are {}.", known.join(", "));
-    Err(Error::fault(Fault::at(FaultCode::NotFound, "template", message)))
 }
 
 impl Plan {
