@@ -258,6 +258,17 @@ async fn every_mutation_of_an_organization_leaves_its_entry() {
     let plan = json!({"projectId": acme.project, "goals": ["Sleep well"], "channels": ["X"], "timezone": "UTC",
         "from": "2027-01-04T00:00:00Z", "until": "2027-01-11T00:00:00Z"});
     run("contentStrategyCreate", plan, "", "agent.run", "Job", agent("CONTENT_STRATEGY")).await;
+    let template = json!({"organizationId": acme.id, "key": "mine", "name": "Mine", "steps": [{"key": "gate", "kind": "APPROVAL"}]});
+    let (kind, keyed) = ("ContentWorkflowTemplate", change("key", Value::Null, json!("mine")));
+    let field = "contentWorkflowTemplateCreate";
+    let made = run(field, template, "template { id }", "workflow_template.create", kind, keyed).await;
+    let template = made["template"]["id"].clone();
+    let named = change("name", json!("Mine"), json!("Ours"));
+    let rename = json!({"id": template, "name": "Ours"});
+    run("contentWorkflowTemplateUpdate", rename, "", "workflow_template.update", kind, named).await;
+    let gone = change("key", json!("mine"), Value::Null);
+    let id = json!({"id": template});
+    run("contentWorkflowTemplateDelete", id, "", "workflow_template.delete", kind, gone).await;
     let brief = json!({"projectId": acme.project, "brief": "I want to sleep well.", "language": "EN"});
     run("contentWorkflowRun", brief, "", "agent.run", "Job", agent("CONTENT_WORKFLOW")).await;
     let waiting = cast::workflow(&server, &acme, "AWAITING_APPROVAL").await;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::fixture::uuid;
 use crate::support::provider::Reply;
 use crate::support::work::{Room, openai};
-use crate::support::{Client, mutation};
+use crate::support::{Client, cast, mutation};
 
 const STARTED: &str = "job { id status error { code message } result { id } engine { provider promptTokens } } project { id }
     estimatedCostMicroUsd run { id template status rerunOf { id } createdBy { ... on User { id } } steps { key kind agent status attempts startedAt
@@ -498,5 +498,256 @@ async fn two_decisions_at_the_same_time_are_one() {
     assert_eq!(refused[0][0]["code"], "CONFLICT");
     assert_eq!(ended(&room, &made).await["status"], "SUCCEEDED");
     assert_eq!(counts(&room, "workflow.approve").await.1, 1);
+    room.workers.stop().await;
+}
+
+/// A template of the organization's own.
+async fn template(room: &Room, key: &str, variables: Value, steps: Value) -> Value {
+    let input = json!({"organizationId": room.acme.id, "key": key, "name": key, "variables": variables, "steps": steps});
+    let select = "template { id key name description project { id } variables { name type default }
+        steps { key kind after agent inputs { name from value } condition { of atLeast atMost equals holds } message
+            delaySeconds retries timeoutSeconds } } organization { id }";
+    room.acme.admin.at(&room.server).mutate("contentWorkflowTemplateCreate", input, select).await
+}
+
+fn affirm(key: &str, after: Value) -> Value {
+    json!({"key": key, "kind": "AGENT", "agent": "AFFIRMATIONS", "after": after, "retries": 0,
+        "inputs": [{"name": "goals", "from": "brief.sentences"}, {"name": "count", "from": "options.count"}]})
+}
+
+fn count() -> Value {
+    json!([{"name": "count", "type": "NUMBER", "default": {"number": 2}}])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organization_runs_workflows_of_its_own() {
+    let room = Room::new().await;
+    let steps = json!([
+        affirm("lines", json!([])),
+        {"key": "enough", "kind": "CONDITION", "after": ["lines"], "condition": {"of": "steps.lines.count", "atLeast": 2}},
+        {"key": "pause", "kind": "DELAY", "after": ["enough"], "delaySeconds": 2},
+        {"key": "post", "kind": "AGENT", "agent": "POST_COMPOSITION", "after": ["pause"], "inputs": [
+            {"name": "brief", "from": "steps.lines.text"}, {"name": "channels", "value": {"texts": ["X"]}},
+            {"name": "hashtags", "value": {"flag": false}}]},
+    ]);
+    let made = template(&room, "calm", count(), steps).await;
+    assert_eq!(made["organization"]["id"], room.acme.id.as_str());
+    let own = &made["template"];
+    assert_eq!(own["variables"], json!([{"name": "count", "type": "NUMBER", "default": 2}]));
+    assert_eq!(own["steps"][1]["condition"]["atLeast"], 2);
+    assert_eq!(own["steps"][3]["inputs"][1], json!({"name": "channels", "from": null, "value": ["X"]}));
+
+    // By its key, which a project's own stands before, and by its id.
+    let project = json!({"organizationId": room.acme.id, "projectId": room.acme.project, "key": "calm", "name": "Ours",
+        "steps": [{"key": "gate", "kind": "APPROVAL", "message": "Well?"}]});
+    let admin = room.acme.admin.at(&room.server);
+    let theirs =
+        admin.mutate("contentWorkflowTemplateCreate", project, "template { id } project { id }").await;
+    assert_eq!(theirs["project"]["id"], room.acme.project.as_str());
+    let gated = start(&room, json!({"template": "calm"})).await;
+    assert_eq!(statuses(&gated["run"]), ["AWAITING_APPROVAL"], "{gated:#}");
+    let other = cast::project(&room.server, &room.acme, "Other").await;
+    let foreign = json!({"template": theirs["template"]["id"], "projectId": other});
+    assert_eq!(room.member().fault("contentWorkflowRun", asked(&room, foreign)).await, "NOT_FOUND");
+
+    let started = start(&room, json!({"template": own["id"], "wait": false})).await;
+    assert_eq!(started["run"]["template"], "calm");
+    // It waits without a worker, and says until when.
+    let job = started["job"]["id"].as_str().unwrap();
+    room.member().job_when(job, |job| job["events"].to_string().contains("\"waiting\"")).await;
+    let waiting = run(&room.member(), &started["run"]["id"]).await;
+    let pause = step(&waiting, "pause");
+    assert_eq!((&pause["status"], &waiting["status"]), (&json!("RUNNING"), &json!("QUEUED")), "{waiting:#}");
+    assert_eq!(step(&waiting, "enough")["holds"], true);
+    let until = pause["waitsUntil"].as_str().unwrap().to_owned();
+    // A change of the template changes no run that has begun.
+    let change = json!({"id": own["id"], "steps": [{"key": "gate", "kind": "APPROVAL"}], "variables": [], "description": "d"});
+    let changed =
+        admin.mutate("contentWorkflowTemplateUpdate", change, "template { description steps { key } }").await;
+    assert_eq!(changed["template"], json!({"description": "d", "steps": [{"key": "gate"}]}));
+    let done = ended(&room, &started).await;
+    assert_eq!(done["status"], "SUCCEEDED", "{done:#}");
+    assert_eq!(statuses(&done), ["SUCCEEDED"; 4]);
+    assert_eq!(step(&done, "pause")["finishedAt"], until.as_str());
+    assert!(step(&done, "post")["startedAt"].as_str().unwrap() >= until.as_str());
+    let job = room.member().job(job).await;
+    assert_eq!(job["attempts"], 2, "waiting is no failed attempt: {job:#}");
+
+    // One that waits for long is cancelled at once.
+    let steps =
+        json!([{"key": "pause", "kind": "DELAY", "delaySeconds": 86_400}, affirm("lines", json!(["pause"]))]);
+    template(&room, "tomorrow", count(), steps).await;
+    let long = start(&room, json!({"template": "tomorrow", "wait": false})).await;
+    let job = long["job"]["id"].as_str().unwrap();
+    room.member().job_when(job, |job| job["events"].to_string().contains("\"waiting\"")).await;
+    room.member().mutate("jobCancel", json!({"id": job}), "").await;
+    let cancelled = run(&room.member(), &long["run"]["id"]).await;
+    assert_eq!((&cancelled["status"], statuses(&cancelled)), (&json!("CANCELLED"), vec!["CANCELLED"; 2]));
+
+    // Deleted, it is there no longer; a run that has begun goes on.
+    let deleted = admin
+        .mutate(
+            "contentWorkflowTemplateDelete",
+            json!({"id": theirs["template"]["id"]}),
+            "deletedContentWorkflowTemplateId project { id }",
+        )
+        .await;
+    assert_eq!(deleted["deletedContentWorkflowTemplateId"], theirs["template"]["id"]);
+    let approve = json!({"runId": gated["run"]["id"], "stepKey": "gate", "approve": true});
+    admin.mutate("contentWorkflowApprove", approve, "").await;
+    assert_eq!(ended(&room, &gated).await["status"], "SUCCEEDED");
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_takes_too_long_fails() {
+    let room = Room::new().await;
+    let mut slow = affirm("lines", json!([]));
+    slow["timeoutSeconds"] = json!(1);
+    template(&room, "hurry", count(), json!([slow])).await;
+    room.fake.script([lines().slow_headers(Duration::from_secs(30))]);
+    let made = start(&room, json!({"template": "hurry", "engine": openai(false)})).await;
+    let run = ended(&room, &made).await;
+    let failed = step(&run, "lines");
+    assert_eq!((&run["status"], &failed["status"]), (&json!("FAILED"), &json!("FAILED")), "{run:#}");
+    assert!(failed["error"]["message"].as_str().unwrap().contains("longer than 1 seconds"), "{failed:#}");
+    // The control: in time it succeeds.
+    room.fake.script([lines()]);
+    let made = start(&room, json!({"template": "hurry", "engine": openai(false)})).await;
+    assert_eq!(ended(&room, &made).await["status"], "SUCCEEDED");
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_definition_that_cannot_work_is_refused_with_its_reason() {
+    let room = Room::new().await;
+    let admin = room.acme.admin.at(&room.server);
+    let with = |key: &str, variables: Value, steps: Value| json!({"organizationId": room.acme.id, "key": key, "name": "n", "variables": variables, "steps": steps});
+    let gate = |key: &str, after: Value| json!({"key": key, "kind": "APPROVAL", "after": after});
+    let agent =
+        |inputs: Value| json!([{"key": "a", "kind": "AGENT", "agent": "AFFIRMATIONS", "inputs": inputs}]);
+    let goals = json!({"name": "goals", "from": "brief"});
+    for (steps, code, said) in [
+        (json!([]), "REQUIRED", "at least one step"),
+        (
+            json!((0..31).map(|at| gate(&format!("g{at}"), json!([]))).collect::<Vec<_>>()),
+            "TOO_LONG",
+            "at most 30",
+        ),
+        (json!([gate("a", json!(["b"])), gate("b", json!(["a"]))]), "INVALID", "wait for each other"),
+        (json!([gate("a", json!(["z"]))]), "INVALID", "no such step"),
+        (json!([gate("a", json!([])), gate("a", json!([]))]), "INVALID", "Two steps"),
+        (json!([gate("Großes A", json!([]))]), "INVALID", "cannot be a name"),
+        (json!([{"key": "a", "kind": "AGENT"}]), "REQUIRED", "needs `agent`"),
+        (json!([{"key": "a", "kind": "AGENT", "agent": "QA"}]), "INVALID", "cannot be a step"),
+        (json!([{"key": "a", "kind": "CONDITION"}]), "REQUIRED", "needs `condition`"),
+        (json!([{"key": "a", "kind": "DELAY"}]), "REQUIRED", "needs `delaySeconds`"),
+        (json!([{"key": "a", "kind": "DELAY", "delaySeconds": -1}]), "OUT_OF_RANGE", "delaySeconds"),
+        (json!([{"key": "a", "kind": "APPROVAL", "delaySeconds": 5}]), "INVALID", "another kind"),
+        (json!([{"key": "a", "kind": "APPROVAL", "retries": 6}]), "OUT_OF_RANGE", "retries"),
+        (
+            json!([{"key": "a", "kind": "CONDITION", "condition": {"of": "brief", "holds": true, "atLeast": 1}}]),
+            "INVALID",
+            "exactly one",
+        ),
+        (
+            json!([{"key": "a", "kind": "CONDITION", "condition": {"of": "weather", "holds": true}}]),
+            "INVALID",
+            "names no value",
+        ),
+        (
+            json!([{"key": "a", "kind": "CONDITION", "condition": {"of": "brief", "atLeast": 1}}]),
+            "INVALID",
+            "cannot be asked",
+        ),
+        (agent(json!([])), "REQUIRED", "needs `goals`"),
+        (agent(json!([goals, goals])), "INVALID", "twice"),
+        (agent(json!([goals, {"name": "volume", "value": {"number": 3}}])), "INVALID", "takes no `volume`"),
+        (agent(json!([goals, {"name": "count", "value": {"text": "3"}}])), "INVALID", "a whole number"),
+        (
+            agent(json!([goals, {"name": "count", "value": {"number": 3, "text": "3"}}])),
+            "INVALID",
+            "exactly one",
+        ),
+        (
+            agent(json!([goals, {"name": "count", "from": "brief", "value": {"number": 3}}])),
+            "INVALID",
+            "exactly one",
+        ),
+        (agent(json!([goals, {"name": "count", "from": "options.more"}])), "INVALID", "no such variable"),
+        (
+            agent(json!([goals, {"name": "period", "value": {"text": room.acme.project}}])),
+            "INVALID",
+            "a period's id",
+        ),
+        (agent(json!([{"name": "goals", "from": "steps.b.texts"}])), "INVALID", "no such step"),
+        (
+            json!([gate("b", json!([])), {"key": "a", "kind": "AGENT", "agent": "AFFIRMATIONS", "after": ["b"],
+            "inputs": [{"name": "goals", "from": "steps.b.texts"}]}]),
+            "INVALID",
+            "gives nothing",
+        ),
+        (
+            json!([affirm("b", json!([])), {"key": "a", "kind": "AGENT", "agent": "AFFIRMATIONS",
+            "inputs": [{"name": "goals", "from": "steps.b.texts"}]}]),
+            "INVALID",
+            "does not come after `b`",
+        ),
+    ] {
+        let input = with("bad", count(), steps);
+        let payload =
+            admin.try_mutate("contentWorkflowTemplateCreate", input.clone(), "userErrors { field }").await;
+        let error = &payload["userErrors"][0];
+        assert_eq!(
+            (&error["code"], &error["field"]),
+            (&json!(code), &json!(["input", "steps"])),
+            "{input} {payload}"
+        );
+        assert!(error["message"].as_str().unwrap().contains(said), "{said}: {error}");
+    }
+    let good = json!([gate("a", json!([]))]);
+    for (key, variables, code, field) in [
+        ("full", json!([]), "ALREADY_EXISTS", "key"),
+        ("No key", json!([]), "INVALID", "key"),
+        ("good", json!([{"name": "n", "type": "NUMBER", "default": {"flag": true}}]), "INVALID", "variables"),
+        (
+            "good",
+            json!([{"name": "n", "type": "TEXT"}, {"name": "n", "type": "TEXT"}]),
+            "INVALID",
+            "variables",
+        ),
+    ] {
+        let input = with(key, variables, good.clone());
+        let payload = admin.try_mutate("contentWorkflowTemplateCreate", input, "userErrors { field }").await;
+        let error = &payload["userErrors"][0];
+        assert_eq!((&error["code"], &error["field"][1]), (&json!(code), &json!(field)), "{payload}");
+    }
+    // The control, once for a repeated call; another one may not have its key, and only in another place the same.
+    let mut input = with("good", json!([]), good);
+    input["idempotencyKey"] = json!("k");
+    let create = "contentWorkflowTemplateCreate";
+    let made = admin.mutate(create, input.clone(), "template { id }").await;
+    assert_eq!(admin.mutate(create, input.clone(), "template { id }").await, made);
+    input["idempotencyKey"] = Value::Null;
+    assert_eq!(admin.fault(create, input.clone()).await, "ALREADY_EXISTS");
+    input["projectId"] = json!(room.acme.project);
+    admin.mutate(create, input.clone(), "").await;
+    let bad =
+        json!({"id": made["template"]["id"], "steps": [{"key": "a", "kind": "DELAY", "delaySeconds": 0}]});
+    assert_eq!(admin.fault("contentWorkflowTemplateUpdate", bad).await, "OUT_OF_RANGE");
+    // Members run them and see them; they make none.
+    let seen = room
+        .member()
+        .ok("{ organization { workflowTemplates { totalCount nodes { key } } } }", json!({}))
+        .await;
+    assert_eq!(seen["organization"]["workflowTemplates"]["totalCount"], 2);
+    let refused = mutation(create, "");
+    assert_eq!(room.member().refusal(&refused, json!({"input": input})).await, "FORBIDDEN");
+    // Another organization's template is none here, by id and by key.
+    let globex = cast::organization(&room.server, "Globex").await;
+    for template in [&made["template"]["id"], &json!("good")] {
+        let input = json!({"projectId": globex.project, "brief": BRIEF, "template": template});
+        assert_eq!(globex.owner.at(&room.server).fault("contentWorkflowRun", input).await, "NOT_FOUND");
+    }
     room.workers.stop().await;
 }

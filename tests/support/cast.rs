@@ -235,6 +235,24 @@ pub async fn forget_providers(server: &Server) {
     server.tamper("delete from providers").await;
 }
 
+static TEMPLATES: AtomicU32 = AtomicU32::new(0);
+
+/// The key of a template that nobody has; an organization has no room for as many as a sweep makes.
+pub async fn template_key(server: &Server) -> String {
+    server.tamper("delete from workflow_templates").await;
+    format!("template{}", TEMPLATES.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A new workflow of the organization's, or of one of its projects.
+pub async fn template(server: &Server, organization: &Organization, project: Option<&str>) -> String {
+    let key = template_key(server).await;
+    let input = json!({"organizationId": organization.id, "projectId": project, "key": key, "name": "Ask first",
+        "steps": [{"key": "gate", "kind": "APPROVAL"}]});
+    let made = organization.owner.at(server);
+    let made = made.mutate("contentWorkflowTemplateCreate", input, "template { id }").await;
+    text(&made["template"]["id"])
+}
+
 static PROVIDERS: AtomicU32 = AtomicU32::new(0);
 
 /// A new provider of the organization's; its name leads nowhere.

@@ -3,7 +3,7 @@
 use aicos::id::{
     AffirmationSetId, AnswerId, ApiKeyId, AssetId, AuditEntryId, DocumentId, HashtagSetId, InvitationId,
     JobId, MembershipId, OrganizationId, OrganizationUsageId, PeriodId, PostId, ProjectId, ProjectMemberId,
-    ProviderId, SecurityEventId, SessionId, StrategyId, UserId, WorkflowRunId,
+    ProviderId, SecurityEventId, SessionId, StrategyId, UserId, WorkflowRunId, WorkflowTemplateId,
 };
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
@@ -93,6 +93,7 @@ pub fn nothing_like(id: &str) -> String {
         "pst" => PostId::generate().to_string(),
         "stg" => StrategyId::generate().to_string(),
         "wfr" => WorkflowRunId::generate().to_string(),
+        "wft" => WorkflowTemplateId::generate().to_string(),
         "pmb" => {
             let (project, user) = (ProjectId::generate(), UserId::generate());
             ProjectMemberId { project, user }.to_string()
@@ -457,6 +458,28 @@ impl World {
                 json!({"runId": cast::workflow(server, acme, "FAILED").await, "fromStep": "post"}),
                 "/input/runId",
             ),
+            "Mutation.contentWorkflowTemplateCreate(input.organizationId)" => Case::mutation(
+                "contentWorkflowTemplateCreate",
+                json!({"organizationId": acme.id, "key": cast::template_key(server).await, "name": "New",
+                    "steps": [{"key": "gate", "kind": "APPROVAL"}]}),
+                "/input/organizationId",
+            ),
+            "Mutation.contentWorkflowTemplateCreate(input.projectId)" => Case::mutation(
+                "contentWorkflowTemplateCreate",
+                json!({"organizationId": own, "projectId": project().await, "key": cast::template_key(server).await,
+                    "name": "New", "steps": [{"key": "gate", "kind": "APPROVAL"}]}),
+                "/input/projectId",
+            ),
+            "Mutation.contentWorkflowTemplateUpdate(input.id)" => Case::mutation(
+                "contentWorkflowTemplateUpdate",
+                json!({"id": cast::template(server, acme, Some(&acme.project)).await, "name": format!("by {caller}")}),
+                "/input/id",
+            ),
+            "Mutation.contentWorkflowTemplateDelete(input.id)" => Case::mutation(
+                "contentWorkflowTemplateDelete",
+                json!({"id": cast::template(server, acme, Some(&acme.project)).await}),
+                "/input/id",
+            ),
             "Mutation.jobCancel(input.id)" => Case::mutation(
                 "jobCancel",
                 json!({"id": cast::document(server, acme, None).await.1}),
@@ -610,6 +633,7 @@ impl World {
             "Asset" => cast::asset(server, acme, None).await,
             "QaAnswer" => cast::answer(server, acme, None).await,
             "Post" => cast::output(server, acme, "POST_COMPOSITION").await,
+            "ContentWorkflowTemplate" => cast::template(server, acme, Some(&acme.project)).await,
             "ContentWorkflowRun" => cast::workflow(server, acme, "QUEUED").await,
             "ContentStrategy" => cast::output(server, acme, "CONTENT_STRATEGY").await,
             "Period" => cast::period(server, acme).await,
