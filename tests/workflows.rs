@@ -19,14 +19,14 @@ const RUN: &str = "query($id: ID!) { node(id: $id) { ... on ContentWorkflowRun {
 const BRIEF: &str = "I want to sleep better. I want to trust my work.";
 
 /// The mutation's input for a run in the organization's project.
-fn asked(room: &Room, more: Value) -> Value {
+fn asked(room: &Room, more: &Value) -> Value {
     let mut input = json!({"projectId": room.acme.project, "brief": BRIEF, "language": "EN", "wait": true});
     input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     input
 }
 
 async fn start(room: &Room, more: Value) -> Value {
-    room.member().mutate("contentWorkflowRun", asked(room, more), STARTED).await
+    room.member().mutate("contentWorkflowRun", asked(room, &more), STARTED).await
 }
 
 async fn run(client: &Client<'_>, id: &Value) -> Value {
@@ -384,7 +384,7 @@ async fn a_dry_run_prices_and_starts_nothing() {
     let before = counts(&room, "agent.run").await;
     let price = async |more: Value| {
         let mut input =
-            asked(&room, json!({"dryRun": true, "template": "posts_only", "idempotencyKey": "k"}));
+            asked(&room, &json!({"dryRun": true, "template": "posts_only", "idempotencyKey": "k"}));
         input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let made = room.member().mutate("contentWorkflowRun", input, STARTED).await;
         assert_eq!((&made["job"], &made["run"]), (&Value::Null, &Value::Null));
@@ -406,7 +406,7 @@ async fn a_dry_run_prices_and_starts_nothing() {
     assert_eq!(made["run"]["status"], "SUCCEEDED", "{made:#}");
     let again = start(&room, more).await;
     assert_eq!((&again["run"]["id"], &again["job"]["id"]), (&made["run"]["id"], &made["job"]["id"]));
-    let other = asked(&room, json!({"template": "full", "idempotencyKey": "k"}));
+    let other = asked(&room, &json!({"template": "full", "idempotencyKey": "k"}));
     assert_eq!(room.member().fault("contentWorkflowRun", other).await, "IDEMPOTENCY_KEY_REUSED");
     assert_eq!(counts(&room, "agent.run").await.1, before.1 + 1);
     room.workers.stop().await;
@@ -426,10 +426,8 @@ async fn what_cannot_be_run_is_refused_with_the_reason() {
         (json!({"options": {"volume": 3}}), "INVALID", "options"),
         (json!({"engine": {"provider": "nobody", "model": "m"}}), "PROVIDER_NOT_CONFIGURED", "engine"),
     ] {
-        let payload = room
-            .member()
-            .try_mutate("contentWorkflowRun", asked(&room, more.clone()), "userErrors { field }")
-            .await;
+        let payload =
+            room.member().try_mutate("contentWorkflowRun", asked(&room, &more), "userErrors { field }").await;
         let error = &payload["userErrors"][0];
         assert_eq!((&error["code"], &error["field"][1]), (&json!(code), &json!(field)), "{more} {payload:#}");
     }
@@ -510,7 +508,7 @@ async fn template(room: &Room, key: &str, variables: Value, steps: Value) -> Val
     room.acme.admin.at(&room.server).mutate("contentWorkflowTemplateCreate", input, select).await
 }
 
-fn affirm(key: &str, after: Value) -> Value {
+fn affirm(key: &str, after: &Value) -> Value {
     json!({"key": key, "kind": "AGENT", "agent": "AFFIRMATIONS", "after": after, "retries": 0,
         "inputs": [{"name": "goals", "from": "brief.sentences"}, {"name": "count", "from": "options.count"}]})
 }
@@ -523,7 +521,7 @@ fn count() -> Value {
 async fn an_organization_runs_workflows_of_its_own() {
     let room = Room::new().await;
     let steps = json!([
-        affirm("lines", json!([])),
+        affirm("lines", &json!([])),
         {"key": "enough", "kind": "CONDITION", "after": ["lines"], "condition": {"of": "steps.lines.count", "atLeast": 2}},
         {"key": "pause", "kind": "DELAY", "after": ["enough"], "delaySeconds": 2},
         {"key": "post", "kind": "AGENT", "agent": "POST_COMPOSITION", "after": ["pause"], "inputs": [
@@ -548,7 +546,7 @@ async fn an_organization_runs_workflows_of_its_own() {
     assert_eq!(statuses(&gated["run"]), ["AWAITING_APPROVAL"], "{gated:#}");
     let other = cast::project(&room.server, &room.acme, "Other").await;
     let foreign = json!({"template": theirs["template"]["id"], "projectId": other});
-    assert_eq!(room.member().fault("contentWorkflowRun", asked(&room, foreign)).await, "NOT_FOUND");
+    assert_eq!(room.member().fault("contentWorkflowRun", asked(&room, &foreign)).await, "NOT_FOUND");
 
     let started = start(&room, json!({"template": own["id"], "wait": false})).await;
     assert_eq!(started["run"]["template"], "calm");
@@ -574,8 +572,7 @@ async fn an_organization_runs_workflows_of_its_own() {
     assert_eq!(job["attempts"], 2, "waiting is no failed attempt: {job:#}");
 
     // One that waits for long is cancelled at once.
-    let steps =
-        json!([{"key": "pause", "kind": "DELAY", "delaySeconds": 86_400}, affirm("lines", json!(["pause"]))]);
+    let steps = json!([{"key": "pause", "kind": "DELAY", "delaySeconds": 86_400}, affirm("lines", &json!(["pause"]))]);
     template(&room, "tomorrow", count(), steps).await;
     let long = start(&room, json!({"template": "tomorrow", "wait": false})).await;
     let job = long["job"]["id"].as_str().unwrap();
@@ -602,7 +599,7 @@ async fn an_organization_runs_workflows_of_its_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_that_takes_too_long_fails() {
     let room = Room::new().await;
-    let mut slow = affirm("lines", json!([]));
+    let mut slow = affirm("lines", &json!([]));
     slow["timeoutSeconds"] = json!(1);
     template(&room, "hurry", count(), json!([slow])).await;
     room.fake.script([lines().slow_headers(Duration::from_secs(30))]);
@@ -688,7 +685,7 @@ async fn a_definition_that_cannot_work_is_refused_with_its_reason() {
             "gives nothing",
         ),
         (
-            json!([affirm("b", json!([])), {"key": "a", "kind": "AGENT", "agent": "AFFIRMATIONS",
+            json!([affirm("b", &json!([])), {"key": "a", "kind": "AGENT", "agent": "AFFIRMATIONS",
             "inputs": [{"name": "goals", "from": "steps.b.texts"}]}]),
             "INVALID",
             "does not come after `b`",

@@ -702,7 +702,7 @@ mod tests {
             definition.options(list.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
         };
         let mood = ("mood", Value::Text("calm".into()));
-        let options = given(&[mood.clone()]).unwrap();
+        let options = given(std::slice::from_ref(&mood)).unwrap();
         assert_eq!((&options["count"], &options["mood"]), (&Value::Number(3), &mood.1));
         assert_eq!(given(&[mood.clone(), ("count", Value::Number(9))]).unwrap()["count"], Value::Number(9));
         for (list, said) in [
