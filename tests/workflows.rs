@@ -68,6 +68,8 @@ async fn a_run_goes_through_its_agents_and_an_approval() {
     assert_eq!(made["job"]["status"], "AWAITING_APPROVAL", "{made:#}");
     assert_eq!(made["job"]["result"]["id"], made["run"]["id"], "the run is there from the beginning");
     assert_eq!(made["estimatedCostMicroUsd"], 0, "the built-in engine costs nothing");
+    let job = room.member().job(made["job"]["id"].as_str().unwrap()).await;
+    assert_eq!(job["progress"], 0.5, "three of its six steps are done");
     let waiting = &made["run"];
     assert_eq!((&waiting["template"], &waiting["status"]), (&json!("full"), &json!("AWAITING_APPROVAL")));
     assert_eq!(

@@ -110,6 +110,9 @@ impl RunWorkflow {
             None => format!("The step `{}` begins.", step.key),
         };
         run.note(Some(states.progress()), BEGUN, Some(&what), Some(&data)).await?;
+        let (done, all) = (states.progress(), states.steps.len());
+        #[expect(clippy::cast_precision_loss, reason = "there are at most 30 steps")]
+        run.begin_part(done, done + 1.0 / all.max(1) as f32);
         let longest = Duration::from_secs(step.timeout_seconds.into());
         let outcome = timeout(longest, self.attempt(run, plan, states, &attempt)).await;
         run.release().await;
