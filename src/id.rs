@@ -179,6 +179,10 @@ ids! {
     VideoId, "vid", "Video";
     /// A plan of what to post.
     StrategyId, "stg", "ContentStrategy";
+    /// A run of a workflow.
+    WorkflowRunId, "wfr", "ContentWorkflowRun";
+    /// A workflow that an organization has made for itself.
+    WorkflowTemplateId, "wft", "ContentWorkflowTemplate";
 }
 
 /// A project and a person: a pair without a row of its own.

@@ -50,3 +50,4 @@ mod tenancy;
 mod tidy;
 mod videos;
 mod visuals;
+mod workflows;

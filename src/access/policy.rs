@@ -343,6 +343,14 @@ actions! {
     EngineRouteRead, "engine_route.read", AgentConfigure;
     /// Set the engine that an agent works with when a call names none.
     EngineRouteSet, "engine_route.set", AgentConfigure;
+    /// See the organization's own workflows.
+    WorkflowTemplateRead, "workflow_template.read", AgentUse;
+    /// Make a workflow.
+    WorkflowTemplateCreate, "workflow_template.create", AgentConfigure;
+    /// Change a workflow.
+    WorkflowTemplateUpdate, "workflow_template.update", AgentConfigure;
+    /// Delete a workflow.
+    WorkflowTemplateDelete, "workflow_template.delete", AgentConfigure;
     /// Read documents, and what agents have made.
     ContentRead, "content.read", ContentRead;
     /// Add a document.
@@ -379,6 +387,10 @@ actions! {
     PostApprove, "post.approve", ContentApprove;
     /// Schedule a post, or take it from the schedule.
     PostSchedule, "post.schedule", ContentPublish;
+    /// Note how far a run of a workflow is: done by a job, in the name of whoever asked.
+    WorkflowAdvance, "workflow.advance", AgentUse;
+    /// Approve a step of a run, or refuse it.
+    WorkflowApprove, "workflow.approve", ContentApprove;
     /// Cancel a job.
     JobCancel, "job.cancel", AgentUse;
     /// Rate what an agent has made.
@@ -414,6 +426,9 @@ impl Action {
                 | Self::ProviderDelete
                 | Self::ProviderTest
                 | Self::EngineRouteSet
+                | Self::WorkflowTemplateCreate
+                | Self::WorkflowTemplateUpdate
+                | Self::WorkflowTemplateDelete
                 | Self::DocumentDelete
                 | Self::AssetDelete
                 | Self::OutputDelete
@@ -435,6 +450,8 @@ impl Action {
             Some("engine_route") => "EngineRoute",
             Some("asset") => "Asset",
             Some("post") => "Post",
+            Some("workflow") => "ContentWorkflowRun",
+            Some("workflow_template") => "ContentWorkflowTemplate",
             Some("qa" | "agent" | "job") => "Job",
             Some("output" | "content") => "AgentOutput",
             _ => "Organization",

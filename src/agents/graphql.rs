@@ -24,6 +24,8 @@ use super::videos::Videos;
 use super::videos::graphql::{Video, VideoMutation};
 use super::visuals::Visuals;
 use super::visuals::graphql::{VisualMutation, VisualPost};
+use super::workflow::graphql::{ContentWorkflowRun, WorkflowMutation};
+use super::workflow::templates::graphql::TemplateMutation;
 use crate::access::{Action, Permission, Scope};
 use crate::audit::graphql::Actor;
 use crate::db::page::PageArgs;
@@ -36,7 +38,9 @@ use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
 use crate::graphql::turn::Turn;
-use crate::id::{AnswerId, AssetId, DocumentId, JobId, OrganizationId, PeriodId, ProjectId, WireId};
+use crate::id::{
+    AnswerId, AssetId, DocumentId, JobId, OrganizationId, PeriodId, ProjectId, WireId, WorkflowRunId,
+};
 use crate::identity::graphql::User;
 use crate::jobs::AgentKind;
 use crate::jobs::graphql::{Job, actor};
@@ -54,6 +58,8 @@ pub struct AgentMutation(
     StrategyMutation,
     VisualMutation,
     VideoMutation,
+    WorkflowMutation,
+    TemplateMutation,
     OutputMutation,
 );
 
@@ -86,6 +92,8 @@ pub enum AgentOutput {
     VisualPost(VisualPost),
     /// A video.
     Video(Video),
+    /// A run of a workflow.
+    ContentWorkflowRun(ContentWorkflowRun),
 }
 
 impl Node for AgentOutput {}
@@ -100,6 +108,7 @@ impl AgentOutput {
             Self::ContentStrategy(strategy) => strategy.common(),
             Self::VisualPost(post) => post.common(),
             Self::Video(video) => video.common(),
+            Self::ContentWorkflowRun(run) => run.common(),
         }
     }
 
@@ -117,6 +126,7 @@ impl AgentOutput {
             Self::ContentStrategy(_) => of::<<Strategies as Agent>::Id>(id),
             Self::VisualPost(_) => of::<<Visuals as Agent>::Id>(id),
             Self::Video(_) => of::<<Videos as Agent>::Id>(id),
+            Self::ContentWorkflowRun(_) => of::<WorkflowRunId>(id),
         }
     }
 
@@ -128,7 +138,7 @@ impl AgentOutput {
 }
 
 /// The prefixes of outputs' ids.
-const PREFIXES: [&str; 7] = [
+const PREFIXES: [&str; 8] = [
     AnswerId::PREFIX,
     <Affirmations as Agent>::Id::PREFIX,
     <Hashtags as Agent>::Id::PREFIX,
@@ -136,6 +146,7 @@ const PREFIXES: [&str; 7] = [
     <Strategies as Agent>::Id::PREFIX,
     <Visuals as Agent>::Id::PREFIX,
     <Videos as Agent>::Id::PREFIX,
+    WorkflowRunId::PREFIX,
 ];
 
 /// Whether an id on the wire is an output's.
@@ -147,10 +158,17 @@ pub fn is_output(id: &ID) -> bool {
 /// all outputs have and those of its own.
 macro_rules! agent_output {
     ($(#[$doc:meta])* $name:ident($agent:ty) { $($fields:tt)* }) => {
+        $crate::agents::graphql::agent_output! {
+            $(#[$doc])*
+            $name of <$agent as $crate::agents::agent::Agent>::Content,
+            <$agent as $crate::agents::agent::Agent>::Id { $($fields)* }
+        }
+    };
+    ($(#[$doc:meta])* $name:ident of $content:ty, $id:ty { $($fields:tt)* }) => {
         $(#[$doc])*
         pub struct $name {
             output: $crate::agents::Output,
-            content: <$agent as $crate::agents::agent::Agent>::Content,
+            content: $content,
         }
 
         impl $name {
@@ -159,7 +177,7 @@ macro_rules! agent_output {
             /// # Errors
             /// When the database holds what the agent cannot have written.
             pub fn read(mut output: $crate::agents::Output) -> $crate::error::Result<Self> {
-                let content = $crate::agents::agent::content::<$agent>(&mut output)?;
+                let content = $crate::agents::agent::read(&mut output)?;
                 Ok(Self { output, content })
             }
 
@@ -176,8 +194,7 @@ macro_rules! agent_output {
         impl $name {
             /// The output's id.
             pub async fn id(&self) -> async_graphql::ID {
-                let id = <$agent as $crate::agents::agent::Agent>::Id::from(self.output.id);
-                async_graphql::ID(id.to_string())
+                async_graphql::ID(<$id>::from(self.output.id).to_string())
             }
 
             /// The project that it was made in.
@@ -378,7 +395,10 @@ pub(crate) async fn started(
     }
     loop {
         let job = find().await?;
-        if job.as_ref().is_none_or(|job| job.status.is_final()) || Instant::now() >= end {
+        // What waits for an approval may wait for days.
+        let waits_for_people =
+            |job: &jobs::Job| job.status.is_final() || job.status == jobs::Status::AwaitingApproval;
+        if job.as_ref().is_none_or(waits_for_people) || Instant::now() >= end {
             return Ok(job);
         }
         // Nothing is held while nothing happens. A hint may be lost with the process that sent it: look again now and then.
@@ -464,6 +484,9 @@ async fn read(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Result<Vec<AgentOutp
             AgentKind::ContentStrategy => Some(AgentOutput::ContentStrategy(ContentStrategy::read(output)?)),
             AgentKind::VisualPost => Some(AgentOutput::VisualPost(VisualPost::read(output)?)),
             AgentKind::Video => Some(AgentOutput::Video(Video::read(output)?)),
+            AgentKind::ContentWorkflow => {
+                Some(AgentOutput::ContentWorkflowRun(ContentWorkflowRun::read(output)?))
+            }
             other => {
                 let agent = other.as_str();
                 return Err(Error::internal(anyhow::anyhow!("the database holds an output of {agent}")));

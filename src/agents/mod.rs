@@ -17,6 +17,7 @@ pub mod strategy;
 pub mod text;
 pub mod videos;
 pub mod visuals;
+pub mod workflow;
 
 use std::sync::Arc;
 
@@ -50,6 +51,7 @@ pub fn works(kit: &Kit) -> Vec<Box<dyn Work>> {
         worker::<strategy::Strategies>(kit),
         worker::<visuals::Visuals>(kit),
         worker::<videos::Videos>(kit),
+        Box::new(workflow::executor::RunWorkflow::new(kit.clone())),
     ]
 }
 

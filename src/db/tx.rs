@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::events::{Events, Topic};
 use crate::id::{
     ApiKeyId, AssetId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId, PeriodId,
-    ProjectId, ProjectMemberId, ProviderId, SecurityEventId, SessionId, UserId,
+    ProjectId, ProjectMemberId, ProviderId, SecurityEventId, SessionId, UserId, WorkflowTemplateId,
 };
 use crate::telemetry::count;
 
@@ -407,6 +407,7 @@ impl Target {
         period(PeriodId) "Period";
         provider(ProviderId) "Provider";
         asset(AssetId) "Asset";
+        workflow_template(WorkflowTemplateId) "ContentWorkflowTemplate";
     }
 
     /// The target of an action on a project.

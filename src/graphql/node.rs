@@ -13,6 +13,8 @@ use crate::agents::qa::graphql::QaAnswer;
 use crate::agents::strategy::graphql::ContentStrategy;
 use crate::agents::videos::graphql::Video;
 use crate::agents::visuals::graphql::VisualPost;
+use crate::agents::workflow::graphql::ContentWorkflowRun;
+use crate::agents::workflow::templates::graphql::{self as templates, ContentWorkflowTemplate};
 use crate::api_keys::graphql::{self as api_keys, ApiKey};
 use crate::assets::graphql::{self as assets, Asset};
 use crate::audit::graphql::{self as audit, AuditEntry};
@@ -22,7 +24,7 @@ use crate::graphql::scalars::DateTime;
 use crate::id::{
     ApiKeyId, AssetId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId,
     OrganizationUsageId, PeriodId, ProjectId, ProjectMemberId, ProviderId, SecurityEventId, SessionId,
-    UserId, WireId,
+    UserId, WireId, WorkflowTemplateId,
 };
 use crate::identity::graphql::{self as identity, SecurityEvent, Session, User};
 use crate::invitations::graphql::{self as invitations, Invitation};
@@ -85,6 +87,10 @@ pub enum Node {
     VisualPost(VisualPost),
     /// A video.
     Video(Video),
+    /// A run of a workflow.
+    ContentWorkflowRun(ContentWorkflowRun),
+    /// A workflow that an organization has made for itself.
+    ContentWorkflowTemplate(ContentWorkflowTemplate),
 }
 
 /// What an organization, or an address without a credential, may spend in a minute, and what is left.
@@ -131,6 +137,9 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
         AssetId::PREFIX => assets::node(ctx, read_id(field, id)?).await?.map(Node::Asset),
         PeriodId::PREFIX => periods::node(ctx, read_id(field, id)?).await?.map(Node::Period),
         ProviderId::PREFIX => providers::node(ctx, read_id(field, id)?).await?.map(Node::Provider),
+        WorkflowTemplateId::PREFIX => {
+            templates::node(ctx, read_id(field, id)?).await?.map(Node::ContentWorkflowTemplate)
+        }
         _ if agents::is_output(id) => agents::node(ctx, field, id).await?.map(|output| match output {
             AgentOutput::QaAnswer(answer) => Node::QaAnswer(answer),
             AgentOutput::AffirmationSet(set) => Node::AffirmationSet(set),
@@ -139,6 +148,7 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
             AgentOutput::ContentStrategy(strategy) => Node::ContentStrategy(strategy),
             AgentOutput::VisualPost(post) => Node::VisualPost(post),
             AgentOutput::Video(video) => Node::Video(video),
+            AgentOutput::ContentWorkflowRun(run) => Node::ContentWorkflowRun(run),
         }),
         _ => {
             return Err(Error::fault(Fault::of(
