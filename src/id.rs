@@ -163,6 +163,8 @@ ids! {
     PeriodId, "prd", "Period";
     /// A provider of models that an organization has set up.
     ProviderId, "eng", "Provider";
+    /// An account that an organization has connected.
+    AccountId, "acc", "Account";
     /// A file.
     AssetId, "ast", "Asset";
     /// An answer to a question.
@@ -175,6 +177,8 @@ ids! {
     PostId, "pst", "Post";
     /// A plan of what to post.
     StrategyId, "stg", "ContentStrategy";
+    /// Something on its way to being public.
+    PublicationId, "pub", "Publication";
 }
 
 /// A project and a person: a pair without a row of its own.

@@ -343,6 +343,16 @@ actions! {
     EngineRouteRead, "engine_route.read", AgentConfigure;
     /// Set the engine that an agent works with when a call names none.
     EngineRouteSet, "engine_route.set", AgentConfigure;
+    /// See the accounts that the organization has connected, without their tokens.
+    AccountRead, "account.read", AgentConfigure;
+    /// Connect an account.
+    AccountConnect, "account.connect", AgentConfigure;
+    /// Give an account another token.
+    AccountUpdate, "account.update", AgentConfigure;
+    /// Disconnect an account.
+    AccountDisconnect, "account.disconnect", AgentConfigure;
+    /// Ask whether an account can be used.
+    AccountTest, "account.test", AgentConfigure;
     /// Read documents, and what agents have made.
     ContentRead, "content.read", ContentRead;
     /// Add a document.
@@ -379,6 +389,10 @@ actions! {
     PostApprove, "post.approve", ContentApprove;
     /// Schedule a post, or take it from the schedule.
     PostSchedule, "post.schedule", ContentPublish;
+    /// Have something published, now or later.
+    PublicationCreate, "publication.create", ContentPublish;
+    /// Take a publication further: done by a job, in the name of whoever asked.
+    PublicationAdvance, "publication.advance", ContentPublish;
     /// Cancel a job.
     JobCancel, "job.cancel", AgentUse;
     /// Rate what an agent has made.
@@ -414,6 +428,10 @@ impl Action {
                 | Self::ProviderDelete
                 | Self::ProviderTest
                 | Self::EngineRouteSet
+                | Self::AccountConnect
+                | Self::AccountUpdate
+                | Self::AccountDisconnect
+                | Self::AccountTest
                 | Self::DocumentDelete
                 | Self::AssetDelete
                 | Self::OutputDelete
@@ -433,6 +451,8 @@ impl Action {
             Some("period") => "Period",
             Some("provider") => "Provider",
             Some("engine_route") => "EngineRoute",
+            Some("account") => "Account",
+            Some("publication") => "Publication",
             Some("asset") => "Asset",
             Some("post") => "Post",
             Some("qa" | "agent" | "job") => "Job",

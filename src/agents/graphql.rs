@@ -15,6 +15,7 @@ use super::affirmations::graphql::{AffirmationSet, AffirmationsMutation};
 use super::agent::{self, Agent, Unseeded, Wanted};
 use super::hashtags::Hashtags;
 use super::hashtags::graphql::{HashtagSet, HashtagsMutation};
+use super::instagram::graphql::{InstagramMutation, Publication};
 use super::posts::Posts;
 use super::posts::graphql::{Post, PostsMutation};
 use super::qa::graphql::{QaAnswer, QaMutation};
@@ -32,7 +33,9 @@ use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
 use crate::graphql::turn::Turn;
-use crate::id::{AnswerId, AssetId, DocumentId, JobId, OrganizationId, PeriodId, ProjectId, WireId};
+use crate::id::{
+    AnswerId, AssetId, DocumentId, JobId, OrganizationId, PeriodId, ProjectId, PublicationId, WireId,
+};
 use crate::identity::graphql::User;
 use crate::jobs::AgentKind;
 use crate::jobs::graphql::{Job, actor};
@@ -48,6 +51,7 @@ pub struct AgentMutation(
     HashtagsMutation,
     PostsMutation,
     StrategyMutation,
+    InstagramMutation,
     OutputMutation,
 );
 
@@ -76,6 +80,8 @@ pub enum AgentOutput {
     Post(Post),
     /// A content strategy.
     ContentStrategy(ContentStrategy),
+    /// Something published.
+    Publication(Publication),
 }
 
 impl Node for AgentOutput {}
@@ -88,6 +94,7 @@ impl AgentOutput {
             Self::HashtagSet(set) => set.common(),
             Self::Post(post) => post.common(),
             Self::ContentStrategy(strategy) => strategy.common(),
+            Self::Publication(publication) => publication.common(),
         }
     }
 
@@ -103,6 +110,7 @@ impl AgentOutput {
             Self::HashtagSet(_) => of::<<Hashtags as Agent>::Id>(id),
             Self::Post(_) => of::<<Posts as Agent>::Id>(id),
             Self::ContentStrategy(_) => of::<<Strategies as Agent>::Id>(id),
+            Self::Publication(_) => of::<PublicationId>(id),
         }
     }
 
@@ -114,12 +122,13 @@ impl AgentOutput {
 }
 
 /// The prefixes of outputs' ids.
-const PREFIXES: [&str; 5] = [
+const PREFIXES: [&str; 6] = [
     AnswerId::PREFIX,
     <Affirmations as Agent>::Id::PREFIX,
     <Hashtags as Agent>::Id::PREFIX,
     <Posts as Agent>::Id::PREFIX,
     <Strategies as Agent>::Id::PREFIX,
+    PublicationId::PREFIX,
 ];
 
 /// Whether an id on the wire is an output's.
@@ -217,6 +226,13 @@ pub struct EngineInput {
     /// Whether the built-in engine may work when the provider does not; the result says which one did.
     #[graphql(default = false)]
     fallback_to_builtin: bool,
+}
+
+impl EngineInput {
+    /// What it names.
+    pub(crate) fn provider(&self) -> &str {
+        &self.provider
+    }
 }
 
 impl From<&EngineInput> for Wanted {
@@ -420,6 +436,7 @@ async fn read(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Result<Vec<AgentOutp
             AgentKind::HashtagResearch => Some(AgentOutput::HashtagSet(HashtagSet::read(output)?)),
             AgentKind::PostComposition => Some(AgentOutput::Post(Post::read(output)?)),
             AgentKind::ContentStrategy => Some(AgentOutput::ContentStrategy(ContentStrategy::read(output)?)),
+            AgentKind::InstagramPoster => Some(AgentOutput::Publication(Publication::read(output)?)),
             other => {
                 let agent = other.as_str();
                 return Err(Error::internal(anyhow::anyhow!("the database holds an output of {agent}")));

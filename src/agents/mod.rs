@@ -10,6 +10,7 @@ pub mod agent;
 pub mod channel;
 pub mod graphql;
 pub mod hashtags;
+pub mod instagram;
 pub mod posts;
 pub mod qa;
 mod store;
@@ -38,7 +39,11 @@ use crate::storage::Storage;
 use crate::telemetry::{self, trace};
 
 /// The register: what works on the agents' jobs.
-pub fn works(providers: &Arc<Providers>, storage: &Arc<Storage>) -> Vec<Box<dyn Work>> {
+pub fn works(
+    providers: &Arc<Providers>,
+    storage: &Arc<Storage>,
+    poster: instagram::Poster,
+) -> Vec<Box<dyn Work>> {
     fn worker<A: Agent>(providers: &Arc<Providers>, storage: &Arc<Storage>) -> Box<dyn Work> {
         Box::new(Worker::<A>::new(Arc::clone(providers), Arc::clone(storage)))
     }
@@ -48,6 +53,7 @@ pub fn works(providers: &Arc<Providers>, storage: &Arc<Storage>) -> Vec<Box<dyn 
         worker::<hashtags::Hashtags>(providers, storage),
         worker::<posts::Posts>(providers, storage),
         worker::<strategy::Strategies>(providers, storage),
+        Box::new(poster),
     ]
 }
 

@@ -14,8 +14,8 @@ use crate::access::{Action, Credential, Role, Scope};
 use crate::error::{Error, Result};
 use crate::events::{Events, Topic};
 use crate::id::{
-    ApiKeyId, AssetId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId, PeriodId,
-    ProjectId, ProjectMemberId, ProviderId, SecurityEventId, SessionId, UserId,
+    AccountId, ApiKeyId, AssetId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId,
+    OrganizationId, PeriodId, ProjectId, ProjectMemberId, ProviderId, SecurityEventId, SessionId, UserId,
 };
 use crate::telemetry::count;
 
@@ -406,6 +406,7 @@ impl Target {
         job(JobId) "Job";
         period(PeriodId) "Period";
         provider(ProviderId) "Provider";
+        account(AccountId) "Account";
         asset(AssetId) "Asset";
     }
 

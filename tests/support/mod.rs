@@ -5,6 +5,7 @@ pub mod collector;
 pub mod files;
 pub mod fixture;
 pub mod fragile;
+pub mod graph;
 pub mod process;
 pub mod provider;
 pub mod sdl;
