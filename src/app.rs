@@ -16,8 +16,10 @@ use url::Url;
 
 use crate::accounts::Accounts;
 use crate::agents;
+use crate::agents::agent::Kit;
 use crate::agents::instagram::Poster;
 use crate::agents::instagram::machine::Pace;
+use crate::agents::visuals::photos::Photos;
 use crate::config::{Config, Database};
 use crate::counters::Counters;
 use crate::db::{Db, Facts, Hot, PoolSettings, migrate};
@@ -226,7 +228,7 @@ pub struct App {
     drain: Drain,
     live: Arc<Live>,
     redis: Option<Redis>,
-    providers: Arc<Providers>,
+    kit: Kit,
     accounts: Arc<Accounts>,
     /// Where assets are kept.
     pub storage: Arc<Storage>,
@@ -261,6 +263,11 @@ pub fn providers(config: &Config, master: MasterKeys) -> anyhow::Result<Provider
 /// What reaches the services of connected accounts.
 pub fn accounts(config: &Config, master: MasterKeys) -> Accounts {
     Accounts::new(master, config.reach, config.instagram.clone())
+}
+
+/// What looks for stock photos, when there is a key for it.
+fn photos(config: &Config) -> Option<Arc<Photos>> {
+    config.photos.clone().map(|library| Arc::new(Photos::new(library, config.reach)))
 }
 
 /// The storage of assets, as the settings say it.
@@ -358,6 +365,7 @@ impl App {
             drain: drain.clone(),
             ..http::graphql::Settings::default()
         };
+        let kit = Kit { providers, storage: Arc::clone(&storage), photos: photos(config) };
         let live = Arc::<Live>::default();
         let entrance = Entrance::new(db.clone(), Arc::clone(&identity), limiter, Arc::clone(&live));
         let endpoint = Endpoint::new(entrance, executor, settings);
@@ -395,7 +403,7 @@ impl App {
             drain,
             live,
             redis,
-            providers,
+            kit,
             accounts,
             storage,
             serve,
@@ -411,7 +419,7 @@ impl App {
             return None;
         }
         let poster = Poster::new(Arc::clone(&self.accounts), Arc::clone(&self.storage), self.pace);
-        let mut works = agents::works(&self.providers, &self.storage, poster);
+        let mut works = agents::works(&self.kit, poster);
         works.push(Box::new(IndexDocument));
         let (identity, events) = (Arc::clone(&self.identity), self.db.events().clone());
         Some(Workers::start(self.serve.clone(), identity, events, works, self.worker))

@@ -151,6 +151,16 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instagram_base_url: Option<String>,
 
+    /// The key of Pexels, for stock photos behind visual posts
+    #[arg(long, env = "PEXELS_API_KEY", global = true, value_name = "KEY", hide_env_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pexels_api_key: Option<String>,
+
+    /// Where Pexels is reached [default: <https://api.pexels.com>]
+    #[arg(long, env = "PEXELS_BASE_URL", global = true, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pexels_base_url: Option<String>,
+
     /// Whether the schema can be asked for [default: on for loopback, off otherwise]
     #[arg(long, env = "AICOS_INTROSPECTION", global = true, value_name = "on|off")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -237,6 +247,8 @@ pub struct Config {
     pub session_lifetime: chrono::TimeDelta,
     /// Encrypts stored secrets; none: the one in the data folder.
     pub master_key: Option<SecretString>,
+    /// Where stock photos are looked for; none: nowhere.
+    pub photos: Option<Endpoint>,
     /// Server and sender of mails.
     pub mail: Option<(SecretString, String)>,
     /// Providers of models.
@@ -357,6 +369,12 @@ impl Settings {
                 "https://api.anthropic.com",
             )?,
         };
+        let photos = provider(
+            "PEXELS",
+            self.pexels_api_key.as_deref(),
+            self.pexels_base_url.as_deref(),
+            "https://api.pexels.com",
+        )?;
         let minutes = self.access_token_expire_minutes.unwrap_or(60);
         ensure!(
             (1..=1440).contains(&minutes),
@@ -397,6 +415,7 @@ impl Settings {
             mail,
             providers,
             instagram: graph(self.instagram_base_url.as_deref(), reach(self.allow_private_urls))?,
+            photos,
             reach: reach(self.allow_private_urls),
             introspection: on(self.introspection),
             playground: on(self.playground),
@@ -609,6 +628,20 @@ mod tests {
                     ..Settings::default()
                 },
                 "AICOS_DOCUMENT_MANIFEST",
+            ),
+            (
+                Settings {
+                    instagram_base_url: Some("https://someone:hunter2@graph.example/v24.0".into()),
+                    ..Settings::default()
+                },
+                "INSTAGRAM_BASE_URL",
+            ),
+            (
+                Settings {
+                    instagram_base_url: Some("http://127.0.0.1:9/v24.0".into()),
+                    ..Settings::default()
+                },
+                "AICOS_ALLOW_PRIVATE_URLS",
             ),
             (
                 Settings { metrics_token: Some("hunter2".into()), ..Settings::default() },

@@ -175,6 +175,10 @@ ids! {
     HashtagSetId, "hts", "HashtagSet";
     /// A post in variants.
     PostId, "pst", "Post";
+    /// Pictures with text.
+    VisualPostId, "vip", "VisualPost";
+    /// A video.
+    VideoId, "vid", "Video";
     /// A plan of what to post.
     StrategyId, "stg", "ContentStrategy";
     /// Something on its way to being public.

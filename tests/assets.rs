@@ -13,10 +13,11 @@ use axum::http::Method;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use serde_json::{Value, json};
+use sqlx::types::Uuid;
 
 use crate::support::cast;
 use crate::support::files::{self, ASSET, ask, bucket, files as listed, folder, get, png, put, sha256};
-use crate::support::{Server, tuning};
+use crate::support::{Database, Server, tuning};
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("not a text: {value}"))
@@ -461,6 +462,7 @@ async fn nothing_is_left_of_what_is_gone() {
 /// Makes a file twice, keeps one of two, and reads it back.
 struct Maker {
     storage: Arc<Storage>,
+    database: Arc<Database>,
     made: Arc<Mutex<Vec<String>>>,
 }
 
@@ -490,8 +492,16 @@ impl Maker {
                 None,
             ));
         }
+        let output: Uuid = sqlx::query_scalar(
+            "insert into outputs (organization_id, id, agent, job_id, created_by)
+             select organization_id, gen_random_uuid(), agent, id, created_by from jobs where id = $1 returning id",
+        )
+        .bind(run.job().uuid())
+        .fetch_one(&mut self.database.superuser().await)
+        .await
+        .unwrap();
         let mut tx = run.write(None, Action::QaAnswer).await?;
-        assets::keep(&mut tx, &[kept]).await?;
+        assets::keep(&mut tx, output, &[kept]).await?;
         self.made.lock().unwrap().extend([kept.to_string(), other.to_string()]);
         Ok(run.succeed(tx, &Finished::default(), Record::of(Target::job(run.job()))).await?)
     }
@@ -514,7 +524,11 @@ async fn what_an_agent_makes_twice_is_kept_once() {
     let acme = cast::organization(&server, "Acme").await;
     let owner = acme.owner.at(&server);
     let made = Arc::new(Mutex::new(Vec::new()));
-    let work = Maker { storage: Arc::clone(&server.app.storage), made: Arc::clone(&made) };
+    let work = Maker {
+        storage: Arc::clone(&server.app.storage),
+        database: Arc::clone(&server.database),
+        made: Arc::clone(&made),
+    };
     let workers = Workers::start(
         server.database.serve.clone(),
         Arc::clone(&server.app.identity),

@@ -135,6 +135,13 @@ impl Studio {
     }
 }
 
+/// A PNG of one colour.
+fn painted(width: u32, height: u32) -> Vec<u8> {
+    let pixels = [200, 60, 60, 255].repeat((width * height) as usize);
+    let picture = aicos::agents::visuals::builtin::Picture::new(width, height, pixels).unwrap();
+    aicos::agents::visuals::builtin::encode::png(&picture).unwrap()
+}
+
 fn fields() -> &'static str {
     PUBLISHED.split_once("publication { ").unwrap().1.trim_end().strip_suffix('}').unwrap()
 }
@@ -208,6 +215,21 @@ async fn pictures_carousels_reels_and_stories_are_published() {
     assert!(stories.iter().all(|story| story["media_type"] == "STORIES" && !story.contains_key("caption")));
     assert!(stories[0].contains_key("image_url") && stories[1].contains_key("video_url"));
 
+    // What is no JPEG, or has another shape, is made to fit.
+    let png = studio.file("IMAGE", &painted(800, 2_000)).await;
+    let made = studio.publish(json!({"assetIds": [png], "caption": "Cropped."})).await;
+    let publication = studio.ended(&made).await;
+    assert_eq!(publication["state"], "PUBLISHED", "{publication:#}");
+    let shown =
+        studio.acme.owner.at(&studio.server).asset(publication["assets"][0]["id"].as_str().unwrap()).await;
+    assert_eq!(
+        (&shown["mimeType"], &shown["width"], &shown["height"]),
+        (&json!("image/jpeg"), &json!(800), &json!(1_000))
+    );
+    let broken = studio.file("IMAGE", &files::png(800, 800)).await;
+    let made = studio.publish(json!({"assetIds": [broken], "caption": "Broken."})).await;
+    assert_eq!(codes(&studio.ended(&made).await), ["IMAGE_FORMAT"]);
+
     // The same once more is refused, unless it is meant; the file's content counts, not its id.
     let again = studio.picture().await;
     let same = json!({"projectId": studio.acme.project, "caption": "A new day.", "assetIds": [again]});
@@ -215,7 +237,7 @@ async fn pictures_carousels_reels_and_stories_are_published() {
     let meant =
         admin.mutate("instagramPublish", with(same, json!({"allowDuplicate": true})), PUBLISHED).await;
     assert_eq!(studio.ended(&meant).await["state"], "PUBLISHED");
-    assert_eq!(graph.published().len(), 6);
+    assert_eq!(graph.published().len(), 7);
     // No address that was called has the token in it.
     assert!(graph.seen().iter().all(|seen| !seen.address.contains(TOKEN) && !seen.body.contains(TOKEN)));
     drop(admin);
@@ -522,15 +544,6 @@ async fn a_used_up_quota_is_waited_for() {
     studio.close().await;
 }
 
-/// A post of the organization's that is approved, with its caption.
-async fn approved(studio: &Studio) -> String {
-    let post = cast::output(&studio.server, &studio.acme, "POST_COMPOSITION").await;
-    for state in ["IN_REVIEW", "APPROVED"] {
-        studio.admin().mutate("postUpdate", json!({"id": post, "state": state}), "").await;
-    }
-    post
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_time_is_kept_a_cancelled_publication_never_appears_and_the_post_goes_along() {
     let studio = Studio::connected().await;
@@ -541,7 +554,7 @@ async fn a_time_is_kept_a_cancelled_publication_never_appears_and_the_post_goes_
     };
     let soon = |seconds: i64| (chrono::Utc::now() + chrono::TimeDelta::seconds(seconds)).to_rfc3339();
 
-    let post = approved(&studio).await;
+    let post = cast::approved_post(&studio.server, &studio.acme).await;
     let timed = json!({"assetIds": [picture], "caption": "So.", "postId": post, "scheduledAt": soon(4), "timezone": "Europe/Berlin"});
     let made = studio.publish(timed.clone()).await;
     let waiting = studio.when(&made, |publication| publication["state"] == "SCHEDULED").await;
@@ -562,7 +575,7 @@ async fn a_time_is_kept_a_cancelled_publication_never_appears_and_the_post_goes_
     assert_eq!(admin.fault("instagramPublish", again).await, "CONFLICT", "it is public");
 
     // What is approved is a text; a draft is none.
-    let post = approved(&studio).await;
+    let post = cast::approved_post(&studio.server, &studio.acme).await;
     let input = |caption: &str, post: &str| json!({"projectId": studio.acme.project, "assetIds": [picture], "caption": caption, "postId": post, "allowDuplicate": true});
     assert_eq!(admin.fault("instagramPublish", input("Another text.", &post)).await, "CONFLICT");
     let draft = cast::output(&studio.server, &studio.acme, "POST_COMPOSITION").await;
@@ -596,7 +609,7 @@ async fn a_time_is_kept_a_cancelled_publication_never_appears_and_the_post_goes_
     assert_eq!(studio.ended(&made).await["state"], "PUBLISHED");
 
     // A post that was taken from the schedule is not published; one whose publication fails has failed.
-    let post = approved(&studio).await;
+    let post = cast::approved_post(&studio.server, &studio.acme).await;
     let timed = json!({"assetIds": [picture], "caption": "So.", "postId": post, "scheduledAt": soon(3), "allowDuplicate": true});
     let made = studio.publish(timed).await;
     admin.mutate("postUpdate", json!({"id": post, "state": "APPROVED"}), "").await;

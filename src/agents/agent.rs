@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::text::{Refusal, RefusalCode};
+use super::visuals::photos::Photos;
 use super::{Output, store, write};
 use crate::access::{Action, Permission};
 use crate::db::{Changes, ReadTx, Record, Target, WriteTx};
@@ -35,6 +36,8 @@ pub trait Agent: Send + Sync + 'static {
     type Id: WireId + From<Uuid>;
     /// What it is asked, checked.
     type Input: Debug + Serialize + DeserializeOwned + Send + Sync + 'static;
+    /// Whether models of providers can do its work.
+    const HAS_MODELS: bool = true;
     /// What it makes.
     type Content: Serialize + DeserializeOwned + Send + Sync + 'static;
 
@@ -57,6 +60,30 @@ pub struct Tools {
     pub engines: Engines,
     /// Where files are kept.
     pub storage: Arc<Storage>,
+    /// What looks for stock photos; none where the server has no key for it.
+    pub photos: Option<Arc<Photos>>,
+}
+
+/// What all agents' tools are made from.
+#[derive(Debug, Clone)]
+pub struct Kit {
+    /// What reaches providers of models.
+    pub providers: Arc<Providers>,
+    /// Where files are kept.
+    pub storage: Arc<Storage>,
+    /// What looks for stock photos.
+    pub photos: Option<Arc<Photos>>,
+}
+
+impl Kit {
+    /// The tools for a job that wants the organization's own provider, or none of them.
+    ///
+    /// # Errors
+    /// A fault when the provider is gone; what the database says.
+    pub async fn tools(&self, tx: &mut ReadTx<'_>, own: Option<(&str, ProviderId)>) -> Result<Tools> {
+        let engines = self.providers.engines_of(tx, own).await?;
+        Ok(Tools { engines, storage: Arc::clone(&self.storage), photos: self.photos.clone() })
+    }
 }
 
 /// What an agent is asked to do, where and with which engine.
@@ -247,15 +274,14 @@ impl<I> Unseeded<I> {
 /// An agent as what works on its jobs: reads the order, has it made, saves the output and ends the job in one
 /// transaction.
 pub struct Worker<A> {
-    providers: Arc<Providers>,
-    storage: Arc<Storage>,
+    kit: Kit,
     agent: PhantomData<fn() -> A>,
 }
 
 impl<A> Worker<A> {
-    /// With these providers beside the built-in engine, and this storage for files.
-    pub const fn new(providers: Arc<Providers>, storage: Arc<Storage>) -> Self {
-        Self { providers, storage, agent: PhantomData }
+    /// With this kit.
+    pub const fn new(kit: Kit) -> Self {
+        Self { kit, agent: PhantomData }
     }
 }
 
@@ -275,8 +301,8 @@ impl<A: Agent> Worker<A> {
             let mut tx = run.read(Action::AgentRun).await?;
             let order: Order<A::Input> = jobs::input(&mut tx, run.job()).await?;
             let own = order.engine.as_ref().and_then(Wanted::own);
-            let engines = self.providers.engines_of(&mut tx, own).await?;
-            (order, Tools { engines, storage: Arc::clone(&self.storage) })
+            let tools = self.kit.tools(&mut tx, own).await?;
+            (order, tools)
         };
         // Agents work from what the organization has: whoever may not read content is not told it by an agent either.
         if !run.scope().may_see(Some(order.project), Permission::ContentRead) {
@@ -289,7 +315,7 @@ impl<A: Agent> Worker<A> {
         let content = serde_json::to_value(&made.content).map_err(Error::internal)?;
         let mut tx = run.write(Some(order.project), Action::OutputCreate).await?;
         store::insert(&mut tx, id, A::KIND, run.job(), Some(order.project), Some(&content)).await?;
-        assets::keep(&mut tx, &made.files).await?;
+        assets::keep(&mut tx, id, &made.files).await?;
         let mut kept = json!({"engine": made.engine.provider, "model": made.engine.model});
         if let (Some(kept), Value::Object(more)) = (kept.as_object_mut(), A::summary(&made.content)) {
             kept.extend(more);

@@ -21,6 +21,10 @@ use super::posts::graphql::{Post, PostsMutation};
 use super::qa::graphql::{QaAnswer, QaMutation};
 use super::strategy::Strategies;
 use super::strategy::graphql::{ContentStrategy, StrategyMutation};
+use super::videos::Videos;
+use super::videos::graphql::{Video, VideoMutation};
+use super::visuals::Visuals;
+use super::visuals::graphql::{VisualMutation, VisualPost};
 use crate::access::{Action, Permission, Scope};
 use crate::audit::graphql::Actor;
 use crate::db::page::PageArgs;
@@ -52,6 +56,8 @@ pub struct AgentMutation(
     PostsMutation,
     StrategyMutation,
     InstagramMutation,
+    VisualMutation,
+    VideoMutation,
     OutputMutation,
 );
 
@@ -82,6 +88,10 @@ pub enum AgentOutput {
     ContentStrategy(ContentStrategy),
     /// Something published.
     Publication(Publication),
+    /// Pictures with text.
+    VisualPost(VisualPost),
+    /// A video.
+    Video(Video),
 }
 
 impl Node for AgentOutput {}
@@ -95,6 +105,8 @@ impl AgentOutput {
             Self::Post(post) => post.common(),
             Self::ContentStrategy(strategy) => strategy.common(),
             Self::Publication(publication) => publication.common(),
+            Self::VisualPost(post) => post.common(),
+            Self::Video(video) => video.common(),
         }
     }
 
@@ -111,6 +123,8 @@ impl AgentOutput {
             Self::Post(_) => of::<<Posts as Agent>::Id>(id),
             Self::ContentStrategy(_) => of::<<Strategies as Agent>::Id>(id),
             Self::Publication(_) => of::<PublicationId>(id),
+            Self::VisualPost(_) => of::<<Visuals as Agent>::Id>(id),
+            Self::Video(_) => of::<<Videos as Agent>::Id>(id),
         }
     }
 
@@ -122,13 +136,15 @@ impl AgentOutput {
 }
 
 /// The prefixes of outputs' ids.
-const PREFIXES: [&str; 6] = [
+const PREFIXES: [&str; 8] = [
     AnswerId::PREFIX,
     <Affirmations as Agent>::Id::PREFIX,
     <Hashtags as Agent>::Id::PREFIX,
     <Posts as Agent>::Id::PREFIX,
     <Strategies as Agent>::Id::PREFIX,
     PublicationId::PREFIX,
+    <Visuals as Agent>::Id::PREFIX,
+    <Videos as Agent>::Id::PREFIX,
 ];
 
 /// Whether an id on the wire is an output's.
@@ -266,7 +282,8 @@ pub(crate) struct Given<'a> {
     pub project: &'a ID,
     pub period: Option<PeriodId>,
     pub documents: Option<&'a [DocumentId]>,
-    pub assets: &'a [AssetId],
+    /// With the fields that name them.
+    pub assets: &'a [(&'static str, AssetId)],
     pub engine: Option<&'a EngineInput>,
     pub seed: Option<i32>,
     pub wait: bool,
@@ -296,7 +313,12 @@ pub(crate) async fn order<A: Agent>(
     let mut tx = door.write_in(organization, project, Action::AgentRun).await.map_err(&missing)?;
     let providers = ctx.data_unchecked::<Arc<Providers>>();
     let place = (Some(project), A::KIND);
-    let engine = Wanted::choose(given.engine.map(Wanted::from), &mut tx, providers, place).await?;
+    let engine = if A::HAS_MODELS {
+        Wanted::choose(given.engine.map(Wanted::from), &mut tx, providers, place).await?
+    } else {
+        builtin_only(given.engine)?;
+        None
+    };
     if let Some(period) = given.period
         && periods::find(&mut tx, period).await?.is_none()
     {
@@ -305,7 +327,9 @@ pub(crate) async fn order<A: Agent>(
     if let Some(documents) = given.documents {
         knowledge::require(&mut tx, Some(project), "sourceDocumentIds", documents).await?;
     }
-    assets::require(&mut tx, project, "assetIds", given.assets).await?;
+    for (field, asset) in given.assets {
+        assets::require(&mut tx, project, field, &[*asset]).await?;
+    }
     let provider = engine.as_ref().map_or_else(|| BUILTIN.to_owned(), |wanted| wanted.provider.clone());
     let order = Unseeded { project, engine, seed: given.seed, input };
     let (id, new) = agent::enqueue::<A>(&mut tx, order, key.as_ref()).await?;
@@ -325,6 +349,15 @@ pub(crate) async fn order<A: Agent>(
         job: job.map(Job::new),
         project: loader::project(ctx, organization, project).await?.map(Project::new),
     })
+}
+
+/// Refuses a provider for an agent that no model can do the work of, unless the built-in engine may work as well.
+fn builtin_only(engine: Option<&EngineInput>) -> Result<()> {
+    if engine.is_none_or(|engine| engine.provider == BUILTIN || engine.fallback_to_builtin) {
+        return Ok(());
+    }
+    let message = "Only the built-in engine does this. Leave `engine` out.";
+    Err(Error::fault(Fault::at(FaultCode::ProviderNotConfigured, "engine.provider", message)))
 }
 
 /// How long a result is waited for; a request's own deadline is a little later.
@@ -437,6 +470,8 @@ async fn read(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Result<Vec<AgentOutp
             AgentKind::PostComposition => Some(AgentOutput::Post(Post::read(output)?)),
             AgentKind::ContentStrategy => Some(AgentOutput::ContentStrategy(ContentStrategy::read(output)?)),
             AgentKind::InstagramPoster => Some(AgentOutput::Publication(Publication::read(output)?)),
+            AgentKind::VisualPost => Some(AgentOutput::VisualPost(VisualPost::read(output)?)),
+            AgentKind::Video => Some(AgentOutput::Video(Video::read(output)?)),
             other => {
                 let agent = other.as_str();
                 return Err(Error::internal(anyhow::anyhow!("the database holds an output of {agent}")));

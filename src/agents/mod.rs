@@ -16,6 +16,8 @@ pub mod qa;
 mod store;
 pub mod strategy;
 pub mod text;
+pub mod videos;
+pub mod visuals;
 
 use std::sync::Arc;
 
@@ -25,7 +27,7 @@ use chrono::{DateTime, Utc};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use self::agent::{Agent, Worker};
+use self::agent::{Agent, Kit, Worker};
 use crate::db::page::{Page, Slice};
 use crate::db::{ReadTx, WriteTx};
 use crate::engine::{self, OnText, TextEngine, TextReply, TextRequest};
@@ -34,25 +36,21 @@ use crate::id::{ApiKeyId, JobId, OrganizationId, ProjectId, UserId};
 use crate::input;
 use crate::jobs::AgentKind;
 use crate::jobs::worker::Work;
-use crate::providers::Providers;
-use crate::storage::Storage;
 use crate::telemetry::{self, trace};
 
 /// The register: what works on the agents' jobs.
-pub fn works(
-    providers: &Arc<Providers>,
-    storage: &Arc<Storage>,
-    poster: instagram::Poster,
-) -> Vec<Box<dyn Work>> {
-    fn worker<A: Agent>(providers: &Arc<Providers>, storage: &Arc<Storage>) -> Box<dyn Work> {
-        Box::new(Worker::<A>::new(Arc::clone(providers), Arc::clone(storage)))
+pub fn works(kit: &Kit, poster: instagram::Poster) -> Vec<Box<dyn Work>> {
+    fn worker<A: Agent>(kit: &Kit) -> Box<dyn Work> {
+        Box::new(Worker::<A>::new(kit.clone()))
     }
     vec![
-        Box::new(qa::AnswerQuestion::new(Arc::clone(providers))),
-        worker::<affirmations::Affirmations>(providers, storage),
-        worker::<hashtags::Hashtags>(providers, storage),
-        worker::<posts::Posts>(providers, storage),
-        worker::<strategy::Strategies>(providers, storage),
+        Box::new(qa::AnswerQuestion::new(Arc::clone(&kit.providers))),
+        worker::<affirmations::Affirmations>(kit),
+        worker::<hashtags::Hashtags>(kit),
+        worker::<posts::Posts>(kit),
+        worker::<strategy::Strategies>(kit),
+        worker::<visuals::Visuals>(kit),
+        worker::<videos::Videos>(kit),
         Box::new(poster),
     ]
 }

@@ -39,6 +39,16 @@ impl Asset {
 
 impl Node for Asset {}
 
+/// A file that is part of an output: it is there as long as the output is, and visible to whoever sees that.
+///
+/// # Errors
+/// When the database holds an output without its file.
+pub async fn part(ctx: &Context<'_>, organization: OrganizationId, id: AssetId) -> Result<Asset> {
+    let found = loader::asset(ctx, organization, id).await?;
+    let lost = || Error::internal(anyhow::anyhow!("the file {id} of an output is gone"));
+    found.map(Asset::new).ok_or_else(lost)
+}
+
 /// A file: a picture, a video, a recording, a document, captions or a calendar.
 #[Object]
 impl Asset {

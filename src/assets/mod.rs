@@ -459,10 +459,14 @@ pub async fn update(tx: &mut WriteTx<'_>, id: AssetId, update: &AssetUpdate) -> 
 /// Deletes an asset's row, which gives its bytes back.
 ///
 /// # Errors
-/// `NOT_FOUND`.
+/// `NOT_FOUND`; `CONFLICT` for what belongs to an output.
 pub async fn delete(tx: &mut WriteTx<'_>, id: AssetId) -> Result<Asset> {
     store::lock(tx, id).await?;
     let asset = find(tx, id).await?.ok_or(Error::NotFound)?;
+    if store::belongs_to_output(tx, id).await? {
+        let message = "This file belongs to what an agent has made. Delete that with `outputDelete`: its files go with it.";
+        return Err(Error::fault(Fault::at(FaultCode::Conflict, "id", message)));
+    }
     store::delete(tx, id).await?;
     Ok(asset)
 }
@@ -531,6 +535,24 @@ pub async fn require(tx: &mut ReadTx<'_>, project: ProjectId, field: &str, ids: 
     Err(Error::fault(Fault::at(FaultCode::NotFound, field, message)))
 }
 
+/// Pictures that people have uploaded for a project, or for the whole organization, that have one of these tags (in any case):
+/// their ids, and how many of the tags each has; the best first, then the newest.
+///
+/// # Errors
+/// What the database says.
+pub async fn matching(
+    tx: &mut ReadTx<'_>,
+    project: ProjectId,
+    tags: &[String],
+    most: i64,
+) -> Result<Vec<(AssetId, i64)>> {
+    if tags.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tags: Vec<String> = tags.iter().map(|tag| tag.to_lowercase()).collect();
+    store::matching(tx, project, &tags, most).await
+}
+
 /// A file that an agent has made.
 #[derive(Debug)]
 pub struct NewAsset {
@@ -583,16 +605,16 @@ pub async fn save(run: &Run, storage: &Storage, new: NewAsset) -> Result<AssetId
     Ok(id)
 }
 
-/// Makes assets of what a job has put into the storage.
+/// Makes assets of what a job has put into the storage. They belong to this output, and go when it goes.
 ///
 /// # Errors
 /// [`Error::NotFound`] when one is not there.
-pub async fn keep(tx: &mut WriteTx<'_>, ids: &[AssetId]) -> Result<()> {
+pub async fn keep(tx: &mut WriteTx<'_>, output: Uuid, ids: &[AssetId]) -> Result<()> {
     if ids.is_empty() {
         return Ok(());
     }
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
-    let kept = store::keep(tx, &ids).await?;
+    let kept = store::keep(tx, output, &ids).await?;
     if usize::try_from(kept) == Ok(ids.len()) { Ok(()) } else { Err(Error::NotFound) }
 }
 

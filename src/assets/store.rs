@@ -161,6 +161,39 @@ pub(super) async fn delete(tx: &mut WriteTx<'_>, id: AssetId) -> Result<()> {
     Ok(())
 }
 
+pub(super) async fn belongs_to_output(tx: &mut ReadTx<'_>, id: AssetId) -> Result<bool> {
+    let belongs = sqlx::query_scalar!(
+        r#"select exists (select from assets
+            where organization_id = (select app.current_organization()) and id = $1 and output_id is not null) as "belongs!""#,
+        id.uuid()
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(belongs)
+}
+
+/// Tags are compared in lower case.
+pub(super) async fn matching(
+    tx: &mut ReadTx<'_>,
+    project: ProjectId,
+    tags: &[String],
+    most: i64,
+) -> Result<Vec<(AssetId, i64)>> {
+    let rows = sqlx::query!(
+        r#"select a.id, hits.count as "hits!" from assets a, lateral (
+                select count(*) from unnest(a.tags) tag where lower(tag) = any($2)) hits
+           where a.organization_id = (select app.current_organization()) and a.state = 'READY' and a.kind = 'IMAGE'
+             and a.job_id is null and (a.project_id is null or a.project_id = $1) and hits.count > 0
+           order by hits.count desc, a.id desc limit $3"#,
+        project.uuid(),
+        tags,
+        most
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id.into(), row.hits)).collect())
+}
+
 pub(super) async fn find_many(tx: &mut ReadTx<'_>, ids: &[Uuid]) -> Result<Vec<Asset>> {
     let rows = sqlx::query_as!(
         Row,
@@ -257,13 +290,14 @@ pub(super) async fn stage(
     Ok((row.id.into(), row.object))
 }
 
-pub(super) async fn keep(tx: &mut WriteTx<'_>, ids: &[Uuid]) -> Result<u64> {
+pub(super) async fn keep(tx: &mut WriteTx<'_>, output: Uuid, ids: &[Uuid]) -> Result<u64> {
     let organization = tx.organization().uuid();
     let done = sqlx::query!(
-        "update assets set state = 'READY'
+        "update assets set state = 'READY', output_id = $3
          where organization_id = $1 and id = any($2) and state = 'PENDING' and job_id is not null",
         organization,
-        ids
+        ids,
+        output
     )
     .execute(tx.conn())
     .await?;

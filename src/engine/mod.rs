@@ -7,7 +7,7 @@
 //! No key, header or body of a provider reaches a message, a log line or a `Debug` output; what a provider says of an
 //! error is shown shortened, cleaned, and without anything that looks like a key.
 
-mod address;
+pub(crate) mod address;
 mod anthropic;
 mod failure;
 pub mod graph;

@@ -13,6 +13,8 @@ use crate::agents::instagram::graphql::Publication;
 use crate::agents::posts::graphql::Post;
 use crate::agents::qa::graphql::QaAnswer;
 use crate::agents::strategy::graphql::ContentStrategy;
+use crate::agents::videos::graphql::Video;
+use crate::agents::visuals::graphql::VisualPost;
 use crate::api_keys::graphql::{self as api_keys, ApiKey};
 use crate::assets::graphql::{self as assets, Asset};
 use crate::audit::graphql::{self as audit, AuditEntry};
@@ -85,6 +87,10 @@ pub enum Node {
     Account(Account),
     /// Something published.
     Publication(Publication),
+    /// Pictures with text.
+    VisualPost(VisualPost),
+    /// A video.
+    Video(Video),
 }
 
 /// What an organization, or an address without a credential, may spend in a minute, and what is left.
@@ -139,6 +145,8 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
             AgentOutput::Post(post) => Node::Post(post),
             AgentOutput::ContentStrategy(strategy) => Node::ContentStrategy(strategy),
             AgentOutput::Publication(publication) => Node::Publication(publication),
+            AgentOutput::VisualPost(post) => Node::VisualPost(post),
+            AgentOutput::Video(video) => Node::Video(video),
         }),
         _ => {
             return Err(Error::fault(Fault::of(

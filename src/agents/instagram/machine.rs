@@ -369,6 +369,7 @@ impl Publication {
         self.quota = quota;
         let full = quota.is_some_and(|quota| quota.total.is_some_and(|total| quota.used >= total));
         if !full {
+            self.problems.clear();
             return Then::On;
         }
         let message = "The account has published as much as Instagram allows in a day.";

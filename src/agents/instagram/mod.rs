@@ -25,10 +25,12 @@ use self::graph::{Role, Source};
 use self::machine::{Event, Form, Item, Pace, Page, Publication, State, Status, Step, Then};
 use self::preflight::{Facts, Fit, Media};
 use super::posts::{self, state::PostState};
-use super::store;
+use super::visuals::builtin::picture::Limits;
+use super::visuals::builtin::{decode, transcode_jpeg};
+use super::{agent, store};
 use crate::access::{Action, Permission};
 use crate::accounts::{self, Accounts, Connected};
-use crate::assets::{Asset, AssetKind};
+use crate::assets::{Asset, AssetKind, NewAsset};
 use crate::db::{Changes, ReadTx, Record, Target, WriteTx};
 use crate::engine::graph::Trouble;
 use crate::error::{Detail, Error, Fault, FaultCode, Result};
@@ -341,17 +343,23 @@ impl Poster {
                 Step::Done => return self.end(run, &found).await,
                 Step::Fail => return Err(Failure::fail(fault(publication))),
                 Step::Sleep(at) => {
-                    let mut tx = run.write(found.project, Action::PublicationAdvance).await?;
-                    run.hold(&mut tx).await?;
+                    let tx = run.write(found.project, Action::PublicationAdvance).await?;
                     let why = format!("It is published at {at}.");
                     let record = Record::of(target(found.id, found.project));
                     return Ok(run.park(tx, Until::Time(at), &why, record).await?);
                 }
-                Step::Check => self.check(run, publication, connected.as_ref()).await?,
+                Step::Check => self.check(run, &found, connected.as_ref()).await?,
                 step => match &connected {
                     None => Event::Refused(gone(publication)).into(),
                     Some(connected) => {
                         if step == Step::Publish {
+                            // Whether there is room is Instagram's to say, also when it cannot be asked now.
+                            if let Ok(quota) = graph::quota(connected).await
+                                && let Some(waits) =
+                                    self.save(run, &mut found, Event::Room(quota).into()).await?
+                            {
+                                return Ok(waits);
+                            }
                             // It cannot be taken back, and is written down before it is done.
                             self.save(run, &mut found, Event::Asking.into()).await?;
                         }
@@ -393,7 +401,7 @@ impl Poster {
             let mut tx = run.write(found.project, Action::PublicationAdvance).await?;
             run.hold(&mut tx).await?;
             store::content(&mut tx, found.id.uuid()).await?.ok_or(Error::NotFound)?;
-            assets::keep(&mut tx, &came.files).await?;
+            assets::keep(&mut tx, found.id.uuid(), &came.files).await?;
             let content = serde_json::to_value(&after).map_err(Error::internal)?;
             store::set_content(&mut tx, found.id.uuid(), &content).await?;
             if let Some(post) = after.post.filter(|_| after.state.is_final() && !before.state.is_final()) {
@@ -435,9 +443,10 @@ impl Poster {
     async fn check(
         &self,
         run: &Run,
-        publication: &Publication,
+        found: &Found,
         connected: Option<&Connected<'_>>,
     ) -> Result<Came, Failure> {
+        let publication = &found.publication;
         if publication.account.is_some() && connected.is_none() {
             return Ok(Event::Refused(gone(publication)).into());
         }
@@ -469,7 +478,7 @@ impl Poster {
             for (file, fit) in files.iter().zip(fits) {
                 let asset = match fit {
                     Fit::AsIs => file.id,
-                    Fit::Transcode => match self.transcode(run, publication.form, file).await? {
+                    Fit::Transcode => match self.transcode(run, found, file).await? {
                         Ok(asset) => {
                             made.push(asset);
                             asset
@@ -500,12 +509,34 @@ impl Poster {
     /// A picture as a JPEG that fits, as a file of the publication's; or why it cannot be made into one.
     async fn transcode(
         &self,
-        _run: &Run,
-        _form: Form,
+        run: &Run,
+        found: &Found,
         file: &Asset,
     ) -> Result<Result<AssetId, Problem>, Failure> {
-        let message = format!("{} is not a JPEG of at most 8 MiB between 4:5 and 1.91:1.", file.id);
-        Ok(Err(Problem::new("IMAGE_FORMAT", message, "Send such a JPEG.")))
+        // What is kept as a picture is no larger.
+        const MOST: u64 = 20 << 20;
+        let form = found.publication.form;
+        let (asset, bytes) = assets::read(run, &self.storage, file.id, MOST).await?;
+        let made = agent::compute(move || fitted(&bytes, form)).await?;
+        let (jpeg, width, height) = match made {
+            Ok(made) => made,
+            Err(why) => {
+                let message = format!("{} cannot be made into a JPEG: {why}.", file.id);
+                return Ok(Err(Problem::new("IMAGE_FORMAT", message, "Send another picture.")));
+            }
+        };
+        let side = |side: u32| i32::try_from(side).ok();
+        let new = NewAsset {
+            project: found.project,
+            kind: AssetKind::Image,
+            bytes: jpeg.into(),
+            mime_type: "image/jpeg",
+            width: side(width),
+            height: side(height),
+            duration_seconds: None,
+            alt_text: asset.alt_text,
+        };
+        Ok(Ok(assets::save(run, &self.storage, new).await?))
     }
 
     /// A step that asks Instagram something.
@@ -616,6 +647,15 @@ impl Poster {
         }
         Ok(sources)
     }
+}
+
+/// A picture as a JPEG that fits, with its width and height; or why there is none.
+fn fitted(bytes: &[u8], form: Form) -> Result<(Vec<u8>, u32, u32), String> {
+    let limits = Limits { file_bytes: bytes.len(), ..Limits::default() };
+    let picture = decode(bytes, &limits).map_err(|error| error.to_string())?;
+    let (width, height) = preflight::target(form, picture.width(), picture.height());
+    let made = transcode_jpeg(&picture, width, height, None).map_err(|error| error.to_string())?;
+    Ok((made.jpeg, width, height))
 }
 
 /// Where it can be seen, and what is left of the quota. Nothing depends on either.

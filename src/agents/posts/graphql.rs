@@ -133,6 +133,13 @@ pub struct ChannelValidity {
     problems: Vec<String>,
 }
 
+impl ChannelValidity {
+    /// Whether a channel takes something that has these problems there.
+    pub const fn new(channel: Channel, problems: Vec<String>) -> Self {
+        Self { channel, valid: problems.is_empty(), problems }
+    }
+}
+
 impl From<&validity::ChannelValidity> for ChannelValidity {
     fn from(valid: &validity::ChannelValidity) -> Self {
         Self {
@@ -256,7 +263,8 @@ impl PostsMutation {
                 hashtags: input.hashtags,
             };
             let asked = asked.parse()?;
-            let (documents, assets) = (asked.documents.clone(), asked.assets.clone());
+            let documents = asked.documents.clone();
+            let assets: Vec<_> = asked.assets.iter().map(|id| ("assetIds", *id)).collect();
             let given = Given {
                 project: &input.project_id,
                 period: None,

@@ -1,0 +1,337 @@
+//! The engine of the video agent: scenes become an MP4 with captions, rendered and encoded in process.
+//!
+//! [`generate`] renders one frame after the other, so that memory does not grow with the length except for the encoded
+//! bytes: two backgrounds, one frame and the encoder's pictures are held at a time. The film is H.264 in MP4 with its
+//! index first, as Instagram takes it, and plays at a pace that people can read (see [`timing`]).
+
+mod camera;
+pub mod captions;
+mod encode;
+mod kinetic;
+mod stage;
+#[cfg(test)]
+mod tests;
+pub mod timing;
+
+use std::fmt;
+use std::ops::ControlFlow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agents::visuals::builtin::{BrandKit, PeriodMark, Picture, SceneError, encode as still};
+pub use captions::Cue;
+
+use crate::retrieval::Language;
+
+/// What a video is made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VideoSpec {
+    /// How it moves.
+    pub kind: VideoKind,
+    /// What it shows, 1 to [`SCENES`].
+    pub scenes: Vec<SceneSpec>,
+    /// Its size.
+    pub size: VideoSize,
+    /// Frames a second, 24 to 60.
+    pub fps: u32,
+    /// Its length, [`SHORTEST`] to [`LONGEST`] seconds; none: as long as reading takes.
+    pub duration_seconds: Option<f64>,
+    /// Whether texts are drawn into the film, word by word.
+    pub captions: bool,
+    /// The language of the texts: it decides on the reading time.
+    pub language: Language,
+    /// Colours and typeface of the brand.
+    pub brand: BrandKit,
+    /// The period; its colour goes before the brand's.
+    pub period: Option<PeriodMark>,
+    /// Which way a parallax moves.
+    pub direction: Direction,
+    /// Whether a silent sound track is added, which some players ask for.
+    pub silent_track: bool,
+    /// Decides where generated shapes are and which way the camera goes.
+    pub seed: u64,
+}
+
+impl Default for VideoSpec {
+    fn default() -> Self {
+        Self {
+            kind: VideoKind::default(),
+            scenes: Vec::new(),
+            size: VideoSize::default(),
+            fps: 30,
+            duration_seconds: None,
+            captions: true,
+            language: Language::German,
+            brand: BrandKit::default(),
+            period: None,
+            direction: Direction::default(),
+            silent_track: true,
+            seed: 0,
+        }
+    }
+}
+
+/// Scenes at the most.
+pub const SCENES: usize = 20;
+/// Characters of a scene's text at the most.
+pub const SCENE_TEXT: usize = 400;
+/// Seconds at the least: Instagram refuses shorter reels.
+pub const SHORTEST: f64 = 3.0;
+/// Seconds at the most.
+pub const LONGEST: f64 = 60.0;
+
+/// One scene.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SceneSpec {
+    /// What it says, at most [`SCENE_TEXT`] characters.
+    pub text: Option<String>,
+    /// Which of the given pictures it shows; none: a generated background.
+    pub picture: Option<usize>,
+    /// Whether the picture is a slide that has the text already: it is not drawn again, shown whole and hardly zoomed.
+    pub text_in_picture: bool,
+}
+
+/// How a video moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, async_graphql::Enum)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum VideoKind {
+    /// Still pictures that fade into each other.
+    #[default]
+    Slideshow,
+    /// A slow zoom to 1.2 times with a pan; every other scene moves back.
+    KenBurns,
+    /// Still pictures that push, wipe and slide; two scenes or more.
+    Transition,
+    /// From the whole picture to 1.5 times.
+    ZoomIn,
+    /// From 1.5 times to the whole picture.
+    ZoomOut,
+    /// The picture as a card before a soft copy of itself, both moving at their own speed.
+    Parallax,
+}
+
+/// The sizes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, async_graphql::Enum)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum VideoSize {
+    /// 1080×1920, a reel or story.
+    #[default]
+    Reel,
+    /// 720×1280: the same shape in half the time.
+    ReelSmall,
+    /// 1080×1350.
+    Post,
+    /// 1080×1080.
+    Square,
+    /// 180×320, which tests draw and decode quickly.
+    #[cfg(test)]
+    Tiny,
+}
+
+impl VideoSize {
+    /// Width and height in pixels.
+    pub fn pixels(self) -> (u32, u32) {
+        match self {
+            Self::Reel => (1080, 1920),
+            Self::ReelSmall => (720, 1280),
+            Self::Post => (1080, 1350),
+            Self::Square => (1080, 1080),
+            #[cfg(test)]
+            Self::Tiny => (180, 320),
+        }
+    }
+}
+
+/// A direction on the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Direction {
+    /// To the left.
+    Left,
+    /// To the right.
+    #[default]
+    Right,
+    /// Upwards.
+    Up,
+    /// Downwards.
+    Down,
+}
+
+/// A finished video.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Video {
+    /// The film: MP4 with its index (`moov`) before its data, H.264, 4:2:0, BT.709.
+    pub mp4: Vec<u8>,
+    /// A frame of the first scene with its text, as a baseline JPEG.
+    pub poster: Vec<u8>,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Frames a second.
+    pub fps: u32,
+    /// How many frames.
+    pub frames: u32,
+    /// Its length in seconds.
+    pub duration_seconds: f64,
+    /// The scenes with their times.
+    pub scenes: Vec<VideoScene>,
+    /// The captions with their times.
+    pub cues: Vec<Cue>,
+    /// The captions as a SubRip file.
+    pub srt: String,
+    /// The captions as a WebVTT file.
+    pub vtt: String,
+    /// The least contrast of drawn captions with the frames behind them, sampled three times a scene; none without any.
+    pub caption_contrast: Option<f32>,
+    /// What the caller should know.
+    pub notes: Vec<VideoNote>,
+}
+
+/// A scene's times.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VideoScene {
+    /// What it says.
+    pub text: Option<String>,
+    /// From when, in seconds.
+    pub start_seconds: f64,
+    /// Until when.
+    pub end_seconds: f64,
+}
+
+/// What the caller should know about a finished video.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "SCREAMING_SNAKE_CASE", rename_all_fields = "camelCase")]
+pub enum VideoNote {
+    /// The wanted length is shorter than reading takes.
+    FastToRead {
+        /// Seconds that reading takes.
+        comfortable_seconds: f64,
+    },
+    /// No embedded font has these characters: they are not drawn.
+    CharactersLeftOut {
+        /// Each once, at most 20.
+        characters: Vec<String>,
+    },
+    /// A picture has fewer pixels than the film and looks soft.
+    PictureEnlarged {
+        /// Which scene, from 0.
+        scene: usize,
+    },
+}
+
+impl fmt::Display for VideoNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FastToRead { comfortable_seconds } => {
+                let seconds = comfortable_seconds.ceil();
+                write!(f, "The texts pass faster than they are read. {seconds} seconds would be comfortable.")
+            }
+            Self::CharactersLeftOut { characters } => {
+                write!(f, "No font here has these characters, which are left out: {}", characters.join(" "))
+            }
+            Self::PictureEnlarged { scene } => {
+                write!(f, "The picture of scene {} has fewer pixels than the film and looks soft.", scene + 1)
+            }
+        }
+    }
+}
+
+/// Why no video is made.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum VideoError {
+    /// There is not enough to show: `INSUFFICIENT_INPUT`.
+    #[error("{field}: {reason}")]
+    InsufficientInput {
+        /// Which input.
+        field: &'static str,
+        /// What is missing and what to do.
+        reason: String,
+    },
+    /// An input is out of range.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// Which input.
+        field: &'static str,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// The progress callback said stop.
+    #[error("the video was cancelled")]
+    Cancelled,
+    /// A background cannot be drawn.
+    #[error(transparent)]
+    Scene(#[from] SceneError),
+    /// The poster cannot be written.
+    #[error(transparent)]
+    Poster(#[from] still::EncodeError),
+    /// The encoder or the muxer failed.
+    #[error("the film cannot be written: {0}")]
+    Encoder(String),
+}
+
+/// How far a video is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Frames that are done.
+    pub done: u32,
+    /// Frames in all.
+    pub frames: u32,
+}
+
+/// Makes a video. After every frame `progress` is told; when it breaks, the work ends with [`VideoError::Cancelled`].
+///
+/// The same input gives the same bytes on the same platform.
+pub fn generate(
+    spec: &VideoSpec,
+    pictures: &[Picture],
+    mut progress: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Video, VideoError> {
+    let plan = timing::plan(spec)?;
+    check_pictures(spec, pictures)?;
+    let (width, height) = spec.size.pixels();
+    let mut stage = stage::Stage::new(spec, pictures, &plan)?;
+    let mut film = encode::Film::new(width, height, spec.fps, spec.silent_track)?;
+    for frame in 0..plan.frames {
+        film.push(stage.frame(frame)?, plan.begins_at(frame))?;
+        if progress(Progress { done: frame + 1, frames: plan.frames }).is_break() {
+            return Err(VideoError::Cancelled);
+        }
+    }
+    let mp4 = film.finish()?;
+    let poster_frame = plan.poster();
+    let poster = stage.frame(poster_frame)?.to_vec();
+    let poster = Picture::new(width, height, poster)
+        .ok_or_else(|| VideoError::Encoder("the poster is empty".to_owned()))?;
+    let mut notes = plan.notes.clone();
+    notes.extend(stage.notes());
+    Ok(Video {
+        mp4,
+        poster: still::jpeg(&poster, still::JPEG_BYTES)?,
+        width,
+        height,
+        fps: spec.fps,
+        frames: plan.frames,
+        duration_seconds: plan.seconds(plan.frames),
+        scenes: plan.scenes(),
+        srt: captions::srt(&plan.cues),
+        vtt: captions::vtt(&plan.cues, spec.language),
+        cues: plan.cues.clone(),
+        caption_contrast: stage.caption_contrast(),
+        notes,
+    })
+}
+
+fn check_pictures(spec: &VideoSpec, pictures: &[Picture]) -> Result<(), VideoError> {
+    let missing = spec.scenes.iter().filter_map(|scene| scene.picture).find(|index| *index >= pictures.len());
+    match missing {
+        Some(index) => Err(VideoError::Invalid {
+            field: "scenes",
+            reason: format!("picture {index} was not given: there are {}", pictures.len()),
+        }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,338 @@
+//! Tests of whole films, decoded back with ffmpeg.
+
+use std::ops::ControlFlow;
+use std::process::Command;
+
+use super::*;
+use crate::agents::visuals::builtin::{Color, Template, VisualFormat, VisualSpec};
+
+/// Whether ffmpeg is there. Without it the tests that decode say so and stop, except where CI is set: there they fail.
+fn decoder() -> bool {
+    let there = ["ffmpeg", "ffprobe"].iter().all(|tool| Command::new(tool).arg("-version").output().is_ok());
+    if !there {
+        assert!(std::env::var_os("CI").is_none(), "ffmpeg and ffprobe are needed: apt-get install ffmpeg");
+        eprintln!("SKIPPED: ffmpeg and ffprobe are not installed, the film is not decoded");
+    }
+    there
+}
+
+/// A film in a file of its own, removed at the end.
+struct File(std::path::PathBuf);
+
+impl File {
+    fn new(name: &str, bytes: &[u8]) -> Self {
+        let path = std::env::temp_dir().join(format!("video-test-{}-{name}.mp4", std::process::id()));
+        std::fs::write(&path, bytes).unwrap();
+        Self(path)
+    }
+
+    /// What ffprobe says of a stream, after decoding all of it.
+    fn probe(&self, stream: &str, entry: &str) -> String {
+        let output = Command::new("ffprobe")
+            .args(["-v", "error", "-count_frames", "-select_streams", stream, "-show_entries"])
+            .args([&format!("stream={entry}"), "-of", "default=nokey=1:noprint_wrappers=1"])
+            .arg(&self.0)
+            .output()
+            .unwrap();
+        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// The RGB pixels of the frame at a time.
+    fn frame(&self, seconds: f64) -> Vec<u8> {
+        let output = Command::new("ffmpeg")
+            .args(["-v", "error", "-i"])
+            .arg(&self.0)
+            .args(["-ss", &seconds.to_string(), "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"])
+            .output()
+            .unwrap();
+        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
+    fn sound(&self) -> Vec<u8> {
+        let output = Command::new("ffmpeg")
+            .args(["-v", "error", "-i"])
+            .arg(&self.0)
+            .args(["-vn", "-f", "s16le", "-"])
+            .output()
+            .unwrap();
+        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn plain(color: Color, width: u32, height: u32) -> Picture {
+    let rgba = [color.r, color.g, color.b, 255].repeat((width * height) as usize);
+    Picture::new(width, height, rgba).unwrap()
+}
+
+/// A picture with a red left and a blue right half, a white cross in the middle and grey below.
+fn marked() -> Picture {
+    let (width, height) = (360, 640);
+    let rgba = (0..height)
+        .flat_map(|y: i32| {
+            (0..width).flat_map(move |x: i32| match () {
+                () if (x - width / 2).abs() < 12 || (y - height / 2).abs() < 12 => [255, 255, 255, 255],
+                () if y > height * 3 / 4 => [128, 128, 128, 255],
+                () if x < width / 2 => [200, 30, 30, 255],
+                () => [30, 30, 200, 255],
+            })
+        })
+        .collect();
+    Picture::new(width as u32, height as u32, rgba).unwrap()
+}
+
+fn scene(text: Option<&str>, picture: Option<usize>) -> SceneSpec {
+    SceneSpec { text: text.map(str::to_owned), picture, text_in_picture: false }
+}
+
+fn tiny(kind: VideoKind, scenes: Vec<SceneSpec>) -> VideoSpec {
+    VideoSpec { kind, scenes, size: VideoSize::Tiny, duration_seconds: Some(3.0), ..VideoSpec::default() }
+}
+
+fn make(spec: &VideoSpec, pictures: &[Picture]) -> Video {
+    generate(spec, pictures, |_| ControlFlow::Continue(())).unwrap()
+}
+
+/// The boxes at the top of an MP4 in order.
+fn boxes(bytes: &[u8]) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut at = 0;
+    while at + 8 <= bytes.len() {
+        let size = u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+        names.push(String::from_utf8_lossy(&bytes[at + 4..at + 8]).into_owned());
+        assert!(size >= 8);
+        at += size;
+    }
+    assert_eq!(at, bytes.len());
+    names
+}
+
+#[test]
+fn a_slideshow_decodes_to_what_was_planned() {
+    let pictures = [plain(Color::new(200, 30, 40), 300, 600), plain(Color::new(20, 60, 200), 600, 300)];
+    let spec = VideoSpec {
+        captions: false,
+        ..tiny(VideoKind::Slideshow, vec![scene(None, Some(0)), scene(None, Some(1))])
+    };
+    let video = make(&spec, &pictures);
+    let boxes = boxes(&video.mp4);
+    let place = |name: &str| boxes.iter().position(|found| found == name).unwrap();
+    assert!(place("ftyp") == 0 && place("moov") < place("mdat"), "{boxes:?}");
+    assert_eq!((video.frames, video.duration_seconds), (90, 3.0));
+    if !decoder() {
+        return;
+    }
+    let file = File::new("slideshow", &video.mp4);
+    assert_eq!(file.probe("v", "codec_name"), "h264");
+    assert_eq!(file.probe("v", "profile"), "High");
+    assert_eq!(file.probe("v", "width,height"), "180\n320");
+    assert_eq!(file.probe("v", "pix_fmt,color_space"), "yuv420p\nbt709");
+    assert_eq!(file.probe("v", "r_frame_rate"), "30/1");
+    assert_eq!(file.probe("v", "nb_read_frames"), "90");
+    assert!((file.probe("v", "duration").parse::<f64>().unwrap() - 3.0).abs() < 0.02);
+    let middle = |seconds: f64| file.frame(seconds)[(160 * 180 + 90) * 3..][..3].to_vec();
+    let near = |pixel: Vec<u8>, color: [u8; 3]| {
+        assert!(pixel.iter().zip(color).all(|(a, b)| a.abs_diff(b) < 10), "{pixel:?} {color:?}");
+    };
+    near(middle(0.5), [200, 30, 40]);
+    near(middle(1.45), [200, 30, 40]);
+    near(middle(2.5), [20, 60, 200]);
+    // In the middle of the change, which begins at one and a half seconds and takes half a second.
+    let mixed = middle(1.75);
+    assert!((60..170).contains(&mixed[0]) && (70..180).contains(&mixed[2]), "{mixed:?}");
+}
+
+#[test]
+fn the_sound_track_is_silence_of_the_same_length() {
+    let spec = tiny(VideoKind::Slideshow, vec![scene(None, Some(0))]);
+    let pictures = [plain(Color::BLACK, 90, 160)];
+    let without = make(&VideoSpec { silent_track: false, ..spec.clone() }, &pictures);
+    let with = make(&spec, &pictures);
+    assert!(with.mp4.len() > without.mp4.len());
+    if !decoder() {
+        return;
+    }
+    let file = File::new("silence", &with.mp4);
+    assert_eq!(file.probe("a", "codec_name,profile,sample_rate,channels"), "aac\nLC\n44100\n1");
+    let sound = file.sound();
+    let seconds = sound.len() as f64 / 2.0 / 44_100.0;
+    assert!((2.9..=3.0).contains(&seconds), "{seconds}");
+    assert!(sound.iter().all(|byte| *byte == 0));
+    assert_eq!(File::new("silent", &without.mp4).probe("a", "codec_name"), "");
+}
+
+#[test]
+fn captions_are_drawn_and_timed_as_the_files_say() {
+    let text = "Erster Satz hier. Zweiter Satz folgt.";
+    let spec = tiny(VideoKind::Slideshow, vec![scene(Some(text), None)]);
+    let video = make(&spec, &[]);
+    assert_eq!(video.cues.len(), 2);
+    assert_eq!(video.srt.matches(" --> ").count(), 2);
+    assert!(video.vtt.contains("\nErster Satz hier.\n") && video.srt.contains("\nZweiter Satz folgt.\n"));
+    let first = &video.cues[0];
+    let line = video.srt.lines().nth(1).unwrap();
+    let expected = |seconds: f64| format!("00:00:{:06.3}", seconds).replace('.', ",");
+    assert_eq!(line, format!("{} --> {}", expected(first.start_seconds), expected(first.end_seconds)));
+    assert!(video.caption_contrast.unwrap() >= 3.0);
+    if !decoder() {
+        return;
+    }
+    let file = File::new("captions", &video.mp4);
+    let white = |seconds: f64| file.frame(seconds).chunks(3).filter(|p| p.iter().all(|v| *v > 215)).count();
+    for cue in &video.cues {
+        assert!(white(cue.start_seconds + (cue.end_seconds - cue.start_seconds) * 0.6) > 150, "{cue:?}");
+    }
+    let gap = first.end_seconds + 1.0 / 60.0;
+    assert!(white(gap) < 20, "nothing is left between the cues: {}", white(gap));
+    assert!(white(0.0) < 20);
+    // Without captions the words are in the files only.
+    let bare = make(&VideoSpec { captions: false, ..spec }, &[]);
+    assert_eq!((bare.srt.clone(), bare.caption_contrast), (video.srt.clone(), None));
+    let file = File::new("bare", &bare.mp4);
+    assert!(file.frame(1.0).chunks(3).all(|pixel| pixel.iter().any(|value| *value < 200)));
+}
+
+#[test]
+fn every_kind_makes_a_whole_film_that_moves_as_it_should() {
+    let pictures = [marked(), plain(Color::new(240, 240, 235), 360, 640)];
+    for kind in [
+        VideoKind::Slideshow,
+        VideoKind::KenBurns,
+        VideoKind::Transition,
+        VideoKind::ZoomIn,
+        VideoKind::ZoomOut,
+        VideoKind::Parallax,
+    ] {
+        let scenes = vec![
+            scene(Some("Ein Satz mit Bild."), Some(0)),
+            scene(Some("Noch einer."), Some(1)),
+            scene(Some("Ohne Bild."), None),
+        ];
+        let spec = tiny(kind, scenes);
+        let video = make(&spec, &pictures);
+        assert!(video.caption_contrast.unwrap() >= 3.0, "{kind:?} {:?}", video.caption_contrast);
+        assert_eq!(video.scenes.len(), 3);
+        assert!(video.poster.starts_with(&[0xFF, 0xD8, 0xFF]));
+        if !decoder() {
+            continue;
+        }
+        let file = File::new(&format!("{kind:?}"), &video.mp4);
+        assert_eq!(file.probe("v", "nb_read_frames"), "90", "{kind:?}");
+        let (early, late) = (file.frame(0.0), file.frame(0.9));
+        let upper = |frame: &[u8]| frame[..60 * 180 * 3].to_vec();
+        let moved = upper(&early).iter().zip(upper(&late)).filter(|(a, b)| a.abs_diff(*b) > 40).count();
+        let still = matches!(kind, VideoKind::Slideshow | VideoKind::Transition);
+        assert_eq!(moved < 60, still, "{kind:?}: {moved}");
+    }
+}
+
+#[test]
+fn a_zoom_enlarges_what_is_in_the_middle() {
+    if !decoder() {
+        return;
+    }
+    let spec = VideoSpec { captions: false, ..tiny(VideoKind::ZoomIn, vec![scene(None, Some(0))]) };
+    let video = make(&spec, &[marked()]);
+    let file = File::new("zoom", &video.mp4);
+    // The upright bar of the cross, 24 of 360 pixels wide, in the row at a quarter of the height.
+    let bar = |seconds: f64| {
+        file.frame(seconds)[80 * 180 * 3..81 * 180 * 3]
+            .chunks(3)
+            .filter(|p| p.iter().all(|v| *v > 150))
+            .count()
+    };
+    let (first, last) = (bar(0.0), bar(2.96));
+    assert!((11..=13).contains(&first) && (16..=19).contains(&last), "{first} {last}");
+}
+
+#[test]
+fn a_slide_with_text_is_shown_whole() {
+    let spec = VisualSpec {
+        body: Some("Steht schon da.".to_owned()),
+        format: VisualFormat::Post,
+        template: Template::Minimal,
+        ..VisualSpec::default()
+    };
+    let (slide, _) = crate::agents::visuals::builtin::compose(
+        &spec,
+        &crate::agents::visuals::builtin::Pictures::default(),
+    )
+    .unwrap()
+    .slides
+    .remove(0);
+    let slide = crate::agents::visuals::builtin::render(
+        &slide,
+        &crate::agents::visuals::builtin::Pictures::default(),
+    )
+    .unwrap()
+    .picture;
+    let scenes =
+        vec![SceneSpec { text: Some("Steht schon da.".to_owned()), picture: Some(0), text_in_picture: true }];
+    let video = make(&tiny(VideoKind::KenBurns, scenes), &[slide]);
+    assert_eq!(video.caption_contrast, None, "the text is not drawn twice");
+    assert_eq!(video.cues.len(), 1, "but it is in the files");
+    assert!(video.notes.is_empty(), "{:?}", video.notes);
+}
+
+#[test]
+fn progress_is_told_and_work_ends_when_it_should() {
+    let spec = tiny(VideoKind::Slideshow, vec![scene(None, None)]);
+    let mut told = Vec::new();
+    let stopped = generate(&spec, &[], |progress| {
+        told.push(progress.done);
+        assert_eq!(progress.frames, 90);
+        if progress.done == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert_eq!(stopped.unwrap_err(), VideoError::Cancelled);
+    assert_eq!(told, [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let spec =
+        tiny(VideoKind::Parallax, vec![scene(Some("Gleich bleibt gleich."), None), scene(None, Some(0))]);
+    let (a, b) = (make(&spec, &[marked()]), make(&spec, &[marked()]));
+    assert!(a == b);
+    let other = make(&VideoSpec { seed: 1, ..spec }, &[marked()]);
+    assert!(a.mp4 != other.mp4);
+}
+
+#[test]
+fn what_is_wrong_is_refused() {
+    let wrong =
+        generate(&tiny(VideoKind::Slideshow, vec![scene(None, Some(3))]), &[], |_| ControlFlow::Continue(()));
+    assert!(matches!(wrong, Err(VideoError::Invalid { field: "scenes", .. })));
+}
+
+#[test]
+fn nasty_texts_do_no_harm() {
+    let nasty = [
+        "\0\u{1}\u{7F}",
+        "\u{202E}umgekehrt",
+        "שלום עולם وسلام",
+        "e\u{301}\u{301}\u{301}",
+        "👩‍👩‍👧‍👦🏳️‍🌈🇩🇪",
+        "a\n\n\nb",
+        "\u{200B}",
+        "----> -->",
+        "<b>&amp;</b>",
+    ];
+    let scenes = nasty
+        .iter()
+        .map(|text| scene(Some(text), None))
+        .chain([scene(Some(&"ß".repeat(SCENE_TEXT)), None)])
+        .collect();
+    let spec = VideoSpec { duration_seconds: Some(10.0), fps: 24, ..tiny(VideoKind::Transition, scenes) };
+    let video = make(&spec, &[]);
+    assert_eq!(video.frames, 240);
+    assert!(!video.srt.contains('\0'));
+    assert_eq!(video.srt.matches(" --> ").count(), video.cues.len());
+}

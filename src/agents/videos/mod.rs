@@ -1,0 +1,327 @@
+//! The agent that makes videos: pictures and texts become a film with captions, rendered and encoded in process.
+//!
+//! Only the built-in engine ([`builtin`]) makes films. They are silent: their sound track, which some players ask for, is empty.
+
+pub mod builtin;
+pub mod graphql;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use self::builtin::{
+    LONGEST, Progress, SCENE_TEXT, SCENES, SHORTEST, SceneSpec, VideoError, VideoKind, VideoNote, VideoScene,
+    VideoSize, VideoSpec,
+};
+use super::agent::{self, Agent, Made, Order, Tools};
+use super::channel::Channel;
+use super::visuals::builtin::{BrandKit, Picture, Role, Typeface};
+use super::visuals::{self, Visuals};
+use crate::access::Action;
+use crate::assets::{self, AssetKind, NewAsset};
+use crate::db::ReadTx;
+use crate::error::{Error, Fault, FaultCode, Result};
+use crate::id::{AssetId, PeriodId, VideoId, VisualPostId};
+use crate::input;
+use crate::jobs::{AgentKind, Engine, Failure, Run};
+use crate::retrieval::Language;
+
+/// Frames a second.
+const FRAMES_A_SECOND: u32 = 30;
+/// How often whoever watches is told how far the film is.
+const TELLING: Duration = Duration::from_secs(1);
+
+/// What the agent is asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Input {
+    /// How it moves.
+    pub kind: VideoKind,
+    /// The pictures, one a scene.
+    pub assets: Vec<AssetId>,
+    /// The texts, one a scene.
+    pub scenes: Vec<String>,
+    /// Whose slides are the scenes.
+    pub visual: Option<VisualPostId>,
+    /// How long it lasts, in seconds.
+    pub seconds: u32,
+    /// Whether texts are drawn into the film.
+    pub captions: bool,
+    /// Its size.
+    pub size: VideoSize,
+    /// The typeface.
+    pub typeface: Typeface,
+    /// The period whose colour it has.
+    pub period: Option<PeriodId>,
+    /// The language of the texts.
+    pub language: Language,
+}
+
+impl Input {
+    /// Checks what a caller wrote.
+    ///
+    /// # Errors
+    /// A fault at the field.
+    pub fn parse(mut self) -> Result<Self> {
+        let wrong = |code, field, message: String| Err(Error::fault(Fault::at(code, field, message)));
+        let seconds = f64::from(self.seconds);
+        if !(SHORTEST..=LONGEST).contains(&seconds) {
+            let message = format!("`durationSeconds` is a number from {SHORTEST} to {LONGEST}.");
+            return wrong(FaultCode::OutOfRange, "durationSeconds", message);
+        }
+        for (field, count) in [("scenes", self.scenes.len()), ("assetIds", self.assets.len())] {
+            if count > SCENES {
+                return wrong(FaultCode::TooLong, field, format!("`{field}` has at most {SCENES} entries."));
+            }
+        }
+        if self.visual.is_some() && !(self.scenes.is_empty() && self.assets.is_empty()) {
+            let message =
+                "`visualPostId` brings its own pictures and texts. Leave `assetIds` and `scenes` out.";
+            return wrong(FaultCode::Invalid, "visualPostId", message.to_owned());
+        }
+        if self.visual.is_none() && self.scenes.is_empty() && self.assets.is_empty() {
+            let message = "A video needs `scenes`, `assetIds` or `visualPostId`.";
+            return wrong(FaultCode::Required, "scenes", message.to_owned());
+        }
+        let scene = |text: &String| input::line("scenes", text, SCENE_TEXT);
+        self.scenes = self.scenes.iter().map(scene).collect::<Result<_>>()?;
+        Ok(self)
+    }
+}
+
+/// A video.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Content {
+    /// How it moves.
+    pub kind: VideoKind,
+    /// The film.
+    pub video: AssetId,
+    /// A frame of it.
+    pub poster: AssetId,
+    /// The captions as a `SubRip` file; none without texts.
+    pub srt: Option<AssetId>,
+    /// The captions as a `WebVTT` file.
+    pub vtt: Option<AssetId>,
+    /// The scenes with their times.
+    pub scenes: Vec<VideoScene>,
+    /// Width and height in pixels.
+    pub size: (u32, u32),
+    /// Its length in seconds.
+    pub seconds: f64,
+    /// The least contrast of drawn texts; none without any.
+    pub contrast: Option<f32>,
+    /// What whoever asked should know.
+    pub notes: Vec<VideoNote>,
+}
+
+impl Content {
+    /// Why a channel would not take it, as sentences.
+    pub fn problems(&self, channel: Channel) -> Vec<String> {
+        let mut problems = Vec::new();
+        // Meta's documentation of reels: 3 seconds to 15 minutes, 9:16 recommended, H.264 or HEVC, which it always is.
+        if channel == Channel::Instagram && u64::from(self.size.0) * 16 != u64::from(self.size.1) * 9 {
+            problems.push("Reels are 9:16; this is shown with bars. Make it in the size REEL.".to_owned());
+        }
+        // X: 140 seconds; the others take far more than is made here.
+        if channel == Channel::X && self.seconds > 140.0 {
+            problems.push("X takes videos of at most 140 seconds.".to_owned());
+        }
+        problems
+    }
+}
+
+/// What makes videos.
+pub struct Videos;
+
+impl Agent for Videos {
+    const KIND: AgentKind = AgentKind::Video;
+    const JOB: &'static str = "video.generate";
+    const HAS_MODELS: bool = false;
+    type Id = VideoId;
+    type Input = Input;
+    type Content = Content;
+
+    async fn make(tools: &Tools, run: &Run, order: &Order<Input>) -> Result<Made<Content>, Failure> {
+        let Order { input, seed, project, .. } = order;
+        let (scenes, brand, period) = {
+            let mut tx = run.read(Action::ContentRead).await?;
+            let brand = visuals::brand(&mut tx, run.organization(), *project).await?;
+            let period = visuals::mark(&mut tx, input.period, input.language).await?;
+            (scenes(&mut tx, input).await?, BrandKit { typeface: input.typeface, ..brand }, period)
+        };
+        run.release().await;
+        let mut pictures = Vec::new();
+        let mut specs = Vec::with_capacity(scenes.len());
+        for Scene { text, picture, text_in_picture } in scenes {
+            let place = pictures.len();
+            if let Some(id) = picture {
+                pictures.push(visuals::picture(tools, run, id, "assetIds").await?);
+            }
+            specs.push(SceneSpec { text, picture: picture.map(|_| place), text_in_picture });
+        }
+        let spec = VideoSpec {
+            kind: input.kind,
+            scenes: specs,
+            size: input.size,
+            fps: FRAMES_A_SECOND,
+            duration_seconds: Some(f64::from(input.seconds)),
+            captions: input.captions,
+            language: input.language,
+            brand,
+            period,
+            seed: *seed,
+            ..VideoSpec::default()
+        };
+        let film = render(run, spec, pictures).await?;
+        run.progress(0.97, "Storing the film.").await?;
+        keep(tools, run, order, film).await
+    }
+
+    fn summary(content: &Content) -> Value {
+        json!({"kind": content.kind, "seconds": content.seconds, "scenes": content.scenes.len()})
+    }
+}
+
+/// What a scene is made from.
+struct Scene {
+    text: Option<String>,
+    picture: Option<AssetId>,
+    text_in_picture: bool,
+}
+
+/// The scenes that are asked for: a visual post's slides, or texts and pictures side by side; what one list has more of, the
+/// other's place is empty.
+async fn scenes(tx: &mut ReadTx<'_>, input: &Input) -> Result<Vec<Scene>> {
+    let Some(visual) = input.visual else {
+        let count = input.scenes.len().max(input.assets.len());
+        let scene = |place: usize| Scene {
+            text: input.scenes.get(place).cloned(),
+            picture: input.assets.get(place).copied(),
+            text_in_picture: false,
+        };
+        return Ok((0..count).map(scene).collect());
+    };
+    let gone = || {
+        let message = "There is no such visual post any more, or it is not visible to you.";
+        Error::fault(Fault::at(FaultCode::NotFound, "visualPostId", message))
+    };
+    let mut output = super::find_many(tx, &[visual.uuid()]).await?.pop().ok_or_else(gone)?;
+    if output.agent != AgentKind::VisualPost {
+        return Err(gone());
+    }
+    let content = agent::content::<Visuals>(&mut output)?;
+    let scene = |slide: visuals::Slide| {
+        let said = slide.blocks.iter().filter(|block| matches!(block.role, Role::Headline | Role::Body));
+        let text = said.map(|block| block.text.as_str()).collect::<Vec<_>>().join(" ");
+        let text: String = text.chars().take(SCENE_TEXT).collect();
+        Scene {
+            text: Some(text).filter(|text| !text.is_empty()),
+            picture: Some(slide.png),
+            text_in_picture: true,
+        }
+    };
+    Ok(content.slides.into_iter().map(scene).collect())
+}
+
+/// Renders on a thread of its own, tells whoever watches how far it is, and stops when nobody waits for it any more.
+async fn render(run: &Run, spec: VideoSpec, pictures: Vec<Picture>) -> Result<builtin::Video, Failure> {
+    let (tell, told) = watch::channel(Progress { done: 0, frames: 1 });
+    // Dropped with this future, whether the job is cancelled or the server shuts down.
+    let wanted = Arc::new(());
+    let unwanted = Arc::downgrade(&wanted);
+    let mut rendering = std::pin::pin!(agent::compute(move || {
+        builtin::generate(&spec, &pictures, |progress| {
+            tell.send_replace(progress);
+            if unwanted.strong_count() == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+    }));
+    let made = loop {
+        tokio::select! {
+            made = &mut rendering => break made?,
+            () = tokio::time::sleep(TELLING) => {
+                let Progress { done, frames } = *told.borrow();
+                #[expect(clippy::cast_precision_loss, reason = "there are at most a few thousand frames")]
+                let share = 0.95 * done as f32 / frames.max(1) as f32;
+                run.progress(share, &format!("Rendered {done} of {frames} frames.")).await?;
+            }
+        }
+    };
+    drop(wanted);
+    made.map_err(|error| refused(&error))
+}
+
+/// Puts the film and what belongs to it into the storage.
+async fn keep(
+    tools: &Tools,
+    run: &Run,
+    order: &Order<Input>,
+    film: builtin::Video,
+) -> Result<Made<Content>, Failure> {
+    let side = |pixels: u32| i32::try_from(pixels).ok();
+    let said: Vec<&str> = film.scenes.iter().filter_map(|scene| scene.text.as_deref()).collect();
+    let alt_text = super::text::excerpt(&said.join(" "), 1_000);
+    let file = |kind, mime_type, bytes: Bytes| NewAsset {
+        project: Some(order.project),
+        kind,
+        bytes,
+        mime_type,
+        width: side(film.width),
+        height: side(film.height),
+        duration_seconds: None,
+        alt_text: Some(alt_text.clone()).filter(|text| !text.is_empty()),
+    };
+    let text = |mime_type, text: &str| NewAsset {
+        width: None,
+        height: None,
+        alt_text: None,
+        ..file(AssetKind::Captions, mime_type, Bytes::copy_from_slice(text.as_bytes()))
+    };
+    let mp4 = NewAsset {
+        duration_seconds: Some(film.duration_seconds),
+        ..file(AssetKind::Video, "video/mp4", film.mp4.into())
+    };
+    let video = assets::save(run, &tools.storage, mp4).await?;
+    let poster = file(AssetKind::Image, "image/jpeg", film.poster.into());
+    let poster = assets::save(run, &tools.storage, poster).await?;
+    let (srt, vtt) = if film.cues.is_empty() {
+        (None, None)
+    } else {
+        let srt = assets::save(run, &tools.storage, text("application/x-subrip", &film.srt)).await?;
+        (Some(srt), Some(assets::save(run, &tools.storage, text("text/vtt", &film.vtt)).await?))
+    };
+    let content = Content {
+        kind: order.input.kind,
+        video,
+        poster,
+        srt,
+        vtt,
+        scenes: film.scenes,
+        size: (film.width, film.height),
+        seconds: film.duration_seconds,
+        contrast: film.caption_contrast,
+        notes: film.notes,
+    };
+    let files = [Some(video), Some(poster), srt, vtt].into_iter().flatten().collect();
+    Ok(Made { content, engine: Engine::builtin(), files })
+}
+
+/// The engine's refusal, as a job's.
+fn refused(error: &VideoError) -> Failure {
+    let (code, field) = match error {
+        VideoError::InsufficientInput { field, .. } => (FaultCode::InsufficientInput, Some(*field)),
+        VideoError::Invalid { field, .. } => (FaultCode::Invalid, Some(*field)),
+        VideoError::Cancelled | VideoError::Encoder(_) => {
+            return Failure::retry(Fault::new(FaultCode::Conflict, format!("{error}.")), None);
+        }
+        VideoError::Scene(_) | VideoError::Poster(_) => (FaultCode::Invalid, None),
+    };
+    let message = format!("The video cannot be made. {error}.");
+    Failure::fail(match field {
+        Some(field) => Fault::at(code, field, message),
+        None => Fault::new(code, message),
+    })
+}

@@ -1,0 +1,214 @@
+//! What is behind the text: where the picture comes from, and how it is read.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::Input;
+use super::builtin::picture::Limits;
+use super::builtin::{Background, Note, Pattern, PeriodMark, Picture, decode};
+use super::photos::Photo;
+use crate::agents::agent::{self, Order, Tools};
+use crate::assets;
+use crate::db::ReadTx;
+use crate::error::{Error, Fault, FaultCode, Result};
+use crate::id::{AssetId, PeriodId, ProjectId};
+use crate::input;
+use crate::jobs::{Failure, Run};
+use crate::periods;
+use crate::retrieval::Language;
+
+/// Bytes of a picture that is drawn with, at the most.
+const PICTURE_BYTES: u64 = 10 << 20;
+/// Own pictures among which one is chosen: those that fit best.
+const CANDIDATES: i64 = 12;
+
+/// What is wanted behind the text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Wish {
+    /// What the template has.
+    Template,
+    /// Shapes in the tones of period or brand.
+    Pattern,
+    /// Soft clouds in the tones of period or brand.
+    Clouds,
+    /// This picture.
+    Asset {
+        /// Which.
+        id: AssetId,
+    },
+    /// One of the organization's own pictures that has some of these tags; the period's words when there are none.
+    Own {
+        /// Words.
+        tags: Vec<String>,
+    },
+    /// A photo of the stock library.
+    Stock {
+        /// What it shows; the period's words when empty.
+        search: Option<String>,
+    },
+}
+
+impl Wish {
+    pub(super) fn parse(self) -> Result<Self> {
+        Ok(match self {
+            Self::Own { tags } => Self::Own { tags: assets::tags(&tags)? },
+            Self::Stock { search } => Self::Stock {
+                search: search.map(|text| input::line("backgroundSearch", &text, 100)).transpose()?,
+            },
+            other => other,
+        })
+    }
+
+    /// What is drawn when there is no picture.
+    pub(super) fn generated(&self) -> Background {
+        match self {
+            Self::Pattern => Background::Pattern { pattern: Pattern::Pebbles, color: None },
+            Self::Clouds => Background::Noise { colors: Vec::new() },
+            Self::Template | Self::Asset { .. } | Self::Own { .. } | Self::Stock { .. } => {
+                Background::Template
+            }
+        }
+    }
+}
+
+/// Where the picture behind the text comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Source {
+    /// An asset.
+    Asset {
+        /// Which.
+        id: AssetId,
+    },
+    /// A photo of the stock library.
+    Stock {
+        /// Who took it.
+        photographer: String,
+        /// Its page.
+        page: String,
+    },
+}
+
+/// The picture behind the text, if there is one.
+#[derive(Debug, Default)]
+pub(super) struct Behind {
+    pub picture: Option<Picture>,
+    pub source: Option<Source>,
+    pub notes: Vec<Note>,
+}
+
+impl Behind {
+    /// Who is named on the slide.
+    pub fn credit(&self) -> Option<String> {
+        match &self.source {
+            Some(Source::Stock { photographer, .. }) => Some(format!("{photographer} / Pexels")),
+            _ => None,
+        }
+    }
+}
+
+/// The words of a period by which pictures are found: its key, its names and its keywords in both languages.
+async fn words(tx: &mut ReadTx<'_>, period: Option<PeriodId>) -> Result<Vec<String>> {
+    let Some(id) = period else { return Ok(Vec::new()) };
+    let found = periods::find(tx, id).await?.ok_or(Error::NotFound)?.definition;
+    let names = found.names.into_values();
+    Ok(std::iter::once(found.key).chain(names).chain(found.keywords.into_values().flatten()).collect())
+}
+
+/// The asset that is wanted, or the own picture that fits best; of those that fit equally well, the seed chooses.
+pub(super) async fn own(
+    tx: &mut ReadTx<'_>,
+    project: ProjectId,
+    wish: &Wish,
+    period: Option<PeriodId>,
+    seed: u64,
+) -> Result<Option<AssetId>> {
+    let tags = match wish {
+        Wish::Asset { id } => return Ok(Some(*id)),
+        Wish::Own { tags } if !tags.is_empty() => tags.clone(),
+        Wish::Own { .. } => words(tx, period).await?,
+        _ => return Ok(None),
+    };
+    let found = assets::matching(tx, project, &tags, CANDIDATES).await?;
+    let best = found.first().map_or(0, |(_, hits)| *hits);
+    let best: Vec<AssetId> = found.into_iter().filter(|(_, hits)| *hits == best).map(|(id, _)| id).collect();
+    let count = u64::try_from(best.len()).unwrap_or(1).max(1);
+    Ok(usize::try_from(seed % count).ok().and_then(|place| best.get(place).copied()))
+}
+
+/// Fetches the picture that is wanted. When none of the organization's fits, that is noted and the template's background taken.
+pub(super) async fn fetch(
+    tools: &Tools,
+    run: &Run,
+    order: &Order<Input>,
+    own: Option<AssetId>,
+    period: Option<&PeriodMark>,
+) -> Result<Behind, Failure> {
+    let Input { background, language, format, .. } = &order.input;
+    match (background, own) {
+        (_, Some(id)) => {
+            let picture = picture(tools, run, id, "backgroundAssetId").await?;
+            Ok(Behind { picture: Some(picture), source: Some(Source::Asset { id }), notes: Vec::new() })
+        }
+        (Wish::Own { .. }, None) => Ok(Behind { notes: vec![Note::NoOwnPicture], ..Behind::default() }),
+        (Wish::Stock { search }, None) => {
+            let search =
+                search.clone().or_else(|| period.map(|period| period.name.clone())).ok_or_else(|| {
+                    let message = "`backgroundSearch` is needed without a period. Say what the photo shows.";
+                    Failure::fail(Fault::at(FaultCode::Required, "backgroundSearch", message))
+                })?;
+            stock(tools, run, &search, *language, format.size(), order.seed).await
+        }
+        _ => Ok(Behind::default()),
+    }
+}
+
+async fn stock(
+    tools: &Tools,
+    run: &Run,
+    search: &str,
+    language: Language,
+    size: (u32, u32),
+    seed: u64,
+) -> Result<Behind, Failure> {
+    let photos = tools.photos.as_ref().ok_or_else(|| {
+        let message = "No stock library is set up on this server. Ask its operator to set PEXELS_API_KEY, or choose another background.";
+        Failure::fail(Fault::at(FaultCode::ProviderNotConfigured, "background", message))
+    })?;
+    run.progress(0.05, "Looking for a photo.").await?;
+    let Some(Photo { photographer, page, bytes }) = photos.find(search, language, size, seed).await? else {
+        return Ok(Behind { notes: vec![Note::NoStockPhoto], ..Behind::default() });
+    };
+    let picture = read(bytes, "background").await?;
+    let source = Some(Source::Stock { photographer, page });
+    Ok(Behind { picture: Some(picture), source, notes: Vec::new() })
+}
+
+/// An asset as a picture to draw with.
+///
+/// # Errors
+/// A fault at the field when it is none that can be read.
+pub(crate) async fn picture(
+    tools: &Tools,
+    run: &Run,
+    id: AssetId,
+    field: &'static str,
+) -> Result<Picture, Failure> {
+    let (_, bytes) =
+        assets::read(run, &tools.storage, id, PICTURE_BYTES).await.map_err(|error| match error {
+            Error::NotFound => {
+                let message = "There is no such picture any more, or it is not visible to you.";
+                Failure::fail(Fault::at(FaultCode::NotFound, field, message))
+            }
+            other => other.into(),
+        })?;
+    read(bytes, field).await
+}
+
+async fn read(bytes: Bytes, field: &'static str) -> Result<Picture, Failure> {
+    let decoded = agent::compute(move || decode(&bytes, &Limits::default())).await?;
+    decoded.map_err(|error| {
+        Failure::fail(Fault::at(FaultCode::Invalid, field, format!("The picture cannot be used: {error}.")))
+    })
+}

@@ -1,0 +1,322 @@
+//! Visual posts, as the schema shows them.
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use serde::Serialize;
+
+use super::builtin::{self, Template, Typeface, VisualFormat};
+use super::{Input, Source, Visuals, Wish};
+use crate::access::Action;
+use crate::agents::graphql::{AgentOutput, EngineInput, Given, agent_output, order};
+use crate::assets::graphql::{Asset, part};
+use crate::error::{Error, Fault, FaultCode, Result};
+use crate::graphql::context::{Requires, input_id};
+use crate::graphql::errors::{UserError, payloads, settle};
+use crate::graphql::scalars::{Json, Url};
+use crate::id::{AssetId, OrganizationId};
+use crate::jobs::graphql::Job;
+use crate::periods::graphql::Period;
+use crate::projects::graphql::Project;
+use crate::retrieval::Language;
+
+agent_output! {
+    /// Slides with text: drawn in process, measured, and kept as PNG and JPEG.
+    VisualPost(Visuals) {
+        /// The look: `default`, `minimal`, `dramatic`, `gradient`, `quote_card` or `period_branding`.
+        async fn template(&self) -> &'static str {
+            self.content.template.id()
+        }
+
+        /// The size.
+        async fn format(&self) -> VisualFormat {
+            self.content.format
+        }
+
+        /// The period that it belongs to; null when it has none, or the period is gone.
+        async fn period(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Period>> {
+            let Some(period) = self.content.period else { return Ok(None) };
+            Ok(crate::periods::graphql::find(ctx, self.output.organization, period).await?)
+        }
+
+        /// The slides, in order.
+        async fn slides(&self) -> Vec<VisualSlide> {
+            let organization = self.output.organization;
+            self.content.slides.iter().map(|slide| VisualSlide { organization, slide: slide.clone() }).collect()
+        }
+
+        /// The photo or picture behind the text, when it is not generated.
+        async fn background(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<VisualBackgroundSource>> {
+            Ok(match &self.content.source {
+                None => None,
+                Some(Source::Asset { id }) => Some(VisualBackgroundSource {
+                    asset: crate::graphql::loader::asset(ctx, self.output.organization, *id).await?.map(Asset::new),
+                    credit: None,
+                    page: None,
+                }),
+                Some(Source::Stock { photographer, page }) => Some(VisualBackgroundSource {
+                    asset: None,
+                    credit: Some(photographer.clone()),
+                    page: url::Url::parse(page).ok().map(Url),
+                }),
+            })
+        }
+
+        /// What whoever asked should know, as sentences: characters that no font has, texts that were shortened, pictures that
+        /// were enlarged or not found.
+        async fn notes(&self) -> Vec<String> {
+            self.content.notes.iter().map(ToString::to_string).collect()
+        }
+    }
+}
+
+/// Where the picture behind the text comes from.
+#[derive(SimpleObject)]
+pub struct VisualBackgroundSource {
+    /// The organization's own picture; null when it is a photo of a stock library, or was deleted.
+    asset: Option<Asset>,
+    /// Who took the photo of the stock library; it is named on the first slide.
+    credit: Option<String>,
+    /// The photo's page.
+    page: Option<Url>,
+}
+
+/// A slide.
+pub struct VisualSlide {
+    organization: OrganizationId,
+    slide: super::Slide,
+}
+
+/// A slide.
+#[Object]
+impl VisualSlide {
+    /// As a PNG. It is the slide's own: it goes when the visual post is deleted.
+    async fn png(&self, ctx: &Context<'_>) -> async_graphql::Result<Asset> {
+        Ok(part(ctx, self.organization, self.slide.png).await?)
+    }
+
+    /// As a baseline JPEG, the only kind that Instagram takes. It is the slide's own: it goes when the visual post is deleted.
+    async fn jpeg(&self, ctx: &Context<'_>) -> async_graphql::Result<Asset> {
+        Ok(part(ctx, self.organization, self.slide.jpeg).await?)
+    }
+
+    /// What it says, for those who do not see it.
+    async fn alt_text(&self) -> &str {
+        &self.slide.alt_text
+    }
+
+    /// What was measured of its texts.
+    async fn blocks(&self) -> Vec<TextBlockReport> {
+        self.slide.blocks.iter().map(TextBlockReport::from).collect()
+    }
+
+    /// Its layers from the back to the front, with their places, colours and sizes.
+    async fn scene(&self) -> async_graphql::Result<Json> {
+        Ok(Json(serde_json::to_value(&self.slide.scene).map_err(Error::internal)?))
+    }
+}
+
+/// What was measured of a text.
+#[derive(SimpleObject)]
+pub struct TextBlockReport {
+    /// What is drawn; it ends in an ellipsis when it did not fit.
+    text: String,
+    /// The size of the type in pixels.
+    font_size: f64,
+    /// The least contrast with what is behind it, 1 to 21, as WCAG 2.2 measures it.
+    contrast: f64,
+    /// What WCAG's level AA asks of type of this size: 4.5 or 3.
+    required_contrast: f64,
+    /// Whether it did not fit and was shortened.
+    overflow: bool,
+    /// Whether it stands where the platform covers nothing.
+    in_safe_area: bool,
+}
+
+impl From<&builtin::TextBlockReport> for TextBlockReport {
+    fn from(block: &builtin::TextBlockReport) -> Self {
+        // Hundredths say enough, and print well.
+        let round = |value: f32| (f64::from(value) * 100.0).round() / 100.0;
+        Self {
+            text: block.text.clone(),
+            font_size: round(block.font_size),
+            contrast: round(block.contrast),
+            required_contrast: round(block.required_contrast),
+            overflow: block.overflow,
+            in_safe_area: block.in_safe_area,
+        }
+    }
+}
+
+/// What is behind the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize)]
+pub enum VisualBackground {
+    /// What the template has.
+    Template,
+    /// Generated shapes in the tones of period or brand.
+    Pattern,
+    /// Generated soft clouds in the tones of period or brand.
+    Clouds,
+    /// One of the organization's own pictures: `backgroundAssetId`, else the one whose tags fit `backgroundTags` or the period's
+    /// words best. When none fits, the template's background is taken, and a note says so.
+    OwnImage,
+    /// A photo of Pexels that shows `backgroundSearch` or the period's name; its photographer is named. Needs the server's
+    /// `PEXELS_API_KEY`.
+    StockPhoto,
+}
+
+/// What a visual post is made from.
+#[derive(InputObject, Serialize)]
+struct VisualPostCreateInput {
+    /// In which project.
+    project_id: ID,
+    /// Only the built-in engine draws.
+    engine: Option<EngineInput>,
+    /// The same seed, input and data give the same output.
+    seed: Option<i32>,
+    /// Holds the answer up to 25 s; the job is always returned.
+    #[graphql(default = false)]
+    wait: bool,
+    /// Makes the call safe to repeat for 24 hours.
+    idempotency_key: Option<String>,
+    /// The text, at most 3,000 characters.
+    text: String,
+    /// What stands above it, at most 300 characters.
+    headline: Option<String>,
+    /// Who said it, at most 120 characters.
+    attribution: Option<String>,
+    /// The look: `default`, `minimal`, `dramatic`, `gradient`, `quote_card` or `period_branding`.
+    #[graphql(default_with = "\"default\".to_owned()")]
+    template: String,
+    /// The size.
+    #[graphql(default_with = "VisualFormat::Post")]
+    format: VisualFormat,
+    /// The typeface.
+    #[graphql(default_with = "Typeface::Sans")]
+    typeface: Typeface,
+    /// The period that it belongs to: its colour goes before the brand's.
+    period_id: Option<ID>,
+    /// What is behind the text.
+    #[graphql(default_with = "VisualBackground::Template")]
+    background: VisualBackground,
+    /// The picture behind the text; with it, `background` need not be given.
+    background_asset_id: Option<ID>,
+    /// By which tags one of the organization's own pictures is found; the period's words when absent.
+    background_tags: Option<Vec<String>>,
+    /// What the stock photo shows; the period's name when absent.
+    background_search: Option<String>,
+    /// The brand's mark: a picture, best a PNG that is transparent around it.
+    logo_asset_id: Option<ID>,
+    /// How many slides, 1 to 10: the text is divided between sentences. As many as reading asks for when null.
+    #[graphql(default = 1)]
+    slides: Option<i32>,
+    /// The language of the text.
+    #[graphql(default_with = "Language::German")]
+    language: Language,
+}
+
+impl VisualPostCreateInput {
+    fn asked(&self) -> Result<Input> {
+        let asset = |field: &'static str, id: &Option<ID>| -> Result<Option<AssetId>> {
+            id.as_ref().map(|id| input_id(field, id)).transpose()
+        };
+        let invalid = |field, message: String| Error::fault(Fault::at(FaultCode::Invalid, field, message));
+        let background = match (asset("backgroundAssetId", &self.background_asset_id)?, self.background) {
+            (Some(id), VisualBackground::Template | VisualBackground::OwnImage) => Wish::Asset { id },
+            (Some(_), _) => {
+                let message =
+                    "`backgroundAssetId` goes with `background: OWN_IMAGE`. Leave one of the two out.";
+                return Err(invalid("backgroundAssetId", message.to_owned()));
+            }
+            (None, VisualBackground::Template) => Wish::Template,
+            (None, VisualBackground::Pattern) => Wish::Pattern,
+            (None, VisualBackground::Clouds) => Wish::Clouds,
+            (None, VisualBackground::OwnImage) => {
+                Wish::Own { tags: self.background_tags.clone().unwrap_or_default() }
+            }
+            (None, VisualBackground::StockPhoto) => Wish::Stock { search: self.background_search.clone() },
+        };
+        let template: Template = self.template.parse().map_err(|_| invalid("template", templates()))?;
+        Input {
+            text: self.text.clone(),
+            headline: self.headline.clone(),
+            attribution: self.attribution.clone(),
+            template,
+            format: self.format,
+            typeface: self.typeface,
+            period: self.period_id.as_ref().map(|id| input_id("periodId", id)).transpose()?,
+            background,
+            logo: asset("logoAssetId", &self.logo_asset_id)?,
+            // What is no small number is no number of slides.
+            slides: self.slides.map(|slides| u8::try_from(slides).unwrap_or(u8::MAX)),
+            language: self.language,
+        }
+        .parse()
+    }
+}
+
+fn templates() -> String {
+    let known: Vec<String> = Template::ALL.iter().map(|template| format!("`{}`", template.id())).collect();
+    format!("There is no such template. Take one of {}.", known.join(", "))
+}
+
+/// What making a visual post is answered with.
+#[derive(Default, SimpleObject)]
+pub struct VisualPostCreatePayload {
+    /// The job that draws.
+    job: Option<Job>,
+    /// The visual post; null when it was not waited for or is not there yet: watch the job.
+    visual_post: Option<VisualPost>,
+    /// The project, whose list of outputs changes.
+    project: Option<Project>,
+    /// What the caller can put right; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+payloads!(VisualPostCreatePayload);
+
+/// Drawing.
+#[derive(Default)]
+pub struct VisualMutation;
+
+#[Object]
+impl VisualMutation {
+    /// Draws a text as one slide or several. Requires: `AGENT_USE`, and `CONTENT_READ` for the result.
+    /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `PROVIDER_NOT_CONFIGURED`,
+    /// `IDEMPOTENCY_KEY_REUSED`; of the job `INSUFFICIENT_INPUT`, `INVALID`, `QUOTA_EXCEEDED`, `PROVIDER_NOT_CONFIGURED`,
+    /// `PROVIDER_FAILED`.
+    #[graphql(guard = "Requires::Here(Action::AgentRun, &input.project_id)")]
+    async fn visual_post_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What it is made from.")] input: VisualPostCreateInput,
+    ) -> async_graphql::Result<Option<VisualPostCreatePayload>> {
+        let outcome = async {
+            let asked = input.asked()?;
+            let behind = match &asked.background {
+                Wish::Asset { id } => Some(("backgroundAssetId", *id)),
+                _ => None,
+            };
+            let assets: Vec<_> = behind.into_iter().chain(asked.logo.map(|id| ("logoAssetId", id))).collect();
+            let given = Given {
+                project: &input.project_id,
+                period: asked.period,
+                documents: None,
+                assets: &assets,
+                engine: input.engine.as_ref(),
+                seed: input.seed,
+                wait: input.wait,
+                key: input.idempotency_key.as_deref(),
+            };
+            let ordered = order::<Visuals>(ctx, given, &input, asked).await?;
+            Ok(VisualPostCreatePayload {
+                job: ordered.job,
+                visual_post: match ordered.output {
+                    Some(AgentOutput::VisualPost(post)) => Some(post),
+                    _ => None,
+                },
+                project: ordered.project,
+                user_errors: Vec::new(),
+            })
+        };
+        Ok(settle(outcome.await)?)
+    }
+}

@@ -1,0 +1,281 @@
+//! The agent that makes pictures with text: slides for feeds, stories and link previews.
+//!
+//! The built-in engine ([`builtin`]) draws every slide in process. What is behind the text is the template's own, a generated
+//! pattern, one of the organization's pictures ([`background`]), or a photo of a stock library ([`photos`]).
+
+mod background;
+pub mod builtin;
+pub mod graphql;
+pub mod photos;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+pub(crate) use self::background::picture;
+pub use self::background::{Source, Wish};
+use self::builtin::{
+    BODY, Background, BrandKit, Color, HEADLINE, LABEL, Note, PeriodMark, Pictures, SLIDES, Scene,
+    Slide as Drawn, Template, TextBlockReport, Typeface, VisualError, VisualFormat, VisualSpec,
+};
+use super::agent::{self, Agent, Made, Order, Tools};
+use crate::access::Action;
+use crate::assets::{self, AssetKind, NewAsset};
+use crate::db::ReadTx;
+use crate::error::{Error, Fault, FaultCode, Result};
+use crate::id::{AssetId, OrganizationId, PeriodId, ProjectId, VisualPostId};
+use crate::jobs::{AgentKind, Engine, Failure, Run};
+use crate::retrieval::Language;
+use crate::{input, organizations, periods, projects};
+
+/// What the agent is asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Input {
+    /// The text.
+    pub text: String,
+    /// What stands above it.
+    pub headline: Option<String>,
+    /// Who said it.
+    pub attribution: Option<String>,
+    /// The look.
+    pub template: Template,
+    /// The size.
+    pub format: VisualFormat,
+    /// The typeface.
+    pub typeface: Typeface,
+    /// The period that it belongs to.
+    pub period: Option<PeriodId>,
+    /// What is behind the text.
+    pub background: Wish,
+    /// The brand's mark.
+    pub logo: Option<AssetId>,
+    /// How many slides; none: as many as reading asks for.
+    pub slides: Option<u8>,
+    /// The language of the text.
+    pub language: Language,
+}
+
+impl Input {
+    /// Checks what a caller wrote.
+    ///
+    /// # Errors
+    /// A fault at the field.
+    pub fn parse(mut self) -> Result<Self> {
+        let most = |characters: usize| i32::try_from(characters).unwrap_or(i32::MAX);
+        self.text = input::paragraph("text", Some(&self.text), BODY)?.ok_or_else(|| {
+            Error::fault(Fault::at(FaultCode::Required, "text", "`text` must not be empty."))
+        })?;
+        self.headline = self.headline.map(|text| input::line("headline", &text, HEADLINE)).transpose()?;
+        self.attribution =
+            self.attribution.map(|text| input::line("attribution", &text, LABEL)).transpose()?;
+        if self.slides.is_some_and(|slides| !(1..=SLIDES).contains(&slides)) {
+            let message = format!("`slides` is a number from 1 to {}.", most(SLIDES.into()));
+            return Err(Error::fault(Fault::at(FaultCode::OutOfRange, "slides", message)));
+        }
+        self.background = self.background.parse()?;
+        Ok(self)
+    }
+}
+
+/// Slides.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Content {
+    /// The look.
+    pub template: Template,
+    /// The size.
+    pub format: VisualFormat,
+    /// The period that they belong to.
+    pub period: Option<PeriodId>,
+    /// Where the picture behind the text comes from; none: it is generated.
+    pub source: Option<Source>,
+    /// The slides, in order.
+    pub slides: Vec<Slide>,
+    /// What whoever asked should know.
+    pub notes: Vec<Note>,
+}
+
+/// A slide.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Slide {
+    /// As a PNG.
+    pub png: AssetId,
+    /// As a baseline JPEG.
+    pub jpeg: AssetId,
+    /// What it says, for those who do not see it.
+    pub alt_text: String,
+    /// What was measured of its texts.
+    pub blocks: Vec<TextBlockReport>,
+    /// Its layers.
+    pub scene: Scene,
+}
+
+/// What makes pictures with text.
+pub struct Visuals;
+
+impl Agent for Visuals {
+    const KIND: AgentKind = AgentKind::VisualPost;
+    const JOB: &'static str = "visual_post.create";
+    const HAS_MODELS: bool = false;
+    type Id = VisualPostId;
+    type Input = Input;
+    type Content = Content;
+
+    async fn make(tools: &Tools, run: &Run, order: &Order<Input>) -> Result<Made<Content>, Failure> {
+        let Order { input, seed, project, .. } = order;
+        let (brand, period, own) = {
+            let mut tx = run.read(Action::ContentRead).await?;
+            let period = mark(&mut tx, input.period, input.language).await?;
+            let brand =
+                BrandKit { typeface: input.typeface, ..brand(&mut tx, run.organization(), *project).await? };
+            let own = background::own(&mut tx, *project, &input.background, input.period, *seed).await?;
+            (brand, period, own)
+        };
+        run.release().await;
+        let behind = background::fetch(tools, run, order, own, period.as_ref()).await?;
+        let logo = match input.logo {
+            Some(id) => Some(background::picture(tools, run, id, "logoAssetId").await?),
+            None => None,
+        };
+        let spec = VisualSpec {
+            headline: input.headline.clone(),
+            body: Some(input.text.clone()),
+            attribution: input.attribution.clone(),
+            template: input.template,
+            layout: None,
+            format: input.format,
+            brand,
+            background: match &behind.picture {
+                Some(_) => Background::Picture { credit: behind.credit() },
+                None => input.background.generated(),
+            },
+            period,
+            slides: input.slides,
+            language: input.language,
+            hyphenate: true,
+            seed: *seed,
+        };
+        let (slides, mut notes) = draw(tools, run, *project, spec, behind.picture, logo).await?;
+        notes.extend(behind.notes);
+        let files = slides.iter().flat_map(|slide| [slide.png, slide.jpeg]).collect();
+        let content = Content {
+            template: input.template,
+            format: input.format,
+            period: input.period,
+            source: behind.source,
+            slides,
+            notes,
+        };
+        Ok(Made { content, engine: Engine::builtin(), files })
+    }
+
+    fn summary(content: &Content) -> Value {
+        json!({"template": content.template.id(), "slides": content.slides.len()})
+    }
+}
+
+/// Draws all slides, one at a time: each takes a good part of a second of one core, and whoever cancels does not wait for the
+/// others.
+async fn draw(
+    tools: &Tools,
+    run: &Run,
+    project: ProjectId,
+    spec: VisualSpec,
+    background: Option<builtin::Picture>,
+    logo: Option<builtin::Picture>,
+) -> Result<(Vec<Slide>, Vec<Note>), Failure> {
+    let pictures = Arc::new((background, logo));
+    let drawn = move |pictures: &Arc<(Option<builtin::Picture>, Option<builtin::Picture>)>| {
+        let pictures = Arc::clone(pictures);
+        move |work: fn(Scene, String, &Pictures<'_>) -> Result<Drawn, VisualError>, (scene, alt_text)| {
+            work(scene, alt_text, &Pictures { background: pictures.0.as_ref(), logo: pictures.1.as_ref() })
+        }
+    };
+    let shared = Arc::clone(&pictures);
+    let composed = agent::compute(move || {
+        builtin::compose(&spec, &Pictures { background: shared.0.as_ref(), logo: shared.1.as_ref() })
+    });
+    let composed = composed.await?.map_err(refused)?;
+    let (mut slides, mut notes) = (Vec::with_capacity(composed.slides.len()), composed.notes);
+    let count = composed.slides.len();
+    for (place, slide) in composed.slides.into_iter().enumerate() {
+        let draw = drawn(&pictures);
+        let made = agent::compute(move || draw(builtin::finish, slide)).await?.map_err(refused)?;
+        if made.blocks.iter().any(|block| block.overflow) && !notes.contains(&Note::Shortened) {
+            notes.push(Note::Shortened);
+        }
+        slides.push(keep(tools, run, project, made).await?);
+        #[expect(clippy::cast_precision_loss, reason = "there are at most ten slides")]
+        let done = (place + 1) as f32 / (count + 1) as f32;
+        run.progress(done, &format!("Drew slide {} of {count}.", place + 1)).await?;
+    }
+    Ok((slides, notes))
+}
+
+/// Puts a slide's files into the storage.
+async fn keep(tools: &Tools, run: &Run, project: ProjectId, made: Drawn) -> Result<Slide, Failure> {
+    let side = |pixels: u32| i32::try_from(pixels).ok();
+    let file = |mime_type, bytes: Vec<u8>| NewAsset {
+        project: Some(project),
+        kind: AssetKind::Image,
+        bytes: bytes.into(),
+        mime_type,
+        width: side(made.width),
+        height: side(made.height),
+        duration_seconds: None,
+        alt_text: Some(made.alt_text.clone()).filter(|text| !text.is_empty()),
+    };
+    let png = assets::save(run, &tools.storage, file("image/png", made.png)).await?;
+    let jpeg = assets::save(run, &tools.storage, file("image/jpeg", made.jpeg)).await?;
+    Ok(Slide { png, jpeg, alt_text: made.alt_text, blocks: made.blocks, scene: made.scene })
+}
+
+/// The engine's refusal, as a job's.
+fn refused(error: VisualError) -> Failure {
+    let (code, field) = match &error {
+        VisualError::InsufficientInput { field, .. } => (FaultCode::InsufficientInput, Some(*field)),
+        VisualError::Invalid { field, .. } => (FaultCode::Invalid, Some(*field)),
+        VisualError::Scene(_) | VisualError::Encode(_) => (FaultCode::Invalid, None),
+    };
+    // The engine's words for its fields are those of the wire but for this one.
+    let field = field.map(|field| if field == "body" { "text" } else { field });
+    let message = format!("The picture cannot be made. {error}.");
+    Failure::fail(match field {
+        Some(field) => Fault::at(code, field, message),
+        None => Fault::new(code, message),
+    })
+}
+
+/// The brand's colours: the project's, else the organization's; the first is the main one, the second sets accents.
+///
+/// # Errors
+/// [`Error::NotFound`] for the project, or what the database says.
+pub(super) async fn brand(
+    tx: &mut ReadTx<'_>,
+    organization: OrganizationId,
+    project: ProjectId,
+) -> Result<BrandKit> {
+    let project = projects::find(tx, project).await?.ok_or(Error::NotFound)?;
+    let colors = match project.settings.brand_colors {
+        Some(own) => own,
+        None => organizations::get(tx, organization).await?.settings.brand_colors.unwrap_or_default(),
+    };
+    let mut colors = colors.iter().filter_map(|text| text.parse::<Color>().ok());
+    Ok(BrandKit { primary: colors.next(), accent: colors.next(), typeface: Typeface::default() })
+}
+
+/// A period's name and colour, as slides show them.
+///
+/// # Errors
+/// [`Error::NotFound`], or what the database says.
+pub(super) async fn mark(
+    tx: &mut ReadTx<'_>,
+    period: Option<PeriodId>,
+    language: Language,
+) -> Result<Option<PeriodMark>> {
+    let Some(id) = period else { return Ok(None) };
+    let found = periods::find(tx, id).await?.ok_or(Error::NotFound)?.definition;
+    let name = found.names.get(&language).or_else(|| found.names.values().next()).cloned();
+    let color = found.color.parse::<Color>().map_err(Error::internal)?;
+    Ok(Some(PeriodMark { name: name.unwrap_or(found.key), color }))
+}

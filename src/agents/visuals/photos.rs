@@ -1,0 +1,201 @@
+//! Photos of a stock library: the API of Pexels (<https://www.pexels.com/api/documentation/>), whose terms ask that the
+//! photographer is named.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Client, StatusCode, redirect};
+use secrecy::ExposeSecret as _;
+use serde::Deserialize;
+use url::Url;
+
+use crate::engine::Endpoint;
+use crate::engine::address::{Reach, Resolver};
+use crate::error::{Detail, Error, Fault, FaultCode};
+use crate::jobs::Failure;
+use crate::retrieval::Language;
+
+/// Photos among which the seed chooses.
+const PHOTOS: usize = 15;
+/// Bytes of an answer at the most.
+const ANSWER_BYTES: usize = 1 << 20;
+/// Bytes of a photo at the most.
+const PHOTO_BYTES: usize = 10 << 20;
+/// How long a call may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What looks for photos.
+#[derive(Debug)]
+pub struct Photos {
+    library: Endpoint,
+    reach: Reach,
+    client: OnceLock<Client>,
+}
+
+/// A photo.
+#[derive(Debug)]
+pub struct Photo {
+    /// Who took it.
+    pub photographer: String,
+    /// Its page.
+    pub page: String,
+    /// The file, as wide as a slide needs.
+    pub bytes: Bytes,
+}
+
+#[derive(Deserialize)]
+struct Found {
+    photos: Vec<FoundPhoto>,
+}
+
+#[derive(Deserialize)]
+struct FoundPhoto {
+    url: String,
+    photographer: String,
+    src: Sizes,
+}
+
+#[derive(Deserialize)]
+struct Sizes {
+    original: Url,
+}
+
+fn failure(retryable: bool, code: Option<&str>, message: &str) -> Failure {
+    let detail =
+        Detail::Provider { provider: "pexels".to_owned(), provider_code: code.map(str::to_owned), retryable };
+    Fault::new(FaultCode::ProviderFailed, message).with(detail).into()
+}
+
+impl Photos {
+    /// What looks for photos there; `reach` says whether that may be a private address.
+    pub const fn new(library: Endpoint, reach: Reach) -> Self {
+        Self { library, reach, client: OnceLock::new() }
+    }
+
+    /// The client, made at the first call: it reads the machine's certificates.
+    fn client(&self) -> Result<&Client, Failure> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = Client::builder()
+            .user_agent(concat!("aicos/", env!("CARGO_PKG_VERSION")))
+            .timeout(PATIENCE)
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .dns_resolver(Resolver(self.reach))
+            .build()
+            .map_err(Error::internal)?;
+        Ok(self.client.get_or_init(|| client))
+    }
+
+    /// A photo that shows this, upright, lying or square as the slide is; of the first that are found, the seed chooses. None:
+    /// nothing was found.
+    ///
+    /// # Errors
+    /// The library's failure.
+    pub async fn find(
+        &self,
+        search: &str,
+        language: Language,
+        (width, height): (u32, u32),
+        seed: u64,
+    ) -> Result<Option<Photo>, Failure> {
+        let mut url = self.library.base_url.clone();
+        url.set_path("/v1/search");
+        let orientation = match width.cmp(&height) {
+            std::cmp::Ordering::Less => "portrait",
+            std::cmp::Ordering::Equal => "square",
+            std::cmp::Ordering::Greater => "landscape",
+        };
+        let locale = match language {
+            Language::German => "de-DE",
+            Language::English => "en-US",
+        };
+        url.query_pairs_mut()
+            .append_pair("query", search)
+            .append_pair("orientation", orientation)
+            .append_pair("locale", locale)
+            .append_pair("per_page", &PHOTOS.to_string());
+        let answer = self.get(url, true, ANSWER_BYTES).await?;
+        let found: Found = serde_json::from_slice(&answer)
+            .map_err(|_| failure(true, None, "The stock library sent no list of photos. Try again later."))?;
+        let photos: Vec<FoundPhoto> = found.photos.into_iter().take(PHOTOS).collect();
+        let count = u64::try_from(photos.len()).unwrap_or(1).max(1);
+        let chosen = usize::try_from(seed % count).unwrap_or(0);
+        let Some(photo) = photos.into_iter().nth(chosen) else { return Ok(None) };
+        let bytes = self.get(self.address(photo.src.original, width, height)?, false, PHOTO_BYTES).await?;
+        Ok(Some(Photo { photographer: photo.photographer, page: photo.url, bytes }))
+    }
+
+    /// The address of a photo in the size that is needed, on one of the library's own hosts.
+    fn address(&self, mut photo: Url, width: u32, height: u32) -> Result<Url, Failure> {
+        let host = photo.host_str().unwrap_or_default();
+        let is_own = host == "pexels.com"
+            || host.ends_with(".pexels.com")
+            || Some(host) == self.library.base_url.host_str();
+        if !is_own || photo.scheme() != self.library.base_url.scheme() {
+            return Err(failure(
+                false,
+                None,
+                "The stock library named a photo on a foreign host, which is not fetched.",
+            ));
+        }
+        photo.set_query(None);
+        // The parameters of the sizes that the library itself offers.
+        photo
+            .query_pairs_mut()
+            .append_pair("auto", "compress")
+            .append_pair("cs", "tinysrgb")
+            .append_pair("fit", "crop")
+            .append_pair("w", &width.to_string())
+            .append_pair("h", &height.to_string());
+        Ok(photo)
+    }
+
+    async fn get(&self, url: Url, with_key: bool, most: usize) -> Result<Bytes, Failure> {
+        let late = || failure(true, None, "The stock library does not answer. Try again later.");
+        let mut request = self.client()?.get(url);
+        if let Some(key) = self.library.key.as_ref().filter(|_| with_key) {
+            let mut key = HeaderValue::from_str(key.expose_secret()).map_err(Error::internal)?;
+            key.set_sensitive(true);
+            request = request.header(AUTHORIZATION, key);
+        }
+        let response = request.send().await.map_err(|_| late())?;
+        match response.status() {
+            status if status.is_success() => {}
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let message = "The stock library does not accept the server's key. Ask its operator to check PEXELS_API_KEY.";
+                return Err(failure(false, Some("401"), message));
+            }
+            StatusCode::TOO_MANY_REQUESTS => {
+                let message =
+                    "The stock library has had too many requests from this server. Try again later.";
+                return Err(failure(true, Some("429"), message));
+            }
+            status => {
+                return Err(failure(
+                    status.is_server_error(),
+                    Some(status.as_str()),
+                    "The stock library has an error of its own. Try again later.",
+                ));
+            }
+        }
+        let mut body = response.bytes_stream();
+        let mut bytes = BytesMut::new();
+        while let Some(part) = body.next().await {
+            bytes.extend_from_slice(&part.map_err(|_| late())?);
+            if bytes.len() > most {
+                return Err(failure(
+                    false,
+                    None,
+                    "The stock library sent more than is read. Choose another background.",
+                ));
+            }
+        }
+        Ok(bytes.freeze())
+    }
+}
