@@ -9,7 +9,7 @@ create table accounts (
     -- Which way its owner signed in: each has a host of its own.
     login text not null constraint accounts_login check (login in ('FACEBOOK', 'INSTAGRAM')),
     -- The service's own id of the account.
-    user_id text not null constraint accounts_user_id_form check (user_id ~ '^[0-9]{1,40}$'),
+    external_id text not null constraint accounts_external_id_form check (external_id ~ '^[0-9]{1,40}$'),
     username text constraint accounts_username_length check (char_length(username) between 1 and 100),
     -- The access token, sealed with a master key that is not in the database, for this row of this organization alone.
     sealed_token bytea not null,
@@ -18,7 +18,7 @@ create table accounts (
     updated_at timestamptz not null default now(),
     tested_at timestamptz,
     constraint accounts_pkey primary key (organization_id, id),
-    constraint accounts_user_key unique nulls not distinct (organization_id, project_id, channel, user_id),
+    constraint accounts_external_id_key unique nulls not distinct (organization_id, project_id, channel, external_id),
     constraint accounts_project_fkey foreign key (organization_id, project_id)
         references projects (organization_id, id) on delete cascade
 );

@@ -756,8 +756,8 @@ async fn tokens_outlive_a_rotation_of_the_master_key_and_open_in_their_own_place
     assert_eq!(acme.owner.at(&server).refusal(&refused, input).await, "INTERNAL", "with the old one alone");
     // Nor in another row, whoever writes it there.
     let foreign = connect(&globex, "17841400000000009").await;
-    let copied = "update accounts set sealed_token = (select sealed_token from accounts where user_id = '17841400000000001')
-        where user_id = '17841400000000009'";
+    let copied = "update accounts set sealed_token = (select sealed_token from accounts where external_id = '17841400000000001')
+        where external_id = '17841400000000009'";
     assert_eq!(server.tamper(copied).await, 1);
     let input = json!({"input": {"id": foreign}});
     assert_eq!(globex.owner.at(&replica).refusal(&refused, input).await, "INTERNAL");

@@ -16,7 +16,7 @@ struct Row {
     project_id: Option<Uuid>,
     channel: String,
     login: String,
-    user_id: String,
+    external_id: String,
     username: Option<String>,
     expires_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
@@ -36,7 +36,7 @@ impl TryFrom<Row> for Account {
             project: row.project_id.map(Into::into),
             channel: channel.ok_or_else(unknown)?,
             login: Login::parse(&row.login).ok_or_else(unknown)?,
-            user_id: row.user_id,
+            user_id: row.external_id,
             username: row.username,
             expires_at: row.expires_at,
             created_at: row.created_at,
@@ -52,7 +52,7 @@ pub(super) async fn list(tx: &mut ReadTx<'_>, page: &Page<Uuid>) -> Result<Slice
         Row,
         tx,
         page,
-        "select organization_id, id, project_id, channel, login, user_id, username, expires_at, created_at, updated_at,
+        "select organization_id, id, project_id, channel, login, external_id, username, expires_at, created_at, updated_at,
             tested_at
          from accounts where organization_id = (select app.current_organization()) and id > $1 and id < $2",
         "id" "desc" / "asc",
@@ -66,7 +66,7 @@ pub(super) async fn list(tx: &mut ReadTx<'_>, page: &Page<Uuid>) -> Result<Slice
 pub(super) async fn find(tx: &mut ReadTx<'_>, id: AccountId) -> Result<Option<Account>> {
     let row = sqlx::query_as!(
         Row,
-        "select organization_id, id, project_id, channel, login, user_id, username, expires_at, created_at, updated_at,
+        "select organization_id, id, project_id, channel, login, external_id, username, expires_at, created_at, updated_at,
             tested_at
          from accounts where organization_id = (select app.current_organization()) and id = $1",
         id.uuid()
@@ -80,7 +80,7 @@ pub(super) async fn find(tx: &mut ReadTx<'_>, id: AccountId) -> Result<Option<Ac
 pub(super) async fn usable(tx: &mut ReadTx<'_>, project: ProjectId) -> Result<Vec<Account>> {
     let rows = sqlx::query_as!(
         Row,
-        "select organization_id, id, project_id, channel, login, user_id, username, expires_at, created_at, updated_at,
+        "select organization_id, id, project_id, channel, login, external_id, username, expires_at, created_at, updated_at,
             tested_at
          from accounts where organization_id = (select app.current_organization())
             and (project_id is null or project_id = $1)
@@ -109,7 +109,7 @@ pub(super) async fn lock(tx: &mut WriteTx<'_>, id: AccountId) -> Result<Option<A
     let organization = tx.organization().uuid();
     let row = sqlx::query_as!(
         Row,
-        "select organization_id, id, project_id, channel, login, user_id, username, expires_at, created_at, updated_at,
+        "select organization_id, id, project_id, channel, login, external_id, username, expires_at, created_at, updated_at,
             tested_at
          from accounts where organization_id = $1 and id = $2 for update",
         organization,
@@ -151,7 +151,7 @@ pub(super) async fn insert(
 ) -> Result<()> {
     let organization = tx.organization().uuid();
     sqlx::query!(
-        "insert into accounts (organization_id, id, project_id, channel, login, user_id, username, sealed_token, expires_at)
+        "insert into accounts (organization_id, id, project_id, channel, login, external_id, username, sealed_token, expires_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         organization,
         id.uuid(),
@@ -165,7 +165,7 @@ pub(super) async fn insert(
     )
     .execute(tx.conn())
     .await
-    .on_constraint("accounts_user_key", connected_already)?;
+    .on_constraint("accounts_external_id_key", connected_already)?;
     Ok(())
 }
 
