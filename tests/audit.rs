@@ -258,6 +258,10 @@ async fn every_mutation_of_an_organization_leaves_its_entry() {
     let plan = json!({"projectId": acme.project, "goals": ["Sleep well"], "channels": ["X"], "timezone": "UTC",
         "from": "2027-01-04T00:00:00Z", "until": "2027-01-11T00:00:00Z"});
     run("contentStrategyCreate", plan, "", "agent.run", "Job", agent("CONTENT_STRATEGY")).await;
+    let slide = json!({"projectId": acme.project, "text": "Sleep well"});
+    run("visualPostCreate", slide, "", "agent.run", "Job", agent("VISUAL_POST")).await;
+    let film = json!({"projectId": acme.project, "scenes": ["Sleep well"]});
+    run("videoGenerate", film, "", "agent.run", "Job", agent("VIDEO")).await;
     let post = cast::output(&server, &acme, "POST_COMPOSITION").await;
     let moved = |from: &str, to: &str| change("state", json!(from), json!(to));
     let to = |state: &str| json!({"id": post, "state": state, "scheduledAt": (state == "SCHEDULED").then_some("2999-01-01T00:00:00Z")});

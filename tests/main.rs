@@ -49,3 +49,5 @@ mod statements;
 mod strategy;
 mod tenancy;
 mod tidy;
+mod videos;
+mod visuals;

@@ -138,8 +138,8 @@ impl Studio {
 /// A PNG of one colour.
 fn painted(width: u32, height: u32) -> Vec<u8> {
     let pixels = [200, 60, 60, 255].repeat((width * height) as usize);
-    let picture = aicos::agents::visuals::builtin::Picture::new(width, height, pixels).unwrap();
-    aicos::agents::visuals::builtin::encode::png(&picture).unwrap()
+    let picture = aicos_render::visuals::Picture::new(width, height, pixels).unwrap();
+    aicos_render::visuals::encode::png(&picture).unwrap()
 }
 
 fn fields() -> &'static str {

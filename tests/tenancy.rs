@@ -58,6 +58,16 @@ Mutation.affirmationsGenerate(input.periodId)    ok ok ok !FORBIDDEN ok ok NOT_F
 Mutation.hashtagResearch(input.projectId)        ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.hashtagResearch(input.periodId)         ok ok ok !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.contentStrategyCreate(input.projectId)  ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.visualPostCreate(input.projectId)       ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.visualPostCreate(input.periodId)        ok ok ok !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.visualPostCreate(input.backgroundAssetId) ok ok ok !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.visualPostCreate(input.logoAssetId)     ok ok ok !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.videoGenerate(input.projectId)          ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.videoGenerate(input.periodId)           ok ok ok !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.videoGenerate(input.assetIds)           ok ok ok !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.videoGenerate(input.musicAssetId)       INVALID INVALID INVALID !FORBIDDEN INVALID INVALID INVALID INVALID INVALID INVALID !UNAUTHENTICATED
+Mutation.videoGenerate(input.voiceOverAssetId)   INVALID INVALID INVALID !FORBIDDEN INVALID INVALID INVALID INVALID INVALID INVALID !UNAUTHENTICATED
+Mutation.videoGenerate(input.visualPostId)       ok ok ok !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.postCompose(input.projectId)            ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.postCompose(input.assetIds)             ok ok ok !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.postCompose(input.sourceDocumentIds)    ok ok ok !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
@@ -107,6 +117,8 @@ Publication                                      ok ok ok ok ok null null null n
 AffirmationSet                                   ok ok ok ok ok null null null null null !UNAUTHENTICATED
 Post                                             ok ok ok ok ok null null null null null !UNAUTHENTICATED
 ContentStrategy                                  ok ok ok ok ok null null null null null !UNAUTHENTICATED
+VisualPost                                       ok ok ok ok ok null null null null null !UNAUTHENTICATED
+Video                                            ok ok ok ok ok null null null null null !UNAUTHENTICATED
 HashtagSet                                       ok ok ok ok ok null null null null null !UNAUTHENTICATED
 QaAnswer                                         ok ok ok ok ok null null null null null !UNAUTHENTICATED
 Membership                                       ok ok ok ok ok null null null null null !UNAUTHENTICATED
@@ -329,7 +341,8 @@ async fn a_malformed_id_or_one_of_another_kind_is_an_input_error_that_names_its_
         // What any agent has made is rated and deleted alike.
         let any_output = place.starts_with("Mutation.output");
         texts.retain(|id| {
-            !(any_output && ["qna", "afs", "hts", "pst", "stg"].iter().any(|kind| id.starts_with(kind)))
+            !(any_output
+                && ["qna", "afs", "hts", "pst", "stg", "vip", "vid"].iter().any(|kind| id.starts_with(kind)))
         });
         let before = state.read().await;
         for text in texts {

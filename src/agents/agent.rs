@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::text::{Refusal, RefusalCode};
-use super::visuals::photos::Photos;
 use super::{Output, store, write};
 use crate::access::{Action, Permission};
 use crate::db::{Changes, ReadTx, Record, Target, WriteTx};
+use crate::engine::photos::Photos;
 use crate::engine::{self, Engines, JsonSchema, Message, TextRequest};
 use crate::error::{Detail, Error, Fault, FaultCode, Result};
 use crate::id::{AssetId, JobId, ProjectId, ProviderId, WireId};

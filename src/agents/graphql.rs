@@ -284,6 +284,8 @@ pub(crate) struct Given<'a> {
     pub documents: Option<&'a [DocumentId]>,
     /// With the fields that name them.
     pub assets: &'a [(&'static str, AssetId)],
+    /// Earlier outputs of the same project that it works from, with the fields that name them.
+    pub outputs: &'a [(&'static str, AgentKind, Uuid)],
     pub engine: Option<&'a EngineInput>,
     pub seed: Option<i32>,
     pub wait: bool,
@@ -329,6 +331,13 @@ pub(crate) async fn order<A: Agent>(
     }
     for (field, asset) in given.assets {
         assets::require(&mut tx, project, field, &[*asset]).await?;
+    }
+    for (field, agent, id) in given.outputs {
+        let found = super::find_many(&mut tx, &[*id]).await?;
+        if !found.iter().any(|found| found.agent == *agent && found.project == Some(project)) {
+            let message = "There is no such output in this project, or it is not visible to you.";
+            return Err(Error::fault(Fault::at(FaultCode::NotFound, field, message)));
+        }
     }
     let provider = engine.as_ref().map_or_else(|| BUILTIN.to_owned(), |wanted| wanted.provider.clone());
     let order = Unseeded { project, engine, seed: given.seed, input };

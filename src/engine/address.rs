@@ -114,7 +114,7 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
 
 /// Looks names up, and gives those of their addresses that may be connected to.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Resolver(pub Reach);
+pub(super) struct Resolver(pub Reach);
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {

@@ -7,11 +7,12 @@
 //! No key, header or body of a provider reaches a message, a log line or a `Debug` output; what a provider says of an
 //! error is shown shortened, cleaned, and without anything that looks like a key.
 
-pub(crate) mod address;
+mod address;
 mod anthropic;
 mod failure;
 pub mod graph;
 mod openai;
+pub mod photos;
 pub mod prices;
 mod schema;
 mod sse;

@@ -30,6 +30,15 @@ pub enum Language {
     English,
 }
 
+impl From<Language> for aicos_render::Language {
+    fn from(language: Language) -> Self {
+        match language {
+            Language::German => Self::German,
+            Language::English => Self::English,
+        }
+    }
+}
+
 impl Language {
     /// Both of them.
     pub const ALL: [Self; 2] = [Self::German, Self::English];

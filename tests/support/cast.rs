@@ -309,6 +309,16 @@ pub async fn output(server: &Server, organization: &Organization, agent: &str) -
                 "assets": [], "items": [], "scheduled_at": null, "timezone": null, "fingerprint": "", "problems": [],
                 "quota": null, "failures": 0, "remade": 0, "published_at": null, "permalink": null, "links": 0}),
         ),
+        "VISUAL_POST" => (
+            "vip",
+            json!({"template": "MINIMAL", "format": "POST", "period": null, "source": null, "slides": [], "notes": []}),
+        ),
+        "VIDEO" => (
+            "vid",
+            json!({"kind": "SLIDESHOW", "video": asset(server, organization, Some(&organization.project)).await,
+                "poster": asset(server, organization, Some(&organization.project)).await, "srt": null, "vtt": null,
+                "scenes": [], "size": [720, 1280], "seconds": 3.0, "contrast": null, "notes": []}),
+        ),
         other => panic!("`{other}` is a new agent: say here what it leaves behind"),
     };
     let (_, job) = document(server, organization, Some(&organization.project)).await;

@@ -3,7 +3,8 @@
 use aicos::id::{
     AccountId, AffirmationSetId, AnswerId, ApiKeyId, AssetId, AuditEntryId, DocumentId, HashtagSetId,
     InvitationId, JobId, MembershipId, OrganizationId, OrganizationUsageId, PeriodId, PostId, ProjectId,
-    ProjectMemberId, ProviderId, PublicationId, SecurityEventId, SessionId, StrategyId, UserId,
+    ProjectMemberId, ProviderId, PublicationId, SecurityEventId, SessionId, StrategyId, UserId, VideoId,
+    VisualPostId,
 };
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
@@ -94,6 +95,8 @@ pub fn nothing_like(id: &str) -> String {
         "stg" => StrategyId::generate().to_string(),
         "pub" => PublicationId::generate().to_string(),
         "acc" => AccountId::generate().to_string(),
+        "vip" => VisualPostId::generate().to_string(),
+        "vid" => VideoId::generate().to_string(),
         "pmb" => {
             let (project, user) = (ProjectId::generate(), UserId::generate());
             ProjectMemberId { project, user }.to_string()
@@ -472,6 +475,62 @@ impl World {
                     "from": "2027-01-04T00:00:00Z", "until": "2027-01-11T00:00:00Z"}),
                 "/input/projectId",
             ),
+            "Mutation.visualPostCreate(input.projectId)" => Case::mutation(
+                "visualPostCreate",
+                json!({"projectId": project().await, "text": "Atme."}),
+                "/input/projectId",
+            ),
+            "Mutation.visualPostCreate(input.periodId)" => Case::mutation(
+                "visualPostCreate",
+                json!({"projectId": self.own_project(caller), "text": "Atme.",
+                    "periodId": cast::period(server, acme).await}),
+                "/input/periodId",
+            ),
+            "Mutation.visualPostCreate(input.backgroundAssetId)" => Case::mutation(
+                "visualPostCreate",
+                json!({"projectId": self.own_project(caller), "text": "Atme.",
+                    "backgroundAssetId": cast::asset(server, acme, None).await}),
+                "/input/backgroundAssetId",
+            ),
+            "Mutation.visualPostCreate(input.logoAssetId)" => Case::mutation(
+                "visualPostCreate",
+                json!({"projectId": self.own_project(caller), "text": "Atme.",
+                    "logoAssetId": cast::asset(server, acme, None).await}),
+                "/input/logoAssetId",
+            ),
+            "Mutation.videoGenerate(input.projectId)" => Case::mutation(
+                "videoGenerate",
+                json!({"projectId": project().await, "scenes": ["Atme."]}),
+                "/input/projectId",
+            ),
+            "Mutation.videoGenerate(input.periodId)" => Case::mutation(
+                "videoGenerate",
+                json!({"projectId": self.own_project(caller), "scenes": ["Atme."],
+                    "periodId": cast::period(server, acme).await}),
+                "/input/periodId",
+            ),
+            "Mutation.videoGenerate(input.assetIds)" => Case::mutation(
+                "videoGenerate",
+                json!({"projectId": self.own_project(caller), "assetIds": [cast::asset(server, acme, None).await]}),
+                "/input/assetIds/0",
+            ),
+            "Mutation.videoGenerate(input.musicAssetId)" => Case::mutation(
+                "videoGenerate",
+                json!({"projectId": self.own_project(caller), "scenes": ["Atme."],
+                    "musicAssetId": cast::asset(server, acme, None).await}),
+                "/input/musicAssetId",
+            ),
+            "Mutation.videoGenerate(input.voiceOverAssetId)" => Case::mutation(
+                "videoGenerate",
+                json!({"projectId": self.own_project(caller), "scenes": ["Atme."],
+                    "voiceOverAssetId": cast::asset(server, acme, None).await}),
+                "/input/voiceOverAssetId",
+            ),
+            "Mutation.videoGenerate(input.visualPostId)" => Case::mutation(
+                "videoGenerate",
+                json!({"projectId": self.own_project(caller), "visualPostId": cast::output(server, acme, "VISUAL_POST").await}),
+                "/input/visualPostId",
+            ),
             "Mutation.postCompose(input.projectId)" => Case::mutation(
                 "postCompose",
                 json!({"projectId": project().await, "brief": "Yoga", "channels": ["X"]}),
@@ -654,6 +713,8 @@ impl World {
             "QaAnswer" => cast::answer(server, acme, None).await,
             "Post" => cast::output(server, acme, "POST_COMPOSITION").await,
             "ContentStrategy" => cast::output(server, acme, "CONTENT_STRATEGY").await,
+            "VisualPost" => cast::output(server, acme, "VISUAL_POST").await,
+            "Video" => cast::output(server, acme, "VIDEO").await,
             "Period" => cast::period(server, acme).await,
             "Provider" => cast::provider(server, acme).await,
             "Account" => cast::account(server, acme).await,

@@ -154,6 +154,7 @@ impl AffirmationsMutation {
                 period,
                 documents: None,
                 assets: &[],
+                outputs: &[],
                 engine: input.engine.as_ref(),
                 seed: input.seed,
                 wait: input.wait,

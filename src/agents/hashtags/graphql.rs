@@ -147,6 +147,7 @@ impl HashtagsMutation {
                 period,
                 documents: None,
                 assets: &[],
+                outputs: &[],
                 engine: input.engine.as_ref(),
                 seed: input.seed,
                 wait: input.wait,

@@ -270,6 +270,7 @@ impl PostsMutation {
                 period: None,
                 documents: documents.as_deref(),
                 assets: &assets,
+                outputs: &[],
                 engine: input.engine.as_ref(),
                 seed: input.seed,
                 wait: input.wait,

@@ -286,6 +286,7 @@ impl StrategyMutation {
                 period: None,
                 documents: None,
                 assets: &[],
+                outputs: &[],
                 engine: input.engine.as_ref(),
                 seed: input.seed,
                 wait: input.wait,

@@ -1,20 +1,21 @@
 //! Videos, as the schema shows them.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
-use super::builtin::{self, VideoKind, VideoSize};
+use super::builtin;
 use super::{Input, Videos};
 use crate::access::Action;
 use crate::agents::channel::Channel;
 use crate::agents::graphql::{AgentOutput, EngineInput, Given, agent_output, order};
 use crate::agents::posts::graphql::ChannelValidity;
-use crate::agents::visuals::builtin::Typeface;
+use crate::agents::visuals::graphql::Typeface;
 use crate::assets::graphql::{Asset, part};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::graphql::context::{Requires, input_id};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::id::{AssetId, PeriodId, VisualPostId};
+use crate::jobs::AgentKind;
 use crate::jobs::graphql::Job;
 use crate::projects::graphql::Project;
 use crate::retrieval::Language;
@@ -24,7 +25,7 @@ agent_output! {
     Video(Videos) {
         /// How it moves.
         async fn kind(&self) -> VideoKind {
-            self.content.kind
+            self.content.kind.into()
         }
 
         /// The film. It is the video's own, as its other files are: it goes when the video is deleted.
@@ -94,6 +95,38 @@ impl From<&builtin::VideoScene> for VideoScene {
     }
 }
 
+/// How videos move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize)]
+#[graphql(remote = "builtin::VideoKind")]
+pub enum VideoKind {
+    /// Still pictures that fade into each other.
+    Slideshow,
+    /// A slow zoom with a pan; every other scene moves back.
+    KenBurns,
+    /// Still pictures that push, wipe and slide; two scenes or more.
+    Transition,
+    /// From the whole picture to 1.5 times.
+    ZoomIn,
+    /// From 1.5 times to the whole picture.
+    ZoomOut,
+    /// The picture as a card before a soft copy of itself, both moving at their own speed.
+    Parallax,
+}
+
+/// The sizes of videos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize)]
+#[graphql(remote = "builtin::VideoSize")]
+pub enum VideoSize {
+    /// 1080×1920, a reel or story.
+    Reel,
+    /// 720×1280: the same shape in half the time.
+    ReelSmall,
+    /// 1080×1350.
+    Post,
+    /// 1080×1080.
+    Square,
+}
+
 /// What a video is made from.
 #[derive(InputObject, Serialize)]
 struct VideoGenerateInput {
@@ -154,7 +187,7 @@ impl VideoGenerateInput {
         }
         let assets = self.asset_ids.iter().flatten().map(|id| input_id::<AssetId>("assetIds", id));
         Input {
-            kind: self.kind,
+            kind: self.kind.into(),
             assets: assets.collect::<Result<_>>()?,
             scenes: self.scenes.clone().unwrap_or_default(),
             visual: self
@@ -165,8 +198,8 @@ impl VideoGenerateInput {
             // What is no number of seconds is none of the range either.
             seconds: u32::try_from(self.duration_seconds).unwrap_or(0),
             captions: self.captions,
-            size: self.size,
-            typeface: self.typeface,
+            size: self.size.into(),
+            typeface: self.typeface.into(),
             period: self.period_id.as_ref().map(|id| input_id::<PeriodId>("periodId", id)).transpose()?,
             language: self.language,
         }
@@ -208,11 +241,14 @@ impl VideoMutation {
         let outcome = async {
             let asked = input.asked()?;
             let assets: Vec<_> = asked.assets.iter().map(|id| ("assetIds", *id)).collect();
+            let slides = asked.visual.map(|id| ("visualPostId", AgentKind::VisualPost, id.uuid()));
+            let outputs: Vec<_> = slides.into_iter().collect();
             let given = Given {
                 project: &input.project_id,
                 period: asked.period,
                 documents: None,
                 assets: &assets,
+                outputs: &outputs,
                 engine: input.engine.as_ref(),
                 seed: input.seed,
                 wait: input.wait,

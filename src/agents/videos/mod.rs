@@ -2,7 +2,6 @@
 //!
 //! Only the built-in engine ([`builtin`]) makes films. They are silent: their sound track, which some players ask for, is empty.
 
-pub mod builtin;
 pub mod graphql;
 
 use std::ops::ControlFlow;
@@ -13,6 +12,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
+
+pub use aicos_render::videos as builtin;
 
 use self::builtin::{
     LONGEST, Progress, SCENE_TEXT, SCENES, SHORTEST, SceneSpec, VideoError, VideoKind, VideoNote, VideoScene,
@@ -170,7 +171,7 @@ impl Agent for Videos {
             fps: FRAMES_A_SECOND,
             duration_seconds: Some(f64::from(input.seconds)),
             captions: input.captions,
-            language: input.language,
+            language: input.language.into(),
             brand,
             period,
             seed: *seed,

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::Input;
 use super::builtin::picture::Limits;
 use super::builtin::{Background, Note, Pattern, PeriodMark, Picture, decode};
-use super::photos::Photo;
 use crate::agents::agent::{self, Order, Tools};
 use crate::assets;
 use crate::db::ReadTx;
-use crate::error::{Error, Fault, FaultCode, Result};
+use crate::engine::photos::Photo;
+use crate::error::{Detail, Error, Fault, FaultCode, Result};
 use crate::id::{AssetId, PeriodId, ProjectId};
 use crate::input;
 use crate::jobs::{Failure, Run};
@@ -177,7 +177,19 @@ async fn stock(
         Failure::fail(Fault::at(FaultCode::ProviderNotConfigured, "background", message))
     })?;
     run.progress(0.05, "Looking for a photo.").await?;
-    let Some(Photo { photographer, page, bytes }) = photos.find(search, language, size, seed).await? else {
+    let locale = match language {
+        Language::German => "de-DE",
+        Language::English => "en-US",
+    };
+    let found = photos.find(search, locale, size, seed).await.map_err(|failure| {
+        let detail = Detail::Provider {
+            provider: "pexels".to_owned(),
+            provider_code: failure.status.map(|status| status.to_string()),
+            retryable: failure.is_retryable,
+        };
+        Failure::from(Fault::new(FaultCode::ProviderFailed, failure.message).with(detail))
+    })?;
+    let Some(Photo { photographer, page, bytes }) = found else {
         return Ok(Behind { notes: vec![Note::NoStockPhoto], ..Behind::default() });
     };
     let picture = read(bytes, "background").await?;

@@ -3,7 +3,7 @@
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
-use super::builtin::{self, Template, Typeface, VisualFormat};
+use super::builtin::{self, Template};
 use super::{Input, Source, Visuals, Wish};
 use crate::access::Action;
 use crate::agents::graphql::{AgentOutput, EngineInput, Given, agent_output, order};
@@ -28,7 +28,7 @@ agent_output! {
 
         /// The size.
         async fn format(&self) -> VisualFormat {
-            self.content.format
+            self.content.format.into()
         }
 
         /// The period that it belongs to; null when it has none, or the period is gone.
@@ -146,6 +146,32 @@ impl From<&builtin::TextBlockReport> for TextBlockReport {
     }
 }
 
+/// The sizes of visual posts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize)]
+#[graphql(remote = "builtin::VisualFormat")]
+pub enum VisualFormat {
+    /// A feed post, 1080×1350.
+    Post,
+    /// A story or reel cover, 1080×1920.
+    Story,
+    /// A square, 1080×1080.
+    Square,
+    /// A link preview, 1200×630.
+    Link,
+}
+
+/// Which typefaces a brand speaks in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize)]
+#[graphql(remote = "builtin::Typeface")]
+pub enum Typeface {
+    /// Inter: plain and modern. Latin, Greek, Cyrillic.
+    Sans,
+    /// Source Serif 4: calm and literary. Latin, Greek, Cyrillic.
+    Serif,
+    /// Playfair Display over Inter: elegant, like a magazine. Latin, Cyrillic.
+    Editorial,
+}
+
 /// What is behind the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize)]
 pub enum VisualBackground {
@@ -240,8 +266,8 @@ impl VisualPostCreateInput {
             headline: self.headline.clone(),
             attribution: self.attribution.clone(),
             template,
-            format: self.format,
-            typeface: self.typeface,
+            format: self.format.into(),
+            typeface: self.typeface.into(),
             period: self.period_id.as_ref().map(|id| input_id("periodId", id)).transpose()?,
             background,
             logo: asset("logoAssetId", &self.logo_asset_id)?,
@@ -301,6 +327,7 @@ impl VisualMutation {
                 period: asked.period,
                 documents: None,
                 assets: &assets,
+                outputs: &[],
                 engine: input.engine.as_ref(),
                 seed: input.seed,
                 wait: input.wait,

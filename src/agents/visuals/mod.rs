@@ -1,12 +1,10 @@
 //! The agent that makes pictures with text: slides for feeds, stories and link previews.
 //!
-//! The built-in engine ([`builtin`]) draws every slide in process. What is behind the text is the template's own, a generated
-//! pattern, one of the organization's pictures ([`background`]), or a photo of a stock library ([`photos`]).
+//! The built-in engine ([`builtin`], a crate of its own) draws every slide in process. What is behind the text is the template's own, a generated
+//! pattern, one of the organization's pictures ([`background`]), or a photo of a stock library ([`crate::engine::photos`]).
 
 mod background;
-pub mod builtin;
 pub mod graphql;
-pub mod photos;
 
 use std::sync::Arc;
 
@@ -16,7 +14,7 @@ use serde_json::{Value, json};
 pub(crate) use self::background::picture;
 pub use self::background::{Source, Wish};
 use self::builtin::{
-    BODY, Background, BrandKit, Color, HEADLINE, LABEL, Note, PeriodMark, Pictures, SLIDES, Scene,
+    BODY, Background, BrandKit, Color, HEADLINE, LABEL, Note, PeriodMark, Picture, Pictures, SLIDES, Scene,
     Slide as Drawn, Template, TextBlockReport, Typeface, VisualError, VisualFormat, VisualSpec,
 };
 use super::agent::{self, Agent, Made, Order, Tools};
@@ -28,6 +26,7 @@ use crate::id::{AssetId, OrganizationId, PeriodId, ProjectId, VisualPostId};
 use crate::jobs::{AgentKind, Engine, Failure, Run};
 use crate::retrieval::Language;
 use crate::{input, organizations, periods, projects};
+pub use aicos_render::visuals as builtin;
 
 /// What the agent is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -151,11 +150,12 @@ impl Agent for Visuals {
             },
             period,
             slides: input.slides,
-            language: input.language,
+            language: input.language.into(),
             hyphenate: true,
             seed: *seed,
         };
-        let (slides, mut notes) = draw(tools, run, *project, spec, behind.picture, logo).await?;
+        let (slides, mut notes) =
+            draw(tools, run, *project, spec, Loaded { background: behind.picture, logo }).await?;
         notes.extend(behind.notes);
         let files = slides.iter().flat_map(|slide| [slide.png, slide.jpeg]).collect();
         let content = Content {
@@ -174,6 +174,18 @@ impl Agent for Visuals {
     }
 }
 
+/// The pictures that slides are drawn with.
+struct Loaded {
+    background: Option<Picture>,
+    logo: Option<Picture>,
+}
+
+impl Loaded {
+    fn pictures(&self) -> Pictures<'_> {
+        Pictures { background: self.background.as_ref(), logo: self.logo.as_ref() }
+    }
+}
+
 /// Draws all slides, one at a time: each takes a good part of a second of one core, and whoever cancels does not wait for the
 /// others.
 async fn draw(
@@ -181,30 +193,22 @@ async fn draw(
     run: &Run,
     project: ProjectId,
     spec: VisualSpec,
-    background: Option<builtin::Picture>,
-    logo: Option<builtin::Picture>,
+    loaded: Loaded,
 ) -> Result<(Vec<Slide>, Vec<Note>), Failure> {
-    let pictures = Arc::new((background, logo));
-    let drawn = move |pictures: &Arc<(Option<builtin::Picture>, Option<builtin::Picture>)>| {
-        let pictures = Arc::clone(pictures);
-        move |work: fn(Scene, String, &Pictures<'_>) -> Result<Drawn, VisualError>, (scene, alt_text)| {
-            work(scene, alt_text, &Pictures { background: pictures.0.as_ref(), logo: pictures.1.as_ref() })
-        }
-    };
-    let shared = Arc::clone(&pictures);
-    let composed = agent::compute(move || {
-        builtin::compose(&spec, &Pictures { background: shared.0.as_ref(), logo: shared.1.as_ref() })
-    });
-    let composed = composed.await?.map_err(refused)?;
+    let loaded = Arc::new(loaded);
+    let with = Arc::clone(&loaded);
+    let composed =
+        agent::compute(move || builtin::compose(&spec, &with.pictures())).await?.map_err(refused)?;
     let (mut slides, mut notes) = (Vec::with_capacity(composed.slides.len()), composed.notes);
     let count = composed.slides.len();
-    for (place, slide) in composed.slides.into_iter().enumerate() {
-        let draw = drawn(&pictures);
-        let made = agent::compute(move || draw(builtin::finish, slide)).await?.map_err(refused)?;
-        if made.blocks.iter().any(|block| block.overflow) && !notes.contains(&Note::Shortened) {
+    for (place, (scene, alt_text)) in composed.slides.into_iter().enumerate() {
+        let with = Arc::clone(&loaded);
+        let drawn = agent::compute(move || builtin::finish(scene, alt_text, &with.pictures()));
+        let drawn = drawn.await?.map_err(refused)?;
+        if drawn.blocks.iter().any(|block| block.overflow) && !notes.contains(&Note::Shortened) {
             notes.push(Note::Shortened);
         }
-        slides.push(keep(tools, run, project, made).await?);
+        slides.push(keep(tools, run, project, drawn).await?);
         #[expect(clippy::cast_precision_loss, reason = "there are at most ten slides")]
         let done = (place + 1) as f32 / (count + 1) as f32;
         run.progress(done, &format!("Drew slide {} of {count}.", place + 1)).await?;

@@ -13,9 +13,9 @@
 
 use super::captions::{self, Cue};
 use super::{LONGEST, SCENE_TEXT, SCENES, SHORTEST, VideoError, VideoKind, VideoNote, VideoScene, VideoSpec};
-use crate::agents::visuals::builtin::fonts::{Face, Voice};
-use crate::agents::visuals::builtin::text::clean;
-use crate::retrieval::Language;
+use crate::Language;
+use crate::visuals::fonts::{Face, Voice};
+use crate::visuals::text::clean;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Characters that are read in a second, spaces not counted.
@@ -252,7 +252,7 @@ fn cues(plan: &Plan) -> Vec<Cue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agents::videos::builtin::SceneSpec;
+    use crate::videos::SceneSpec;
 
     fn spec(texts: &[&str]) -> VideoSpec {
         let scenes = texts

@@ -8,7 +8,7 @@ use harfrust::font::Font;
 use serde::{Deserialize, Serialize};
 
 /// Which typefaces a brand speaks in: one for display text, one for running text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, async_graphql::Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Typeface {
     /// Inter: plain and modern. Latin, Greek, Cyrillic.

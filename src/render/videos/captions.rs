@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agents::visuals::builtin::split::sentences;
-use crate::retrieval::Language;
+use crate::Language;
+use crate::visuals::split::sentences;
 
 /// A caption and when it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

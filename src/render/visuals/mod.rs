@@ -34,7 +34,7 @@ pub use picture::{Picture, PictureError, PictureFormat, PictureInfo, decode, ins
 pub use scene::{Anchor, Pattern, Rect, Role, Scene, SceneError};
 pub use text::Align;
 
-use crate::retrieval::Language;
+use crate::Language;
 
 /// What a visual post is made from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -159,7 +159,7 @@ pub struct Layout {
 }
 
 /// The sizes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, async_graphql::Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum VisualFormat {
     /// A feed post, 1080×1350.

@@ -2,7 +2,7 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::retrieval::Language;
+use crate::Language;
 
 /// Characters of an alt text at the most, as Instagram takes them.
 pub const ALT_TEXT: usize = 1_000;

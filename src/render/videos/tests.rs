@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::process::Command;
 
 use super::*;
-use crate::agents::visuals::builtin::{Color, Template, VisualFormat, VisualSpec};
+use crate::visuals::{Color, Template, VisualFormat, VisualSpec};
 
 /// Whether ffmpeg is there. Without it the tests that decode say so and stop, except where CI is set: there they fail.
 fn decoder() -> bool {
@@ -261,19 +261,9 @@ fn a_slide_with_text_is_shown_whole() {
         template: Template::Minimal,
         ..VisualSpec::default()
     };
-    let (slide, _) = crate::agents::visuals::builtin::compose(
-        &spec,
-        &crate::agents::visuals::builtin::Pictures::default(),
-    )
-    .unwrap()
-    .slides
-    .remove(0);
-    let slide = crate::agents::visuals::builtin::render(
-        &slide,
-        &crate::agents::visuals::builtin::Pictures::default(),
-    )
-    .unwrap()
-    .picture;
+    let (slide, _) =
+        crate::visuals::compose(&spec, &crate::visuals::Pictures::default()).unwrap().slides.remove(0);
+    let slide = crate::visuals::render(&slide, &crate::visuals::Pictures::default()).unwrap().picture;
     let scenes =
         vec![SceneSpec { text: Some("Steht schon da.".to_owned()), picture: Some(0), text_in_picture: true }];
     let video = make(&tiny(VideoKind::KenBurns, scenes), &[slide]);

@@ -753,8 +753,8 @@ impl<'a> Design<'a> {
         });
         // The opening mark of the language, as an ornament: the text itself stays as it is.
         let quote = match self.spec.language {
-            crate::retrieval::Language::German => "„",
-            crate::retrieval::Language::English => "“",
+            crate::Language::German => "„",
+            crate::Language::English => "“",
         };
         let size = if self.is_link() { 120.0 } else { 230.0 } * unit;
         // A low mark hangs on the baseline, a high one under the ascender: both end up in the same place.

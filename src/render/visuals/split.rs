@@ -2,7 +2,7 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::retrieval::Language;
+use crate::Language;
 
 /// Abbreviations after which a sentence goes on, in both languages, one a line.
 const ABBREVIATIONS: &str = include_str!("abbreviations.txt");

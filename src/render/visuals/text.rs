@@ -13,7 +13,7 @@ use unicode_linebreak::{BreakOpportunity, linebreaks};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::fonts::Face;
-use crate::retrieval::Language;
+use crate::Language;
 
 /// Where lines stand between their edges; start and end follow the direction of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -667,7 +667,7 @@ pub(crate) fn shorten(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agents::visuals::builtin::fonts::Face;
+    use crate::visuals::fonts::Face;
 
     const SETTING: Setting =
         Setting { face: Face::InterMedium, language: Language::German, hyphenate: true, tracking: 0.0 };

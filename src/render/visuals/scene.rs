@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::color::Color;
 use super::fonts::{Typeface, Voice};
 use super::text::Align;
-use crate::retrieval::Language;
+use crate::Language;
 
 /// A rectangle in pixels from the top left.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -7,11 +7,11 @@ use super::camera::{self, smooth};
 use super::kinetic::{Caption, Look, f32_from, f32_of};
 use super::timing::Plan;
 use super::{Direction, SceneSpec, VideoError, VideoKind, VideoNote, VideoSpec};
-use crate::agents::visuals::builtin::backdrop;
-use crate::agents::visuals::builtin::paint::{covering, premultiplied, rounded};
-use crate::agents::visuals::builtin::picture::{Area, Filter, Picture, resize, resize_into};
-use crate::agents::visuals::builtin::scene::{Pattern, Rect, Stop};
-use crate::agents::visuals::builtin::{Color, SceneError};
+use crate::visuals::backdrop;
+use crate::visuals::paint::{covering, premultiplied, rounded};
+use crate::visuals::picture::{Area, Filter, Picture, resize, resize_into};
+use crate::visuals::scene::{Pattern, Rect, Stop};
+use crate::visuals::{Color, SceneError};
 
 /// Renders the frames of one film.
 pub(crate) struct Stage<'a> {

@@ -12,11 +12,8 @@ use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use url::Url;
 
-use crate::engine::Endpoint;
-use crate::engine::address::{Reach, Resolver};
-use crate::error::{Detail, Error, Fault, FaultCode};
-use crate::jobs::Failure;
-use crate::retrieval::Language;
+use super::Endpoint;
+use super::address::{Reach, Resolver};
 
 /// Photos among which the seed chooses.
 const PHOTOS: usize = 15;
@@ -63,10 +60,26 @@ struct Sizes {
     original: Url,
 }
 
-fn failure(retryable: bool, code: Option<&str>, message: &str) -> Failure {
-    let detail =
-        Detail::Provider { provider: "pexels".to_owned(), provider_code: code.map(str::to_owned), retryable };
-    Fault::new(FaultCode::ProviderFailed, message).with(detail).into()
+/// A call that brought no photo.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct PhotoFailure {
+    /// A sentence for users: what happened and what to do next.
+    pub message: String,
+    /// The status that the library answered with; none when it did not.
+    pub status: Option<u16>,
+    /// Whether the same request may succeed later.
+    pub is_retryable: bool,
+}
+
+fn failure(is_retryable: bool, status: Option<StatusCode>, message: &str) -> PhotoFailure {
+    PhotoFailure { message: message.to_owned(), status: status.map(|status| status.as_u16()), is_retryable }
+}
+
+/// A fault of this server's own.
+fn unusable(error: impl std::fmt::Debug) -> PhotoFailure {
+    tracing::error!("the stock library cannot be called: {error:?}");
+    failure(false, None, "This server cannot call the stock library. Ask its operator to look at the log.")
 }
 
 impl Photos {
@@ -76,7 +89,7 @@ impl Photos {
     }
 
     /// The client, made at the first call: it reads the machine's certificates.
-    fn client(&self) -> Result<&Client, Failure> {
+    fn client(&self) -> Result<&Client, PhotoFailure> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
@@ -88,11 +101,11 @@ impl Photos {
             .no_proxy()
             .dns_resolver(Resolver(self.reach))
             .build()
-            .map_err(Error::internal)?;
+            .map_err(unusable)?;
         Ok(self.client.get_or_init(|| client))
     }
 
-    /// A photo that shows this, upright, lying or square as the slide is; of the first that are found, the seed chooses. None:
+    /// A photo that shows this, upright, lying or square as the slide is; of the first that are found, the seed chooses. `locale` is the language of the words. None:
     /// nothing was found.
     ///
     /// # Errors
@@ -100,20 +113,16 @@ impl Photos {
     pub async fn find(
         &self,
         search: &str,
-        language: Language,
+        locale: &str,
         (width, height): (u32, u32),
         seed: u64,
-    ) -> Result<Option<Photo>, Failure> {
+    ) -> Result<Option<Photo>, PhotoFailure> {
         let mut url = self.library.base_url.clone();
         url.set_path("/v1/search");
         let orientation = match width.cmp(&height) {
             std::cmp::Ordering::Less => "portrait",
             std::cmp::Ordering::Equal => "square",
             std::cmp::Ordering::Greater => "landscape",
-        };
-        let locale = match language {
-            Language::German => "de-DE",
-            Language::English => "en-US",
         };
         url.query_pairs_mut()
             .append_pair("query", search)
@@ -132,7 +141,7 @@ impl Photos {
     }
 
     /// The address of a photo in the size that is needed, on one of the library's own hosts.
-    fn address(&self, mut photo: Url, width: u32, height: u32) -> Result<Url, Failure> {
+    fn address(&self, mut photo: Url, width: u32, height: u32) -> Result<Url, PhotoFailure> {
         let host = photo.host_str().unwrap_or_default();
         let is_own = host == "pexels.com"
             || host.ends_with(".pexels.com")
@@ -156,11 +165,11 @@ impl Photos {
         Ok(photo)
     }
 
-    async fn get(&self, url: Url, with_key: bool, most: usize) -> Result<Bytes, Failure> {
+    async fn get(&self, url: Url, with_key: bool, most: usize) -> Result<Bytes, PhotoFailure> {
         let late = || failure(true, None, "The stock library does not answer. Try again later.");
         let mut request = self.client()?.get(url);
         if let Some(key) = self.library.key.as_ref().filter(|_| with_key) {
-            let mut key = HeaderValue::from_str(key.expose_secret()).map_err(Error::internal)?;
+            let mut key = HeaderValue::from_str(key.expose_secret()).map_err(unusable)?;
             key.set_sensitive(true);
             request = request.header(AUTHORIZATION, key);
         }
@@ -169,17 +178,17 @@ impl Photos {
             status if status.is_success() => {}
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 let message = "The stock library does not accept the server's key. Ask its operator to check PEXELS_API_KEY.";
-                return Err(failure(false, Some("401"), message));
+                return Err(failure(false, Some(response.status()), message));
             }
             StatusCode::TOO_MANY_REQUESTS => {
                 let message =
                     "The stock library has had too many requests from this server. Try again later.";
-                return Err(failure(true, Some("429"), message));
+                return Err(failure(true, Some(response.status()), message));
             }
             status => {
                 return Err(failure(
                     status.is_server_error(),
-                    Some(status.as_str()),
+                    Some(status),
                     "The stock library has an error of its own. Try again later.",
                 ));
             }

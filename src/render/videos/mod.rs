@@ -18,10 +18,10 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agents::visuals::builtin::{BrandKit, PeriodMark, Picture, SceneError, encode as still};
+use crate::visuals::{BrandKit, PeriodMark, Picture, SceneError, encode as still};
 pub use captions::Cue;
 
-use crate::retrieval::Language;
+use crate::Language;
 
 /// What a video is made from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,7 +94,7 @@ pub struct SceneSpec {
 }
 
 /// How a video moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, async_graphql::Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum VideoKind {
     /// Still pictures that fade into each other.
@@ -113,7 +113,7 @@ pub enum VideoKind {
 }
 
 /// The sizes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, async_graphql::Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum VideoSize {
     /// 1080×1920, a reel or story.

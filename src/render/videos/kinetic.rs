@@ -5,15 +5,13 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::Cue;
 use super::camera::smooth;
-use crate::agents::visuals::builtin::Color;
-use crate::agents::visuals::builtin::backdrop;
-use crate::agents::visuals::builtin::fonts::{Face, Typeface, Voice};
-use crate::agents::visuals::builtin::paint::{
-    PlacedLine, SetText, measure, outline, required_contrast, rounded,
-};
-use crate::agents::visuals::builtin::scene::{Anchor, Rect, Role, Scene, TextLayer};
-use crate::agents::visuals::builtin::text::{Align, Shaped, clean, largest};
-use crate::retrieval::Language;
+use crate::Language;
+use crate::visuals::Color;
+use crate::visuals::backdrop;
+use crate::visuals::fonts::{Face, Typeface, Voice};
+use crate::visuals::paint::{PlacedLine, SetText, measure, outline, required_contrast, rounded};
+use crate::visuals::scene::{Anchor, Rect, Role, Scene, TextLayer};
+use crate::visuals::text::{Align, Shaped, clean, largest};
 
 /// How captions look in a film.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +82,7 @@ impl Caption {
             safe: room,
             layers: Vec::new(),
         };
-        let setting = crate::agents::visuals::builtin::paint::setting(&layer, &scene);
+        let setting = crate::visuals::paint::setting(&layer, &scene);
         let text = clean(&layer.text, Face::of(look.typeface, Voice::Display)).text;
         let shaped = Shaped::new(&text, setting);
         layer.size = largest(40.0 * unit, largest_size * unit, |size| {
