@@ -94,9 +94,10 @@ impl Account {
     }
 }
 
-/// Whether somebody may see what is connected in the organization as a whole.
+/// Whether somebody may list what is connected, as far as they reach it: who is limited to projects publishes by the
+/// organization's accounts as well.
 fn sees(scope: &Scope) -> bool {
-    scope.may(Action::AccountRead.permission()) && !scope.is_limited()
+    scope.may_list(None, Action::AccountRead.permission())
 }
 
 /// A page of an organization's accounts; none without the permission.

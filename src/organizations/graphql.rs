@@ -237,8 +237,8 @@ impl Organization {
         Ok(crate::providers::graphql::list(ctx, self.id).await?)
     }
 
-    /// The accounts of other services that it has connected, newest first. Null without `AGENT_CONFIGURE` in the whole
-    /// organization.
+    /// The accounts of other services that it has connected, newest first: those for all projects, and those of the projects
+    /// that the caller reaches. Null without `AGENT_CONFIGURE`.
     async fn accounts(
         &self,
         ctx: &Context<'_>,
