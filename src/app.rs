@@ -14,8 +14,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::accounts::Accounts;
 use crate::agents;
 use crate::agents::agent::Kit;
+use crate::agents::instagram::Poster;
+use crate::agents::instagram::machine::Pace;
 use crate::config::{Config, Database};
 use crate::counters::Counters;
 use crate::db::{Db, Facts, Hot, PoolSettings, migrate};
@@ -207,6 +210,8 @@ pub struct Tuning {
     pub turns: TurnSettings,
     /// How long connections are waited for.
     pub patience: Patience,
+    /// How long is waited for Instagram.
+    pub pace: Pace,
 }
 
 /// Everything that serves, before it listens. Clones share everything.
@@ -224,11 +229,13 @@ pub struct App {
     live: Arc<Live>,
     redis: Option<Redis>,
     kit: Kit,
+    accounts: Arc<Accounts>,
     /// Where assets are kept.
     pub storage: Arc<Storage>,
     serve: PgConnectOptions,
     worker: WorkerSettings,
     patience: Patience,
+    pace: Pace,
 }
 
 /// The master keys: from the settings, or kept in the data folder.
@@ -253,6 +260,11 @@ pub fn providers(config: &Config, master: MasterKeys) -> anyhow::Result<Provider
     Ok(Providers::new(engines, master))
 }
 
+/// What reaches the services of connected accounts.
+pub fn accounts(config: &Config, master: MasterKeys) -> Accounts {
+    Accounts::new(master, config.reach, config.instagram.clone())
+}
+
 /// What looks for stock photos, when there is a key for it.
 fn photos(config: &Config) -> Option<Arc<Photos>> {
     config.photos.clone().map(|library| Arc::new(Photos::new(library, config.reach)))
@@ -275,10 +287,12 @@ pub async fn executor(
     config: &Config,
     limits: Limits,
     providers: &Arc<Providers>,
+    accounts: &Arc<Accounts>,
     storage: &Arc<Storage>,
 ) -> anyhow::Result<Executor<Query, Mutation, Subscription>> {
     let disclosure = Disclosure { introspection: config.introspection, suggestions: config.introspection };
-    let schema = || graphql::schema().data(Arc::clone(providers)).data(Arc::clone(storage));
+    let schema =
+        || graphql::schema().data(Arc::clone(providers)).data(Arc::clone(accounts)).data(Arc::clone(storage));
     let executor = Executor::new(schema, limits, disclosure)?;
     let Some(path) = &config.document_manifest else { return Ok(executor) };
     let read = async { executor.trusting(&Manifest::read(path)?, config.trusted_documents).await };
@@ -330,13 +344,15 @@ impl App {
         db.check().await?;
         db.check_functions(HOT_QUERIES).await?;
         let providers = Arc::new(providers(config, master_keys(config)?)?);
+        let accounts = Arc::new(accounts(config, master_keys(config)?));
         let counters = match &config.redis_url {
             Some(url) => Counters::shared(url.expose_secret())?,
             None => Counters::local(),
         };
         let identity = identity(config, db.clone(), counters.clone(), &tuning).await?;
         let storage = storage(config, &master_keys(config)?)?;
-        let executor = Arc::new(executor(config, tuning.limits.clone(), &providers, &storage).await?);
+        let executor =
+            Arc::new(executor(config, tuning.limits.clone(), &providers, &accounts, &storage).await?);
         let limiter = Arc::new(Limiter::new(tuning.limiter, counters));
         let drain = Drain::default();
         let own_origin = config.public_url.origin().ascii_serialization();
@@ -377,7 +393,7 @@ impl App {
             Arc::clone(&storage),
         );
         let worker = WorkerSettings { slots: config.worker_slots, ..tuning.worker };
-        let patience = tuning.patience;
+        let (patience, pace) = (tuning.patience, tuning.pace);
         Ok(Self {
             db,
             identity,
@@ -388,10 +404,12 @@ impl App {
             live,
             redis,
             kit,
+            accounts,
             storage,
             serve,
             worker,
             patience,
+            pace,
         })
     }
 
@@ -400,7 +418,8 @@ impl App {
         if self.worker.slots == 0 {
             return None;
         }
-        let mut works = agents::works(&self.kit);
+        let poster = Poster::new(Arc::clone(&self.accounts), Arc::clone(&self.storage), self.pace);
+        let mut works = agents::works(&self.kit, poster);
         works.push(Box::new(IndexDocument));
         let (identity, events) = (Arc::clone(&self.identity), self.db.events().clone());
         Some(Workers::start(self.serve.clone(), identity, events, works, self.worker))

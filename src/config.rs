@@ -145,6 +145,12 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anthropic_base_url: Option<String>,
 
+    /// Where the Graph API is reached for publishing on Instagram, with its version
+    /// [default: <https://graph.facebook.com/v24.0> and <https://graph.instagram.com/v24.0>]
+    #[arg(long, env = "INSTAGRAM_BASE_URL", global = true, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instagram_base_url: Option<String>,
+
     /// The key of Pexels, for stock photos behind visual posts
     #[arg(long, env = "PEXELS_API_KEY", global = true, value_name = "KEY", hide_env_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -201,7 +207,7 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otel_exporter_otlp_endpoint: Option<String>,
 
-    /// Whether organizations' providers may have private addresses, loopback without https included [default: off]
+    /// Whether organizations' providers, and what Instagram fetches, may have private addresses, loopback without https included [default: off]
     #[arg(long, env = "AICOS_ALLOW_PRIVATE_URLS", global = true, value_name = "on|off")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_private_urls: Option<Switch>,
@@ -247,6 +253,8 @@ pub struct Config {
     pub mail: Option<(SecretString, String)>,
     /// Providers of models.
     pub providers: Endpoints,
+    /// Where the Graph API is reached instead of its usual hosts.
+    pub instagram: Option<Url>,
     /// How far the addresses of organizations' providers may lead.
     pub reach: Reach,
     /// Whether the schema can be asked for.
@@ -406,6 +414,7 @@ impl Settings {
             master_key: self.master_key.map(Into::into),
             mail,
             providers,
+            instagram: graph(self.instagram_base_url.as_deref(), reach(self.allow_private_urls))?,
             photos,
             reach: reach(self.allow_private_urls),
             introspection: on(self.introspection),
@@ -463,6 +472,18 @@ fn provider(
         )
     })?;
     Ok(Some(Endpoint { base_url, key: key.map(Into::into) }))
+}
+
+/// Where the Graph API is reached instead; none when it is not set, or empty.
+fn graph(text: Option<&str>, reach: Reach) -> anyhow::Result<Option<Url>> {
+    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
+    let url = plain_url(text).with_context(|| {
+        "INSTAGRAM_BASE_URL is an https address with a version, such as https://graph.facebook.com/v24.0, without a user, a password, `?` or `#`."
+    })?;
+    reach.check(&url).with_context(
+        || "INSTAGRAM_BASE_URL cannot be used. A private address needs AICOS_ALLOW_PRIVATE_URLS=on",
+    )?;
+    Ok(Some(url))
 }
 
 /// Proxies whose word counts.
@@ -607,6 +628,20 @@ mod tests {
                     ..Settings::default()
                 },
                 "AICOS_DOCUMENT_MANIFEST",
+            ),
+            (
+                Settings {
+                    instagram_base_url: Some("https://someone:hunter2@graph.example/v24.0".into()),
+                    ..Settings::default()
+                },
+                "INSTAGRAM_BASE_URL",
+            ),
+            (
+                Settings {
+                    instagram_base_url: Some("http://127.0.0.1:9/v24.0".into()),
+                    ..Settings::default()
+                },
+                "AICOS_ALLOW_PRIVATE_URLS",
             ),
             (
                 Settings { metrics_token: Some("hunter2".into()), ..Settings::default() },

@@ -163,6 +163,8 @@ ids! {
     PeriodId, "prd", "Period";
     /// A provider of models that an organization has set up.
     ProviderId, "eng", "Provider";
+    /// An account that an organization has connected.
+    AccountId, "acc", "Account";
     /// A file.
     AssetId, "ast", "Asset";
     /// An answer to a question.
@@ -183,6 +185,8 @@ ids! {
     WorkflowRunId, "wfr", "ContentWorkflowRun";
     /// A workflow that an organization has made for itself.
     WorkflowTemplateId, "wft", "ContentWorkflowTemplate";
+    /// Something on its way to being public.
+    PublicationId, "pub", "Publication";
 }
 
 /// A project and a person: a pair without a row of its own.

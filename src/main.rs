@@ -250,6 +250,8 @@ async fn chore(command: Command, config: &Config, prepared: &Prepared) -> anyhow
             println!("The new signing key is {kid}. Servers sign with it within two minutes.");
             let sealed = app::providers(config, app::master_keys(config)?)?.reseal(&db).await?;
             println!("Keys of providers that were sealed anew with the current master key: {sealed}.");
+            let sealed = app::accounts(config, app::master_keys(config)?).reseal(&db).await?;
+            println!("Tokens of accounts that were sealed anew with the current master key: {sealed}.");
         }
         Command::User(UserCommand::ResetLink { email }) => {
             let identity = app::identity(config, db, Counters::local(), &Tuning::default()).await?;

@@ -314,6 +314,20 @@ async fn every_mutation_of_an_organization_leaves_its_entry() {
     run("engineRouteSet", route, "", "engine_route.set", "EngineRoute", routed).await;
     let gone = change("name", json!("own"), Value::Null);
     run("providerDelete", json!({"id": provider}), "", "provider.delete", "Provider", gone).await;
+    let account = json!({"organizationId": acme.id, "userId": "17841400000000001", "token": "EAAB-secret"});
+    let redacted = || change("token", Value::Null, json!("[redacted]"));
+    let made =
+        run("accountConnect", account, "account { id }", "account.connect", "Account", redacted()).await;
+    let account = made["account"]["id"].clone();
+    let another = json!({"id": account, "token": "EAAB-another"});
+    run("accountUpdate", another, "", "account.update", "Account", redacted()).await;
+    let published = json!({"projectId": acme.project, "caption": "So.", "assetIds": [cast::asset(&server, &acme, None).await]});
+    let state = change("state", Value::Null, json!("VALIDATING"));
+    run("instagramPublish", published, "", "publication.create", "Publication", state).await;
+    let outcome = change("outcome", Value::Null, json!("UNREACHABLE"));
+    run("accountTest", json!({"id": account}), "", "account.test", "Account", outcome).await;
+    let gone = change("userId", json!("17841400000000001"), Value::Null);
+    run("accountDisconnect", json!({"id": account}), "", "account.disconnect", "Account", gone).await;
     let answer = cast::answer(&server, &acme, None).await;
     let rating = json!({"id": answer, "stars": 4});
     run("outputRate", rating, "", "output.rate", "QaAnswer", change("stars", Value::Null, json!(4))).await;

@@ -40,6 +40,7 @@ mod periods;
 mod permissions;
 mod projects;
 mod providers;
+mod publications;
 mod rate_limits;
 mod readme;
 mod schema;

@@ -120,6 +120,8 @@ fn its_commands_run_one_after_the_other() {
         "\"contentWorkflowRun\":{\"estimatedCostMicroUsd\":0,\"userErrors\":[]}",
         "\"keyHint\":\"cdef\"",
         "\"agent\":\"POST_COMPOSITION\",\"provider\":\"gateway\"",
+        "\"userId\":\"17841400000000000\"",
+        "\"code\":\"NOT_REACHABLE\"",
         "\"quote\":\"Everybody has 30 days of vacation a year.\"",
         "\"mimeType\":\"text/vtt\"",
         "olivia@",

@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 use crate::events::PrivateRedis;
 use crate::support::cast::{self, PASSWORD};
 use crate::support::fixture::text_at;
+use crate::support::graph::{FakeGraph, USER};
 use crate::support::provider::{FakeProvider, Reply};
 use crate::support::socket::Socket;
 use crate::support::work::HANDBOOK;
@@ -42,6 +43,8 @@ const REDIS: &str = "redis-sesame-4712";
 const PROVIDER: &str = "sk-sesame-4713-of-the-server";
 const OWN: &str = "sk-sesame-4714-of-the-organization";
 const OWN_NEXT: &str = "sk-sesame-4715-of-the-organization";
+const ACCOUNT: &str = "EAAB-sesame-4716-of-the-account";
+const ACCOUNT_NEXT: &str = "EAAB-sesame-4717-of-the-account";
 const MASTER: &str = "c2VzYW1lLXNlc2FtZS1zZXNhbWUtc2VzYW1lITEyMzQ=";
 const NEW: &str = "quite another phrase";
 const WRONG: &str = "a guess that was wrong";
@@ -63,6 +66,7 @@ async fn no_log_of_a_whole_day_holds_a_secret() {
     // The runtime of this test has one thread, so that this catches what its tasks log, the libraries included.
     let _guard = tracing::subscriber::set_default(subscriber);
     let fake = FakeProvider::start().await;
+    let graph = FakeGraph::start("EAAB-nobodys").await;
     let redis = PrivateRedis::with_password(REDIS).await;
     let mail = Some((
         format!("smtp://user:{SMTP}@127.0.0.1:1").into(),
@@ -74,15 +78,29 @@ async fn no_log_of_a_whole_day_holds_a_secret() {
         redis_url: redis.as_ref().map(|redis| format!("redis://:{REDIS}@127.0.0.1:{}", redis.port).into()),
         providers: fake.endpoints(PROVIDER),
         reach: Reach::Private,
+        instagram: Some(graph.url()),
         mail,
         ..config()
     };
     let server = Server::with(settings, tuning()).await;
     let running = server.app.clone().listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let mut secrets: Vec<String> =
-        [JWT, SMTP, REDIS, PROVIDER, OWN, OWN_NEXT, MASTER, PASSWORD, NEW, WRONG, BODY]
-            .map(str::to_owned)
-            .to_vec();
+    let mut secrets: Vec<String> = [
+        JWT,
+        SMTP,
+        REDIS,
+        PROVIDER,
+        OWN,
+        OWN_NEXT,
+        ACCOUNT,
+        ACCOUNT_NEXT,
+        MASTER,
+        PASSWORD,
+        NEW,
+        WRONG,
+        BODY,
+    ]
+    .map(str::to_owned)
+    .to_vec();
 
     // People: made, let in, refreshed, changed, and refused.
     let acme = cast::organization(&server, "Acme").await;
@@ -175,6 +193,18 @@ async fn no_log_of_a_whole_day_holds_a_secret() {
     let asked = json!({"organizationId": acme.id, "question": "What is said?", "wait": false,
         "engine": {"provider": "own", "model": "m"}});
     owner.try_mutate("qaAsk", asked, "job { id }").await;
+
+    // An account whose token is repeated by whoever refuses it, accepted, and replaced.
+    let account = json!({"organizationId": acme.id, "userId": USER, "token": ACCOUNT});
+    let account = owner.mutate("accountConnect", account, "account { id }").await["account"]["id"].clone();
+    for token in ["EAAB-nobodys", ACCOUNT] {
+        graph.accept(token);
+        owner.mutate("accountTest", json!({"id": account}), "test { message }").await;
+    }
+    owner.mutate("accountUpdate", json!({"id": account, "token": ACCOUNT_NEXT}), "").await;
+    owner.fault("accountUpdate", json!({"id": account, "token": format!("{ACCOUNT_NEXT} x")})).await;
+    owner.mutate("accountTest", json!({"id": account}), "test { message }").await;
+    assert_eq!(graph.seen().len(), 4, "one answer of three was an account's");
 
     // Faults of the server's: a constraint whose row holds a hash, and a table that is not what it was.
     server.tamper("alter table passwords add constraint nothing_fits check (hash = '') not valid").await;

@@ -44,6 +44,15 @@ Mutation.providerDelete(input.id)                ok ok !FORBIDDEN !FORBIDDEN !FO
 Mutation.providerTest(input.id)                  ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.engineRouteSet(input.organizationId)    ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND INVALID !UNAUTHENTICATED
 Mutation.engineRouteSet(input.projectId)         ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.accountConnect(input.organizationId)    ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND INVALID !UNAUTHENTICATED
+Mutation.accountConnect(input.projectId)         ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.accountUpdate(input.id)                 ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.accountDisconnect(input.id)             ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.accountTest(input.id)                   ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.instagramPublish(input.projectId)       ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.instagramPublish(input.assetIds)        ok ok !FORBIDDEN !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.instagramPublish(input.accountId)       ok ok !FORBIDDEN !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.instagramPublish(input.postId)          ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.affirmationsGenerate(input.projectId)   ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.affirmationsGenerate(input.periodId)    ok ok ok !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.hashtagResearch(input.projectId)        ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
@@ -111,6 +120,8 @@ KnowledgeDocument                                ok ok ok ok ok null null null n
 Asset                                            ok ok ok ok ok null null null null null !UNAUTHENTICATED
 Period                                           ok ok ok ok ok ok null ok null null !UNAUTHENTICATED
 Provider                                         ok ok null null null null null null null null !UNAUTHENTICATED
+Account                                          ok ok null null null ok null ok null null !UNAUTHENTICATED
+Publication                                      ok ok ok ok ok null null null null null !UNAUTHENTICATED
 AffirmationSet                                   ok ok ok ok ok null null null null null !UNAUTHENTICATED
 Post                                             ok ok ok ok ok null null null null null !UNAUTHENTICATED
 ContentStrategy                                  ok ok ok ok ok null null null null null !UNAUTHENTICATED
@@ -341,7 +352,7 @@ async fn a_malformed_id_or_one_of_another_kind_is_an_input_error_that_names_its_
         let any_output = place.starts_with("Mutation.output");
         texts.retain(|id| {
             !(any_output
-                && ["qna", "afs", "hts", "pst", "stg", "wfr", "vip", "vid"]
+                && ["qna", "afs", "hts", "pst", "stg", "wfr", "vip", "vid", "pub"]
                     .iter()
                     .any(|kind| id.starts_with(kind)))
         });

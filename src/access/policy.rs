@@ -351,6 +351,16 @@ actions! {
     WorkflowTemplateUpdate, "workflow_template.update", AgentConfigure;
     /// Delete a workflow.
     WorkflowTemplateDelete, "workflow_template.delete", AgentConfigure;
+    /// See the accounts that the organization has connected, without their tokens.
+    AccountRead, "account.read", AgentConfigure;
+    /// Connect an account.
+    AccountConnect, "account.connect", AgentConfigure;
+    /// Give an account another token.
+    AccountUpdate, "account.update", AgentConfigure;
+    /// Disconnect an account.
+    AccountDisconnect, "account.disconnect", AgentConfigure;
+    /// Ask whether an account can be used.
+    AccountTest, "account.test", AgentConfigure;
     /// Read documents, and what agents have made.
     ContentRead, "content.read", ContentRead;
     /// Add a document.
@@ -391,6 +401,10 @@ actions! {
     WorkflowAdvance, "workflow.advance", AgentUse;
     /// Approve a step of a run, or refuse it.
     WorkflowApprove, "workflow.approve", ContentApprove;
+    /// Have something published, now or later.
+    PublicationCreate, "publication.create", ContentPublish;
+    /// Take a publication further: done by a job, in the name of whoever asked.
+    PublicationAdvance, "publication.advance", ContentPublish;
     /// Cancel a job.
     JobCancel, "job.cancel", AgentUse;
     /// Rate what an agent has made.
@@ -429,6 +443,10 @@ impl Action {
                 | Self::WorkflowTemplateCreate
                 | Self::WorkflowTemplateUpdate
                 | Self::WorkflowTemplateDelete
+                | Self::AccountConnect
+                | Self::AccountUpdate
+                | Self::AccountDisconnect
+                | Self::AccountTest
                 | Self::DocumentDelete
                 | Self::AssetDelete
                 | Self::OutputDelete
@@ -448,6 +466,8 @@ impl Action {
             Some("period") => "Period",
             Some("provider") => "Provider",
             Some("engine_route") => "EngineRoute",
+            Some("account") => "Account",
+            Some("publication") => "Publication",
             Some("asset") => "Asset",
             Some("post") => "Post",
             Some("workflow") => "ContentWorkflowRun",

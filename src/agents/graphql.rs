@@ -15,6 +15,7 @@ use super::affirmations::graphql::{AffirmationSet, AffirmationsMutation};
 use super::agent::{self, Agent, Unseeded, Wanted};
 use super::hashtags::Hashtags;
 use super::hashtags::graphql::{HashtagSet, HashtagsMutation};
+use super::instagram::graphql::{InstagramMutation, Publication};
 use super::posts::Posts;
 use super::posts::graphql::{Post, PostsMutation};
 use super::qa::graphql::{QaAnswer, QaMutation};
@@ -39,7 +40,8 @@ use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
 use crate::graphql::turn::Turn;
 use crate::id::{
-    AnswerId, AssetId, DocumentId, JobId, OrganizationId, PeriodId, ProjectId, WireId, WorkflowRunId,
+    AnswerId, AssetId, DocumentId, JobId, OrganizationId, PeriodId, ProjectId, PublicationId, WireId,
+    WorkflowRunId,
 };
 use crate::identity::graphql::User;
 use crate::jobs::AgentKind;
@@ -56,6 +58,7 @@ pub struct AgentMutation(
     HashtagsMutation,
     PostsMutation,
     StrategyMutation,
+    InstagramMutation,
     VisualMutation,
     VideoMutation,
     WorkflowMutation,
@@ -88,6 +91,8 @@ pub enum AgentOutput {
     Post(Post),
     /// A content strategy.
     ContentStrategy(ContentStrategy),
+    /// Something published.
+    Publication(Publication),
     /// Pictures with text.
     VisualPost(VisualPost),
     /// A video.
@@ -106,6 +111,7 @@ impl AgentOutput {
             Self::HashtagSet(set) => set.common(),
             Self::Post(post) => post.common(),
             Self::ContentStrategy(strategy) => strategy.common(),
+            Self::Publication(publication) => publication.common(),
             Self::VisualPost(post) => post.common(),
             Self::Video(video) => video.common(),
             Self::ContentWorkflowRun(run) => run.common(),
@@ -124,6 +130,7 @@ impl AgentOutput {
             Self::HashtagSet(_) => of::<<Hashtags as Agent>::Id>(id),
             Self::Post(_) => of::<<Posts as Agent>::Id>(id),
             Self::ContentStrategy(_) => of::<<Strategies as Agent>::Id>(id),
+            Self::Publication(_) => of::<PublicationId>(id),
             Self::VisualPost(_) => of::<<Visuals as Agent>::Id>(id),
             Self::Video(_) => of::<<Videos as Agent>::Id>(id),
             Self::ContentWorkflowRun(_) => of::<WorkflowRunId>(id),
@@ -138,12 +145,13 @@ impl AgentOutput {
 }
 
 /// The prefixes of outputs' ids.
-const PREFIXES: [&str; 8] = [
+const PREFIXES: [&str; 9] = [
     AnswerId::PREFIX,
     <Affirmations as Agent>::Id::PREFIX,
     <Hashtags as Agent>::Id::PREFIX,
     <Posts as Agent>::Id::PREFIX,
     <Strategies as Agent>::Id::PREFIX,
+    PublicationId::PREFIX,
     <Visuals as Agent>::Id::PREFIX,
     <Videos as Agent>::Id::PREFIX,
     WorkflowRunId::PREFIX,
@@ -250,6 +258,13 @@ pub struct EngineInput {
     /// Whether the built-in engine may work when the provider does not; the result says which one did.
     #[graphql(default = false)]
     fallback_to_builtin: bool,
+}
+
+impl EngineInput {
+    /// What it names.
+    pub(crate) fn provider(&self) -> &str {
+        &self.provider
+    }
 }
 
 impl From<&EngineInput> for Wanted {
@@ -482,14 +497,11 @@ async fn read(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Result<Vec<AgentOutp
             AgentKind::HashtagResearch => Some(AgentOutput::HashtagSet(HashtagSet::read(output)?)),
             AgentKind::PostComposition => Some(AgentOutput::Post(Post::read(output)?)),
             AgentKind::ContentStrategy => Some(AgentOutput::ContentStrategy(ContentStrategy::read(output)?)),
+            AgentKind::InstagramPoster => Some(AgentOutput::Publication(Publication::read(output)?)),
             AgentKind::VisualPost => Some(AgentOutput::VisualPost(VisualPost::read(output)?)),
             AgentKind::Video => Some(AgentOutput::Video(Video::read(output)?)),
             AgentKind::ContentWorkflow => {
                 Some(AgentOutput::ContentWorkflowRun(ContentWorkflowRun::read(output)?))
-            }
-            other => {
-                let agent = other.as_str();
-                return Err(Error::internal(anyhow::anyhow!("the database holds an output of {agent}")));
             }
         })
     };

@@ -10,6 +10,7 @@ pub mod agent;
 pub mod channel;
 pub mod graphql;
 pub mod hashtags;
+pub mod instagram;
 pub mod posts;
 pub mod qa;
 mod store;
@@ -39,7 +40,7 @@ use crate::jobs::worker::Work;
 use crate::telemetry::{self, trace};
 
 /// The register: what works on the agents' jobs.
-pub fn works(kit: &Kit) -> Vec<Box<dyn Work>> {
+pub fn works(kit: &Kit, poster: instagram::Poster) -> Vec<Box<dyn Work>> {
     fn worker<A: Agent>(kit: &Kit) -> Box<dyn Work> {
         Box::new(Worker::<A>::new(kit.clone()))
     }
@@ -52,6 +53,7 @@ pub fn works(kit: &Kit) -> Vec<Box<dyn Work>> {
         worker::<visuals::Visuals>(kit),
         worker::<videos::Videos>(kit),
         Box::new(workflow::executor::RunWorkflow::new(kit.clone())),
+        Box::new(poster),
     ]
 }
 

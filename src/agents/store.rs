@@ -203,6 +203,30 @@ pub(super) async fn content(tx: &mut WriteTx<'_>, output: Uuid) -> Result<Option
     Ok(content.flatten())
 }
 
+/// What is published, or about to be, with the same fingerprint; the newest.
+pub(super) async fn publications_like(tx: &mut ReadTx<'_>, fingerprint: &str) -> Result<Vec<Value>> {
+    let found = sqlx::query_scalar!(
+        r#"select content as "content!" from outputs
+           where organization_id = (select app.current_organization()) and agent = 'INSTAGRAM_POSTER'
+            and content ->> 'fingerprint' = $1
+           order by id desc limit 20"#,
+        fingerprint
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(found)
+}
+
+/// Those who publish the same wait for each other, so that all see what is there.
+pub(super) async fn queue_up_publications(tx: &mut WriteTx<'_>, fingerprint: &str) -> Result<()> {
+    let place = format!("{} {fingerprint}", tx.organization());
+    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 7))")
+        .bind(place)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
 pub(super) async fn set_content(tx: &mut WriteTx<'_>, output: Uuid, content: &Value) -> Result<()> {
     let organization = tx.organization().uuid();
     sqlx::query!(

@@ -14,8 +14,9 @@ use crate::access::{Action, Credential, Role, Scope};
 use crate::error::{Error, Result};
 use crate::events::{Events, Topic};
 use crate::id::{
-    ApiKeyId, AssetId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId, PeriodId,
-    ProjectId, ProjectMemberId, ProviderId, SecurityEventId, SessionId, UserId, WorkflowTemplateId,
+    AccountId, ApiKeyId, AssetId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId,
+    OrganizationId, PeriodId, ProjectId, ProjectMemberId, ProviderId, SecurityEventId, SessionId, UserId,
+    WorkflowTemplateId,
 };
 use crate::telemetry::count;
 
@@ -406,6 +407,7 @@ impl Target {
         job(JobId) "Job";
         period(PeriodId) "Period";
         provider(ProviderId) "Provider";
+        account(AccountId) "Account";
         asset(AssetId) "Asset";
         workflow_template(WorkflowTemplateId) "ContentWorkflowTemplate";
     }

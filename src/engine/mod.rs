@@ -10,6 +10,7 @@
 mod address;
 mod anthropic;
 mod failure;
+pub mod graph;
 mod openai;
 pub mod photos;
 pub mod prices;

@@ -16,6 +16,7 @@ pub mod turn;
 
 use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
 
+use crate::accounts::graphql::AccountMutation;
 use crate::agents::graphql::AgentMutation;
 use crate::api_keys::graphql::ApiKeyMutation;
 use crate::assets::graphql::AssetMutation;
@@ -56,6 +57,7 @@ pub struct Mutation(
     AssetMutation,
     PeriodMutation,
     ProviderMutation,
+    AccountMutation,
     JobMutation,
     AgentMutation,
 );

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Interface, Object, SimpleObject};
 use chrono::{DateTime as Time, Utc};
 
+use crate::accounts::graphql::{self as accounts, Account};
 use crate::agents::affirmations::graphql::AffirmationSet;
 use crate::agents::graphql::{self as agents, AgentOutput};
 use crate::agents::hashtags::graphql::HashtagSet;
+use crate::agents::instagram::graphql::Publication;
 use crate::agents::posts::graphql::Post;
 use crate::agents::qa::graphql::QaAnswer;
 use crate::agents::strategy::graphql::ContentStrategy;
@@ -22,9 +24,9 @@ use crate::error::{Error, Fault, FaultCode, Result};
 use crate::graphql::context::{ContextExt as _, RequestContext, Requires, read_id, visible};
 use crate::graphql::scalars::DateTime;
 use crate::id::{
-    ApiKeyId, AssetId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId, OrganizationId,
-    OrganizationUsageId, PeriodId, ProjectId, ProjectMemberId, ProviderId, SecurityEventId, SessionId,
-    UserId, WireId, WorkflowTemplateId,
+    AccountId, ApiKeyId, AssetId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId,
+    OrganizationId, OrganizationUsageId, PeriodId, ProjectId, ProjectMemberId, ProviderId, SecurityEventId,
+    SessionId, UserId, WireId, WorkflowTemplateId,
 };
 use crate::identity::graphql::{self as identity, SecurityEvent, Session, User};
 use crate::invitations::graphql::{self as invitations, Invitation};
@@ -83,6 +85,10 @@ pub enum Node {
     Post(Post),
     /// A content strategy.
     ContentStrategy(ContentStrategy),
+    /// A connected account.
+    Account(Account),
+    /// Something published.
+    Publication(Publication),
     /// Pictures with text.
     VisualPost(VisualPost),
     /// A video.
@@ -140,12 +146,14 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
         WorkflowTemplateId::PREFIX => {
             templates::node(ctx, read_id(field, id)?).await?.map(Node::ContentWorkflowTemplate)
         }
+        AccountId::PREFIX => accounts::node(ctx, read_id(field, id)?).await?.map(Node::Account),
         _ if agents::is_output(id) => agents::node(ctx, field, id).await?.map(|output| match output {
             AgentOutput::QaAnswer(answer) => Node::QaAnswer(answer),
             AgentOutput::AffirmationSet(set) => Node::AffirmationSet(set),
             AgentOutput::HashtagSet(set) => Node::HashtagSet(set),
             AgentOutput::Post(post) => Node::Post(post),
             AgentOutput::ContentStrategy(strategy) => Node::ContentStrategy(strategy),
+            AgentOutput::Publication(publication) => Node::Publication(publication),
             AgentOutput::VisualPost(post) => Node::VisualPost(post),
             AgentOutput::Video(video) => Node::Video(video),
             AgentOutput::ContentWorkflowRun(run) => Node::ContentWorkflowRun(run),

@@ -43,6 +43,8 @@ pub enum Purpose {
     Cursors,
     /// Organizations' keys of providers of models.
     ProviderKeys,
+    /// Access tokens of connected accounts.
+    AccountTokens,
     /// The MACs of addresses at which assets are sent and fetched.
     Assets,
 }
@@ -55,6 +57,7 @@ impl Purpose {
             Self::SigningKeys => "signing keys",
             Self::Cursors => "cursors",
             Self::ProviderKeys => "provider keys",
+            Self::AccountTokens => "account tokens",
             Self::Assets => "assets",
         }
     }

@@ -248,6 +248,15 @@ impl Identity {
         self.throttle.pass(Attempt::ProviderTest, Some(&account), lease.facts().ip.as_deref()).await
     }
 
+    /// Lets an organization have it asked whether an account can be used, so often from an address and in all.
+    ///
+    /// # Errors
+    /// `THROTTLED`.
+    pub async fn let_test_an_account(&self, organization: OrganizationId, lease: &Lease) -> Result<()> {
+        let account = organization.to_string();
+        self.throttle.pass(Attempt::AccountTest, Some(&account), lease.facts().ip.as_deref()).await
+    }
+
     fn keyring(&self) -> Arc<Keyring> {
         Arc::clone(&self.keyring.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -20,6 +20,8 @@ pub enum Attempt {
     Mail,
     /// Having a provider of models asked something.
     ProviderTest,
+    /// Having it asked whether a connected account can be used.
+    AccountTest,
 }
 
 impl Attempt {
@@ -29,6 +31,7 @@ impl Attempt {
             Self::SignUp => "sign_up",
             Self::Mail => "mail",
             Self::ProviderTest => "provider_test",
+            Self::AccountTest => "account_test",
         }
     }
 }

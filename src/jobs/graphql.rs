@@ -316,6 +316,9 @@ impl JobMutation {
                 door.write_within(organization, row.project, Action::JobCancel).await.map_err(&missing)?;
             let (job, changed) = super::cancel(&mut tx, id).await?;
             if changed {
+                if let (Some(AgentKind::InstagramPoster), Some(result)) = (job.agent, job.result) {
+                    crate::agents::instagram::cancelled(&mut tx, result).await?;
+                }
                 tx.announce(Topic::Job(organization, id));
                 tx.commit(Record::of(Target::job(id).within(row.project))).await?;
             }

@@ -254,6 +254,14 @@ impl Run {
         self.note(None, "fallback", Some(&message), None).await
     }
 
+    /// Makes sure that what a transaction changes is kept only while the job is this worker's and nobody has cancelled it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it was cancelled or is no longer this worker's.
+    pub async fn hold(&self, tx: &mut WriteTx<'_>) -> Result<()> {
+        if store::hold(tx, self.job(), self.attempt()).await? { Ok(()) } else { Err(Error::NotFound) }
+    }
+
     /// Ends the job with its result, in the transaction that saves it: both are kept, or neither.
     ///
     /// # Errors

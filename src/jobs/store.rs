@@ -304,6 +304,23 @@ pub(super) async fn keep(
     Ok(true)
 }
 
+/// Keeps a job from being cancelled, or taken over, until the transaction ends. False: it is cancelled, or another
+/// worker's by now.
+pub(super) async fn hold(tx: &mut WriteTx<'_>, id: JobId, attempt: i32) -> Result<bool> {
+    let organization = tx.organization().uuid();
+    let held = sqlx::query_scalar!(
+        "select id from jobs where organization_id = $1 and id = $2 and attempts = $3 and status = 'RUNNING'
+            and cancel_requested_at is null
+         for no key update",
+        organization,
+        id.uuid(),
+        attempt
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(held.is_some())
+}
+
 /// Lets a job wait. False: it is cancelled, or another worker's by now.
 pub(super) async fn park(
     tx: &mut WriteTx<'_>,

@@ -8,6 +8,7 @@ use tokio::sync::OnceCell;
 
 use super::{Founding, NewOrganization, OrganizationUpdate, Settings as Row, SettingsUpdate};
 use crate::access::{Action, Permission, Role, Scope};
+use crate::accounts::graphql::Account;
 use crate::agents::graphql::{AgentOutput, OutputFilter};
 use crate::agents::workflow::templates::graphql::ContentWorkflowTemplate;
 use crate::api_keys::graphql::ApiKey;
@@ -235,6 +236,21 @@ impl Organization {
     /// The providers of models that it has set up, by name. Null without `AGENT_CONFIGURE` in the whole organization.
     async fn providers(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Vec<Provider>>> {
         Ok(crate::providers::graphql::list(ctx, self.id).await?)
+    }
+
+    /// The accounts of other services that it has connected, newest first: those for all projects, and those of the projects
+    /// that the caller reaches. Null without `AGENT_CONFIGURE`.
+    async fn accounts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+    ) -> async_graphql::Result<Option<Connection<Account>>> {
+        Ok(crate::accounts::graphql::connection(ctx, self.id, &page_args(first, after, last, before)).await?)
     }
 
     /// The engines that its agents work with when a call names none, where their project has no route of its own. Null

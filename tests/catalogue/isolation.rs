@@ -61,7 +61,7 @@ fn promise(table: &Table) -> Promise {
         "audit_entries" => Promise::Tenant { reads_own: false, writes: Writes::NewAnywhere },
         "usage_counters" => Promise::Tenant { reads_own: false, writes: Writes::Nothing },
         "periods" | "providers" => Promise::Tenant { reads_own: false, writes: Writes::Shared },
-        "engine_routes" | "workflow_templates" => {
+        "engine_routes" | "workflow_templates" | "accounts" => {
             Promise::Tenant { reads_own: false, writes: Writes::Reached }
         }
         _ if table.has("organization_id") => plain,
@@ -113,8 +113,8 @@ impl Table {
 
     /// Whether a row without a project is out of reach for those who see only some projects.
     fn is_by_project(&self) -> bool {
-        // By the organization's routes and templates every project works.
-        let shared = ["engine_routes", "workflow_templates"].contains(&self.name.as_str());
+        // By the organization's routes, templates and accounts every project works.
+        let shared = ["engine_routes", "workflow_templates", "accounts"].contains(&self.name.as_str());
         self.name == "projects" || (self.has("project_id") && !shared)
     }
 
@@ -658,9 +658,11 @@ const CLAUSES: [(&str, &str, &str); 3] = [
 
 /// Mutants that change nothing, because what they take out is held a second time: both policies look into
 /// `memberships`, whose own policies show the tenant's rows only, and a person's own only outside of any organization. Who
-/// may change periods, providers, routes and templates is decided by the row as it is, and no change of a row changes who is limited
-/// to projects, or which project it is in.
-const HELD_TWICE: [&str; 10] = [
+/// may change periods, providers, routes, templates and accounts is decided by the row as it is, and no change of a row changes who
+/// is limited to projects, or which project it is in.
+const HELD_TWICE: [&str; 12] = [
+    "accounts_own_update: with check: true",
+    "accounts_own_update: with check: the project forgotten",
     "engine_routes_own_update: with check: true",
     "engine_routes_own_update: with check: the project forgotten",
     "organizations_own: using: seen from inside an organization as well",

@@ -265,6 +265,37 @@ pub async fn provider(server: &Server, organization: &Organization) -> String {
     text(&made["provider"]["id"])
 }
 
+static ACCOUNTS: AtomicU32 = AtomicU32::new(1);
+
+/// The number of an Instagram account that nobody has connected.
+pub fn instagram_user() -> String {
+    format!("178414{:011}", ACCOUNTS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Leaves no account in any organization, as only a superuser can: one has no room for as many as a sweep makes, and of
+/// several it has to be said which is meant.
+pub async fn forget_accounts(server: &Server) {
+    server.tamper("delete from accounts").await;
+}
+
+/// The only account of the organization's, for all projects.
+pub async fn account(server: &Server, organization: &Organization) -> String {
+    forget_accounts(server).await;
+    let input =
+        json!({"organizationId": organization.id, "userId": instagram_user(), "token": "EAAB-not-there"});
+    let made = organization.owner.at(server).mutate("accountConnect", input, "account { id }").await;
+    text(&made["account"]["id"])
+}
+
+/// A post of the organization's project that is approved, with the caption "So.".
+pub async fn approved_post(server: &Server, organization: &Organization) -> String {
+    let post = output(server, organization, "POST_COMPOSITION").await;
+    for state in ["IN_REVIEW", "APPROVED"] {
+        organization.owner.at(server).mutate("postUpdate", json!({"id": post, "state": state}), "").await;
+    }
+    post
+}
+
 /// What one of the agents has made in the organization's project, as a worker would have saved it.
 pub async fn output(server: &Server, organization: &Organization, agent: &str) -> String {
     let (prefix, content) = match agent {
@@ -290,6 +321,12 @@ pub async fn output(server: &Server, organization: &Organization, agent: &str) -
                 "csv": aicos::id::AssetId::generate()}),
             )
         }
+        "INSTAGRAM_POSTER" => (
+            "pub",
+            json!({"state": "READY_NOT_CONNECTED", "form": "FEED", "account": null, "post": null, "caption": "So.",
+                "assets": [], "items": [], "scheduled_at": null, "timezone": null, "fingerprint": "", "problems": [],
+                "quota": null, "failures": 0, "remade": 0, "published_at": null, "permalink": null, "links": 0}),
+        ),
         "VISUAL_POST" => (
             "vip",
             json!({"template": "MINIMAL", "format": "POST", "period": null, "source": null, "slides": [], "notes": []}),

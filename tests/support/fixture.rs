@@ -109,6 +109,10 @@ async fn tenant(server: &Server, name: &str) -> Tenant {
             "steps": [{"key": "gate", "kind": "APPROVAL"}]});
         owner.mutate("contentWorkflowTemplateCreate", template, "").await;
     }
+    for place in [None, Some(&projects[0]), Some(&projects[1])] {
+        let account = json!({"organizationId": cast.id, "projectId": place, "userId": cast::instagram_user(), "token": "EAAB"});
+        owner.mutate("accountConnect", account, "").await;
+    }
     for place in [None, Some(&*projects[0]), Some(&*projects[1])] {
         cast::asset(server, &cast, place).await;
     }

@@ -5,6 +5,7 @@ pub mod collector;
 pub mod files;
 pub mod fixture;
 pub mod fragile;
+pub mod graph;
 pub mod process;
 pub mod provider;
 pub mod sdl;
@@ -192,6 +193,8 @@ pub fn config() -> Config {
         data_dir: Some(environment().data_dir.join("server")),
         public_url: Some("http://localhost:8000".parse().unwrap()),
         database_connections: Some(8),
+        // No test calls the real one.
+        instagram_base_url: Some("https://graph.invalid/v24.0".to_owned()),
         ..Settings::default()
     };
     std::fs::create_dir_all(environment().data_dir.join("server")).unwrap();

@@ -1,10 +1,10 @@
 //! Two organizations, everybody who might try something, and how each place that takes an id is called.
 
 use aicos::id::{
-    AffirmationSetId, AnswerId, ApiKeyId, AssetId, AuditEntryId, DocumentId, HashtagSetId, InvitationId,
-    JobId, MembershipId, OrganizationId, OrganizationUsageId, PeriodId, PostId, ProjectId, ProjectMemberId,
-    ProviderId, SecurityEventId, SessionId, StrategyId, UserId, VideoId, VisualPostId, WorkflowRunId,
-    WorkflowTemplateId,
+    AccountId, AffirmationSetId, AnswerId, ApiKeyId, AssetId, AuditEntryId, DocumentId, HashtagSetId,
+    InvitationId, JobId, MembershipId, OrganizationId, OrganizationUsageId, PeriodId, PostId, ProjectId,
+    ProjectMemberId, ProviderId, PublicationId, SecurityEventId, SessionId, StrategyId, UserId, VideoId,
+    VisualPostId, WorkflowRunId, WorkflowTemplateId,
 };
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
@@ -93,6 +93,8 @@ pub fn nothing_like(id: &str) -> String {
         "hts" => HashtagSetId::generate().to_string(),
         "pst" => PostId::generate().to_string(),
         "stg" => StrategyId::generate().to_string(),
+        "pub" => PublicationId::generate().to_string(),
+        "acc" => AccountId::generate().to_string(),
         "vip" => VisualPostId::generate().to_string(),
         "vid" => VideoId::generate().to_string(),
         "wfr" => WorkflowRunId::generate().to_string(),
@@ -370,6 +372,70 @@ impl World {
             ),
             "Mutation.providerTest(input.id)" => {
                 Case::mutation("providerTest", json!({"id": cast::provider(server, acme).await}), "/input/id")
+            }
+            "Mutation.accountConnect(input.organizationId)" => Case::mutation(
+                "accountConnect",
+                json!({"organizationId": acme.id, "userId": cast::instagram_user(), "token": "EAAB"}),
+                "/input/organizationId",
+            ),
+            "Mutation.accountConnect(input.projectId)" => Case::mutation(
+                "accountConnect",
+                json!({"organizationId": own, "projectId": project().await, "userId": cast::instagram_user(),
+                    "token": "EAAB"}),
+                "/input/projectId",
+            ),
+            "Mutation.accountUpdate(input.id)" => Case::mutation(
+                "accountUpdate",
+                json!({"id": cast::account(server, acme).await, "token": format!("EAAB-by-{caller}")}),
+                "/input/id",
+            ),
+            "Mutation.accountDisconnect(input.id)" => Case::mutation(
+                "accountDisconnect",
+                json!({"id": cast::account(server, acme).await}),
+                "/input/id",
+            ),
+            "Mutation.accountTest(input.id)" => {
+                Case::mutation("accountTest", json!({"id": cast::account(server, acme).await}), "/input/id")
+            }
+            "Mutation.instagramPublish(input.projectId)" => {
+                cast::forget_accounts(server).await;
+                let project = project().await;
+                let asset = cast::asset(server, acme, None).await;
+                Case::mutation(
+                    "instagramPublish",
+                    json!({"projectId": project, "caption": format!("By {caller}"), "assetIds": [asset]}),
+                    "/input/projectId",
+                )
+            }
+            "Mutation.instagramPublish(input.assetIds)" => {
+                cast::forget_accounts(server).await;
+                let asset = cast::asset(server, acme, None).await;
+                Case::mutation(
+                    "instagramPublish",
+                    json!({"projectId": self.own_project(caller), "caption": format!("By {caller}"), "assetIds": [asset]}),
+                    "/input/assetIds/0",
+                )
+            }
+            "Mutation.instagramPublish(input.accountId)" => {
+                let (owner, place) = (self.own(caller), self.own_project(caller));
+                let asset = cast::asset(server, owner, Some(&place)).await;
+                Case::mutation(
+                    "instagramPublish",
+                    json!({"projectId": place, "caption": format!("By {caller}"), "assetIds": [asset],
+                        "accountId": cast::account(server, acme).await}),
+                    "/input/accountId",
+                )
+            }
+            "Mutation.instagramPublish(input.postId)" => {
+                cast::forget_accounts(server).await;
+                let (owner, place) = (self.own(caller), self.own_project(caller));
+                let asset = cast::asset(server, owner, Some(&place)).await;
+                Case::mutation(
+                    "instagramPublish",
+                    json!({"projectId": place, "caption": "So.", "assetIds": [asset], "allowDuplicate": true,
+                        "postId": cast::approved_post(server, acme).await}),
+                    "/input/postId",
+                )
             }
             "Mutation.engineRouteSet(input.organizationId)" => Case::mutation(
                 "engineRouteSet",
@@ -699,6 +765,8 @@ impl World {
             "Video" => cast::output(server, acme, "VIDEO").await,
             "Period" => cast::period(server, acme).await,
             "Provider" => cast::provider(server, acme).await,
+            "Account" => cast::account(server, acme).await,
+            "Publication" => cast::output(server, acme, "INSTAGRAM_POSTER").await,
             "AffirmationSet" => cast::output(server, acme, "AFFIRMATIONS").await,
             "HashtagSet" => cast::output(server, acme, "HASHTAG_RESEARCH").await,
             "Membership" => acme.member.membership.clone(),

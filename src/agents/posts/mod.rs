@@ -447,6 +447,72 @@ pub async fn update(tx: &mut WriteTx<'_>, id: Uuid, change: PostUpdate) -> Resul
     Ok((before, post))
 }
 
+/// Where a post stands; none when it is not there.
+///
+/// # Errors
+/// What the database says.
+pub async fn state_of(tx: &mut ReadTx<'_>, id: Uuid) -> Result<Option<PostState>> {
+    let Some(mut output) = super::find_many(tx, &[id]).await?.pop() else { return Ok(None) };
+    if output.agent != AgentKind::PostComposition {
+        return Ok(None);
+    }
+    Ok(Some(agent::content::<Posts>(&mut output)?.state))
+}
+
+/// Puts a post on the schedule because it is about to be published, with the caption that was approved.
+///
+/// # Errors
+/// `NOT_FOUND`; `CONFLICT` for one that is not approved, or for another caption.
+pub async fn schedule(
+    tx: &mut WriteTx<'_>,
+    id: Uuid,
+    project: ProjectId,
+    at: Option<DateTime<Utc>>,
+    caption: &str,
+) -> Result<()> {
+    let found = super::find_many(tx, &[id]).await?.pop();
+    let is_there = found
+        .is_some_and(|found| found.agent == AgentKind::PostComposition && found.project == Some(project));
+    if !is_there {
+        let message = "There is no such post in this project, or it is not visible to you.";
+        return Err(Error::fault(Fault::at(FaultCode::NotFound, "postId", message)));
+    }
+    let stored = store::content(tx, id).await?.ok_or(Error::NotFound)?;
+    let mut post: Content = serde_json::from_value(stored).map_err(Error::internal)?;
+    if post.state != PostState::Scheduled {
+        post.state = post.state.go(PostState::Scheduled).map_err(|way| {
+            let message = format!("{way} It has to be approved before it is published.");
+            Error::fault(Fault::at(FaultCode::Conflict, "postId", message))
+        })?;
+    }
+    let chosen = post.chosen.and_then(|chosen| post.variants.get(chosen));
+    if chosen.is_none_or(|variant| variant.caption.trim() != caption) {
+        let message =
+            "This is not the caption that was approved with the post. Send that one, or leave `postId` out.";
+        return Err(Error::fault(Fault::at(FaultCode::Conflict, "caption", message)));
+    }
+    post.scheduled_at = Some(at.unwrap_or_else(Utc::now));
+    let content = serde_json::to_value(&post).map_err(Error::internal)?;
+    store::set_content(tx, id, &content).await
+}
+
+/// Notes what has become of publishing a post. That it is public holds wherever it stood; anything else is its own
+/// way's, if somebody has taken it from the schedule meanwhile.
+///
+/// # Errors
+/// What the database says.
+pub async fn settle(tx: &mut WriteTx<'_>, id: Uuid, to: PostState) -> Result<()> {
+    let Some(stored) = store::content(tx, id).await? else { return Ok(()) };
+    let mut post: Content = serde_json::from_value(stored).map_err(Error::internal)?;
+    if to != PostState::Published && post.state != PostState::Scheduled {
+        return Ok(());
+    }
+    post.state = to;
+    post.scheduled_at = None;
+    let content = serde_json::to_value(&post).map_err(Error::internal)?;
+    store::set_content(tx, id, &content).await
+}
+
 /// Gives a variant a caption that somebody wrote: what was known of the old one is read from the new one.
 fn edit(variant: &mut Variant, caption: String) {
     let (hook, body) = caption.split_once('\n').unwrap_or((&caption, ""));

@@ -21,6 +21,7 @@ const PARENTS: Record<string, string> = {
   "Organization.outputs": ORGANIZATION,
   "Organization.assets": ORGANIZATION,
   "Organization.workflowTemplates": ORGANIZATION,
+  "Organization.accounts": ORGANIZATION,
   "Project.members": PROJECT,
   "Project.documents": PROJECT,
   "Project.jobs": PROJECT,
@@ -81,6 +82,9 @@ before(async () => {
   await repeat(ROWS, (n) =>
     done(mutation("apiKeyCreate", ""), { organizationId: organization, name: `Key ${n}`, permissions: ["ORG_READ"] }, token),
   );
+  await repeat(ROWS, (n) =>
+    done(mutation("accountConnect", ""), { organizationId: organization, userId: `1784140000000${n}`, token: "EAAB" }, token),
+  );
   await repeat(ROWS, () => invite(token, organization, address()));
   await repeat(ROWS, () => join(token, organization));
   const made = await done(mutation("projectCreate", "project { id }"), { organizationId: organization, name: "Busy" }, token);
@@ -95,6 +99,11 @@ before(async () => {
   await done(
     mutation("apiKeyCreate", ""),
     { organizationId: stranger.organizationId, name: "Key", permissions: ["ORG_READ"] },
+    stranger.token,
+  );
+  await done(
+    mutation("accountConnect", ""),
+    { organizationId: stranger.organizationId, userId: "17841400000000000", token: "EAAB" },
     stranger.token,
   );
   const theirs = await post("query { organization { projects { nodes { id } } } }", {}, stranger.token);

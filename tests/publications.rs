@@ -1,0 +1,842 @@
+//! Publishing on Instagram: through every state, past every trap, and never twice.
+
+use std::time::{Duration, Instant};
+
+use aicos::agents::instagram::machine::Pace;
+use aicos::app::{Running, Tuning};
+use aicos::config::Config;
+use aicos::engine::Reach;
+use serde_json::{Value, json};
+
+use crate::support::cast::{self, Organization};
+use crate::support::graph::{Call, FakeGraph, Fault, USER, jpeg, mp4};
+use crate::support::work::PATIENCE;
+use crate::support::{Client, Server, config, files, mutation, tuning};
+
+const TOKEN: &str = "EAAB-token-of-acme-0123456789abcdef";
+
+const PUBLISHED: &str = "job { id status error { code message ... on ProviderError { provider providerCode retryable } } }
+    publication { id channel kind state caption publishedAt scheduledAt permalink quotaUsed quotaTotal
+        problems { code message remedy retryable } assets { id } account { id username } post { id state } job { id } }";
+
+/// A server that can be reached, an organization, and Instagram.
+struct Studio {
+    graph: FakeGraph,
+    server: Server,
+    running: Running,
+    acme: Organization,
+}
+
+fn brisk() -> Tuning {
+    let mut tuning = tuning();
+    tuning.pace = Pace {
+        poll: Duration::from_millis(100),
+        settle: Duration::from_millis(500),
+        retry: Duration::from_millis(50),
+        room: Duration::from_millis(200),
+    };
+    tuning.worker.sweep = Duration::from_millis(200);
+    tuning.worker.heartbeat = Duration::from_millis(200);
+    tuning
+}
+
+fn reachable(graph: &FakeGraph) -> (Config, std::net::SocketAddr) {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let public_url = format!("http://{free}").parse().unwrap();
+    let (folder, _) = files::folder();
+    (
+        Config {
+            public_url,
+            reach: Reach::Private,
+            instagram: Some(graph.url()),
+            storage: folder.storage,
+            ..config()
+        },
+        free,
+    )
+}
+
+impl Studio {
+    async fn open() -> Self {
+        let graph = FakeGraph::start(TOKEN).await;
+        let (config, address) = reachable(&graph);
+        let server = Server::with(config, brisk()).await;
+        let running = server.app.clone().listen(address).await.unwrap();
+        let acme = cast::organization(&server, "Acme").await;
+        Self { graph, server, running, acme }
+    }
+
+    /// The same with a connected account.
+    async fn connected() -> Self {
+        let studio = Self::open().await;
+        studio.connect(json!({})).await;
+        studio
+    }
+
+    fn admin(&self) -> Client<'_> {
+        self.acme.admin.at(&self.server)
+    }
+
+    async fn connect(&self, more: Value) -> Value {
+        let input = with(json!({"organizationId": self.acme.id, "userId": USER, "token": TOKEN}), more);
+        let select = "account { id username login channel expiresAt }";
+        self.admin().mutate("accountConnect", input, select).await["account"].clone()
+    }
+
+    async fn file(&self, kind: &str, bytes: &[u8]) -> String {
+        let asset = self.acme.owner.at(&self.server).keep_file(&self.acme, kind, bytes).await;
+        asset["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn picture(&self) -> String {
+        self.file("IMAGE", &jpeg(1080, 1350)).await
+    }
+
+    /// Has something published; gives the payload as it was answered.
+    async fn publish(&self, more: Value) -> Value {
+        let input = with(json!({"projectId": self.acme.project, "caption": "A new day."}), more);
+        self.admin().mutate("instagramPublish", input, PUBLISHED).await
+    }
+
+    async fn publication(&self, made: &Value) -> Value {
+        let document =
+            format!("query($id: ID!) {{ node(id: $id) {{ ... on Publication {{ {} }} }} }}", fields());
+        self.admin().ok(&document, json!({"id": made["publication"]["id"]})).await["node"].clone()
+    }
+
+    /// The publication, once its job has ended.
+    async fn ended(&self, made: &Value) -> Value {
+        self.admin().finished(made["job"]["id"].as_str().unwrap()).await;
+        self.publication(made).await
+    }
+
+    /// The publication, once it stands somewhere.
+    async fn when(&self, made: &Value, holds: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let publication = self.publication(made).await;
+            if holds(&publication) {
+                return publication;
+            }
+            assert!(Instant::now() < until, "waited too long: {publication:#}\n{:#?}", self.graph.seen());
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    }
+
+    /// Takes the job away from the worker that has it, as the sweep does with one that gives no sign of life.
+    async fn lose_the_worker(&self) {
+        let lost = "update jobs set lease_until = now() - interval '1 second', attempts = attempts + 1
+            where kind = 'instagram.publish' and status = 'RUNNING'";
+        assert_eq!(self.server.tamper(lost).await, 1);
+    }
+
+    async fn close(self) {
+        self.running.stop().await.unwrap();
+    }
+}
+
+/// A PNG of one colour.
+fn painted(width: u32, height: u32) -> Vec<u8> {
+    let pixels = [200, 60, 60, 255].repeat((width * height) as usize);
+    let picture = aicos_render::visuals::Picture::new(width, height, pixels).unwrap();
+    aicos_render::visuals::encode::png(&picture).unwrap()
+}
+
+fn fields() -> &'static str {
+    PUBLISHED.split_once("publication { ").unwrap().1.trim_end().strip_suffix('}').unwrap()
+}
+
+fn with(mut input: Value, more: Value) -> Value {
+    input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    input
+}
+
+fn codes(publication: &Value) -> Vec<&str> {
+    publication["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|problem| problem["code"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_carousels_reels_and_stories_are_published() {
+    let studio = Studio::connected().await;
+    let (graph, admin) = (&studio.graph, studio.admin());
+    graph.delay(1);
+    let picture = studio.picture().await;
+    let told = json!({"id": picture, "altText": "A sunrise."});
+    studio.acme.owner.at(&studio.server).mutate("assetUpdate", told, "").await;
+    let other = studio.file("IMAGE", &jpeg(1080, 1080)).await;
+    let video = studio.file("VIDEO", &mp4(1)).await;
+    let tall = studio.file("IMAGE", &jpeg(1080, 1920)).await;
+
+    let made = studio.publish(json!({"assetIds": [picture], "wait": true})).await;
+    let publication = &made["publication"];
+    assert_eq!(made["job"]["status"], "SUCCEEDED", "{made:#}");
+    assert_eq!(
+        (&publication["state"], &publication["channel"], &publication["kind"], &publication["permalink"]),
+        (
+            &json!("PUBLISHED"),
+            &json!("INSTAGRAM"),
+            &json!("FEED"),
+            &json!("https://www.instagram.com/p/AbC123/")
+        )
+    );
+    // The quota is what Instagram says that it is.
+    assert_eq!((&publication["quotaUsed"], &publication["quotaTotal"]), (&json!(3), &json!(50)));
+    assert!(publication["publishedAt"].is_string() && codes(publication).is_empty(), "{publication:#}");
+    assert_eq!(publication["assets"], json!([{"id": picture}]));
+    let seen = &graph.published()[0].form;
+    assert_eq!((seen["caption"].as_str(), seen["alt_text"].as_str()), ("A new day.", "A sunrise."));
+    assert!(seen["image_url"].starts_with("http://127.0.0.1:"), "{seen:?}");
+
+    let made = studio
+        .publish(json!({"assetIds": [picture, other, video], "kind": "CAROUSEL", "caption": "Three."}))
+        .await;
+    assert_eq!(studio.ended(&made).await["state"], "PUBLISHED");
+    let carousel = graph.published().pop().unwrap();
+    assert_eq!((carousel.form["caption"].as_str(), carousel.pages.len()), ("Three.", 3));
+    assert!(
+        carousel.pages.iter().all(|page| page["is_carousel_item"] == "true" && !page.contains_key("caption"))
+    );
+    assert_eq!(carousel.pages[2]["media_type"], "VIDEO");
+
+    let made = studio.publish(json!({"assetIds": [video], "kind": "REEL", "caption": "It moves."})).await;
+    assert_eq!(studio.ended(&made).await["state"], "PUBLISHED");
+    let reel = graph.published().pop().unwrap().form;
+    assert_eq!((reel["media_type"].as_str(), reel["caption"].as_str()), ("REELS", "It moves."));
+
+    let made = studio.publish(json!({"assetIds": [tall, video], "kind": "STORY", "caption": ""})).await;
+    assert_eq!(studio.ended(&made).await["state"], "PUBLISHED");
+    let stories: Vec<_> = graph.published().into_iter().skip(3).map(|story| story.form).collect();
+    assert_eq!(stories.len(), 2);
+    assert!(stories.iter().all(|story| story["media_type"] == "STORIES" && !story.contains_key("caption")));
+    assert!(stories[0].contains_key("image_url") && stories[1].contains_key("video_url"));
+
+    // What is no JPEG, or has another shape, is made to fit.
+    let png = studio.file("IMAGE", &painted(800, 2_000)).await;
+    let made = studio.publish(json!({"assetIds": [png], "caption": "Cropped."})).await;
+    let publication = studio.ended(&made).await;
+    assert_eq!(publication["state"], "PUBLISHED", "{publication:#}");
+    let shown =
+        studio.acme.owner.at(&studio.server).asset(publication["assets"][0]["id"].as_str().unwrap()).await;
+    assert_eq!(
+        (&shown["mimeType"], &shown["width"], &shown["height"]),
+        (&json!("image/jpeg"), &json!(800), &json!(1_000))
+    );
+    let broken = studio.file("IMAGE", &files::png(800, 800)).await;
+    let made = studio.publish(json!({"assetIds": [broken], "caption": "Broken."})).await;
+    assert_eq!(codes(&studio.ended(&made).await), ["IMAGE_FORMAT"]);
+
+    // The same once more is refused, unless it is meant; the file's content counts, not its id.
+    let again = studio.picture().await;
+    let same = json!({"projectId": studio.acme.project, "caption": "A new day.", "assetIds": [again]});
+    assert_eq!(admin.fault("instagramPublish", same.clone()).await, "CONFLICT");
+    let meant =
+        admin.mutate("instagramPublish", with(same, json!({"allowDuplicate": true})), PUBLISHED).await;
+    assert_eq!(studio.ended(&meant).await["state"], "PUBLISHED");
+    assert_eq!(graph.published().len(), 7);
+    // No address that was called has the token in it.
+    assert!(graph.seen().iter().all(|seen| !seen.address.contains(TOKEN) && !seen.body.contains(TOKEN)));
+    drop(admin);
+    studio.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_account_it_ends_ready_and_what_does_not_fit_is_found_before_anybody_is_asked() {
+    let studio = Studio::open().await;
+    let picture = studio.picture().await;
+    let made = studio.publish(json!({"assetIds": [picture], "wait": true})).await;
+    assert_eq!(
+        (&made["job"]["status"], &made["publication"]["state"]),
+        (&json!("SUCCEEDED"), &json!("READY_NOT_CONNECTED")),
+        "{made:#}"
+    );
+    assert_eq!(codes(&made["publication"]), ["NOT_CONNECTED"]);
+    assert!(made["publication"]["problems"][0]["remedy"].as_str().unwrap().contains("accountConnect"));
+
+    studio.connect(json!({})).await;
+    let text = studio.acme.owner.at(&studio.server).keep_file(&studio.acme, "DOCUMENT", b"Words.").await;
+    let gif = studio.file("IMAGE", b"GIF89a\x01\0\x01\0\0\0\0;").await;
+    let video = studio.file("VIDEO", &mp4(1)).await;
+    let tags = (0..31).map(|n| format!("#tag{n} ")).collect::<String>();
+    for (input, expected) in [
+        (json!({"assetIds": [picture, picture]}), "MEDIA_COUNT"),
+        (json!({"assetIds": [text["id"]]}), "MEDIA_KIND"),
+        (json!({"assetIds": [gif]}), "IMAGE_FORMAT"),
+        (json!({"assetIds": [video]}), "MEDIA_KIND"),
+        (json!({"assetIds": [picture], "kind": "REEL"}), "MEDIA_KIND"),
+        (json!({"assetIds": [picture], "kind": "CAROUSEL"}), "MEDIA_COUNT"),
+        (json!({"assetIds": [picture], "caption": "a".repeat(2_201)}), "CAPTION_TOO_LONG"),
+        (json!({"assetIds": [picture], "caption": tags}), "TOO_MANY_HASHTAGS"),
+    ] {
+        let made = studio.publish(with(input.clone(), json!({"wait": true}))).await;
+        let publication = &made["publication"];
+        assert_eq!(
+            (&publication["state"], codes(publication)),
+            (&json!("FAILED"), vec![expected]),
+            "{input}"
+        );
+        assert_eq!(
+            (&made["job"]["status"], &made["job"]["error"]["code"]),
+            (&json!("FAILED"), &json!("INVALID"))
+        );
+    }
+    assert!(studio.graph.seen().is_empty(), "nobody was asked: {:#?}", studio.graph.seen());
+
+    let project = &studio.acme.project;
+    let admin = studio.admin();
+    let zone = json!({"scheduledAt": "2999-01-01T00:00:00Z", "timezone": "Berlin"});
+    for (more, code) in [
+        (json!({"assetIds": []}), "REQUIRED"),
+        (json!({"assetIds": vec![picture.clone(); 11]}), "TOO_LONG"),
+        (json!({"scheduledAt": "2020-01-01T00:00:00Z"}), "OUT_OF_RANGE"),
+        (zone, "INVALID"),
+        (json!({"engine": {"provider": "openai", "model": "m"}}), "INVALID"),
+    ] {
+        let input =
+            with(json!({"projectId": project, "caption": "So.", "assetIds": [picture]}), more.clone());
+        assert_eq!(admin.fault("instagramPublish", input).await, code, "{more}");
+    }
+    // With two accounts it has to be said which; a project's own stands before its organization's.
+    let second = json!({"organizationId": studio.acme.id, "userId": "17841400000000002", "token": TOKEN});
+    admin.mutate("accountConnect", second.clone(), "").await;
+    let input = json!({"projectId": project, "caption": "So.", "assetIds": [picture]});
+    assert_eq!(admin.fault("instagramPublish", input.clone()).await, "REQUIRED");
+    assert_eq!(admin.fault("accountConnect", second).await, "ALREADY_EXISTS");
+    let own = studio.connect(json!({"projectId": project})).await;
+    let made = studio.publish(with(input, json!({"wait": true}))).await;
+    assert_eq!(
+        (&made["publication"]["state"], &made["publication"]["account"]["id"]),
+        (&json!("PUBLISHED"), &own["id"])
+    );
+    drop(admin);
+    studio.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_instagram_cannot_reach_is_found_before_it_is_asked() {
+    let graph = FakeGraph::start(TOKEN).await;
+    let server = Server::with(Config { instagram: Some(graph.url()), ..config() }, brisk()).await;
+    let workers = server.work();
+    let acme = cast::organization(&server, "Acme").await;
+    let admin = acme.admin.at(&server);
+    let picture = acme.owner.at(&server).keep_file(&acme, "IMAGE", &jpeg(1080, 1080)).await;
+    let input =
+        json!({"projectId": acme.project, "caption": "So.", "assetIds": [picture["id"]], "wait": true});
+    let made = admin.mutate("instagramPublish", input, PUBLISHED).await;
+    assert_eq!(codes(&made["publication"]), ["NOT_REACHABLE"], "{made:#}");
+    // Nor is a token sent to an address that may not be called.
+    let account = json!({"organizationId": acme.id, "userId": USER, "token": TOKEN});
+    let account = admin.mutate("accountConnect", account, "account { id }").await["account"]["id"].clone();
+    let tested = admin.mutate("accountTest", json!({"id": account}), "test { outcome }").await;
+    assert_eq!(tested["test"]["outcome"], "UNREACHABLE");
+    assert!(graph.seen().is_empty());
+    workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_is_looked_for_and_one_post_is_public() {
+    let studio = Studio::connected().await;
+    let picture = studio.picture().await;
+    // It was published, and the answer never came.
+    studio.graph.fail(Call::Publish, Fault::LoseAnswer);
+    let made = studio.publish(json!({"assetIds": [picture], "caption": "Once."})).await;
+    let publication = studio.ended(&made).await;
+    assert_eq!(publication["state"], "PUBLISHED", "{publication:#}");
+    assert_eq!(publication["permalink"], Value::Null, "which one it is was in the answer");
+    assert_eq!((studio.graph.published().len(), studio.graph.calls(Call::Publish)), (1, 1));
+    // It was not published, and nobody says so.
+    studio.graph.fail(Call::Publish, Fault::Transient);
+    let made = studio.publish(json!({"assetIds": [picture], "caption": "Twice asked."})).await;
+    assert_eq!(studio.ended(&made).await["state"], "PUBLISHED");
+    assert_eq!((studio.graph.published().len(), studio.graph.calls(Call::Publish)), (2, 3));
+    // Where it can be seen is not told at once, or never: it is public all the same.
+    studio.graph.fail(Call::Permalink, Fault::Error(100, Some(33)));
+    let made = studio.publish(json!({"assetIds": [picture], "caption": "Told late."})).await;
+    assert!(studio.ended(&made).await["permalink"].is_string());
+    for _ in 0..3 {
+        studio.graph.fail(Call::Permalink, Fault::Error(100, Some(33)));
+    }
+    let made = studio.publish(json!({"assetIds": [picture], "caption": "Never told."})).await;
+    let publication = studio.ended(&made).await;
+    assert_eq!((&publication["state"], &publication["permalink"]), (&json!("PUBLISHED"), &Value::Null));
+    assert_eq!((studio.graph.published().len(), studio.graph.left()), (4, 0));
+    studio.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whenever_a_worker_vanishes_one_post_is_public() {
+    let studio = Studio::connected().await;
+    let picture = studio.picture().await;
+    let other = studio.file("IMAGE", &jpeg(1080, 1080)).await;
+    for (number, (call, fault)) in [
+        (Call::Limit, Fault::Stall),
+        (Call::Media, Fault::Stall),
+        (Call::Media, Fault::DoAndStall),
+        (Call::Status, Fault::Stall),
+        (Call::Publish, Fault::Stall),
+        (Call::Publish, Fault::DoAndStall),
+        (Call::Permalink, Fault::Stall),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let before = studio.graph.calls(call);
+        studio.graph.fail(call, fault);
+        let input =
+            json!({"assetIds": [picture, other], "kind": "CAROUSEL", "caption": format!("Number {number}.")});
+        let made = studio.publish(input).await;
+        studio.graph.called(call, before + 1).await;
+        studio.lose_the_worker().await;
+        let publication = studio.ended(&made).await;
+        assert_eq!(publication["state"], "PUBLISHED", "{call:?} {fault:?}: {publication:#}");
+        let public = studio.graph.published();
+        let same = public.iter().filter(|one| one.form["caption"] == format!("Number {number}.")).count();
+        assert_eq!((same, public.len()), (1, number + 1), "{call:?} {fault:?}");
+    }
+    // A story that is public is passed over by whoever takes up the rest.
+    let before = studio.graph.calls(Call::Media);
+    let made = studio.publish(json!({"assetIds": [picture, other], "kind": "STORY", "caption": ""})).await;
+    studio.graph.called(Call::Media, before + 1).await;
+    studio.graph.fail(Call::Publish, Fault::DoAndStall);
+    let publishing = studio.graph.calls(Call::Publish);
+    studio.graph.called(Call::Publish, publishing + 1).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    studio
+        .server
+        .tamper(
+            "update jobs set lease_until = now() - interval '1 second', attempts = attempts + 1
+        where kind = 'instagram.publish' and status = 'RUNNING'",
+        )
+        .await;
+    assert_eq!(studio.ended(&made).await["state"], "PUBLISHED");
+    let stories = studio
+        .graph
+        .published()
+        .into_iter()
+        .filter(|one| one.form.get("media_type").is_some_and(|kind| kind == "STORIES"));
+    assert_eq!(stories.count(), 2);
+    studio.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_error_leads_where_its_meaning_says() {
+    let studio = Studio::connected().await;
+    let picture = studio.picture().await;
+    let video = studio.file("VIDEO", &mp4(7)).await;
+    let run = async |caption: &str, faults: &[(Call, Fault)]| {
+        for (call, fault) in faults {
+            studio.graph.fail(*call, *fault);
+        }
+        let made = studio.publish(json!({"assetIds": [picture], "caption": caption})).await;
+        let publication = studio.ended(&made).await;
+        let job = studio.admin().job(made["job"]["id"].as_str().unwrap()).await;
+        assert_eq!(studio.graph.left(), 0, "{caption}");
+        (publication, job)
+    };
+    // What passes is tried again, and said meanwhile.
+    for (number, faults) in [
+        vec![(Call::Media, Fault::Transient), (Call::Media, Fault::Error(9_004, Some(2_207_052)))],
+        vec![(Call::Status, Fault::Error(100, Some(33))), (Call::Status, Fault::Broken(2_207_082))],
+        vec![(Call::Status, Fault::Expired)],
+        vec![(Call::Publish, Fault::Error(9_007, Some(2_207_027)))],
+        vec![(Call::Limit, Fault::Error(4, None)), (Call::Limit, Fault::LoseAnswer)],
+        vec![(Call::Publish, Fault::Error(-2, Some(2_207_020))), (Call::Status, Fault::Expired)],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // The last one's expiry is what the container says when it is asked why.
+        let (publication, job) = if number == 5 {
+            studio.graph.fail(faults[0].0, faults[0].1);
+            let made = studio.publish(json!({"assetIds": [picture], "caption": "Passing 5"})).await;
+            studio.graph.called(Call::Publish, studio.graph.published().len() + 1).await;
+            studio.ended(&made).await;
+            let job = studio.admin().job(made["job"]["id"].as_str().unwrap()).await;
+            (studio.publication(&made).await, job)
+        } else {
+            run(&format!("Passing {number}"), &faults).await
+        };
+        assert_eq!(
+            (&publication["state"], &job["status"]),
+            (&json!("PUBLISHED"), &json!("SUCCEEDED")),
+            "{number} {publication:#}"
+        );
+        assert!(job["events"].to_string().contains("\"waiting\"") || number == 2, "{job:#}");
+        assert!(codes(&publication).is_empty());
+    }
+    assert_eq!(studio.graph.published().len(), 6);
+    // What lasts is reported, with what to do.
+    for (faults, state, code, said) in [
+        (vec![(Call::Status, Fault::Broken(2_207_009))], "FAILED", "ASPECT", "2207009"),
+        (
+            vec![(Call::Publish, Fault::Error(25, Some(2_207_050)))],
+            "FAILED",
+            "ACCOUNT_RESTRICTED",
+            "25/2207050",
+        ),
+        (vec![(Call::Media, Fault::Error(36_004, Some(2_207_010)))], "FAILED", "CAPTION", "36004/2207010"),
+        (vec![(Call::Publish, Fault::Error(190, Some(463)))], "FAILED", "TOKEN_REJECTED", "190/463"),
+    ] {
+        let (publication, job) = run(code, &faults).await;
+        assert_eq!(
+            (&publication["state"], codes(&publication)),
+            (&json!(state), vec![code]),
+            "{publication:#}"
+        );
+        assert_eq!(job["status"], "FAILED");
+        assert_eq!(job["error"]["code"], "PROVIDER_FAILED", "{said} {job:#}");
+        assert!(!publication["problems"][0]["remedy"].as_str().unwrap().is_empty());
+    }
+    // Instagram cannot use the video, and says so when it has looked.
+    studio.graph.fail(Call::Status, Fault::Broken(2_207_026));
+    let made = studio.publish(json!({"assetIds": [video], "kind": "REEL", "caption": "Broken."})).await;
+    assert_eq!(codes(&studio.ended(&made).await), ["VIDEO_FORMAT"]);
+    // It lets go of what was uploaded again and again.
+    let expiring = [(Call::Status, Fault::Expired); 3];
+    let (publication, job) = run("Expiring", &expiring).await;
+    assert_eq!((&publication["state"], codes(&publication)), (&json!("EXPIRED"), vec!["CONTAINER_EXPIRED"]));
+    assert_eq!(job["error"]["code"], "EXPIRED", "{job:#}");
+    // What does not pass is given up.
+    let lasting = [(Call::Media, Fault::Transient); 7];
+    let (publication, _) = run("Lasting", &lasting).await;
+    assert_eq!((&publication["state"], codes(&publication)), (&json!("FAILED"), vec!["UNAVAILABLE"]));
+    assert_eq!(publication["problems"][0]["retryable"], false, "it is not tried again");
+    // The token has been revoked meanwhile.
+    studio.graph.accept("EAAB-another-token");
+    let (publication, job) = run("Revoked", &[]).await;
+    assert_eq!(codes(&publication), ["TOKEN_REJECTED"]);
+    assert!(
+        !publication.to_string().contains(TOKEN) && !job.to_string().contains(TOKEN),
+        "{publication:#} {job:#}"
+    );
+    assert_eq!(studio.graph.published().len(), 6);
+    studio.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_used_up_quota_is_waited_for() {
+    let studio = Studio::connected().await;
+    let picture = studio.picture().await;
+    studio.graph.set_quota(25, 25);
+    let made = studio.publish(json!({"assetIds": [picture]})).await;
+    let waiting = studio.when(&made, |publication| codes(publication) == ["QUOTA_USED_UP"]).await;
+    assert_eq!((&waiting["quotaUsed"], &waiting["quotaTotal"]), (&json!(25), &json!(25)), "{waiting:#}");
+    assert_eq!(waiting["problems"][0]["retryable"], true);
+    studio.graph.called(Call::Limit, 2).await;
+    assert_eq!((studio.graph.published().len(), studio.graph.calls(Call::Media)), (0, 0));
+    studio.graph.set_quota(24, 25);
+    let publication = studio.ended(&made).await;
+    assert_eq!(
+        (&publication["state"], &publication["quotaUsed"]),
+        (&json!("PUBLISHED"), &json!(25)),
+        "{publication:#}"
+    );
+    // It is used up between the look and the call.
+    studio.graph.set_quota(24, 25);
+    studio.graph.fail(Call::Publish, Fault::Error(9, Some(2_207_042)));
+    let made = studio.publish(json!({"assetIds": [picture], "caption": "Next."})).await;
+    assert_eq!(studio.ended(&made).await["state"], "PUBLISHED");
+    assert_eq!(studio.graph.published().len(), 2);
+    studio.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_is_kept_a_cancelled_publication_never_appears_and_the_post_goes_along() {
+    let studio = Studio::connected().await;
+    let (admin, picture) = (studio.admin(), studio.picture().await);
+    let state = async |post: &str| {
+        let document = "query($id: ID!) { node(id: $id) { ... on Post { state } } }";
+        admin.ok(document, json!({"id": post})).await["node"]["state"].clone()
+    };
+    let soon = |seconds: i64| (chrono::Utc::now() + chrono::TimeDelta::seconds(seconds)).to_rfc3339();
+
+    let post = cast::approved_post(&studio.server, &studio.acme).await;
+    let timed = json!({"assetIds": [picture], "caption": "So.", "postId": post, "scheduledAt": soon(4), "timezone": "Europe/Berlin"});
+    let made = studio.publish(timed.clone()).await;
+    let waiting = studio.when(&made, |publication| publication["state"] == "SCHEDULED").await;
+    assert_eq!(waiting["post"], json!({"id": post, "state": "SCHEDULED"}));
+    assert!(studio.graph.seen().is_empty(), "before its time nobody is asked");
+    let publication = studio.ended(&made).await;
+    assert_eq!(
+        (&publication["state"], &publication["post"]["state"]),
+        (&json!("PUBLISHED"), &json!("PUBLISHED"))
+    );
+    let (at, due) =
+        (publication["publishedAt"].as_str().unwrap(), publication["scheduledAt"].as_str().unwrap());
+    assert!(at >= due, "{at} {due}");
+    let again = with(
+        json!({"projectId": studio.acme.project}),
+        with(timed, json!({"scheduledAt": null, "allowDuplicate": true})),
+    );
+    assert_eq!(admin.fault("instagramPublish", again).await, "CONFLICT", "it is public");
+
+    // What is approved is a text; a draft is none.
+    let post = cast::approved_post(&studio.server, &studio.acme).await;
+    let input = |caption: &str, post: &str| json!({"projectId": studio.acme.project, "assetIds": [picture], "caption": caption, "postId": post, "allowDuplicate": true});
+    assert_eq!(admin.fault("instagramPublish", input("Another text.", &post)).await, "CONFLICT");
+    let draft = cast::output(&studio.server, &studio.acme, "POST_COMPOSITION").await;
+    assert_eq!(admin.fault("instagramPublish", input("So.", &draft)).await, "CONFLICT");
+    assert_eq!(state(&post).await, "APPROVED", "what is refused changes nothing");
+
+    let later = json!({"assetIds": [picture], "caption": "So.", "postId": post, "scheduledAt": soon(3_600), "allowDuplicate": true});
+    let made = studio.publish(later).await;
+    studio.when(&made, |publication| publication["state"] == "SCHEDULED").await;
+    assert_eq!(state(&post).await, "SCHEDULED");
+    let job = json!({"id": made["job"]["id"]});
+    let cancelled = admin.mutate("jobCancel", job.clone(), "job { status }").await;
+    assert_eq!(cancelled["job"]["status"], "CANCELLED");
+    let publication = studio.publication(&made).await;
+    assert_eq!((&publication["state"], codes(&publication)), (&json!("FAILED"), vec!["CANCELLED"]));
+    assert_eq!(state(&post).await, "APPROVED", "it can be scheduled again");
+
+    // While it is processed it can still be cancelled; while it is made public it cannot.
+    studio.graph.delay(1_000);
+    let made = studio.publish(json!({"assetIds": [picture], "caption": "Processed."})).await;
+    studio.when(&made, |publication| publication["state"] == "PROCESSING").await;
+    admin.mutate("jobCancel", json!({"id": made["job"]["id"]}), "").await;
+    assert_eq!(admin.finished(made["job"]["id"].as_str().unwrap()).await["status"], "CANCELLED");
+    assert_eq!(codes(&studio.publication(&made).await), ["CANCELLED"]);
+    studio.graph.delay(0);
+    studio.graph.fail(Call::Publish, Fault::DoAndStall);
+    let made = studio.publish(json!({"assetIds": [picture], "caption": "Too late."})).await;
+    studio.when(&made, |publication| publication["state"] == "PUBLISHING").await;
+    assert_eq!(admin.fault("jobCancel", json!({"id": made["job"]["id"]})).await, "CONFLICT");
+    studio.lose_the_worker().await;
+    assert_eq!(studio.ended(&made).await["state"], "PUBLISHED");
+
+    // A post that was taken from the schedule is not published; one whose publication fails has failed.
+    let post = cast::approved_post(&studio.server, &studio.acme).await;
+    let timed = json!({"assetIds": [picture], "caption": "So.", "postId": post, "scheduledAt": soon(3), "allowDuplicate": true});
+    let made = studio.publish(timed).await;
+    admin.mutate("postUpdate", json!({"id": post, "state": "APPROVED"}), "").await;
+    assert_eq!(codes(&studio.ended(&made).await), ["POST_NOT_SCHEDULED"]);
+    assert_eq!(state(&post).await, "APPROVED");
+    studio.graph.fail(Call::Publish, Fault::Error(25, Some(2_207_050)));
+    let made = studio
+        .publish(json!({"assetIds": [picture], "caption": "So.", "postId": post, "allowDuplicate": true}))
+        .await;
+    assert_eq!(studio.ended(&made).await["post"]["state"], "FAILED");
+    assert_eq!(studio.graph.published().len(), 2);
+    drop(admin);
+    studio.close().await;
+}
+
+/// Everything that is stored, as text.
+async fn stored(server: &Server) -> String {
+    use sqlx::{AssertSqlSafe, Row as _};
+    let mut superuser = server.database.superuser().await;
+    let tables = sqlx::query(
+        "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname not in ('pg_catalog', 'information_schema')",
+    );
+    let mut all = String::new();
+    for table in tables.fetch_all(&mut superuser).await.unwrap() {
+        let sql = format!("select string_agg(t::text, ' ') from {} t", table.get::<String, _>(0));
+        let text: Option<String> =
+            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut superuser).await.unwrap();
+        all.push_str(&text.unwrap_or_default());
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_used_and_never_told() {
+    let studio = Studio::open().await;
+    let admin = studio.admin();
+    let account = studio.connect(json!({"username": "@acme", "expiresAt": "2999-01-01T00:00:00Z"})).await;
+    assert_eq!((&account["username"], &account["login"]), (&json!("acme"), &json!("FACEBOOK")));
+    let id = json!({"id": account["id"]});
+    let select = "test { outcome message quotaUsed quotaTotal milliseconds } account { username testedAt }";
+    let tested = admin.mutate("accountTest", id.clone(), select).await;
+    assert_eq!(
+        (&tested["test"]["outcome"], &tested["test"]["quotaUsed"], &tested["test"]["quotaTotal"]),
+        (&json!("CONNECTED"), &json!(2), &json!(50)),
+        "{tested:#}"
+    );
+    assert_eq!(tested["account"]["username"], "acme.studio");
+    assert!(tested["account"]["testedAt"].is_string());
+    for (fault, outcome) in [
+        (Fault::Error(10, None), "NOT_PERMITTED"),
+        (Fault::Error(4, None), "RATE_LIMITED"),
+        (Fault::Error(100, None), "REJECTED"),
+        (Fault::Transient, "UNREACHABLE"),
+        (Fault::LoseAnswer, "UNREACHABLE"),
+    ] {
+        studio.graph.fail(Call::Account, fault);
+        let tested = admin.mutate("accountTest", id.clone(), select).await;
+        assert_eq!(tested["test"]["outcome"], outcome, "{tested:#}");
+    }
+    studio.graph.accept("EAAB-next-token-0123456789abcdef");
+    let refused = admin.mutate("accountTest", id.clone(), select).await;
+    assert_eq!(refused["test"]["outcome"], "TOKEN_REJECTED", "{refused:#}");
+    let next = with(id.clone(), json!({"token": "EAAB-next-token-0123456789abcdef"}));
+    let updated = admin.mutate("accountUpdate", next, "account { expiresAt }").await;
+    assert_eq!(updated["account"]["expiresAt"], Value::Null, "how long the old one was good says nothing");
+    assert_eq!(admin.mutate("accountTest", id.clone(), select).await["test"]["outcome"], "CONNECTED");
+    let past = with(id.clone(), json!({"expiresAt": "2020-01-01T00:00:00Z"}));
+    assert_eq!(admin.fault("accountUpdate", past).await, "OUT_OF_RANGE");
+
+    // A token that ends before its time is found when it is asked for.
+    let picture = studio.picture().await;
+    let soon = (chrono::Utc::now() + chrono::TimeDelta::minutes(5)).to_rfc3339();
+    admin.mutate("accountUpdate", with(id.clone(), json!({"expiresAt": soon})), "").await;
+    let made = studio.publish(json!({"assetIds": [picture], "scheduledAt": "2999-01-01T00:00:00Z"})).await;
+    assert_eq!(codes(&studio.ended(&made).await), ["TOKEN_EXPIRES"]);
+
+    // Disconnected while something waits for it.
+    let later = (chrono::Utc::now() + chrono::TimeDelta::seconds(3)).to_rfc3339();
+    let made = studio.publish(json!({"assetIds": [picture], "caption": "Late.", "scheduledAt": later})).await;
+    studio.when(&made, |publication| publication["state"] == "SCHEDULED").await;
+    let gone = admin
+        .mutate(
+            "accountDisconnect",
+            id.clone(),
+            "disconnectedAccountId organization { accounts { totalCount } }",
+        )
+        .await;
+    assert_eq!(
+        (&gone["disconnectedAccountId"], &gone["organization"]["accounts"]["totalCount"]),
+        (&account["id"], &json!(0))
+    );
+    assert_eq!(codes(&studio.ended(&made).await), ["ACCOUNT_GONE"]);
+    assert_eq!(admin.fault("accountTest", id).await, "NOT_FOUND");
+
+    let all = "{ organization { accounts { nodes { id userId username expiresAt createdAt updatedAt } }
+        auditLog(first: 100) { nodes { action changes { field before after } } }
+        jobs(first: 20) { nodes { error { message } events(first: 50) { message data } } } } }";
+    let told = admin.ok(all, json!({})).await.to_string();
+    let kept = stored(&studio.server).await;
+    assert!(told.contains("[redacted]") && told.contains("account.connect") && kept.contains("acme.studio"));
+    for token in [TOKEN, "EAAB-next-token"] {
+        let hex: String = token.bytes().map(|byte| format!("{byte:02x}")).collect();
+        assert!(
+            !told.contains(token)
+                && !tested.to_string().contains(token)
+                && !refused.to_string().contains(token)
+        );
+        assert!(!kept.contains(token) && !kept.contains(&hex), "a token is stored as it is");
+    }
+    drop(admin);
+    studio.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_outlive_a_rotation_of_the_master_key_and_open_in_their_own_place_only() {
+    const OLD: &str = "b2xkIG9sZCBvbGQgb2xkIG9sZCBvbGQgb2xkIG9sZCE=";
+    const NEW: &str = "bmV3IG5ldyBuZXcgbmV3IG5ldyBuZXcgbmV3IG5ldyE=";
+    let graph = FakeGraph::start(TOKEN).await;
+    let (settings, _) = reachable(&graph);
+    let with_key = |master: &str| Config {
+        master_key: Some(master.into()),
+        jwt_secret: Some("a secret of the tests, long enough to sign with".into()),
+        ..settings.clone()
+    };
+    let server = Server::with(with_key(OLD), tuning()).await;
+    let acme = cast::organization(&server, "Acme").await;
+    let globex = cast::organization(&server, "Globex").await;
+    let connect = async |organization: &Organization, user: &str| {
+        let input = json!({"organizationId": organization.id, "userId": user, "token": TOKEN});
+        let made = organization.owner.at(&server).mutate("accountConnect", input, "account { id }").await;
+        made["account"]["id"].clone()
+    };
+    let account = connect(&acme, USER).await;
+    let both = with_key(&format!("{NEW},{OLD}"));
+    let replica = server.replica_with(both.clone()).await;
+    let accounts = aicos::app::accounts(&both, aicos::app::master_keys(&both).unwrap());
+    assert_eq!(accounts.reseal(&replica.app.db).await.unwrap(), 1);
+    assert_eq!(accounts.reseal(&replica.app.db).await.unwrap(), 0, "it is done");
+    let new = server.replica_with(with_key(NEW)).await;
+    let tested = acme.owner.at(&new).mutate("accountTest", json!({"id": account}), "test { outcome }").await;
+    assert_eq!(tested["test"]["outcome"], "CONNECTED");
+    let refused = mutation("accountTest", "");
+    let input = json!({"input": {"id": account}});
+    assert_eq!(acme.owner.at(&server).refusal(&refused, input).await, "INTERNAL", "with the old one alone");
+    // Nor in another row, whoever writes it there.
+    let foreign = connect(&globex, "17841400000000009").await;
+    let copied = "update accounts set sealed_token = (select sealed_token from accounts where external_id = '17841400000000001')
+        where external_id = '17841400000000009'";
+    assert_eq!(server.tamper(copied).await, 1);
+    let input = json!({"input": {"id": foreign}});
+    assert_eq!(globex.owner.at(&replica).refusal(&refused, input).await, "INTERNAL");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_publish_does_and_by_no_account_of_others() {
+    let studio = Studio::connected().await;
+    let globex = cast::organization(&studio.server, "Globex").await;
+    let theirs = json!({"organizationId": globex.id, "userId": "17841400000000009", "token": TOKEN});
+    let theirs = globex.owner.at(&studio.server).mutate("accountConnect", theirs, "account { id }").await;
+    let theirs = theirs["account"]["id"].clone();
+    let picture = studio.picture().await;
+    let input = json!({"projectId": studio.acme.project, "caption": "So.", "assetIds": [picture]});
+    let publish = mutation("instagramPublish", "publication { id }");
+    let acme = &studio.acme;
+    let refuse = json!({"input": input});
+    for person in [&acme.member, &acme.viewer] {
+        assert_eq!(person.at(&studio.server).refusal(&publish, refuse.clone()).await, "FORBIDDEN");
+    }
+    // A key needs both, and the right to read.
+    for (permissions, expected) in [
+        (json!(["PROJECT_READ", "CONTENT_READ", "CONTENT_PUBLISH"]), Some("FORBIDDEN")),
+        (json!(["PROJECT_READ", "CONTENT_READ", "AGENT_USE"]), Some("FORBIDDEN")),
+        (json!(["PROJECT_READ", "CONTENT_READ", "AGENT_USE", "CONTENT_PUBLISH"]), None),
+    ] {
+        let key =
+            json!({"organizationId": acme.id, "name": permissions.to_string(), "permissions": permissions});
+        let key = acme.owner.at(&studio.server).mutate("apiKeyCreate", key, "secret").await;
+        let client = studio.server.key(key["secret"].as_str().unwrap());
+        match expected {
+            Some(code) => assert_eq!(client.refusal(&publish, refuse.clone()).await, code, "{permissions}"),
+            None => {
+                let made =
+                    client.mutate("instagramPublish", input.clone(), "job { id } publication { id }").await;
+                assert_eq!(studio.ended(&made).await["state"], "PUBLISHED");
+                // Whoever sees the project sees what was published; by which account is for those who set them up.
+                let shown = "query($id: ID!) { node(id: $id) { ... on Publication { state caption account { id } } } }";
+                let seen =
+                    acme.viewer.at(&studio.server).ok(shown, json!({"id": made["publication"]["id"]})).await;
+                assert_eq!(seen["node"], json!({"state": "PUBLISHED", "caption": "So.", "account": null}));
+                let foreign =
+                    globex.owner.at(&studio.server).ok(shown, json!({"id": made["publication"]["id"]})).await;
+                assert_eq!(foreign["node"], Value::Null);
+            }
+        }
+    }
+    let admin = studio.admin();
+    let named = with(input.clone(), json!({"accountId": theirs, "allowDuplicate": true}));
+    assert_eq!(admin.fault("instagramPublish", named).await, "NOT_FOUND");
+    for field in ["accountTest", "accountUpdate", "accountDisconnect"] {
+        assert_eq!(admin.fault(field, json!({"id": theirs})).await, "NOT_FOUND", "{field}");
+    }
+    let listed = admin.ok("{ organization { accounts { totalCount nodes { userId } } } }", json!({})).await;
+    assert_eq!(listed["organization"]["accounts"], json!({"totalCount": 1, "nodes": [{"userId": USER}]}));
+    let hidden =
+        acme.member.at(&studio.server).ok("{ organization { accounts { totalCount } } }", json!({})).await;
+    assert_eq!(hidden["organization"]["accounts"], Value::Null);
+    // Another project's account is no project's but its own.
+    let other = cast::project(&studio.server, acme, "Other").await;
+    let own = studio.connect(json!({"projectId": other, "userId": "17841400000000003"})).await;
+    let named = with(input, json!({"accountId": own["id"], "allowDuplicate": true}));
+    assert_eq!(admin.fault("instagramPublish", named).await, "NOT_FOUND");
+    // A right that goes while it waits: nothing is published.
+    let later = (chrono::Utc::now() + chrono::TimeDelta::seconds(3)).to_rfc3339();
+    let promoted = cast::member(&studio.server, acme, "ADMIN").await;
+    let waiting =
+        json!({"projectId": acme.project, "caption": "Late.", "assetIds": [picture], "scheduledAt": later});
+    let made = promoted.at(&studio.server).mutate("instagramPublish", waiting, PUBLISHED).await;
+    studio.when(&made, |publication| publication["state"] == "SCHEDULED").await;
+    let lowered = json!({"id": promoted.membership, "role": "MEMBER"});
+    acme.owner.at(&studio.server).mutate("membershipUpdate", lowered, "").await;
+    let publication = studio.ended(&made).await;
+    assert_eq!(
+        (&publication["state"], codes(&publication)),
+        (&json!("FAILED"), vec!["JOB_ENDED"]),
+        "{publication:#}"
+    );
+    assert_eq!(studio.graph.published().len(), 1);
+    drop(admin);
+    studio.close().await;
+}

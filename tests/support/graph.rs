@@ -1,0 +1,386 @@
+//! Meta's Graph API for tests, as far as publishing on Instagram goes: a server on a loopback port that speaks the real wire
+//! format, and sets its traps. It fetches what it is told about, publishes a container once, counts the quota, and does what
+//! a test tells it to: fail, stall, do it and lose the answer.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+use url::form_urlencoded;
+
+/// The account that it knows.
+pub const USER: &str = "17841400000000001";
+
+/// Where a call can go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Call {
+    /// Who the account is.
+    Account,
+    /// What it may publish.
+    Limit,
+    /// Making a container.
+    Media,
+    /// Reading one.
+    Status,
+    /// Publishing one.
+    Publish,
+    /// Asking where it can be seen.
+    Permalink,
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy)]
+pub enum Fault {
+    /// It is refused, with a code and a subcode.
+    Error(i64, Option<i64>),
+    /// It is refused for a while.
+    Transient,
+    /// It is done, and the answer is cut off.
+    LoseAnswer,
+    /// Nobody answers, and it is not done.
+    Stall,
+    /// Nobody answers, and it is done.
+    DoAndStall,
+    /// The container that is read is gone.
+    Expired,
+    /// The container that is read has failed, with this subcode.
+    Broken(i64),
+}
+
+#[derive(Debug, Clone)]
+struct Container {
+    polls: usize,
+    is_published: bool,
+    is_page: bool,
+    /// What its status says when it cannot be published.
+    broken: Option<String>,
+    form: HashMap<String, String>,
+}
+
+/// Something public.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// The form that its container was made with.
+    pub form: HashMap<String, String>,
+    /// The forms of a carousel's pages.
+    pub pages: Vec<HashMap<String, String>>,
+}
+
+/// A call that has been made.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub call: Call,
+    /// The address as it was asked.
+    pub address: String,
+    pub body: String,
+}
+
+struct Inner {
+    token: String,
+    containers: BTreeMap<String, Container>,
+    published: Vec<Published>,
+    seen: Vec<Seen>,
+    faults: VecDeque<(Call, Fault)>,
+    polls: usize,
+    used: i64,
+    total: i64,
+    next: u64,
+}
+
+/// The server. It stops when this is dropped.
+pub struct FakeGraph {
+    address: SocketAddr,
+    inner: Arc<Mutex<Inner>>,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for FakeGraph {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl FakeGraph {
+    /// A server that accepts one token.
+    pub async fn start(token: &str) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let inner = Arc::new(Mutex::new(Inner {
+            token: token.to_owned(),
+            containers: BTreeMap::new(),
+            published: Vec::new(),
+            seen: Vec::new(),
+            faults: VecDeque::new(),
+            polls: 0,
+            used: 2,
+            total: 50,
+            next: 17_900_000_000_000_000,
+        }));
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&inner));
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { address, inner, serving }
+    }
+
+    /// What `INSTAGRAM_BASE_URL` is set to.
+    pub fn url(&self) -> url::Url {
+        format!("http://{}/v24.0", self.address).parse().unwrap()
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Inner) -> T) -> T {
+        look(&mut self.inner.lock().unwrap())
+    }
+
+    /// The next call of this kind goes wrong.
+    pub fn fail(&self, call: Call, fault: Fault) {
+        self.with(|inner| inner.faults.push_back((call, fault)));
+    }
+
+    /// A container is ready when it has been read so often.
+    pub fn delay(&self, polls: usize) {
+        self.with(|inner| inner.polls = polls);
+    }
+
+    /// What the account has published by now, and what it may.
+    pub fn set_quota(&self, used: i64, total: i64) {
+        self.with(|inner| (inner.used, inner.total) = (used, total));
+    }
+
+    /// Only this token is accepted from now on.
+    pub fn accept(&self, token: &str) {
+        self.with(|inner| token.clone_into(&mut inner.token));
+    }
+
+    /// What is public.
+    pub fn published(&self) -> Vec<Published> {
+        self.with(|inner| inner.published.clone())
+    }
+
+    /// What has been asked.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.with(|inner| inner.seen.clone())
+    }
+
+    /// How often a kind of call was made.
+    pub fn calls(&self, call: Call) -> usize {
+        self.seen().iter().filter(|seen| seen.call == call).count()
+    }
+
+    /// Faults that nobody has met yet.
+    pub fn left(&self) -> usize {
+        self.with(|inner| inner.faults.len())
+    }
+
+    /// Waits until a kind of call was made so often.
+    pub async fn called(&self, call: Call, times: usize) {
+        let until = Instant::now() + Duration::from_secs(60);
+        while self.calls(call) < times {
+            assert!(Instant::now() < until, "{call:?} was not called: {:#?}", self.seen());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+fn error(status: u16, code: i64, subcode: Option<i64>, transient: bool, message: &str) -> Response {
+    let error = json!({"error": {"message": message, "type": "OAuthException", "code": code, "error_subcode": subcode,
+        "is_transient": transient, "fbtrace_id": "AbCdEf"}});
+    (StatusCode::from_u16(status).unwrap(), axum::Json(error)).into_response()
+}
+
+fn refused(code: i64, subcode: i64, message: &str) -> Response {
+    error(400, code, Some(subcode), false, message)
+}
+
+async fn answer(
+    State(inner): State<Arc<Mutex<Inner>>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let path = uri.path().strip_prefix("/v24.0/").unwrap_or_default().to_owned();
+    let query: HashMap<String, String> =
+        form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    let form: HashMap<String, String> = form_urlencoded::parse(&body).into_owned().collect();
+    let fields = query.get("fields").map(String::as_str).unwrap_or_default();
+    let call = match (&method, path.as_str(), fields) {
+        (&Method::GET, USER, _) => Call::Account,
+        (&Method::GET, path, _) if path == format!("{USER}/content_publishing_limit") => Call::Limit,
+        (&Method::POST, path, _) if path == format!("{USER}/media") => Call::Media,
+        (&Method::POST, path, _) if path == format!("{USER}/media_publish") => Call::Publish,
+        (&Method::GET, _, "status_code,status") => Call::Status,
+        (&Method::GET, _, "permalink") => Call::Permalink,
+        _ => return error(404, 2500, None, false, "Unknown path components"),
+    };
+    let fault = {
+        let mut inner = inner.lock().unwrap();
+        let body = String::from_utf8_lossy(&body).into_owned();
+        inner.seen.push(Seen { call, address: uri.to_string(), body });
+        let bearer = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let token = bearer.strip_prefix("Bearer ").unwrap_or_default();
+        if token != inner.token {
+            // As the real one does it, the message is no place to repeat.
+            let message = format!("Error validating access token: {token} has expired");
+            return error(401, 190, Some(463), false, &message);
+        }
+        let at = inner.faults.iter().position(|(of, _)| *of == call);
+        at.and_then(|at| inner.faults.remove(at)).map(|(_, fault)| fault)
+    };
+    match fault {
+        Some(Fault::Error(code, subcode)) => error(400, code, subcode, false, "It is refused."),
+        Some(Fault::Transient) => error(500, 2, None, true, "Service temporarily unavailable"),
+        Some(Fault::Stall) => std::future::pending().await,
+        Some(Fault::LoseAnswer) => {
+            drop(act(&inner, call, &path, &form).await);
+            let cut = futures_util::stream::iter([Ok(Bytes::from_static(b"{\"id\":")), Err("cut off")]);
+            Body::from_stream(cut).into_response()
+        }
+        Some(Fault::DoAndStall) => {
+            drop(act(&inner, call, &path, &form).await);
+            std::future::pending().await
+        }
+        Some(Fault::Expired) => {
+            inner.lock().unwrap().containers.remove(&path);
+            axum::Json(json!({"id": path, "status_code": "EXPIRED", "status": "Expired"})).into_response()
+        }
+        Some(Fault::Broken(code)) => {
+            let status = format!("Error: Media upload has failed with error code {code}");
+            axum::Json(json!({"id": path, "status_code": "ERROR", "status": status})).into_response()
+        }
+        None => act(&inner, call, &path, &form).await,
+    }
+}
+
+async fn act(inner: &Mutex<Inner>, call: Call, path: &str, form: &HashMap<String, String>) -> Response {
+    let reply = |value: Value| axum::Json(value).into_response();
+    match call {
+        Call::Account => reply(json!({"id": USER, "username": "acme.studio"})),
+        Call::Limit => {
+            let inner = inner.lock().unwrap();
+            let config = json!({"quota_total": inner.total, "quota_duration": 86_400});
+            reply(json!({"data": [{"quota_usage": inner.used, "config": config}]}))
+        }
+        Call::Media => match fetch(inner, form).await {
+            Err(refusal) => refusal,
+            Ok(broken) => {
+                let mut inner = inner.lock().unwrap();
+                inner.next += 1;
+                let id = inner.next.to_string();
+                let is_page = form.get("is_carousel_item").is_some_and(|value| value == "true");
+                let polls = inner.polls;
+                let made = Container { polls, is_published: false, is_page, broken, form: form.clone() };
+                inner.containers.insert(id.clone(), made);
+                reply(json!({"id": id}))
+            }
+        },
+        Call::Status => {
+            let mut inner = inner.lock().unwrap();
+            let Some(container) = inner.containers.get_mut(path) else {
+                return refused(100, 33, "Unsupported get request");
+            };
+            let code = match () {
+                () if container.is_published => "PUBLISHED",
+                () if container.polls > 0 => {
+                    container.polls -= 1;
+                    "IN_PROGRESS"
+                }
+                () if container.broken.is_some() => "ERROR",
+                () => "FINISHED",
+            };
+            let status = container.broken.clone().unwrap_or_else(|| code.to_owned());
+            reply(json!({"id": path, "status_code": code, "status": status}))
+        }
+        Call::Publish => {
+            let mut inner = inner.lock().unwrap();
+            let id = form.get("creation_id").cloned().unwrap_or_default();
+            if inner.used >= inner.total {
+                return refused(9, 2_207_042, "The user reached the maximum number of posts");
+            }
+            let Some(container) = inner.containers.get(&id).cloned() else {
+                return refused(24, 2_207_006, "The media with this id cannot be found");
+            };
+            if container.polls > 0 {
+                return refused(9_007, 2_207_027, "The media is not ready to be published");
+            }
+            if container.is_published || container.is_page {
+                return error(400, 100, None, false, "Invalid creation_id");
+            }
+            inner.used += 1;
+            inner.containers.get_mut(&id).unwrap().is_published = true;
+            let children = container.form.get("children").map(String::as_str).unwrap_or_default();
+            let pages = children.split(',').filter_map(|page| inner.containers.get(page));
+            let pages = pages.map(|page| page.form.clone()).collect();
+            inner.published.push(Published { form: container.form, pages });
+            inner.next += 1;
+            reply(json!({"id": inner.next.to_string()}))
+        }
+        Call::Permalink => reply(json!({"id": path, "permalink": "https://www.instagram.com/p/AbC123/"})),
+    }
+}
+
+/// Fetches what it is told about, as the real one does. Gives why what was fetched cannot be processed.
+async fn fetch(inner: &Mutex<Inner>, form: &HashMap<String, String>) -> Result<Option<String>, Response> {
+    if form.get("caption").is_some_and(|caption| caption.encode_utf16().count() > 2_200) {
+        return Err(refused(36_004, 2_207_010, "The caption is too long"));
+    }
+    let text = |key: &str| form.get(key).map(String::as_str).unwrap_or_default();
+    if text("media_type") == "CAROUSEL" {
+        let inner = inner.lock().unwrap();
+        let pages: Vec<_> = text("children").split(',').map(|page| inner.containers.get(page)).collect();
+        let fit = |page: &Option<&Container>| page.is_some_and(|page| page.is_page && page.polls == 0);
+        return match (2..=10).contains(&pages.len()) && pages.iter().all(fit) {
+            true => Ok(None),
+            false => Err(refused(100, 2_207_028, "Invalid carousel children")),
+        };
+    }
+    let unfetched = || refused(9_004, 2_207_052, "The media could not be fetched from this URI");
+    let (url, is_video) = match (form.get("image_url"), form.get("video_url")) {
+        (Some(url), None) => (url, false),
+        (None, Some(url)) => (url, true),
+        _ => return Err(error(400, 100, None, false, "image_url or video_url is needed")),
+    };
+    let fetched = reqwest::Client::new().get(url).send().await.map_err(|_| unfetched())?;
+    if !fetched.status().is_success() {
+        return Err(unfetched());
+    }
+    let bytes = fetched.bytes().await.map_err(|_| unfetched())?;
+    if is_video {
+        let is_mp4 = bytes.get(4..8) == Some(b"ftyp");
+        return Ok((!is_mp4).then(|| "Error: Media upload has failed with error code 2207026".to_owned()));
+    }
+    if !bytes.starts_with(b"\xff\xd8\xff") {
+        return Err(refused(36_001, 2_207_005, "Only JPEG is accepted"));
+    }
+    let Ok(size) = imagesize::blob_size(&bytes) else {
+        return Err(refused(36_001, 2_207_005, "The picture cannot be read"));
+    };
+    let fits = size.width * 5 >= size.height * 4 && size.width * 100 <= size.height * 191;
+    if !fits && text("media_type") != "STORIES" {
+        return Err(refused(36_003, 2_207_009, "The aspect ratio is not accepted"));
+    }
+    Ok(None)
+}
+
+/// A JPEG that says that it is this large.
+pub fn jpeg(width: u16, height: u16) -> Vec<u8> {
+    let mut bytes = b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0".to_vec();
+    bytes.extend(b"\xff\xc0\0\x11\x08");
+    bytes.extend(height.to_be_bytes());
+    bytes.extend(width.to_be_bytes());
+    bytes.extend(b"\x03\x01\x22\0\x02\x11\x01\x03\x11\x01\xff\xd9");
+    bytes
+}
+
+/// An MP4, as far as its beginning tells.
+pub fn mp4(number: u8) -> Vec<u8> {
+    let mut bytes = b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2".to_vec();
+    bytes.extend(b"\0\0\0\x09free");
+    bytes.push(number);
+    bytes
+}
