@@ -115,6 +115,10 @@ impl Asked {
         let mut engines = BTreeMap::new();
         for step in &definition.steps {
             let Some(agent) = step.agent() else { continue };
+            // What no model can do, the built-in engine does, whatever the others work with.
+            if steps::find(agent).is_some_and(|known| !known.has_models()) {
+                continue;
+            }
             let place = (Some(self.project), agent);
             if let Some(wanted) = Wanted::choose(self.engine.clone(), tx, providers, place).await? {
                 engines.insert(step.key.clone(), wanted);

@@ -89,6 +89,9 @@ pub trait Step: Sync {
     /// What a model reads and writes for it, in tokens, at the most.
     fn tokens(&self) -> Usage;
 
+    /// Whether models of providers can do its work.
+    fn has_models(&self) -> bool;
+
     /// Has it work.
     fn make<'a>(
         &'a self,
@@ -117,6 +120,10 @@ impl<A: StepAgent> Step for Of<A> {
 
     fn tokens(&self) -> Usage {
         A::TOKENS
+    }
+
+    fn has_models(&self) -> bool {
+        A::HAS_MODELS
     }
 
     fn make<'a>(
