@@ -183,6 +183,10 @@ ids! {
     StrategyId, "stg", "ContentStrategy";
     /// Something on its way to being public.
     PublicationId, "pub", "Publication";
+    /// A run of a workflow.
+    WorkflowRunId, "wfr", "ContentWorkflowRun";
+    /// A workflow that an organization has made for itself.
+    WorkflowTemplateId, "wft", "ContentWorkflowTemplate";
 }
 
 /// A project and a person: a pair without a row of its own.

@@ -51,3 +51,4 @@ mod tenancy;
 mod tidy;
 mod videos;
 mod visuals;
+mod workflows;

@@ -72,6 +72,14 @@ Mutation.postCompose(input.projectId)            ok ok ok !FORBIDDEN !FORBIDDEN 
 Mutation.postCompose(input.assetIds)             ok ok ok !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.postCompose(input.sourceDocumentIds)    ok ok ok !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.postUpdate(input.id)                    ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.contentWorkflowRun(input.projectId)     ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.contentWorkflowRun(input.periodId)      ok ok ok !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.contentWorkflowApprove(input.runId)     ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.contentWorkflowRerun(input.runId)       ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.contentWorkflowTemplateCreate(input.organizationId) ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND INVALID !UNAUTHENTICATED
+Mutation.contentWorkflowTemplateCreate(input.projectId) ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.contentWorkflowTemplateUpdate(input.id) ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.contentWorkflowTemplateDelete(input.id) ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.jobCancel(input.id)                     ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.outputRate(input.id)                    ok ok ok ok ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.outputDelete(input.id)                  ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
@@ -119,6 +127,8 @@ Post                                             ok ok ok ok ok null null null n
 ContentStrategy                                  ok ok ok ok ok null null null null null !UNAUTHENTICATED
 VisualPost                                       ok ok ok ok ok null null null null null !UNAUTHENTICATED
 Video                                            ok ok ok ok ok null null null null null !UNAUTHENTICATED
+ContentWorkflowTemplate                          ok ok ok null null null null null null null !UNAUTHENTICATED
+ContentWorkflowRun                               ok ok ok ok ok null null null null null !UNAUTHENTICATED
 HashtagSet                                       ok ok ok ok ok null null null null null !UNAUTHENTICATED
 QaAnswer                                         ok ok ok ok ok null null null null null !UNAUTHENTICATED
 Membership                                       ok ok ok ok ok null null null null null !UNAUTHENTICATED
@@ -342,7 +352,7 @@ async fn a_malformed_id_or_one_of_another_kind_is_an_input_error_that_names_its_
         let any_output = place.starts_with("Mutation.output");
         texts.retain(|id| {
             !(any_output
-                && ["qna", "afs", "hts", "pst", "stg", "vip", "vid", "pub"]
+                && ["qna", "afs", "hts", "pst", "stg", "wfr", "vip", "vid", "pub"]
                     .iter()
                     .any(|kind| id.starts_with(kind)))
         });
@@ -374,7 +384,7 @@ async fn a_malformed_id_or_one_of_another_kind_is_an_input_error_that_names_its_
 }
 
 /// Every list with the path to it; the organization's are asked through the request's organization.
-const LISTS: [(&str, &str); 14] = [
+const LISTS: [(&str, &str); 16] = [
     ("organization { LIST { nodes { id } pageInfo { endCursor } } }", "projects"),
     ("organization { LIST { nodes { id } pageInfo { endCursor } } }", "members"),
     ("organization { LIST { nodes { id } pageInfo { endCursor } } }", "invitations"),
@@ -389,6 +399,8 @@ const LISTS: [(&str, &str); 14] = [
     ("project(id: $project) { LIST { nodes { id } pageInfo { endCursor } } }", "documents"),
     ("project(id: $project) { LIST { nodes { id } pageInfo { endCursor } } }", "jobs"),
     ("project(id: $project) { LIST { nodes { id } pageInfo { endCursor } } }", "outputs"),
+    ("organization { LIST { nodes { id } pageInfo { endCursor } } }", "workflowTemplates"),
+    ("project(id: $project) { LIST { nodes { id } pageInfo { endCursor } } }", "workflowTemplates"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -402,6 +414,7 @@ async fn a_cursor_is_good_for_its_own_list_filter_and_tenant_only() {
     for place in [None, Some(world.other.as_str())] {
         cast::answer(&world.server, &world.acme, place).await;
     }
+    cast::template(&world.server, &world.acme, Some(&world.other)).await;
     let (ours, theirs) = (world.other.clone(), cast::project(&world.server, &world.globex, "Theirs").await);
     let ask = |list: &str, path: &str, arguments: &str| {
         format!(

@@ -95,6 +95,8 @@ fn graphql_stays_in_its_rooms() {
         "agents/hashtags/builtin/mod.rs",
         "agents/instagram/machine.rs",
         "agents/posts/state.rs",
+        "agents/workflow/definition.rs",
+        "agents/workflow/value.rs",
         "assets/mod.rs",
         "usage/mod.rs",
         "invitations/mod.rs",

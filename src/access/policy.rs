@@ -353,6 +353,14 @@ actions! {
     AccountDisconnect, "account.disconnect", AgentConfigure;
     /// Ask whether an account can be used.
     AccountTest, "account.test", AgentConfigure;
+    /// See the organization's own workflows.
+    WorkflowTemplateRead, "workflow_template.read", AgentUse;
+    /// Make a workflow.
+    WorkflowTemplateCreate, "workflow_template.create", AgentConfigure;
+    /// Change a workflow.
+    WorkflowTemplateUpdate, "workflow_template.update", AgentConfigure;
+    /// Delete a workflow.
+    WorkflowTemplateDelete, "workflow_template.delete", AgentConfigure;
     /// Read documents, and what agents have made.
     ContentRead, "content.read", ContentRead;
     /// Add a document.
@@ -393,6 +401,10 @@ actions! {
     PublicationCreate, "publication.create", ContentPublish;
     /// Take a publication further: done by a job, in the name of whoever asked.
     PublicationAdvance, "publication.advance", ContentPublish;
+    /// Note how far a run of a workflow is: done by a job, in the name of whoever asked.
+    WorkflowAdvance, "workflow.advance", AgentUse;
+    /// Approve a step of a run, or refuse it.
+    WorkflowApprove, "workflow.approve", ContentApprove;
     /// Cancel a job.
     JobCancel, "job.cancel", AgentUse;
     /// Rate what an agent has made.
@@ -432,6 +444,9 @@ impl Action {
                 | Self::AccountUpdate
                 | Self::AccountDisconnect
                 | Self::AccountTest
+                | Self::WorkflowTemplateCreate
+                | Self::WorkflowTemplateUpdate
+                | Self::WorkflowTemplateDelete
                 | Self::DocumentDelete
                 | Self::AssetDelete
                 | Self::OutputDelete
@@ -455,6 +470,8 @@ impl Action {
             Some("publication") => "Publication",
             Some("asset") => "Asset",
             Some("post") => "Post",
+            Some("workflow") => "ContentWorkflowRun",
+            Some("workflow_template") => "ContentWorkflowTemplate",
             Some("qa" | "agent" | "job") => "Job",
             Some("output" | "content") => "AgentOutput",
             _ => "Organization",

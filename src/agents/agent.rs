@@ -304,25 +304,69 @@ impl<A: Agent> Worker<A> {
             let tools = self.kit.tools(&mut tx, own).await?;
             (order, tools)
         };
-        // Agents work from what the organization has: whoever may not read content is not told it by an agent either.
-        if !run.scope().may_see(Some(order.project), Permission::ContentRead) {
-            let message = "Agents work from documents and earlier results, and you may not read them: that needs CONTENT_READ.";
-            return Err(Failure::fail(Fault::new(FaultCode::Conflict, message)));
-        }
-        let made = A::make(&tools, run, &order).await?;
-        run.release().await;
-        let id = Uuid::now_v7();
-        let content = serde_json::to_value(&made.content).map_err(Error::internal)?;
+        let product = make::<A>(&tools, run, &order).await?;
         let mut tx = run.write(Some(order.project), Action::OutputCreate).await?;
-        store::insert(&mut tx, id, A::KIND, run.job(), Some(order.project), Some(&content)).await?;
-        assets::keep(&mut tx, id, &made.files).await?;
-        let mut kept = json!({"engine": made.engine.provider, "model": made.engine.model});
-        if let (Some(kept), Value::Object(more)) = (kept.as_object_mut(), A::summary(&made.content)) {
-            kept.extend(more);
+        let (id, record) = product.save(&mut tx, run.job(), None).await?;
+        let finished = Finished { result: Some(id), engine: Some(product.engine) };
+        Ok(run.succeed(tx, &finished, record).await?)
+    }
+}
+
+/// What an agent has made of an order, and is not saved yet.
+#[derive(Debug)]
+pub struct Product {
+    agent: AgentKind,
+    project: ProjectId,
+    content: Value,
+    /// What the audit log keeps of it.
+    summary: Value,
+    files: Vec<AssetId>,
+    /// Its type, and how its id is written.
+    kind: &'static str,
+    name: fn(Uuid) -> String,
+    /// Which engine did it.
+    pub engine: Engine,
+}
+
+/// Has an agent make what is ordered. No connection is held afterwards.
+///
+/// # Errors
+/// The agent's failure.
+pub async fn make<A: Agent>(tools: &Tools, run: &Run, order: &Order<A::Input>) -> Result<Product, Failure> {
+    // Agents work from what the organization has: whoever may not read content is not told it by an agent either.
+    if !run.scope().may_see(Some(order.project), Permission::ContentRead) {
+        let message = "Agents work from documents and earlier results, and you may not read them: that needs CONTENT_READ.";
+        return Err(Failure::fail(Fault::new(FaultCode::Conflict, message)));
+    }
+    let made = A::make(tools, run, order).await?;
+    run.release().await;
+    Ok(Product {
+        agent: A::KIND,
+        project: order.project,
+        content: serde_json::to_value(&made.content).map_err(Error::internal)?,
+        summary: A::summary(&made.content),
+        files: made.files,
+        kind: A::Id::KIND,
+        name: |id| A::Id::from(id).to_string(),
+        engine: made.engine,
+    })
+}
+
+impl Product {
+    /// Saves it as what a job leaves behind, or one step of it. Gives its id and what the audit log says.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn save(&self, tx: &mut WriteTx<'_>, job: JobId, step: Option<&str>) -> Result<(Uuid, Record)> {
+        let (id, project) = (Uuid::now_v7(), Some(self.project));
+        store::insert(tx, id, self.agent, (job, step), project, Some(&self.content)).await?;
+        assets::keep(tx, id, &self.files).await?;
+        let mut kept = json!({"engine": self.engine.provider, "model": self.engine.model, "step": step});
+        if let (Some(kept), Value::Object(more)) = (kept.as_object_mut(), &self.summary) {
+            kept.extend(more.clone());
         }
-        let target = Target::output(A::Id::KIND, A::Id::from(id).to_string()).within(Some(order.project));
-        let finished = Finished { result: Some(id), engine: Some(made.engine) };
-        Ok(run.succeed(tx, &finished, Record::with(target, Changes::made(&kept))).await?)
+        let target = Target::output(self.kind, (self.name)(id)).within(project);
+        Ok((id, Record::with(target, Changes::made(&kept))))
     }
 }
 
@@ -331,6 +375,14 @@ impl<A: Agent> Worker<A> {
 /// # Errors
 /// When the database holds what the agent cannot have written.
 pub fn content<A: Agent>(output: &mut Output) -> Result<A::Content> {
+    read(output)
+}
+
+/// Takes the content of an output as what its code writes.
+///
+/// # Errors
+/// When the database holds what nobody can have written.
+pub fn read<C: DeserializeOwned>(output: &mut Output) -> Result<C> {
     let content = output.content.take().unwrap_or_default();
     serde_json::from_value(content).map_err(Error::internal)
 }

@@ -25,6 +25,8 @@ use super::videos::Videos;
 use super::videos::graphql::{Video, VideoMutation};
 use super::visuals::Visuals;
 use super::visuals::graphql::{VisualMutation, VisualPost};
+use super::workflow::graphql::{ContentWorkflowRun, WorkflowMutation};
+use super::workflow::templates::graphql::TemplateMutation;
 use crate::access::{Action, Permission, Scope};
 use crate::audit::graphql::Actor;
 use crate::db::page::PageArgs;
@@ -39,6 +41,7 @@ use crate::graphql::scalars::DateTime;
 use crate::graphql::turn::Turn;
 use crate::id::{
     AnswerId, AssetId, DocumentId, JobId, OrganizationId, PeriodId, ProjectId, PublicationId, WireId,
+    WorkflowRunId,
 };
 use crate::identity::graphql::User;
 use crate::jobs::AgentKind;
@@ -58,6 +61,8 @@ pub struct AgentMutation(
     InstagramMutation,
     VisualMutation,
     VideoMutation,
+    WorkflowMutation,
+    TemplateMutation,
     OutputMutation,
 );
 
@@ -92,6 +97,8 @@ pub enum AgentOutput {
     VisualPost(VisualPost),
     /// A video.
     Video(Video),
+    /// A run of a workflow.
+    ContentWorkflowRun(ContentWorkflowRun),
 }
 
 impl Node for AgentOutput {}
@@ -107,6 +114,7 @@ impl AgentOutput {
             Self::Publication(publication) => publication.common(),
             Self::VisualPost(post) => post.common(),
             Self::Video(video) => video.common(),
+            Self::ContentWorkflowRun(run) => run.common(),
         }
     }
 
@@ -125,6 +133,7 @@ impl AgentOutput {
             Self::Publication(_) => of::<PublicationId>(id),
             Self::VisualPost(_) => of::<<Visuals as Agent>::Id>(id),
             Self::Video(_) => of::<<Videos as Agent>::Id>(id),
+            Self::ContentWorkflowRun(_) => of::<WorkflowRunId>(id),
         }
     }
 
@@ -136,7 +145,7 @@ impl AgentOutput {
 }
 
 /// The prefixes of outputs' ids.
-const PREFIXES: [&str; 8] = [
+const PREFIXES: [&str; 9] = [
     AnswerId::PREFIX,
     <Affirmations as Agent>::Id::PREFIX,
     <Hashtags as Agent>::Id::PREFIX,
@@ -145,6 +154,7 @@ const PREFIXES: [&str; 8] = [
     PublicationId::PREFIX,
     <Visuals as Agent>::Id::PREFIX,
     <Videos as Agent>::Id::PREFIX,
+    WorkflowRunId::PREFIX,
 ];
 
 /// Whether an id on the wire is an output's.
@@ -156,10 +166,17 @@ pub fn is_output(id: &ID) -> bool {
 /// all outputs have and those of its own.
 macro_rules! agent_output {
     ($(#[$doc:meta])* $name:ident($agent:ty) { $($fields:tt)* }) => {
+        $crate::agents::graphql::agent_output! {
+            $(#[$doc])*
+            $name of <$agent as $crate::agents::agent::Agent>::Content,
+            <$agent as $crate::agents::agent::Agent>::Id { $($fields)* }
+        }
+    };
+    ($(#[$doc:meta])* $name:ident of $content:ty, $id:ty { $($fields:tt)* }) => {
         $(#[$doc])*
         pub struct $name {
             output: $crate::agents::Output,
-            content: <$agent as $crate::agents::agent::Agent>::Content,
+            content: $content,
         }
 
         impl $name {
@@ -168,7 +185,7 @@ macro_rules! agent_output {
             /// # Errors
             /// When the database holds what the agent cannot have written.
             pub fn read(mut output: $crate::agents::Output) -> $crate::error::Result<Self> {
-                let content = $crate::agents::agent::content::<$agent>(&mut output)?;
+                let content = $crate::agents::agent::read(&mut output)?;
                 Ok(Self { output, content })
             }
 
@@ -185,8 +202,7 @@ macro_rules! agent_output {
         impl $name {
             /// The output's id.
             pub async fn id(&self) -> async_graphql::ID {
-                let id = <$agent as $crate::agents::agent::Agent>::Id::from(self.output.id);
-                async_graphql::ID(id.to_string())
+                async_graphql::ID(<$id>::from(self.output.id).to_string())
             }
 
             /// The project that it was made in.
@@ -394,7 +410,10 @@ pub(crate) async fn started(
     }
     loop {
         let job = find().await?;
-        if job.as_ref().is_none_or(|job| job.status.is_final()) || Instant::now() >= end {
+        // What waits for an approval may wait for days.
+        let waits_for_people =
+            |job: &jobs::Job| job.status.is_final() || job.status == jobs::Status::AwaitingApproval;
+        if job.as_ref().is_none_or(waits_for_people) || Instant::now() >= end {
             return Ok(job);
         }
         // Nothing is held while nothing happens. A hint may be lost with the process that sent it: look again now and then.
@@ -481,9 +500,8 @@ async fn read(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Result<Vec<AgentOutp
             AgentKind::InstagramPoster => Some(AgentOutput::Publication(Publication::read(output)?)),
             AgentKind::VisualPost => Some(AgentOutput::VisualPost(VisualPost::read(output)?)),
             AgentKind::Video => Some(AgentOutput::Video(Video::read(output)?)),
-            other => {
-                let agent = other.as_str();
-                return Err(Error::internal(anyhow::anyhow!("the database holds an output of {agent}")));
+            AgentKind::ContentWorkflow => {
+                Some(AgentOutput::ContentWorkflowRun(ContentWorkflowRun::read(output)?))
             }
         })
     };

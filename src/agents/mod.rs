@@ -18,6 +18,7 @@ pub mod strategy;
 pub mod text;
 pub mod videos;
 pub mod visuals;
+pub mod workflow;
 
 use std::sync::Arc;
 
@@ -52,6 +53,7 @@ pub fn works(kit: &Kit, poster: instagram::Poster) -> Vec<Box<dyn Work>> {
         worker::<visuals::Visuals>(kit),
         worker::<videos::Videos>(kit),
         Box::new(poster),
+        Box::new(workflow::executor::RunWorkflow::new(kit.clone())),
     ]
 }
 

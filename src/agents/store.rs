@@ -42,19 +42,19 @@ impl TryFrom<Row> for Output {
     }
 }
 
-/// Begins an output of a job: the row that all agents' outputs have.
+/// Begins an output of a job, or of one of its steps: the row that all agents' outputs have.
 pub(super) async fn insert(
     tx: &mut WriteTx<'_>,
     id: Uuid,
     agent: AgentKind,
-    job: JobId,
+    (job, step): (JobId, Option<&str>),
     project: Option<ProjectId>,
     content: Option<&Value>,
 ) -> Result<()> {
     let (organization, credential) = (tx.organization().uuid(), tx.credential());
     sqlx::query!(
-        "insert into outputs (organization_id, id, project_id, agent, job_id, created_by, created_by_key, content)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "insert into outputs (organization_id, id, project_id, agent, job_id, created_by, created_by_key, content, step)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         organization,
         id,
         project.map(ProjectId::uuid),
@@ -62,7 +62,8 @@ pub(super) async fn insert(
         job.uuid(),
         credential.user().uuid(),
         credential.key().map(ApiKeyId::uuid),
-        content
+        content,
+        step
     )
     .execute(tx.conn())
     .await?;

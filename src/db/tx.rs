@@ -16,6 +16,7 @@ use crate::events::{Events, Topic};
 use crate::id::{
     AccountId, ApiKeyId, AssetId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId,
     OrganizationId, PeriodId, ProjectId, ProjectMemberId, ProviderId, SecurityEventId, SessionId, UserId,
+    WorkflowTemplateId,
 };
 use crate::telemetry::count;
 
@@ -408,6 +409,7 @@ impl Target {
         provider(ProviderId) "Provider";
         account(AccountId) "Account";
         asset(AssetId) "Asset";
+        workflow_template(WorkflowTemplateId) "ContentWorkflowTemplate";
     }
 
     /// The target of an action on a project.

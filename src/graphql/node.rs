@@ -15,6 +15,8 @@ use crate::agents::qa::graphql::QaAnswer;
 use crate::agents::strategy::graphql::ContentStrategy;
 use crate::agents::videos::graphql::Video;
 use crate::agents::visuals::graphql::VisualPost;
+use crate::agents::workflow::graphql::ContentWorkflowRun;
+use crate::agents::workflow::templates::graphql::{self as templates, ContentWorkflowTemplate};
 use crate::api_keys::graphql::{self as api_keys, ApiKey};
 use crate::assets::graphql::{self as assets, Asset};
 use crate::audit::graphql::{self as audit, AuditEntry};
@@ -24,7 +26,7 @@ use crate::graphql::scalars::DateTime;
 use crate::id::{
     AccountId, ApiKeyId, AssetId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId,
     OrganizationId, OrganizationUsageId, PeriodId, ProjectId, ProjectMemberId, ProviderId, SecurityEventId,
-    SessionId, UserId, WireId,
+    SessionId, UserId, WireId, WorkflowTemplateId,
 };
 use crate::identity::graphql::{self as identity, SecurityEvent, Session, User};
 use crate::invitations::graphql::{self as invitations, Invitation};
@@ -91,6 +93,10 @@ pub enum Node {
     VisualPost(VisualPost),
     /// A video.
     Video(Video),
+    /// A run of a workflow.
+    ContentWorkflowRun(ContentWorkflowRun),
+    /// A workflow that an organization has made for itself.
+    ContentWorkflowTemplate(ContentWorkflowTemplate),
 }
 
 /// What an organization, or an address without a credential, may spend in a minute, and what is left.
@@ -138,6 +144,9 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
         PeriodId::PREFIX => periods::node(ctx, read_id(field, id)?).await?.map(Node::Period),
         ProviderId::PREFIX => providers::node(ctx, read_id(field, id)?).await?.map(Node::Provider),
         AccountId::PREFIX => accounts::node(ctx, read_id(field, id)?).await?.map(Node::Account),
+        WorkflowTemplateId::PREFIX => {
+            templates::node(ctx, read_id(field, id)?).await?.map(Node::ContentWorkflowTemplate)
+        }
         _ if agents::is_output(id) => agents::node(ctx, field, id).await?.map(|output| match output {
             AgentOutput::QaAnswer(answer) => Node::QaAnswer(answer),
             AgentOutput::AffirmationSet(set) => Node::AffirmationSet(set),
@@ -147,6 +156,7 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
             AgentOutput::Publication(publication) => Node::Publication(publication),
             AgentOutput::VisualPost(post) => Node::VisualPost(post),
             AgentOutput::Video(video) => Node::Video(video),
+            AgentOutput::ContentWorkflowRun(run) => Node::ContentWorkflowRun(run),
         }),
         _ => {
             return Err(Error::fault(Fault::of(

@@ -67,7 +67,7 @@ impl Url {
 }
 
 /// Any JSON value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Json(pub serde_json::Value);
 
 /// Any JSON value.

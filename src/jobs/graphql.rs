@@ -63,8 +63,10 @@ pub struct JobEvent {
     sequence: i32,
     /// When.
     at: DateTime,
-    /// What: `queued`, `started`, `progress`, `text` (a piece of an answer that is being written), `retrying`,
-    /// `fallback` (the built-in engine works because the provider did not), `cancelling`, `succeeded`, `failed` or `cancelled`; more may come.
+    /// What: `queued`, `started`, `progress`, `text` (a piece of an answer that is being written), `retrying`, `waiting`,
+    /// `awaiting_approval`, `resumed`, `fallback` (the built-in engine works because the provider did not), `cancelling`,
+    /// `succeeded`, `failed` or `cancelled`; of a workflow's step, which `data` names, `step` (it begins), `step_retrying`,
+    /// `step_succeeded` or `step_failed`; more may come.
     kind: String,
     /// What, for people.
     message: Option<String>,
@@ -169,7 +171,8 @@ impl Job {
         Ok(events.into_iter().map(event).collect())
     }
 
-    /// What it left behind; null until it has succeeded, and when its result is deleted.
+    /// What it left behind; null until it has succeeded, and when its result is deleted. A workflow's run is there from the
+    /// beginning.
     async fn result(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<AgentOutput>> {
         let Some(id) = self.row.result else { return Ok(None) };
         Ok(crate::agents::graphql::output(ctx, self.row.organization, id).await?)

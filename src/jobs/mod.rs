@@ -12,6 +12,7 @@ mod store;
 pub mod worker;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -26,8 +27,9 @@ use crate::telemetry::metrics::Backlog;
 use crate::telemetry::trace;
 
 /// Where a job stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, async_graphql::Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, async_graphql::Enum)]
 #[graphql(name = "JobStatus")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Status {
     /// It waits for its turn.
     Queued,
@@ -70,7 +72,8 @@ impl Status {
 }
 
 /// The agents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, async_graphql::Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, async_graphql::Enum)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum AgentKind {
     /// Answers questions from documents.
     Qa,
@@ -127,7 +130,7 @@ impl AgentKind {
 }
 
 /// Which engine did the work: the built-in one, or a provider's model.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Engine {
     /// `builtin`, or the provider.
     pub provider: String,
@@ -320,6 +323,15 @@ pub async fn count(tx: &mut ReadTx<'_>, filter: Filter) -> Result<i64> {
 /// What the database says.
 pub async fn events(tx: &mut ReadTx<'_>, id: JobId, after: i32, first: i32) -> Result<Vec<Event>> {
     store::events(tx, id, after, first).await
+}
+
+/// A job's events of some kinds, oldest first, at most 1,000.
+///
+/// # Errors
+/// What the database says.
+pub async fn events_of(tx: &mut ReadTx<'_>, id: JobId, kinds: &[&str]) -> Result<Vec<Event>> {
+    let kinds: Vec<String> = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+    store::events_of(tx, id, &kinds).await
 }
 
 /// Lets a job that waits for an approval, or for a time, go on now. False: it does neither.

@@ -111,6 +111,8 @@ pub struct Run {
     lease: Lease,
     scope: Mutex<Arc<Scope>>,
     cancelled: CancellationToken,
+    /// The part of the whole that progress is told of.
+    part: Mutex<(f32, f32)>,
 }
 
 impl Run {
@@ -123,7 +125,8 @@ impl Run {
         let facts = Facts { request_id: claimed.request_id.clone(), ..Facts::default() };
         let lease = identity.lease(facts);
         let scope = identity.scope_of_job(&lease, claimed.organization, claimed.id, claimed.attempt).await?;
-        Ok(Self { identity, claimed, lease, scope: Mutex::new(scope), cancelled })
+        let part = Mutex::new((0.0, 1.0));
+        Ok(Self { identity, claimed, lease, scope: Mutex::new(scope), cancelled, part })
     }
 
     /// Whose job it is.
@@ -209,7 +212,14 @@ impl Run {
     /// # Errors
     /// [`Error::NotFound`] when the job is no longer this worker's.
     pub async fn progress(&self, progress: f32, message: &str) -> Result<()> {
+        let (from, to) = *self.part.lock().unwrap_or_else(PoisonError::into_inner);
+        let progress = from + (to - from) * progress.clamp(0.0, 1.0);
         self.note(Some(progress), "progress", Some(message), None).await
+    }
+
+    /// Has the progress that is told from now on mean a part of the whole: whoever tells it knows of that part only.
+    pub fn begin_part(&self, from: f32, to: f32) {
+        *self.part.lock().unwrap_or_else(PoisonError::into_inner) = (from, to);
     }
 
     /// Notes something for whoever watches. Open transactions are ended.
@@ -268,6 +278,25 @@ impl Run {
         tx.commit(record).await?;
         self.lease.events().publish(Topic::Job(self.organization(), self.job()));
         Ok(Attempted::Ended)
+    }
+
+    /// Notes that a part of the work is done, in the transaction that saves it: both are kept, or neither. The job goes on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it was cancelled or is no longer this worker's; then nothing is kept.
+    pub async fn keep(
+        &self,
+        mut tx: WriteTx<'_>,
+        progress: f32,
+        event: (&str, &str, Value),
+        record: Record,
+    ) -> Result<()> {
+        if !store::keep(&mut tx, self.job(), self.attempt(), progress, event).await? {
+            return Err(Error::NotFound);
+        }
+        tx.commit(record).await?;
+        self.lease.events().publish(Topic::Job(self.organization(), self.job()));
+        Ok(())
     }
 
     /// Lets the job wait, in the transaction that saves where it stands: both are kept, or neither. It is taken up again

@@ -187,6 +187,20 @@ pub(super) async fn events(tx: &mut ReadTx<'_>, id: JobId, after: i32, first: i3
     Ok(events)
 }
 
+pub(super) async fn events_of(tx: &mut ReadTx<'_>, id: JobId, kinds: &[String]) -> Result<Vec<Event>> {
+    let events = sqlx::query_as!(
+        Event,
+        "select sequence, at, kind, message, data from job_events
+         where organization_id = (select app.current_organization()) and job_id = $1 and kind = any($2)
+         order by sequence limit 1000",
+        id.uuid(),
+        kinds
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(events)
+}
+
 pub(super) async fn cancel(tx: &mut WriteTx<'_>, id: JobId) -> Result<bool> {
     let organization = tx.organization().uuid();
     let moved = sqlx::query!(
@@ -280,6 +294,31 @@ pub(super) async fn hold(tx: &mut WriteTx<'_>, id: JobId, attempt: i32) -> Resul
     .fetch_optional(tx.conn())
     .await?;
     Ok(held.is_some())
+}
+
+/// Notes that a part of a job is done, in the transaction that saves it. False: it is cancelled, or another worker's by now.
+pub(super) async fn keep(
+    tx: &mut WriteTx<'_>,
+    id: JobId,
+    attempt: i32,
+    progress: f32,
+    (kind, message, data): (&str, &str, Value),
+) -> Result<bool> {
+    let organization = tx.organization().uuid();
+    let moved = sqlx::query!(
+        "update jobs set progress = greatest(progress, $4), sequence = sequence + 1
+         where organization_id = $1 and id = $2 and attempts = $3 and status = 'RUNNING' and cancel_requested_at is null
+         returning sequence, project_id",
+        organization,
+        id.uuid(),
+        attempt,
+        progress
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(moved) = moved else { return Ok(false) };
+    note(tx, id, moved.sequence, moved.project_id, kind, Some(message), Some(data)).await?;
+    Ok(true)
 }
 
 /// Lets a job wait. False: it is cancelled, or another worker's by now.

@@ -333,7 +333,7 @@ impl Shop {
 }
 
 /// How long to wait before the next attempt: what the other side asked for, or 1, 2, 4, … seconds, at most five minutes.
-fn back_off(attempt: i32, asked: Option<Duration>) -> Duration {
+pub(crate) fn back_off(attempt: i32, asked: Option<Duration>) -> Duration {
     const MOST: Duration = Duration::from_mins(5);
     let doubled = Duration::from_secs(1 << (attempt - 1).clamp(0, 8));
     asked.unwrap_or(Duration::ZERO).max(doubled).min(MOST)

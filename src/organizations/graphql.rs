@@ -10,6 +10,7 @@ use super::{Founding, NewOrganization, OrganizationUpdate, Settings as Row, Sett
 use crate::access::{Action, Permission, Role, Scope};
 use crate::accounts::graphql::Account;
 use crate::agents::graphql::{AgentOutput, OutputFilter};
+use crate::agents::workflow::templates::graphql::ContentWorkflowTemplate;
 use crate::api_keys::graphql::ApiKey;
 use crate::assets::graphql::{Asset, AssetFilter};
 use crate::audit::graphql::{AuditEntry, AuditLogFilter};
@@ -308,6 +309,21 @@ impl Organization {
     ) -> async_graphql::Result<Option<Connection<Job>>> {
         let args = page_args(first, after, last, before);
         Ok(crate::jobs::graphql::connection(ctx, self.id, None, &args, filter).await?)
+    }
+
+    /// Its own workflows and those of its projects, newest first. Null without `AGENT_USE`.
+    async fn workflow_templates(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+    ) -> async_graphql::Result<Option<Connection<ContentWorkflowTemplate>>> {
+        let args = page_args(first, after, last, before);
+        Ok(crate::agents::workflow::templates::graphql::connection(ctx, self.id, None, &args).await?)
     }
 
     /// What its agents have made, newest first. Null without `CONTENT_READ`.

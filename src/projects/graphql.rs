@@ -11,6 +11,7 @@ use super::{Levels, NewProject, ProjectUpdate};
 use crate::access::{Action, Permission, Role, Scope};
 use crate::agents::graphql::{AgentOutput, OutputFilter};
 use crate::agents::qa::graphql::OpenQuestion;
+use crate::agents::workflow::templates::graphql::ContentWorkflowTemplate;
 use crate::assets::graphql::{Asset, AssetFilter};
 use crate::audit::graphql::AuditEntry;
 use crate::db::page::{Page, PageArgs, Slice};
@@ -318,6 +319,22 @@ impl Project {
         let args = page_args(first, after, last, before);
         let (organization, project) = (self.row.organization, Some(self.row.id));
         Ok(crate::agents::graphql::connection(ctx, organization, project, &args, filter).await?)
+    }
+
+    /// Its own workflows, newest first; those of the whole organization stand there. Null without `AGENT_USE`.
+    async fn workflow_templates(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+    ) -> async_graphql::Result<Option<Connection<ContentWorkflowTemplate>>> {
+        let args = page_args(first, after, last, before);
+        let (organization, project) = (self.row.organization, Some(self.row.id));
+        Ok(crate::agents::workflow::templates::graphql::connection(ctx, organization, project, &args).await?)
     }
 
     /// What it was asked and its documents do not answer, at most the 50 most frequent questions. A document that answers

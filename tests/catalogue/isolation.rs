@@ -61,7 +61,9 @@ fn promise(table: &Table) -> Promise {
         "audit_entries" => Promise::Tenant { reads_own: false, writes: Writes::NewAnywhere },
         "usage_counters" => Promise::Tenant { reads_own: false, writes: Writes::Nothing },
         "periods" | "providers" => Promise::Tenant { reads_own: false, writes: Writes::Shared },
-        "engine_routes" | "accounts" => Promise::Tenant { reads_own: false, writes: Writes::Reached },
+        "engine_routes" | "workflow_templates" | "accounts" => {
+            Promise::Tenant { reads_own: false, writes: Writes::Reached }
+        }
         _ if table.has("organization_id") => plain,
         name => panic!("{name} has no organization_id: say in tests/catalogue/isolation.rs what it promises"),
     }
@@ -111,9 +113,9 @@ impl Table {
 
     /// Whether a row without a project is out of reach for those who see only some projects.
     fn is_by_project(&self) -> bool {
-        // By the organization's routes and accounts every project works.
-        let is_shared = matches!(self.name.as_str(), "engine_routes" | "accounts");
-        self.name == "projects" || (self.has("project_id") && !is_shared)
+        // By the organization's routes, templates and accounts every project works.
+        let shared = ["engine_routes", "workflow_templates", "accounts"].contains(&self.name.as_str());
+        self.name == "projects" || (self.has("project_id") && !shared)
     }
 
     /// The person that a row belongs to, as SQL.
@@ -656,9 +658,9 @@ const CLAUSES: [(&str, &str, &str); 3] = [
 
 /// Mutants that change nothing, because what they take out is held a second time: both policies look into
 /// `memberships`, whose own policies show the tenant's rows only, and a person's own only outside of any organization. Who
-/// may change periods, providers, routes and accounts is decided by the row as it is, and no change of a row changes who is limited
-/// to projects, or which project it is in.
-const HELD_TWICE: [&str; 10] = [
+/// may change periods, providers, routes, templates and accounts is decided by the row as it is, and no change of a row
+/// changes who is limited to projects, or which project it is in.
+const HELD_TWICE: [&str; 12] = [
     "accounts_own_update: with check: true",
     "accounts_own_update: with check: the project forgotten",
     "engine_routes_own_update: with check: true",
@@ -669,6 +671,8 @@ const HELD_TWICE: [&str; 10] = [
     "providers_whole_update: with check: true",
     "providers_whole_update: with check: the project forgotten",
     "users_visible: using: the tenant taken from the row itself",
+    "workflow_templates_own_update: with check: true",
+    "workflow_templates_own_update: with check: the project forgotten",
 ];
 
 fn mutants(policies: &[Policy], matrix: &Matrix) -> Vec<Mutant> {

@@ -235,6 +235,24 @@ pub async fn forget_providers(server: &Server) {
     server.tamper("delete from providers").await;
 }
 
+static TEMPLATES: AtomicU32 = AtomicU32::new(0);
+
+/// The key of a template that nobody has; an organization has no room for as many as a sweep makes.
+pub async fn template_key(server: &Server) -> String {
+    server.tamper("delete from workflow_templates").await;
+    format!("template{}", TEMPLATES.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A new workflow of the organization's, or of one of its projects.
+pub async fn template(server: &Server, organization: &Organization, project: Option<&str>) -> String {
+    let key = template_key(server).await;
+    let input = json!({"organizationId": organization.id, "projectId": project, "key": key, "name": "Ask first",
+        "steps": [{"key": "gate", "kind": "APPROVAL"}]});
+    let made = organization.owner.at(server);
+    let made = made.mutate("contentWorkflowTemplateCreate", input, "template { id }").await;
+    text(&made["template"]["id"])
+}
+
 static PROVIDERS: AtomicU32 = AtomicU32::new(0);
 
 /// A new provider of the organization's; its name leads nowhere.
@@ -334,6 +352,36 @@ pub async fn output(server: &Server, organization: &Organization, agent: &str) -
     .await
     .unwrap();
     format!("{prefix}_{}", aicos::id::encode(id))
+}
+
+/// A run of the workflow `full` in the organization's project, whose job stands there: it waits for approval once everything
+/// before that is done, as a worker would have left it.
+pub async fn workflow(server: &Server, organization: &Organization, status: &str) -> String {
+    let input = json!({"projectId": organization.project, "brief": "Ich möchte ruhiger schlafen."});
+    let made =
+        organization.owner.at(server).mutate("contentWorkflowRun", input, "run { id } job { id }").await;
+    let (run, job) = (text(&made["run"]["id"]), text(&made["job"]["id"]));
+    if status == "QUEUED" {
+        return run;
+    }
+    let done = if status == "AWAITING_APPROVAL" { 3 } else { 0 };
+    sqlx::query(
+        "with job as (
+            update jobs set status = $2, finished_at = case when $2 = 'FAILED' then now() end where id = $1
+            returning organization_id, result_id
+         )
+         update outputs o set content = jsonb_set(o.content, '{states,steps}', (
+            select jsonb_agg(case when at <= $3 then step || '{\"status\": \"SUCCEEDED\"}' else step end order by at)
+            from jsonb_array_elements(o.content -> 'states' -> 'steps') with ordinality as steps (step, at)))
+         from job where o.organization_id = job.organization_id and o.id = job.result_id",
+    )
+    .bind(super::fixture::uuid(&job))
+    .bind(status)
+    .bind(done)
+    .execute(&mut server.database.superuser().await)
+    .await
+    .unwrap();
+    run
 }
 
 /// Signs somebody in once more; tokens as they come.

@@ -105,6 +105,9 @@ async fn tenant(server: &Server, name: &str) -> Tenant {
         let route = json!({"organizationId": cast.id, "projectId": place, "agent": "HASHTAG_RESEARCH",
             "engine": {"provider": "own"}});
         owner.mutate("engineRouteSet", route, "").await;
+        let template = json!({"organizationId": cast.id, "projectId": place, "key": "own", "name": "Ask first",
+            "steps": [{"key": "gate", "kind": "APPROVAL"}]});
+        owner.mutate("contentWorkflowTemplateCreate", template, "").await;
     }
     for place in [None, Some(&projects[0]), Some(&projects[1])] {
         let account = json!({"organizationId": cast.id, "projectId": place, "userId": cast::instagram_user(), "token": "EAAB"});

@@ -4,7 +4,7 @@ use aicos::id::{
     AccountId, AffirmationSetId, AnswerId, ApiKeyId, AssetId, AuditEntryId, DocumentId, HashtagSetId,
     InvitationId, JobId, MembershipId, OrganizationId, OrganizationUsageId, PeriodId, PostId, ProjectId,
     ProjectMemberId, ProviderId, PublicationId, SecurityEventId, SessionId, StrategyId, UserId, VideoId,
-    VisualPostId,
+    VisualPostId, WorkflowRunId, WorkflowTemplateId,
 };
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
@@ -97,6 +97,8 @@ pub fn nothing_like(id: &str) -> String {
         "acc" => AccountId::generate().to_string(),
         "vip" => VisualPostId::generate().to_string(),
         "vid" => VideoId::generate().to_string(),
+        "wfr" => WorkflowRunId::generate().to_string(),
+        "wft" => WorkflowTemplateId::generate().to_string(),
         "pmb" => {
             let (project, user) = (ProjectId::generate(), UserId::generate());
             ProjectMemberId { project, user }.to_string()
@@ -559,6 +561,50 @@ impl World {
                 json!({"id": cast::output(server, acme, "POST_COMPOSITION").await, "state": "DRAFT"}),
                 "/input/id",
             ),
+            "Mutation.contentWorkflowRun(input.projectId)" => Case::mutation(
+                "contentWorkflowRun",
+                json!({"projectId": project().await, "brief": "Ich möchte ruhiger schlafen."}),
+                "/input/projectId",
+            ),
+            "Mutation.contentWorkflowRun(input.periodId)" => Case::mutation(
+                "contentWorkflowRun",
+                json!({"projectId": self.own_project(caller), "brief": "Ich möchte ruhiger schlafen.",
+                    "periodId": cast::period(server, acme).await}),
+                "/input/periodId",
+            ),
+            "Mutation.contentWorkflowApprove(input.runId)" => Case::mutation(
+                "contentWorkflowApprove",
+                json!({"runId": cast::workflow(server, acme, "AWAITING_APPROVAL").await, "stepKey": "approval",
+                    "approve": true}),
+                "/input/runId",
+            ),
+            "Mutation.contentWorkflowRerun(input.runId)" => Case::mutation(
+                "contentWorkflowRerun",
+                json!({"runId": cast::workflow(server, acme, "FAILED").await, "fromStep": "post"}),
+                "/input/runId",
+            ),
+            "Mutation.contentWorkflowTemplateCreate(input.organizationId)" => Case::mutation(
+                "contentWorkflowTemplateCreate",
+                json!({"organizationId": acme.id, "key": cast::template_key(server).await, "name": "New",
+                    "steps": [{"key": "gate", "kind": "APPROVAL"}]}),
+                "/input/organizationId",
+            ),
+            "Mutation.contentWorkflowTemplateCreate(input.projectId)" => Case::mutation(
+                "contentWorkflowTemplateCreate",
+                json!({"organizationId": own, "projectId": project().await, "key": cast::template_key(server).await,
+                    "name": "New", "steps": [{"key": "gate", "kind": "APPROVAL"}]}),
+                "/input/projectId",
+            ),
+            "Mutation.contentWorkflowTemplateUpdate(input.id)" => Case::mutation(
+                "contentWorkflowTemplateUpdate",
+                json!({"id": cast::template(server, acme, Some(&acme.project)).await, "name": format!("by {caller}")}),
+                "/input/id",
+            ),
+            "Mutation.contentWorkflowTemplateDelete(input.id)" => Case::mutation(
+                "contentWorkflowTemplateDelete",
+                json!({"id": cast::template(server, acme, Some(&acme.project)).await}),
+                "/input/id",
+            ),
             "Mutation.jobCancel(input.id)" => Case::mutation(
                 "jobCancel",
                 json!({"id": cast::document(server, acme, None).await.1}),
@@ -712,6 +758,8 @@ impl World {
             "Asset" => cast::asset(server, acme, None).await,
             "QaAnswer" => cast::answer(server, acme, None).await,
             "Post" => cast::output(server, acme, "POST_COMPOSITION").await,
+            "ContentWorkflowTemplate" => cast::template(server, acme, Some(&acme.project)).await,
+            "ContentWorkflowRun" => cast::workflow(server, acme, "QUEUED").await,
             "ContentStrategy" => cast::output(server, acme, "CONTENT_STRATEGY").await,
             "VisualPost" => cast::output(server, acme, "VISUAL_POST").await,
             "Video" => cast::output(server, acme, "VIDEO").await,

@@ -29,7 +29,7 @@ const EARLIER: i32 = 50;
 /// Passages whose words may colour a line.
 const PASSAGES: usize = 5;
 /// Tokens of a model's answer at the most.
-const TOKENS: u32 = 4_000;
+pub const TOKENS: u32 = 4_000;
 
 /// What the agent is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -25,7 +25,7 @@ use crate::{input, organizations, periods, projects};
 /// Characters of a text at the most.
 pub const TEXT_CHARACTERS: usize = 20_000;
 /// Tokens of a model's answer at the most.
-const TOKENS: u32 = 2_000;
+pub const TOKENS: u32 = 2_000;
 
 /// What the agent is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -44,7 +44,7 @@ const PAST: i32 = 200;
 /// Files of a post at the most.
 pub const ASSETS: usize = 10;
 /// Tokens of a model's answer at the most.
-const TOKENS: u32 = 6_000;
+pub const TOKENS: u32 = 6_000;
 
 /// What the agent is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -362,7 +362,7 @@ async fn save(run: &Run, ask: &Ask, draft: &Draft, engine: Engine) -> Result<Att
         return Err(Error::unavailable(anyhow::anyhow!("a document changed while it was read")));
     }
     let id = AnswerId::generate();
-    super::store::insert(&mut tx, id.uuid(), AgentKind::Qa, run.job(), ask.project, None).await?;
+    super::store::insert(&mut tx, id.uuid(), AgentKind::Qa, (run.job(), None), ask.project, None).await?;
     store::insert(&mut tx, id, ask, draft).await?;
     let changes = Changes::made(&json!({
         "answered": draft.answer.is_some(), "citations": draft.citations.len(), "engine": engine.provider,

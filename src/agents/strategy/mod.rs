@@ -43,7 +43,7 @@ const TITLED: usize = 60;
 /// Characters of a title.
 const TITLE_CHARACTERS: usize = 120;
 /// Tokens of a model's answer at the most.
-const TOKENS: u32 = 4_000;
+pub const TOKENS: u32 = 4_000;
 
 /// What the agent is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]

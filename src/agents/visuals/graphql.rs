@@ -3,7 +3,7 @@
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
-use super::builtin::{self, Template};
+use super::builtin;
 use super::{Input, Source, Visuals, Wish};
 use crate::access::Action;
 use crate::agents::graphql::{AgentOutput, EngineInput, Given, agent_output, order};
@@ -260,12 +260,11 @@ impl VisualPostCreateInput {
             }
             (None, VisualBackground::StockPhoto) => Wish::Stock { search: self.background_search.clone() },
         };
-        let template: Template = self.template.parse().map_err(|_| invalid("template", templates()))?;
         Input {
             text: self.text.clone(),
             headline: self.headline.clone(),
             attribution: self.attribution.clone(),
-            template,
+            template: super::template(&self.template)?,
             format: self.format.into(),
             typeface: self.typeface.into(),
             period: self.period_id.as_ref().map(|id| input_id("periodId", id)).transpose()?,
@@ -277,11 +276,6 @@ impl VisualPostCreateInput {
         }
         .parse()
     }
-}
-
-fn templates() -> String {
-    let known: Vec<String> = Template::ALL.iter().map(|template| format!("`{}`", template.id())).collect();
-    format!("There is no such template. Take one of {}.", known.join(", "))
 }
 
 /// What making a visual post is answered with.

@@ -77,6 +77,19 @@ impl Input {
     }
 }
 
+/// The template of an id.
+///
+/// # Errors
+/// A fault at `template` that names them all.
+pub fn template(id: &str) -> Result<Template> {
+    id.parse().map_err(|_| {
+        let known: Vec<String> =
+            Template::ALL.iter().map(|template| format!("`{}`", template.id())).collect();
+        let message = format!("There is no such template. Take one of {}.", known.join(", "));
+        Error::fault(Fault::at(FaultCode::Invalid, "template", message))
+    })
+}
+
 /// Slides.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Content {

@@ -21,11 +21,13 @@ const PARENTS: Record<string, string> = {
   "Organization.outputs": ORGANIZATION,
   "Organization.assets": ORGANIZATION,
   "Organization.accounts": ORGANIZATION,
+  "Organization.workflowTemplates": ORGANIZATION,
   "Project.members": PROJECT,
   "Project.documents": PROJECT,
   "Project.jobs": PROJECT,
   "Project.outputs": PROJECT,
   "Project.assets": PROJECT,
+  "Project.workflowTemplates": PROJECT,
   "Project.activity": PROJECT,
 };
 /** More than a page of the default size. */

@@ -1,0 +1,507 @@
+//! What takes a run through its steps.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde_json::json;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::definition::{Binding, Parameter, Step, Test, Work as StepWork};
+use super::state::{Next, States, StepState};
+use super::steps::{self, Given};
+use super::value::{Source, Type, Value, Values};
+use super::{BEGUN, Content, ENDED, Plan, RETRIED, Tried, lock, save};
+use crate::access::Action;
+use crate::agents::agent::{Kit, Order, Product, Wanted};
+use crate::agents::store;
+use crate::db::{Changes, ReadTx, Record, Target};
+use crate::error::{Error, Fault, FaultCode, Result};
+use crate::id::WireId as _;
+use crate::jobs::worker::{Work, back_off};
+use crate::jobs::{self, Attempted, Engine, Event, Failure, Finished, Run, Status, Until};
+use crate::providers::BUILTIN;
+use crate::{assets, id};
+
+/// What works on runs of workflows.
+pub struct RunWorkflow {
+    kit: Kit,
+}
+
+impl RunWorkflow {
+    /// With this kit.
+    pub const fn new(kit: Kit) -> Self {
+        Self { kit }
+    }
+}
+
+impl Work for RunWorkflow {
+    fn kind(&self) -> &'static str {
+        super::JOB
+    }
+
+    fn run<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<Attempted, Failure>> {
+        self.work(run).boxed()
+    }
+}
+
+/// What has come of a step.
+enum Done {
+    Made(Box<Product>),
+    Decided(bool),
+    Failed(Fault),
+}
+
+/// An attempt at a step.
+struct Attempt<'a> {
+    step: &'a Step,
+    /// Its place in the definition.
+    at: usize,
+    number: i32,
+    since: DateTime<Utc>,
+}
+
+impl RunWorkflow {
+    async fn work(&self, run: &Run) -> Result<Attempted, Failure> {
+        let plan: Plan = {
+            let mut tx = run.read(Action::AgentRun).await?;
+            jobs::input(&mut tx, run.job()).await?
+        };
+        loop {
+            let (mut states, events) = {
+                let mut tx = run.read(Action::AgentRun).await?;
+                read(&mut tx, run, &plan).await?
+            };
+            run.release().await;
+            let ended = match states.settle(&plan.definition, steps::signature, Utc::now()) {
+                Next::Step(at) => self.step(run, &plan, &states, at, &events).await?,
+                Next::Time(_) | Next::Approval => wait(run, &plan).await?,
+                Next::Over => Some(finish(run, &plan).await?),
+            };
+            if let Some(attempted) = ended {
+                return Ok(attempted);
+            }
+        }
+    }
+
+    /// Takes one step. Gives how the attempt at the job ends, when it does.
+    async fn step(
+        &self,
+        run: &Run,
+        plan: &Plan,
+        states: &States,
+        at: usize,
+        events: &[Event],
+    ) -> Result<Option<Attempted>, Failure> {
+        let missing = || Error::internal(anyhow::anyhow!("a run has a step that its workflow has not"));
+        let step = plan.definition.steps.get(at).ok_or_else(missing)?;
+        let tried = Tried::of(events, &step.key);
+        let number = tried.begun + 1;
+        let attempt = Attempt { step, at, number, since: tried.since.unwrap_or_else(Utc::now) };
+        let data = json!({"step": step.key, "attempt": number});
+        let what = match step.agent() {
+            Some(agent) => format!("The step `{}` begins: {}.", step.key, agent.as_str()),
+            None => format!("The step `{}` begins.", step.key),
+        };
+        run.note(Some(states.progress()), BEGUN, Some(&what), Some(&data)).await?;
+        let (done, all) = (states.progress(), states.steps.len());
+        #[expect(clippy::cast_precision_loss, reason = "there are at most 30 steps")]
+        run.begin_part(done, done + 1.0 / all.max(1) as f32);
+        let longest = Duration::from_secs(step.timeout_seconds.into());
+        let outcome = timeout(longest, self.attempt(run, plan, states, &attempt)).await;
+        run.release().await;
+        let done = match outcome {
+            Ok(Ok(done)) => done,
+            Ok(Err(Failure::Fail(fault))) => Done::Failed(*fault),
+            Ok(Err(Failure::Retry(fault, asked))) => {
+                if let Some(waits) = retry(run, &attempt, tried, &fault, asked).await? {
+                    return Ok(Some(waits));
+                }
+                Done::Failed(*fault)
+            }
+            Err(_) => {
+                let message = format!(
+                    "The step took longer than {} seconds. Give it more with `timeoutSeconds`, or less to do.",
+                    step.timeout_seconds
+                );
+                let fault = Fault::new(FaultCode::Conflict, message);
+                if let Some(waits) = retry(run, &attempt, tried, &fault, None).await? {
+                    return Ok(Some(waits));
+                }
+                Done::Failed(fault)
+            }
+        };
+        keep(run, plan, &attempt, done).await?;
+        Ok(None)
+    }
+
+    async fn attempt(
+        &self,
+        run: &Run,
+        plan: &Plan,
+        states: &States,
+        attempt: &Attempt<'_>,
+    ) -> Result<Done, Failure> {
+        let step = attempt.step;
+        match &step.work {
+            StepWork::Condition { of, test } => {
+                let mut tx = run.read(Action::ContentRead).await?;
+                let given = results(&mut tx, states, step).await?;
+                Ok(Done::Decided(decide(plan, &given, of, test)))
+            }
+            StepWork::Agent { agent, inputs } => {
+                let unknown = || {
+                    let message = "This server does not know the agent of this step.";
+                    Failure::fail(Fault::new(FaultCode::Conflict, message))
+                };
+                let known = steps::find(*agent).ok_or_else(unknown)?;
+                let wanted = plan.engines.get(&step.key);
+                let (values, tools) = {
+                    let mut tx = run.read(Action::AgentRun).await?;
+                    let given = results(&mut tx, states, step).await?;
+                    let values = bind(plan, &given, known.signature().takes, inputs)?;
+                    for parameter in known.signature().takes {
+                        if parameter.kind == Type::Assets {
+                            let files = values.assets(parameter.name);
+                            assets::require(&mut tx, plan.project, parameter.name, &files).await?;
+                        }
+                    }
+                    let tools = self.kit.tools(&mut tx, wanted.and_then(Wanted::own)).await?;
+                    (values, tools)
+                };
+                run.release().await;
+                let order = Order {
+                    project: plan.project,
+                    engine: wanted.cloned(),
+                    seed: plan.seed.wrapping_add(u64::try_from(attempt.at).unwrap_or_default()),
+                    is_seeded: plan.is_seeded,
+                    input: Given { values, language: plan.language, began: states.began },
+                };
+                Ok(Done::Made(Box::new(known.make(&tools, run, order).await?)))
+            }
+            StepWork::Approval { .. } | StepWork::Delay { .. } => {
+                Err(Error::internal(anyhow::anyhow!("a step that waits was begun")).into())
+            }
+        }
+    }
+}
+
+/// Where the steps stand, and what the job's events say about them.
+async fn read(tx: &mut ReadTx<'_>, run: &Run, plan: &Plan) -> Result<(States, Vec<Event>), Failure> {
+    let mut found = store::find_many(tx, &[plan.run.uuid()]).await?;
+    let content = found.pop().and_then(|output| output.content).ok_or_else(deleted)?;
+    let content: Content = serde_json::from_value(content).map_err(Error::internal)?;
+    let events = jobs::events_of(tx, run.job(), &[BEGUN, RETRIED]).await?;
+    Ok((content.states, events))
+}
+
+fn deleted() -> Failure {
+    Failure::fail(Fault::new(FaultCode::NotFound, "The run was deleted."))
+}
+
+/// What the steps have made that this one uses, by step.
+async fn results(
+    tx: &mut ReadTx<'_>,
+    states: &States,
+    step: &Step,
+) -> Result<BTreeMap<String, Values>, Failure> {
+    let keys: BTreeSet<&str> = step.sources().into_iter().filter_map(Source::step).collect();
+    let used: Vec<(&StepState, Uuid)> = keys
+        .iter()
+        .filter_map(|key| states.get(key))
+        .filter_map(|state| Some((state, state.output?)))
+        .collect();
+    let ids: Vec<Uuid> = used.iter().map(|(_, id)| *id).collect();
+    let mut found = BTreeMap::new();
+    if !ids.is_empty() {
+        found.extend(store::find_many(tx, &ids).await?.into_iter().map(|output| (output.id, output)));
+    }
+    let mut results = BTreeMap::new();
+    for (state, id) in used {
+        let Some(output) = found.remove(&id) else {
+            let message =
+                format!("What the step `{}` left behind was deleted. Run again from that step.", state.key);
+            return Err(Failure::fail(Fault::new(FaultCode::NotFound, message)));
+        };
+        if let Some(known) = steps::find(output.agent) {
+            results.insert(state.key.clone(), known.gives(output)?);
+        }
+    }
+    Ok(results)
+}
+
+/// The value of a source; none when there is nothing there.
+fn value(plan: &Plan, results: &BTreeMap<String, Values>, source: &Source) -> Option<Value> {
+    let found = match source {
+        Source::Brief => Some(Value::Text(plan.brief.clone())),
+        Source::BriefSentences => Some(Value::Texts(steps::sentences(&plan.brief))),
+        Source::Period => plan.period.map(|period| Value::Text(period.to_string())),
+        Source::Language => {
+            let code = serde_json::to_value(plan.language).ok()?;
+            Some(Value::Text(code.as_str()?.to_owned()))
+        }
+        Source::Option(name) => plan.options.get(name).cloned(),
+        Source::Step { key, field, index } => match (results.get(key)?.get(field)?, index) {
+            (value, None) => Some(value.clone()),
+            (Value::Texts(texts), Some(index)) => texts.get(*index).cloned().map(Value::Text),
+            _ => None,
+        },
+    };
+    found.filter(Value::is_there)
+}
+
+fn decide(plan: &Plan, results: &BTreeMap<String, Values>, of: &Source, test: &Test) -> bool {
+    test.holds(value(plan, results, of).as_ref())
+}
+
+/// The values of an agent's parameters.
+fn bind(
+    plan: &Plan,
+    results: &BTreeMap<String, Values>,
+    takes: &[Parameter],
+    inputs: &BTreeMap<String, Binding>,
+) -> Result<Values, Failure> {
+    let mut values = Values::default();
+    for parameter in takes {
+        let (found, from) = match inputs.get(parameter.name) {
+            None => continue,
+            Some(Binding::Is(value)) => (Some(value.clone()).filter(Value::is_there), None),
+            Some(Binding::From(source)) => (value(plan, results, source), Some(source)),
+        };
+        let Some(found) = found else {
+            if !parameter.required {
+                continue;
+            }
+            let from = from.map(|source| format!("`{source}`")).unwrap_or_default();
+            let message = format!("There is nothing for `{}`: {from} is empty.", parameter.name);
+            return Err(Failure::fail(Fault::new(FaultCode::InsufficientInput, message)));
+        };
+        let taken = parameter.kind.take(found).ok_or_else(|| {
+            let message =
+                format!("`{}` is {}, and what it is given is not.", parameter.name, parameter.kind.name());
+            Failure::fail(Fault::new(FaultCode::Invalid, message))
+        })?;
+        values.put(parameter.name, taken);
+    }
+    Ok(values)
+}
+
+/// Lets the job wait before a step is tried again, while it may be.
+async fn retry(
+    run: &Run,
+    attempt: &Attempt<'_>,
+    tried: Tried,
+    fault: &Fault,
+    asked: Option<Duration>,
+) -> Result<Option<Attempted>, Failure> {
+    let Attempt { step, number, .. } = attempt;
+    if tried.retried >= step.retries {
+        return Ok(None);
+    }
+    let data = json!({"step": step.key, "attempt": number});
+    run.note(None, RETRIED, Some(&fault.message), Some(&data)).await?;
+    let after = back_off(i32::try_from(tried.retried + 1).unwrap_or(i32::MAX), asked);
+    let why = format!("The step `{}` is tried again: {}", step.key, fault.message);
+    Ok(Some(Attempted::Waits { after, why }))
+}
+
+/// Saves what has come of a step, with where the run stands then: both are kept, or neither.
+async fn keep(run: &Run, plan: &Plan, attempt: &Attempt<'_>, done: Done) -> Result<(), Failure> {
+    let Attempt { step, number, since, .. } = attempt;
+    let action = match done {
+        Done::Made(_) => Action::OutputCreate,
+        Done::Decided(_) | Done::Failed(_) => Action::WorkflowAdvance,
+    };
+    let mut tx = run.write(Some(plan.project), action).await?;
+    let mut content = lock(&mut tx, plan.run.uuid()).await.map_err(gone)?;
+    let state = content.states.get_mut(&step.key).ok_or(Error::NotFound)?;
+    state.attempts = *number;
+    state.started_at = Some(*since);
+    state.finished_at = Some(Utc::now());
+    let mut data = json!({"step": step.key, "attempt": number});
+    let (kind, message, record) = match done {
+        Done::Made(product) => {
+            let (output, record) = product.save(&mut tx, run.job(), Some(&step.key)).await?;
+            state.status = Status::Succeeded;
+            state.output = Some(output);
+            state.engine = Some(product.engine);
+            (ENDED[0], format!("The step `{}` is done.", step.key), record)
+        }
+        Done::Decided(holds) => {
+            state.status = Status::Succeeded;
+            state.holds = Some(holds);
+            data["holds"] = holds.into();
+            let said = if holds { "holds" } else { "does not hold" };
+            let record = noted(plan, &json!({"step": step.key, "holds": holds}));
+            (ENDED[0], format!("The condition `{}` {said}.", step.key), record)
+        }
+        Done::Failed(fault) => {
+            state.status = Status::Failed;
+            let record =
+                noted(plan, &json!({"step": step.key, "status": Status::Failed, "error": fault.code}));
+            let message = fault.message.clone();
+            // Where in an input it lies, nobody has written.
+            state.error = Some(Fault { field: None, ..fault });
+            (ENDED[1], message, record)
+        }
+    };
+    content.states.settle(&plan.definition, steps::signature, Utc::now());
+    save(&mut tx, plan.run.uuid(), &content).await?;
+    Ok(run.keep(tx, content.states.progress(), (kind, &message, data), record).await?)
+}
+
+fn gone(error: Error) -> Failure {
+    match error {
+        Error::NotFound => deleted(),
+        other => other.into(),
+    }
+}
+
+/// What the audit log says of a run that has moved on.
+fn noted(plan: &Plan, changes: &serde_json::Value) -> Record {
+    let target = Target::output(id::WorkflowRunId::KIND, plan.run.to_string()).within(Some(plan.project));
+    Record::with(target, Changes::made(changes))
+}
+
+/// Lets the job wait, unless there is something to do by now.
+async fn wait(run: &Run, plan: &Plan) -> Result<Option<Attempted>, Failure> {
+    let mut tx = run.write(Some(plan.project), Action::WorkflowAdvance).await?;
+    let mut content = lock(&mut tx, plan.run.uuid()).await.map_err(gone)?;
+    let until = match content.states.settle(&plan.definition, steps::signature, Utc::now()) {
+        Next::Time(time) => Until::Time(time),
+        Next::Approval => Until::Approval,
+        Next::Step(_) | Next::Over => return Ok(None),
+    };
+    let waiting = content.states.steps.iter().filter(|state| match until {
+        Until::Time(time) => state.until == Some(time) && !state.status.is_final(),
+        Until::Approval => state.status == Status::AwaitingApproval,
+    });
+    let keys: Vec<String> = waiting.map(|state| state.key.clone()).collect();
+    let why = match until {
+        Until::Time(time) => format!("The step `{}` waits until {}.", keys.join("`, `"), time.to_rfc3339()),
+        Until::Approval => format!("The step `{}` waits for somebody's approval.", keys.join("`, `")),
+    };
+    save(&mut tx, plan.run.uuid(), &content).await?;
+    let record = noted(plan, &json!({"waitsIn": keys}));
+    Ok(Some(run.park(tx, until, &why, record).await?))
+}
+
+/// Ends the job: with the run, or with what the first step that failed has failed of.
+async fn finish(run: &Run, plan: &Plan) -> Result<Attempted, Failure> {
+    let mut tx = run.write(Some(plan.project), Action::WorkflowAdvance).await?;
+    let mut content = lock(&mut tx, plan.run.uuid()).await.map_err(gone)?;
+    content.states.settle(&plan.definition, steps::signature, Utc::now());
+    if let Some(state) = content.states.failed() {
+        let usual = || Fault::new(FaultCode::Conflict, "It came to nothing.");
+        let fault = state.error.clone().unwrap_or_else(usual);
+        let message = format!("The step `{}` failed. {}", state.key, fault.message);
+        return Err(Failure::fail(Fault { message, ..fault }));
+    }
+    save(&mut tx, plan.run.uuid(), &content).await?;
+    let ran = content.states.steps.iter().filter(|state| state.status == Status::Succeeded).count();
+    let record = noted(plan, &json!({"status": Status::Succeeded, "steps": ran}));
+    let finished = Finished { result: Some(plan.run.uuid()), engine: engine(&content.states) };
+    Ok(run.succeed(tx, &finished, record).await?)
+}
+
+/// The engine of the whole run: the one of its steps that is not built in, with what they needed together.
+fn engine(states: &States) -> Option<Engine> {
+    // What a rerun has kept was paid for by the run that it takes up.
+    let own = |state: &&StepState| state.finished_at.is_some_and(|at| at >= states.began);
+    let engines = || states.steps.iter().filter(own).filter_map(|state| state.engine.clone());
+    let mut others = engines().filter(|engine| engine.provider != BUILTIN);
+    let Some(first) = others.next() else { return engines().next() };
+    Some(others.fold(first, |all, next| {
+        let same = all.provider == next.provider;
+        let model = all.model.clone().filter(|model| same && next.model.as_ref() == Some(model));
+        let provider = if same { all.provider.clone() } else { "several".to_owned() };
+        Engine { provider, model, ..all.and(&next) }
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agents::workflow::tests::{compose, of};
+    use crate::id::{ProjectId, WorkflowRunId};
+    use crate::retrieval::Language;
+
+    fn plan() -> Plan {
+        Plan {
+            run: WorkflowRunId::generate(),
+            project: ProjectId::generate(),
+            template: "t".into(),
+            definition: of(vec![compose("a", &[], "brief")]),
+            brief: "First. Second.".into(),
+            period: None,
+            language: Language::English,
+            options: BTreeMap::from([("mood".to_owned(), Value::Text(String::new()))]),
+            engines: BTreeMap::new(),
+            seed: 1,
+            is_seeded: false,
+        }
+    }
+
+    #[test]
+    fn values_come_from_the_run_and_from_earlier_steps() {
+        let mut made = Values::default();
+        made.put("texts", Value::Texts(vec!["x".into(), "y".into()]));
+        let results = BTreeMap::from([("lines".to_owned(), made)]);
+        let read = |source: &str| value(&plan(), &results, &source.parse().unwrap());
+        let text = |text: &str| Some(Value::Text(text.to_owned()));
+        assert_eq!(read("brief"), text("First. Second."));
+        assert_eq!(read("brief.sentences"), Some(Value::Texts(vec!["First.".into(), "Second.".into()])));
+        assert_eq!(read("language"), text("EN"));
+        assert_eq!(read("steps.lines.texts.1"), text("y"));
+        for nothing in ["period", "options.mood", "options.other", "steps.lines.texts.2", "steps.b.text"] {
+            assert_eq!(read(nothing), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn what_an_agent_needs_and_is_not_there_is_said() {
+        let takes = [Parameter::required("goals", Type::Texts), Parameter::optional("tone", Type::Text)];
+        let from = |name: &str, source: &str| (name.to_owned(), Binding::From(source.parse().unwrap()));
+        let inputs = BTreeMap::from([from("goals", "brief"), from("tone", "options.mood")]);
+        let values = bind(&plan(), &BTreeMap::new(), &takes, &inputs).unwrap();
+        assert_eq!((values.texts("goals"), values.text("tone")), (vec!["First. Second.".to_owned()], None));
+        let inputs = BTreeMap::from([from("goals", "steps.lines.texts")]);
+        let failure = bind(&plan(), &BTreeMap::new(), &takes, &inputs).unwrap_err();
+        assert_eq!(failure.fault().code, FaultCode::InsufficientInput);
+        assert!(failure.fault().message.contains("`steps.lines.texts` is empty"));
+    }
+
+    #[test]
+    fn the_engine_of_a_run_is_that_of_its_steps() {
+        let model = |provider: &str, model: &str, cost| Engine {
+            provider: provider.to_owned(),
+            model: Some(model.to_owned()),
+            prompt_tokens: Some(10),
+            completion_tokens: Some(1),
+            cost_micro_usd: cost,
+        };
+        let run = |engines: &[Engine]| {
+            let definition =
+                of((0..engines.len()).map(|at| compose(&format!("s{at}"), &[], "brief")).collect());
+            let mut states = States::new(&definition, Utc::now());
+            for (state, engine) in states.steps.iter_mut().zip(engines) {
+                state.engine = Some(engine.clone());
+                state.finished_at = Some(states.began);
+            }
+            engine(&states)
+        };
+        assert_eq!(run(&[]), None);
+        assert_eq!(run(&[Engine::builtin(), Engine::builtin()]), Some(Engine::builtin()));
+        let together =
+            run(&[model("openai", "m", Some(2)), Engine::builtin(), model("openai", "m", Some(3))]).unwrap();
+        assert_eq!(
+            (together.model.as_deref(), together.prompt_tokens, together.cost_micro_usd),
+            (Some("m"), Some(20), Some(5))
+        );
+        let mixed = run(&[model("openai", "m", Some(2)), model("anthropic", "n", None)]).unwrap();
+        assert_eq!((mixed.provider.as_str(), mixed.model, mixed.cost_micro_usd), ("several", None, None));
+    }
+}

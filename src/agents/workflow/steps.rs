@@ -1,0 +1,471 @@
+//! Which agents can be steps of a workflow: what each is given, what later steps may use of what it makes, and what it may
+//! cost. Another one is its [`StepAgent`] here and one line in [`STEPS`].
+
+use std::marker::PhantomData;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde::de::DeserializeOwned;
+
+use super::definition::{Parameter, Signature};
+use super::value::{Type, Value, Values};
+use crate::agents::Output;
+use crate::agents::affirmations::{self, Affirmations};
+use crate::agents::agent::{self, Agent, Order, Product, Tools};
+use crate::agents::hashtags::{self, Hashtags};
+use crate::agents::posts::{self, Posts};
+use crate::agents::strategy::{self, Strategies};
+use crate::agents::videos::{self, Videos};
+use crate::agents::visuals::{self, Visuals};
+use crate::engine::Usage;
+use crate::error::{Error, Fault, FaultCode, Result};
+use crate::jobs::{AgentKind, Failure, Run};
+use crate::retrieval::reading;
+use crate::retrieval::{Format, Language};
+
+/// The register: which agents can be steps.
+static STEPS: &[&dyn Step] = &[
+    &Of::<Affirmations>(PhantomData),
+    &Of::<Hashtags>(PhantomData),
+    &Of::<Posts>(PhantomData),
+    &Of::<Strategies>(PhantomData),
+    &Of::<Visuals>(PhantomData),
+    &Of::<Videos>(PhantomData),
+];
+
+/// The agent as a step.
+pub fn find(agent: AgentKind) -> Option<&'static dyn Step> {
+    STEPS.iter().copied().find(|step| step.agent() == agent)
+}
+
+/// What the agent takes and gives as a step.
+pub fn signature(agent: AgentKind) -> Option<Signature> {
+    find(agent).map(Step::signature)
+}
+
+/// What a step is given.
+#[derive(Debug)]
+pub struct Given {
+    /// Its parameters' values.
+    pub values: Values,
+    /// The run's language.
+    pub language: Language,
+    /// When the run began.
+    pub began: DateTime<Utc>,
+}
+
+impl Given {
+    fn language(&self) -> Language {
+        self.values.language("language").unwrap_or(self.language)
+    }
+}
+
+/// An agent that can be a step.
+pub trait StepAgent: Agent {
+    /// What it takes and gives.
+    const SIGNATURE: Signature;
+    /// What a model reads and writes for it, in tokens, at the most.
+    const TOKENS: Usage;
+
+    /// What the agent is asked, checked as if a caller had written it.
+    ///
+    /// # Errors
+    /// A fault of the agent's.
+    fn input(given: &Given) -> Result<Self::Input>;
+
+    /// What later steps may use of it.
+    fn gives(content: &Self::Content) -> Values;
+}
+
+/// An agent as a step, whichever it is.
+pub trait Step: Sync {
+    /// Which one.
+    fn agent(&self) -> AgentKind;
+
+    /// What it takes and gives.
+    fn signature(&self) -> Signature;
+
+    /// What a model reads and writes for it, in tokens, at the most.
+    fn tokens(&self) -> Usage;
+
+    /// Has it work.
+    fn make<'a>(
+        &'a self,
+        tools: &'a Tools,
+        run: &'a Run,
+        order: Order<Given>,
+    ) -> BoxFuture<'a, Result<Product, Failure>>;
+
+    /// What later steps may use of what it has made.
+    ///
+    /// # Errors
+    /// When the database holds what the agent cannot have written.
+    fn gives(&self, output: Output) -> Result<Values>;
+}
+
+struct Of<A>(PhantomData<fn() -> A>);
+
+impl<A: StepAgent> Step for Of<A> {
+    fn agent(&self) -> AgentKind {
+        A::KIND
+    }
+
+    fn signature(&self) -> Signature {
+        A::SIGNATURE
+    }
+
+    fn tokens(&self) -> Usage {
+        A::TOKENS
+    }
+
+    fn make<'a>(
+        &'a self,
+        tools: &'a Tools,
+        run: &'a Run,
+        order: Order<Given>,
+    ) -> BoxFuture<'a, Result<Product, Failure>> {
+        async move {
+            let Order { project, engine, seed, is_seeded, input } = order;
+            let input = A::input(&input)?;
+            agent::make::<A>(tools, run, &Order { project, engine, seed, is_seeded, input }).await
+        }
+        .boxed()
+    }
+
+    fn gives(&self, mut output: Output) -> Result<Values> {
+        Ok(A::gives(&agent::content::<A>(&mut output)?))
+    }
+}
+
+/// How many tokens a model reads at the most, when it is told so many characters: German takes about three for one.
+const fn read(characters: u64) -> u64 {
+    characters.div_ceil(3)
+}
+
+fn number(count: usize) -> Value {
+    Value::Number(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+impl StepAgent for Affirmations {
+    const SIGNATURE: Signature = Signature {
+        takes: &[
+            Parameter::required("goals", Type::Texts),
+            Parameter::optional("period", Type::Period),
+            Parameter::optional("count", Type::Number),
+            Parameter::optional("language", Type::Language),
+            Parameter::optional("tone", Type::Text),
+            Parameter::optional("maxWords", Type::Number),
+            Parameter::optional("avoid", Type::Texts),
+        ],
+        gives: &[("texts", Type::Texts), ("text", Type::Text), ("count", Type::Number)],
+    };
+    // Twice: what does not pass the checks is asked for once more.
+    const TOKENS: Usage =
+        Usage { prompt_tokens: 2 * read(30_000), completion_tokens: 2 * affirmations::TOKENS as u64 };
+
+    fn input(given: &Given) -> Result<Self::Input> {
+        let values = &given.values;
+        affirmations::Input {
+            goals: values.texts("goals"),
+            period: values.period("period"),
+            count: values.count("count", 5),
+            language: given.language(),
+            tone: values.text("tone"),
+            max_words: values.count("maxWords", 15),
+            avoid: values.texts("avoid"),
+        }
+        .parse()
+    }
+
+    fn gives(content: &Self::Content) -> Values {
+        let lines: Vec<String> = content.lines.iter().map(|line| line.text.clone()).collect();
+        let mut values = Values::default();
+        values.put("text", Value::Text(lines.join("\n")));
+        values.put("count", number(lines.len()));
+        values.put("texts", Value::Texts(lines));
+        values
+    }
+}
+
+impl StepAgent for Hashtags {
+    const SIGNATURE: Signature = Signature {
+        takes: &[
+            Parameter::required("text", Type::Text),
+            Parameter::optional("period", Type::Period),
+            Parameter::optional("count", Type::Number),
+            Parameter::optional("language", Type::Language),
+            Parameter::optional("banned", Type::Texts),
+            Parameter::optional("mustInclude", Type::Texts),
+        ],
+        gives: &[("texts", Type::Texts), ("text", Type::Text), ("count", Type::Number)],
+    };
+    const TOKENS: Usage = Usage {
+        prompt_tokens: read(hashtags::TEXT_CHARACTERS as u64 + 2_000),
+        completion_tokens: hashtags::TOKENS as u64,
+    };
+
+    fn input(given: &Given) -> Result<Self::Input> {
+        let values = &given.values;
+        hashtags::Input {
+            text: values.text("text").unwrap_or_default(),
+            period: values.period("period"),
+            count: values.count("count", 25),
+            language: given.language(),
+            banned: values.texts("banned"),
+            must_include: values.texts("mustInclude"),
+        }
+        .parse()
+    }
+
+    fn gives(content: &Self::Content) -> Values {
+        let tags: Vec<String> = content.hashtags.iter().map(|hashtag| hashtag.tag.clone()).collect();
+        let mut values = Values::default();
+        values.put("text", Value::Text(tags.join(" ")));
+        values.put("count", number(tags.len()));
+        values.put("texts", Value::Texts(tags));
+        values
+    }
+}
+
+impl StepAgent for Posts {
+    const SIGNATURE: Signature = Signature {
+        takes: &[
+            Parameter::required("brief", Type::Text),
+            Parameter::required("channels", Type::Channels),
+            Parameter::optional("assets", Type::Assets),
+            Parameter::optional("tone", Type::Text),
+            Parameter::optional("language", Type::Language),
+            Parameter::optional("variants", Type::Number),
+            Parameter::optional("hashtags", Type::Flag),
+        ],
+        gives: &[
+            ("text", Type::Text),
+            ("texts", Type::Texts),
+            ("assets", Type::Assets),
+            ("count", Type::Number),
+        ],
+    };
+    const TOKENS: Usage = Usage { prompt_tokens: read(60_000), completion_tokens: posts::TOKENS as u64 };
+
+    fn input(given: &Given) -> Result<Self::Input> {
+        let values = &given.values;
+        posts::Input {
+            brief: values.text("brief").unwrap_or_default(),
+            documents: None,
+            assets: values.assets("assets"),
+            channels: values.channels("channels"),
+            tone: values.text("tone"),
+            language: given.language(),
+            variants: values.count("variants", 3),
+            hashtags: values.flag("hashtags").unwrap_or(true),
+        }
+        .parse()
+    }
+
+    /// The text is the chosen variant's, as it stands when it is used; the first one's until one is chosen.
+    fn gives(content: &Self::Content) -> Values {
+        let captions: Vec<String> = content.variants.iter().map(|variant| variant.caption.clone()).collect();
+        let mut values = Values::default();
+        if let Some(text) = captions.get(content.chosen.unwrap_or_default()) {
+            values.put("text", Value::Text(text.clone()));
+        }
+        values.put("count", number(captions.len()));
+        values.put("texts", Value::Texts(captions));
+        values.put("assets", Value::Texts(content.assets.iter().map(ToString::to_string).collect()));
+        values
+    }
+}
+
+impl StepAgent for Strategies {
+    const SIGNATURE: Signature = Signature {
+        takes: &[
+            Parameter::required("goals", Type::Texts),
+            Parameter::required("channels", Type::Channels),
+            Parameter::optional("audience", Type::Text),
+            Parameter::optional("postsPerWeek", Type::Number),
+            Parameter::optional("days", Type::Number),
+            Parameter::optional("timezone", Type::Text),
+            Parameter::optional("language", Type::Language),
+        ],
+        gives: &[("texts", Type::Texts), ("count", Type::Number), ("assets", Type::Assets)],
+    };
+    const TOKENS: Usage = Usage { prompt_tokens: read(40_000), completion_tokens: strategy::TOKENS as u64 };
+
+    /// The calendar begins when the run does.
+    fn input(given: &Given) -> Result<Self::Input> {
+        let values = &given.values;
+        let days = values.number("days").unwrap_or(14).clamp(0, 10_000);
+        let beyond = || Error::internal(anyhow::anyhow!("the calendar ends"));
+        strategy::Input {
+            goals: values.texts("goals"),
+            audience: values.text("audience"),
+            pillars: Vec::new(),
+            channels: values.channels("channels"),
+            posts_per_week: u32::try_from(values.number("postsPerWeek").unwrap_or(3)).unwrap_or(0),
+            from: given.began,
+            until: given.began.checked_add_signed(TimeDelta::days(days)).ok_or_else(beyond)?,
+            timezone: values.text("timezone").unwrap_or_else(|| "UTC".to_owned()),
+            blackout: Vec::new(),
+            events: Vec::new(),
+            language: given.language(),
+        }
+        .parse()
+    }
+
+    fn gives(content: &Self::Content) -> Values {
+        let mut topics: Vec<String> = content.plan.slots.iter().map(|slot| slot.topic.clone()).collect();
+        let mut values = Values::default();
+        values.put("count", number(topics.len()));
+        topics.truncate(super::value::ITEMS);
+        values.put("texts", Value::Texts(topics));
+        values.put("assets", Value::Texts(vec![content.ics.to_string(), content.csv.to_string()]));
+        values
+    }
+}
+
+impl StepAgent for Visuals {
+    const SIGNATURE: Signature = Signature {
+        takes: &[
+            Parameter::required("text", Type::Text),
+            Parameter::optional("headline", Type::Text),
+            Parameter::optional("attribution", Type::Text),
+            Parameter::optional("template", Type::Text),
+            Parameter::optional("format", Type::Text),
+            Parameter::optional("period", Type::Period),
+            Parameter::optional("backgroundTags", Type::Texts),
+            Parameter::optional("slides", Type::Number),
+            Parameter::optional("language", Type::Language),
+        ],
+        gives: &[
+            ("assets", Type::Assets),
+            ("text", Type::Text),
+            ("texts", Type::Texts),
+            ("count", Type::Number),
+        ],
+    };
+    const TOKENS: Usage = Usage { prompt_tokens: 0, completion_tokens: 0 };
+
+    fn input(given: &Given) -> Result<Self::Input> {
+        let values = &given.values;
+        let named = |name: &str, usual: &str| values.text(name).unwrap_or_else(|| usual.to_owned());
+        let tags = values.texts("backgroundTags");
+        visuals::Input {
+            text: values.text("text").unwrap_or_default(),
+            headline: values.text("headline"),
+            attribution: values.text("attribution"),
+            template: visuals::template(&named("template", "default"))?,
+            format: chosen("format", &named("format", "POST"))?,
+            typeface: visuals::builtin::Typeface::default(),
+            period: values.period("period"),
+            background: if tags.is_empty() { visuals::Wish::Template } else { visuals::Wish::Own { tags } },
+            logo: None,
+            slides: Some(u8::try_from(values.count("slides", 1)).unwrap_or(u8::MAX)),
+            language: given.language(),
+        }
+        .parse()
+    }
+
+    /// The JPEGs, which every channel takes, and what they say.
+    fn gives(content: &Self::Content) -> Values {
+        let said: Vec<String> = content.slides.iter().map(|slide| slide.alt_text.clone()).collect();
+        let mut values = Values::default();
+        let jpegs = content.slides.iter().map(|slide| slide.jpeg.to_string());
+        values.put("assets", Value::Texts(jpegs.collect()));
+        values.put("text", Value::Text(said.join("\n")));
+        values.put("count", number(said.len()));
+        values.put("texts", Value::Texts(said));
+        values
+    }
+}
+
+impl StepAgent for Videos {
+    const SIGNATURE: Signature = Signature {
+        takes: &[
+            Parameter::required("scenes", Type::Texts),
+            Parameter::optional("assets", Type::Assets),
+            Parameter::optional("kind", Type::Text),
+            Parameter::optional("size", Type::Text),
+            Parameter::optional("durationSeconds", Type::Number),
+            Parameter::optional("period", Type::Period),
+            Parameter::optional("language", Type::Language),
+        ],
+        gives: &[("assets", Type::Assets), ("texts", Type::Texts), ("count", Type::Number)],
+    };
+    const TOKENS: Usage = Usage { prompt_tokens: 0, completion_tokens: 0 };
+
+    fn input(given: &Given) -> Result<Self::Input> {
+        let values = &given.values;
+        let named = |name: &str, usual: &str| values.text(name).unwrap_or_else(|| usual.to_owned());
+        videos::Input {
+            kind: chosen("kind", &named("kind", "SLIDESHOW"))?,
+            assets: values.assets("assets"),
+            scenes: values.texts("scenes"),
+            visual: None,
+            seconds: u32::try_from(values.number("durationSeconds").unwrap_or(15)).unwrap_or(0),
+            captions: true,
+            size: chosen("size", &named("size", "REEL"))?,
+            typeface: visuals::builtin::Typeface::default(),
+            period: values.period("period"),
+            language: given.language(),
+        }
+        .parse()
+    }
+
+    /// The film, and what its scenes say.
+    fn gives(content: &Self::Content) -> Values {
+        let said: Vec<String> = content.scenes.iter().filter_map(|scene| scene.text.clone()).collect();
+        let mut values = Values::default();
+        values.put("assets", Value::Texts(vec![content.video.to_string()]));
+        values.put("count", number(content.scenes.len()));
+        values.put("texts", Value::Texts(said));
+        values
+    }
+}
+
+/// One of the words that the wire has for something.
+fn chosen<T: DeserializeOwned>(field: &'static str, word: &str) -> Result<T> {
+    serde_json::from_value(word.into()).map_err(|_| {
+        let message = format!("`{word}` is none of the values that `{field}` has.");
+        Error::fault(Fault::at(FaultCode::Invalid, field, message))
+    })
+}
+
+/// The first sentences of a brief, as many as an agent takes goals.
+pub fn sentences(brief: &str) -> Vec<String> {
+    let found = reading::sentences(brief, Format::Markdown).into_iter();
+    let texts = found.filter_map(|sentence| brief.get(sentence.bytes)).map(str::trim);
+    let most = *affirmations::builtin::GOALS.end();
+    texts.filter(|text| !text.is_empty()).take(most).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_is_an_agent_of_its_own_and_describes_itself() {
+        for (at, step) in STEPS.iter().enumerate() {
+            assert_eq!(STEPS.iter().position(|other| other.agent() == step.agent()), Some(at));
+            let Signature { takes, gives } = step.signature();
+            for (at, parameter) in takes.iter().enumerate() {
+                assert_eq!(takes.iter().position(|other| other.name == parameter.name), Some(at));
+            }
+            assert!(takes.iter().any(|parameter| parameter.required) && !gives.is_empty());
+            let Usage { prompt_tokens, completion_tokens } = step.tokens();
+            // Only what no model does costs none.
+            let draws = matches!(step.agent(), AgentKind::VisualPost | AgentKind::Video);
+            assert_eq!((prompt_tokens > 0, completion_tokens > 0), (!draws, !draws));
+        }
+    }
+
+    #[test]
+    fn a_brief_has_sentences() {
+        let brief = "I want to sleep better. I want to trust my work!\n\n- I want to laugh more";
+        assert_eq!(
+            sentences(brief),
+            ["I want to sleep better.", "I want to trust my work!", "I want to laugh more"]
+        );
+        assert_eq!(sentences(&"Ja. ".repeat(100)).len(), 20);
+    }
+}
