@@ -181,12 +181,12 @@ ids! {
     VideoId, "vid", "Video";
     /// A plan of what to post.
     StrategyId, "stg", "ContentStrategy";
+    /// Something on its way to being public.
+    PublicationId, "pub", "Publication";
     /// A run of a workflow.
     WorkflowRunId, "wfr", "ContentWorkflowRun";
     /// A workflow that an organization has made for itself.
     WorkflowTemplateId, "wft", "ContentWorkflowTemplate";
-    /// Something on its way to being public.
-    PublicationId, "pub", "Publication";
 }
 
 /// A project and a person: a pair without a row of its own.

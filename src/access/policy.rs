@@ -343,14 +343,6 @@ actions! {
     EngineRouteRead, "engine_route.read", AgentConfigure;
     /// Set the engine that an agent works with when a call names none.
     EngineRouteSet, "engine_route.set", AgentConfigure;
-    /// See the organization's own workflows.
-    WorkflowTemplateRead, "workflow_template.read", AgentUse;
-    /// Make a workflow.
-    WorkflowTemplateCreate, "workflow_template.create", AgentConfigure;
-    /// Change a workflow.
-    WorkflowTemplateUpdate, "workflow_template.update", AgentConfigure;
-    /// Delete a workflow.
-    WorkflowTemplateDelete, "workflow_template.delete", AgentConfigure;
     /// See the accounts that the organization has connected, without their tokens.
     AccountRead, "account.read", AgentConfigure;
     /// Connect an account.
@@ -361,6 +353,14 @@ actions! {
     AccountDisconnect, "account.disconnect", AgentConfigure;
     /// Ask whether an account can be used.
     AccountTest, "account.test", AgentConfigure;
+    /// See the organization's own workflows.
+    WorkflowTemplateRead, "workflow_template.read", AgentUse;
+    /// Make a workflow.
+    WorkflowTemplateCreate, "workflow_template.create", AgentConfigure;
+    /// Change a workflow.
+    WorkflowTemplateUpdate, "workflow_template.update", AgentConfigure;
+    /// Delete a workflow.
+    WorkflowTemplateDelete, "workflow_template.delete", AgentConfigure;
     /// Read documents, and what agents have made.
     ContentRead, "content.read", ContentRead;
     /// Add a document.
@@ -397,14 +397,14 @@ actions! {
     PostApprove, "post.approve", ContentApprove;
     /// Schedule a post, or take it from the schedule.
     PostSchedule, "post.schedule", ContentPublish;
-    /// Note how far a run of a workflow is: done by a job, in the name of whoever asked.
-    WorkflowAdvance, "workflow.advance", AgentUse;
-    /// Approve a step of a run, or refuse it.
-    WorkflowApprove, "workflow.approve", ContentApprove;
     /// Have something published, now or later.
     PublicationCreate, "publication.create", ContentPublish;
     /// Take a publication further: done by a job, in the name of whoever asked.
     PublicationAdvance, "publication.advance", ContentPublish;
+    /// Note how far a run of a workflow is: done by a job, in the name of whoever asked.
+    WorkflowAdvance, "workflow.advance", AgentUse;
+    /// Approve a step of a run, or refuse it.
+    WorkflowApprove, "workflow.approve", ContentApprove;
     /// Cancel a job.
     JobCancel, "job.cancel", AgentUse;
     /// Rate what an agent has made.
@@ -440,13 +440,13 @@ impl Action {
                 | Self::ProviderDelete
                 | Self::ProviderTest
                 | Self::EngineRouteSet
-                | Self::WorkflowTemplateCreate
-                | Self::WorkflowTemplateUpdate
-                | Self::WorkflowTemplateDelete
                 | Self::AccountConnect
                 | Self::AccountUpdate
                 | Self::AccountDisconnect
                 | Self::AccountTest
+                | Self::WorkflowTemplateCreate
+                | Self::WorkflowTemplateUpdate
+                | Self::WorkflowTemplateDelete
                 | Self::DocumentDelete
                 | Self::AssetDelete
                 | Self::OutputDelete

@@ -52,8 +52,8 @@ pub fn works(kit: &Kit, poster: instagram::Poster) -> Vec<Box<dyn Work>> {
         worker::<strategy::Strategies>(kit),
         worker::<visuals::Visuals>(kit),
         worker::<videos::Videos>(kit),
-        Box::new(workflow::executor::RunWorkflow::new(kit.clone())),
         Box::new(poster),
+        Box::new(workflow::executor::RunWorkflow::new(kit.clone())),
     ]
 }
 

@@ -143,10 +143,10 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
         AssetId::PREFIX => assets::node(ctx, read_id(field, id)?).await?.map(Node::Asset),
         PeriodId::PREFIX => periods::node(ctx, read_id(field, id)?).await?.map(Node::Period),
         ProviderId::PREFIX => providers::node(ctx, read_id(field, id)?).await?.map(Node::Provider),
+        AccountId::PREFIX => accounts::node(ctx, read_id(field, id)?).await?.map(Node::Account),
         WorkflowTemplateId::PREFIX => {
             templates::node(ctx, read_id(field, id)?).await?.map(Node::ContentWorkflowTemplate)
         }
-        AccountId::PREFIX => accounts::node(ctx, read_id(field, id)?).await?.map(Node::Account),
         _ if agents::is_output(id) => agents::node(ctx, field, id).await?.map(|output| match output {
             AgentOutput::QaAnswer(answer) => Node::QaAnswer(answer),
             AgentOutput::AffirmationSet(set) => Node::AffirmationSet(set),

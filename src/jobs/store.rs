@@ -279,6 +279,23 @@ pub(super) async fn succeed(
     Ok(true)
 }
 
+/// Keeps a job from being cancelled, or taken over, until the transaction ends. False: it is cancelled, or another
+/// worker's by now.
+pub(super) async fn hold(tx: &mut WriteTx<'_>, id: JobId, attempt: i32) -> Result<bool> {
+    let organization = tx.organization().uuid();
+    let held = sqlx::query_scalar!(
+        "select id from jobs where organization_id = $1 and id = $2 and attempts = $3 and status = 'RUNNING'
+            and cancel_requested_at is null
+         for no key update",
+        organization,
+        id.uuid(),
+        attempt
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(held.is_some())
+}
+
 /// Notes that a part of a job is done, in the transaction that saves it. False: it is cancelled, or another worker's by now.
 pub(super) async fn keep(
     tx: &mut WriteTx<'_>,
@@ -302,23 +319,6 @@ pub(super) async fn keep(
     let Some(moved) = moved else { return Ok(false) };
     note(tx, id, moved.sequence, moved.project_id, kind, Some(message), Some(data)).await?;
     Ok(true)
-}
-
-/// Keeps a job from being cancelled, or taken over, until the transaction ends. False: it is cancelled, or another
-/// worker's by now.
-pub(super) async fn hold(tx: &mut WriteTx<'_>, id: JobId, attempt: i32) -> Result<bool> {
-    let organization = tx.organization().uuid();
-    let held = sqlx::query_scalar!(
-        "select id from jobs where organization_id = $1 and id = $2 and attempts = $3 and status = 'RUNNING'
-            and cancel_requested_at is null
-         for no key update",
-        organization,
-        id.uuid(),
-        attempt
-    )
-    .fetch_optional(tx.conn())
-    .await?;
-    Ok(held.is_some())
 }
 
 /// Lets a job wait. False: it is cancelled, or another worker's by now.

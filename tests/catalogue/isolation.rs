@@ -658,8 +658,8 @@ const CLAUSES: [(&str, &str, &str); 3] = [
 
 /// Mutants that change nothing, because what they take out is held a second time: both policies look into
 /// `memberships`, whose own policies show the tenant's rows only, and a person's own only outside of any organization. Who
-/// may change periods, providers, routes, templates and accounts is decided by the row as it is, and no change of a row changes who
-/// is limited to projects, or which project it is in.
+/// may change periods, providers, routes, templates and accounts is decided by the row as it is, and no change of a row
+/// changes who is limited to projects, or which project it is in.
 const HELD_TWICE: [&str; 12] = [
     "accounts_own_update: with check: true",
     "accounts_own_update: with check: the project forgotten",

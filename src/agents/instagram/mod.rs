@@ -131,10 +131,8 @@ async fn choose(
     if let Some(id) = named {
         let found = usable.iter().any(|account| account.id == id);
         let message = "There is no such account, or this project cannot publish by it.";
-        return match found {
-            true => Ok(Some(id)),
-            false => Err(Error::fault(Fault::at(FaultCode::NotFound, "accountId", message))),
-        };
+        let refused = || Error::fault(Fault::at(FaultCode::NotFound, "accountId", message));
+        return if found { Ok(Some(id)) } else { Err(refused()) };
     }
     for place in [Some(project), None] {
         let mut there = usable.iter().filter(|account| account.project == place);
