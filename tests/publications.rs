@@ -78,7 +78,7 @@ impl Studio {
     }
 
     async fn connect(&self, more: Value) -> Value {
-        let input = with(json!({"organizationId": self.acme.id, "userId": USER, "token": TOKEN}), more);
+        let input = with(json!({"organizationId": self.acme.id, "userId": USER, "token": TOKEN}), &more);
         let select = "account { id username login channel expiresAt }";
         self.admin().mutate("accountConnect", input, select).await["account"].clone()
     }
@@ -94,7 +94,7 @@ impl Studio {
 
     /// Has something published; gives the payload as it was answered.
     async fn publish(&self, more: Value) -> Value {
-        let input = with(json!({"projectId": self.acme.project, "caption": "A new day."}), more);
+        let input = with(json!({"projectId": self.acme.project, "caption": "A new day."}), &more);
         self.admin().mutate("instagramPublish", input, PUBLISHED).await
     }
 
@@ -146,7 +146,7 @@ fn fields() -> &'static str {
     PUBLISHED.split_once("publication { ").unwrap().1.trim_end().strip_suffix('}').unwrap()
 }
 
-fn with(mut input: Value, more: Value) -> Value {
+fn with(mut input: Value, more: &Value) -> Value {
     input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     input
 }
@@ -235,7 +235,7 @@ async fn pictures_carousels_reels_and_stories_are_published() {
     let same = json!({"projectId": studio.acme.project, "caption": "A new day.", "assetIds": [again]});
     assert_eq!(admin.fault("instagramPublish", same.clone()).await, "CONFLICT");
     let meant =
-        admin.mutate("instagramPublish", with(same, json!({"allowDuplicate": true})), PUBLISHED).await;
+        admin.mutate("instagramPublish", with(same, &json!({"allowDuplicate": true})), PUBLISHED).await;
     assert_eq!(studio.ended(&meant).await["state"], "PUBLISHED");
     assert_eq!(graph.published().len(), 7);
     // No address that was called has the token in it.
@@ -272,7 +272,7 @@ async fn without_an_account_it_ends_ready_and_what_does_not_fit_is_found_before_
         (json!({"assetIds": [picture], "caption": "a".repeat(2_201)}), "CAPTION_TOO_LONG"),
         (json!({"assetIds": [picture], "caption": tags}), "TOO_MANY_HASHTAGS"),
     ] {
-        let made = studio.publish(with(input.clone(), json!({"wait": true}))).await;
+        let made = studio.publish(with(input.clone(), &json!({"wait": true}))).await;
         let publication = &made["publication"];
         assert_eq!(
             (&publication["state"], codes(publication)),
@@ -296,8 +296,7 @@ async fn without_an_account_it_ends_ready_and_what_does_not_fit_is_found_before_
         (zone, "INVALID"),
         (json!({"engine": {"provider": "openai", "model": "m"}}), "INVALID"),
     ] {
-        let input =
-            with(json!({"projectId": project, "caption": "So.", "assetIds": [picture]}), more.clone());
+        let input = with(json!({"projectId": project, "caption": "So.", "assetIds": [picture]}), &more);
         assert_eq!(admin.fault("instagramPublish", input).await, code, "{more}");
     }
     // With two accounts it has to be said which; a project's own stands before its organization's.
@@ -307,7 +306,7 @@ async fn without_an_account_it_ends_ready_and_what_does_not_fit_is_found_before_
     assert_eq!(admin.fault("instagramPublish", input.clone()).await, "REQUIRED");
     assert_eq!(admin.fault("accountConnect", second).await, "ALREADY_EXISTS");
     let own = studio.connect(json!({"projectId": project})).await;
-    let made = studio.publish(with(input, json!({"wait": true}))).await;
+    let made = studio.publish(with(input, &json!({"wait": true}))).await;
     assert_eq!(
         (&made["publication"]["state"], &made["publication"]["account"]["id"]),
         (&json!("PUBLISHED"), &own["id"])
@@ -570,7 +569,7 @@ async fn a_time_is_kept_a_cancelled_publication_never_appears_and_the_post_goes_
     assert!(at >= due, "{at} {due}");
     let again = with(
         json!({"projectId": studio.acme.project}),
-        with(timed, json!({"scheduledAt": null, "allowDuplicate": true})),
+        &with(timed, &json!({"scheduledAt": null, "allowDuplicate": true})),
     );
     assert_eq!(admin.fault("instagramPublish", again).await, "CONFLICT", "it is public");
 
@@ -672,17 +671,17 @@ async fn a_token_is_used_and_never_told() {
     studio.graph.accept("EAAB-next-token-0123456789abcdef");
     let refused = admin.mutate("accountTest", id.clone(), select).await;
     assert_eq!(refused["test"]["outcome"], "TOKEN_REJECTED", "{refused:#}");
-    let next = with(id.clone(), json!({"token": "EAAB-next-token-0123456789abcdef"}));
+    let next = with(id.clone(), &json!({"token": "EAAB-next-token-0123456789abcdef"}));
     let updated = admin.mutate("accountUpdate", next, "account { expiresAt }").await;
     assert_eq!(updated["account"]["expiresAt"], Value::Null, "how long the old one was good says nothing");
     assert_eq!(admin.mutate("accountTest", id.clone(), select).await["test"]["outcome"], "CONNECTED");
-    let past = with(id.clone(), json!({"expiresAt": "2020-01-01T00:00:00Z"}));
+    let past = with(id.clone(), &json!({"expiresAt": "2020-01-01T00:00:00Z"}));
     assert_eq!(admin.fault("accountUpdate", past).await, "OUT_OF_RANGE");
 
     // A token that ends before its time is found when it is asked for.
     let picture = studio.picture().await;
     let soon = (chrono::Utc::now() + chrono::TimeDelta::minutes(5)).to_rfc3339();
-    admin.mutate("accountUpdate", with(id.clone(), json!({"expiresAt": soon})), "").await;
+    admin.mutate("accountUpdate", with(id.clone(), &json!({"expiresAt": soon})), "").await;
     let made = studio.publish(json!({"assetIds": [picture], "scheduledAt": "2999-01-01T00:00:00Z"})).await;
     assert_eq!(codes(&studio.ended(&made).await), ["TOKEN_EXPIRES"]);
 
@@ -788,25 +787,25 @@ async fn who_may_publish_does_and_by_no_account_of_others() {
             json!({"organizationId": acme.id, "name": permissions.to_string(), "permissions": permissions});
         let key = acme.owner.at(&studio.server).mutate("apiKeyCreate", key, "secret").await;
         let client = studio.server.key(key["secret"].as_str().unwrap());
-        match expected {
-            Some(code) => assert_eq!(client.refusal(&publish, refuse.clone()).await, code, "{permissions}"),
-            None => {
-                let made =
-                    client.mutate("instagramPublish", input.clone(), "job { id } publication { id }").await;
-                assert_eq!(studio.ended(&made).await["state"], "PUBLISHED");
-                // Whoever sees the project sees what was published; by which account is for those who set them up.
-                let shown = "query($id: ID!) { node(id: $id) { ... on Publication { state caption account { id } } } }";
-                let seen =
-                    acme.viewer.at(&studio.server).ok(shown, json!({"id": made["publication"]["id"]})).await;
-                assert_eq!(seen["node"], json!({"state": "PUBLISHED", "caption": "So.", "account": null}));
-                let foreign =
-                    globex.owner.at(&studio.server).ok(shown, json!({"id": made["publication"]["id"]})).await;
-                assert_eq!(foreign["node"], Value::Null);
-            }
+        if let Some(code) = expected {
+            assert_eq!(client.refusal(&publish, refuse.clone()).await, code, "{permissions}");
+        } else {
+            let made =
+                client.mutate("instagramPublish", input.clone(), "job { id } publication { id }").await;
+            assert_eq!(studio.ended(&made).await["state"], "PUBLISHED");
+            // Whoever sees the project sees what was published; by which account is for those who set them up.
+            let shown =
+                "query($id: ID!) { node(id: $id) { ... on Publication { state caption account { id } } } }";
+            let seen =
+                acme.viewer.at(&studio.server).ok(shown, json!({"id": made["publication"]["id"]})).await;
+            assert_eq!(seen["node"], json!({"state": "PUBLISHED", "caption": "So.", "account": null}));
+            let foreign =
+                globex.owner.at(&studio.server).ok(shown, json!({"id": made["publication"]["id"]})).await;
+            assert_eq!(foreign["node"], Value::Null);
         }
     }
     let admin = studio.admin();
-    let named = with(input.clone(), json!({"accountId": theirs, "allowDuplicate": true}));
+    let named = with(input.clone(), &json!({"accountId": theirs, "allowDuplicate": true}));
     assert_eq!(admin.fault("instagramPublish", named).await, "NOT_FOUND");
     for field in ["accountTest", "accountUpdate", "accountDisconnect"] {
         assert_eq!(admin.fault(field, json!({"id": theirs})).await, "NOT_FOUND", "{field}");
@@ -819,7 +818,7 @@ async fn who_may_publish_does_and_by_no_account_of_others() {
     // Another project's account is no project's but its own.
     let other = cast::project(&studio.server, acme, "Other").await;
     let own = studio.connect(json!({"projectId": other, "userId": "17841400000000003"})).await;
-    let named = with(input, json!({"accountId": own["id"], "allowDuplicate": true}));
+    let named = with(input, &json!({"accountId": own["id"], "allowDuplicate": true}));
     assert_eq!(admin.fault("instagramPublish", named).await, "NOT_FOUND");
     // A right that goes while it waits: nothing is published.
     let later = (chrono::Utc::now() + chrono::TimeDelta::seconds(3)).to_rfc3339();

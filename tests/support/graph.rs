@@ -333,11 +333,11 @@ async fn fetch(inner: &Mutex<Inner>, form: &HashMap<String, String>) -> Result<O
     if text("media_type") == "CAROUSEL" {
         let inner = inner.lock().unwrap();
         let pages: Vec<_> = text("children").split(',').map(|page| inner.containers.get(page)).collect();
-        let fit = |page: &Option<&Container>| page.is_some_and(|page| page.is_page && page.polls == 0);
-        return match (2..=10).contains(&pages.len()) && pages.iter().all(fit) {
-            true => Ok(None),
-            false => Err(refused(100, 2_207_028, "Invalid carousel children")),
-        };
+        let fit = |page: Option<&Container>| page.is_some_and(|page| page.is_page && page.polls == 0);
+        if (2..=10).contains(&pages.len()) && pages.into_iter().all(fit) {
+            return Ok(None);
+        }
+        return Err(refused(100, 2_207_028, "Invalid carousel children"));
     }
     let unfetched = || refused(9_004, 2_207_052, "The media could not be fetched from this URI");
     let (url, is_video) = match (form.get("image_url"), form.get("video_url")) {

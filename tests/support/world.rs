@@ -418,7 +418,7 @@ impl World {
             }
             "Mutation.instagramPublish(input.accountId)" => {
                 let (owner, place) = (self.own(caller), self.own_project(caller));
-                let asset = cast::asset(server, owner, Some(&place)).await;
+                let asset = cast::asset(server, owner, Some(place)).await;
                 Case::mutation(
                     "instagramPublish",
                     json!({"projectId": place, "caption": format!("By {caller}"), "assetIds": [asset],
@@ -429,7 +429,7 @@ impl World {
             "Mutation.instagramPublish(input.postId)" => {
                 cast::forget_accounts(server).await;
                 let (owner, place) = (self.own(caller), self.own_project(caller));
-                let asset = cast::asset(server, owner, Some(&place)).await;
+                let asset = cast::asset(server, owner, Some(place)).await;
                 Case::mutation(
                     "instagramPublish",
                     json!({"projectId": place, "caption": "So.", "assetIds": [asset], "allowDuplicate": true,

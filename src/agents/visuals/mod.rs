@@ -210,14 +210,15 @@ async fn draw(
 ) -> Result<(Vec<Slide>, Vec<Note>), Failure> {
     let loaded = Arc::new(loaded);
     let with = Arc::clone(&loaded);
-    let composed =
-        agent::compute(move || builtin::compose(&spec, &with.pictures())).await?.map_err(refused)?;
+    let composed = agent::compute(move || builtin::compose(&spec, &with.pictures()))
+        .await?
+        .map_err(|error| refused(&error))?;
     let (mut slides, mut notes) = (Vec::with_capacity(composed.slides.len()), composed.notes);
     let count = composed.slides.len();
     for (place, (scene, alt_text)) in composed.slides.into_iter().enumerate() {
         let with = Arc::clone(&loaded);
         let drawn = agent::compute(move || builtin::finish(scene, alt_text, &with.pictures()));
-        let drawn = drawn.await?.map_err(refused)?;
+        let drawn = drawn.await?.map_err(|error| refused(&error))?;
         if drawn.blocks.iter().any(|block| block.overflow) && !notes.contains(&Note::Shortened) {
             notes.push(Note::Shortened);
         }
@@ -248,8 +249,8 @@ async fn keep(tools: &Tools, run: &Run, project: ProjectId, made: Drawn) -> Resu
 }
 
 /// The engine's refusal, as a job's.
-fn refused(error: VisualError) -> Failure {
-    let (code, field) = match &error {
+fn refused(error: &VisualError) -> Failure {
+    let (code, field) = match error {
         VisualError::InsufficientInput { field, .. } => (FaultCode::InsufficientInput, Some(*field)),
         VisualError::Invalid { field, .. } => (FaultCode::Invalid, Some(*field)),
         VisualError::Scene(_) | VisualError::Encode(_) => (FaultCode::Invalid, None),

@@ -37,8 +37,8 @@ pub(crate) fn view(kind: VideoKind, moment: f64, with_text: bool, turn: u64) -> 
             // In and out alternate; the way across has four directions.
             let inwards = turn.is_multiple_of(2);
             let way = if inwards { moment } else { 1.0 - moment };
-            let x = if turn / 2 % 2 == 0 { 0.8 } else { -0.8 };
-            let y = if turn / 4 % 2 == 0 { 0.5 } else { -0.5 };
+            let x = if (turn / 2).is_multiple_of(2) { 0.8 } else { -0.8 };
+            let y = if (turn / 4).is_multiple_of(2) { 0.5 } else { -0.5 };
             View { zoom: 1.0 + (reach - 1.0) * way, x: x * way, y: y * way }
         }
         VideoKind::Parallax => View { zoom: reach, x: 0.0, y: 0.0 },

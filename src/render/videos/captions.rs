@@ -100,7 +100,7 @@ pub fn srt(cues: &[Cue]) -> String {
     file
 }
 
-/// The captions as a `WebVTT` file (W3C WebVTT).
+/// The captions as a `WebVTT` file (W3C `WebVTT`).
 pub fn vtt(cues: &[Cue], language: Language) -> String {
     let language = match language {
         Language::German => "de",

@@ -10,6 +10,7 @@ mod encode;
 mod kinetic;
 mod stage;
 #[cfg(test)]
+#[expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "the numbers of tests are small")]
 mod tests;
 pub mod timing;
 
@@ -180,9 +181,9 @@ pub struct Video {
     pub scenes: Vec<VideoScene>,
     /// The captions with their times.
     pub cues: Vec<Cue>,
-    /// The captions as a SubRip file.
+    /// The captions as a `SubRip` file.
     pub srt: String,
-    /// The captions as a WebVTT file.
+    /// The captions as a `WebVTT` file.
     pub vtt: String,
     /// The least contrast of drawn captions with the frames behind them, sampled three times a scene; none without any.
     pub caption_contrast: Option<f32>,
@@ -293,7 +294,7 @@ pub fn generate(
     let plan = timing::plan(spec)?;
     check_pictures(spec, pictures)?;
     let (width, height) = spec.size.pixels();
-    let mut stage = stage::Stage::new(spec, pictures, &plan)?;
+    let mut stage = stage::Stage::new(spec, pictures, &plan);
     let mut film = encode::Film::new(width, height, spec.fps, spec.silent_track)?;
     for frame in 0..plan.frames {
         film.push(stage.frame(frame)?, plan.begins_at(frame))?;

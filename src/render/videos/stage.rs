@@ -52,11 +52,7 @@ const MARGIN: f32 = 0.8;
 const NEUTRAL: Color = Color::new(0x3E, 0x5C, 0x76);
 
 impl<'a> Stage<'a> {
-    pub(crate) fn new(
-        spec: &'a VideoSpec,
-        pictures: &'a [Picture],
-        plan: &'a Plan,
-    ) -> Result<Self, VideoError> {
+    pub(crate) fn new(spec: &'a VideoSpec, pictures: &'a [Picture], plan: &'a Plan) -> Self {
         let (width, height) = spec.size.pixels();
         let theme = spec.period.as_ref().map(|period| period.color).or(spec.brand.primary).unwrap_or(NEUTRAL);
         let accent = spec.brand.accent.unwrap_or(theme);
@@ -85,7 +81,7 @@ impl<'a> Stage<'a> {
             worst_contrast: None,
         };
         stage.captions = stage.set_captions();
-        Ok(stage)
+        stage
     }
 
     /// The pixels of a frame: RGBA, all opaque.
@@ -207,6 +203,7 @@ impl<'a> Stage<'a> {
     }
 
     /// A picture shown whole before a soft copy of itself.
+    #[expect(clippy::cast_possible_truncation, reason = "within the film")]
     fn framed(&self, picture: &Picture) -> Option<Picture> {
         let mut canvas = premultiplied(&self.soft(picture, 1.0)?)?;
         let (width, height) = (f32_of(self.look.width), f32_of(self.look.height));
@@ -281,7 +278,7 @@ impl<'a> Stage<'a> {
         let room = camera::reach(self.spec.kind, false);
         let (width, height) = (f64::from(self.look.width) * room, f64::from(self.look.height) * room);
         let mut canvas = Pixmap::new(even(width), even(height))?;
-        let turned = self.theme.turned(if scene % 2 == 0 { 0.0 } else { 22.0 });
+        let turned = self.theme.turned(if scene.is_multiple_of(2) { 0.0 } else { 22.0 });
         let (night, deep, glow) = (turned.tone(0.17, 0.05), turned.tone(0.3, 0.11), turned.tone(0.42, 0.15));
         backdrop::clouds(&mut canvas, night, &[deep, night, glow], self.spec.seed.wrapping_add(scene as u64));
         let stop = |at, opacity| Stop { at, color: night, opacity };

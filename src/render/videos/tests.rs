@@ -179,7 +179,7 @@ fn captions_are_drawn_and_timed_as_the_files_say() {
     assert!(video.vtt.contains("\nErster Satz hier.\n") && video.srt.contains("\nZweiter Satz folgt.\n"));
     let first = &video.cues[0];
     let line = video.srt.lines().nth(1).unwrap();
-    let expected = |seconds: f64| format!("00:00:{:06.3}", seconds).replace('.', ",");
+    let expected = |seconds: f64| format!("00:00:{seconds:06.3}").replace('.', ",");
     assert_eq!(line, format!("{} --> {}", expected(first.start_seconds), expected(first.end_seconds)));
     assert!(video.caption_contrast.unwrap() >= 3.0);
     if !decoder() {

@@ -3,7 +3,7 @@
 //! # Reading speed
 //!
 //! The pace is that of the International Reading Speed Texts, read aloud by adults (Trauzettel-Klosinski and Dietz 2012,
-//! "Standardized Assessment of Reading Performance: The New International Reading Speed Texts IReST", Investigative
+//! "Standardized Assessment of Reading Performance: The New International Reading Speed Texts `IReST`", Investigative
 //! Ophthalmology & Visual Science 53(9), table of languages): German 920 characters a minute, English 987. Its words are
 //! 5.1 and 4.3 characters long, so that spaces are not counted, and neither are they here. Reading aloud is slower than
 //! silent reading (183 against 238 words a minute in English, Brysbaert 2019), which leaves time for the picture.

@@ -52,8 +52,7 @@ pub(crate) fn credit(name: &str, language: Language) -> String {
 /// A text on one line that ends like a sentence, so that a screen reader pauses.
 fn sentence(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let ends =
-        line.ends_with(|c: char| matches!(c, '.' | '!' | '?' | '…' | ':' | '“' | '”' | '"' | '»' | '«'));
+    let ends = line.ends_with(['.', '!', '?', '…', ':', '“', '”', '"', '»', '«']);
     if ends { line } else { line + "." }
 }
 

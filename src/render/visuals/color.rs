@@ -74,6 +74,7 @@ impl Color {
 
     /// The same lightness and chroma with the hue turned by so many degrees.
     #[must_use]
+    #[expect(clippy::many_single_char_names, reason = "colour channels have letters for names")]
     pub fn turned(self, degrees: f32) -> Self {
         let [l, a, b] = self.oklab();
         let (sin, cos) = degrees.to_radians().sin_cos();
@@ -86,6 +87,7 @@ impl Color {
         self.oklab()[0]
     }
 
+    #[expect(clippy::many_single_char_names, reason = "colour channels have letters for names")]
     pub(crate) fn oklab(self) -> [f32; 3] {
         let (r, g, b) = (linear(self.r), linear(self.g), linear(self.b));
         let l = (0.412_221_46 * r + 0.536_332_55 * g + 0.051_445_995 * b).cbrt();

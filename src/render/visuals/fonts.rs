@@ -90,11 +90,10 @@ impl Face {
     pub(crate) fn of(typeface: Typeface, voice: Voice) -> Self {
         match (typeface, voice) {
             // Its quotation marks are round and full in every company.
-            (_, Voice::Ornament) => Self::PlayfairBold,
+            (_, Voice::Ornament) | (Typeface::Editorial, Voice::Display) => Self::PlayfairBold,
             (Typeface::Sans, Voice::Display) => Self::InterExtraBold,
             (Typeface::Serif, Voice::Display) => Self::SerifSemiBold,
             (Typeface::Serif, Voice::Text) => Self::SerifRegular,
-            (Typeface::Editorial, Voice::Display) => Self::PlayfairBold,
             _ => Self::InterMedium,
         }
     }

@@ -18,6 +18,11 @@ mod protect;
 pub mod scene;
 pub mod split;
 #[cfg(test)]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "the numbers of tests are small"
+)]
 mod tests;
 pub(crate) mod text;
 

@@ -77,7 +77,7 @@ fn draw_layer(pixmap: &mut Pixmap, layer: &Layer, pictures: &Pictures<'_>) -> Op
             backdrop::pattern(pixmap, *pattern, *color, *opacity, *seed);
         }
         Layer::Picture { slot, rect, radius } => {
-            draw_picture(pixmap, pictures.get(*slot)?, *slot, *rect, *radius)
+            draw_picture(pixmap, pictures.get(*slot)?, *slot, *rect, *radius);
         }
         Layer::Panel { rect, radius, color, opacity, border, shadow } => {
             if *shadow {
@@ -102,7 +102,7 @@ fn draw_layer(pixmap: &mut Pixmap, layer: &Layer, pictures: &Pictures<'_>) -> Op
             }
         }
         Layer::Scrim { rect, feather, color, opacity } => {
-            backdrop::scrim(pixmap, *rect, *feather, *color, *opacity)
+            backdrop::scrim(pixmap, *rect, *feather, *color, *opacity);
         }
         Layer::Text(_) => {}
     }
@@ -133,7 +133,12 @@ pub(crate) fn rounded(rect: Rect, radius: f32) -> Option<Path> {
 }
 
 /// Draws a picture: a background covers its rectangle, a logo fits into it.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the scene has been checked")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "the scene has been checked"
+)]
 fn draw_picture(pixmap: &mut Pixmap, picture: &Picture, slot: Slot, rect: Rect, radius: f32) {
     let (width, height) = (f64::from(picture.width()), f64::from(picture.height()));
     let (area, target) = match slot {
@@ -397,6 +402,7 @@ impl PathSink for Pen {
         self.path.quad_to(a, b, x, y);
     }
 
+    #[expect(clippy::many_single_char_names, reason = "coordinates of four points")]
     fn curve_to(&mut self, cx0: f32, cy0: f32, cx1: f32, cy1: f32, x: f32, y: f32) {
         let ((a, b), (c, d), (x, y)) = (self.at(cx0, cy0), self.at(cx1, cy1), self.at(x, y));
         self.path.cubic_to(a, b, c, d, x, y);

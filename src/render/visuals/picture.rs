@@ -248,6 +248,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, PictureError> {
     })
 }
 
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack")]
 enum Decoder<'a> {
     Png(PngDecoder<Cursor<&'a [u8]>>),
     Jpeg(JpegDecoder<Cursor<&'a [u8]>>),
@@ -742,6 +743,7 @@ pub(crate) fn resize_into(
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "the numbers of tests are small")]
 mod tests {
     use image::codecs::jpeg::JpegEncoder;
     use image::codecs::webp::WebPEncoder;
@@ -806,7 +808,7 @@ mod tests {
         for (_, bytes) in files() {
             for _ in 0..400 {
                 let mut broken = bytes.clone();
-                for _ in 0..1 + random() % 4 {
+                for _ in 0..=(random() % 4) {
                     let at = random() % broken.len();
                     broken[at] = random() as u8;
                 }

@@ -171,7 +171,7 @@ impl<'t> Shaped<'t> {
         let mut advances = vec![0.0_f32; text.len() + 1];
         for run in &runs {
             for part in level_runs(&bidi, &run.range) {
-                let right_to_left = bidi.levels.get(part.start).is_some_and(|level| level.is_rtl());
+                let right_to_left = bidi.levels.get(part.start).is_some_and(unicode_bidi::Level::is_rtl);
                 for glyph in shape(text, part, run, right_to_left, setting) {
                     if let Some(advance) = advances.get_mut(glyph.cluster + 1) {
                         *advance += glyph.advance;
@@ -337,7 +337,7 @@ impl<'t> Shaped<'t> {
         if line.start < line.end {
             let (levels, visual) = self.bidi.visual_runs(paragraph, line.start..line.end);
             for stretch in visual {
-                let backwards = levels.get(stretch.start).is_some_and(|level| level.is_rtl());
+                let backwards = levels.get(stretch.start).is_some_and(unicode_bidi::Level::is_rtl);
                 let mut parts: Vec<(Range<usize>, &Run)> = self
                     .runs
                     .iter()
@@ -607,7 +607,7 @@ pub(crate) fn largest(least: f32, most: f32, passes: impl Fn(f32) -> bool) -> f3
         return high;
     }
     while high - low > 1.0 {
-        let middle = ((low + high) / 2.0).floor();
+        let middle = f32::midpoint(low, high).floor();
         if passes(middle) {
             low = middle;
         } else {
@@ -665,6 +665,7 @@ pub(crate) fn shorten(
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "the numbers of tests are small")]
 mod tests {
     use super::*;
     use crate::visuals::fonts::Face;
@@ -672,7 +673,7 @@ mod tests {
     const SETTING: Setting =
         Setting { face: Face::InterMedium, language: Language::German, hyphenate: true, tracking: 0.0 };
 
-    fn lines<'t>(text: &'t str, width: f32, setting: Setting) -> Vec<&'t str> {
+    fn lines(text: &str, width: f32, setting: Setting) -> Vec<&str> {
         let shaped = Shaped::new(text, setting);
         shaped
             .at(1.0, width, f32::INFINITY, 1.2)
