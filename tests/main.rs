@@ -18,6 +18,7 @@ mod audit_chain;
 mod catalogue;
 mod concurrency;
 mod database;
+mod day;
 mod documents;
 mod doorway;
 mod edge;

@@ -13,16 +13,16 @@ use crate::support::graph::{Call, FakeGraph, Fault, USER, jpeg, mp4};
 use crate::support::work::PATIENCE;
 use crate::support::{Client, Server, config, files, mutation, tuning};
 
-const TOKEN: &str = "EAAB-token-of-acme-0123456789abcdef";
+pub const TOKEN: &str = "EAAB-token-of-acme-0123456789abcdef";
 
 const PUBLISHED: &str = "job { id status error { code message ... on ProviderError { provider providerCode retryable } } }
     publication { id channel kind state caption publishedAt scheduledAt permalink quotaUsed quotaTotal
         problems { code message remedy retryable } assets { id } account { id username } post { id state } job { id } }";
 
 /// A server that can be reached, an organization, and Instagram.
-struct Studio {
-    graph: FakeGraph,
-    server: Server,
+pub struct Studio {
+    pub graph: FakeGraph,
+    pub server: Server,
     running: Running,
     acme: Organization,
 }
@@ -57,9 +57,15 @@ fn reachable(graph: &FakeGraph) -> (Config, std::net::SocketAddr) {
 }
 
 impl Studio {
-    async fn open() -> Self {
+    pub async fn open() -> Self {
+        Box::pin(Self::with(|_| {})).await
+    }
+
+    /// The same with other settings.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let graph = FakeGraph::start(TOKEN).await;
-        let (config, address) = reachable(&graph);
+        let (mut config, address) = reachable(&graph);
+        change(&mut config);
         let server = Server::with(config, brisk()).await;
         let running = server.app.clone().listen(address).await.unwrap();
         let acme = cast::organization(&server, "Acme").await;
@@ -130,7 +136,7 @@ impl Studio {
         assert_eq!(self.server.tamper(lost).await, 1);
     }
 
-    async fn close(self) {
+    pub async fn close(self) {
         self.running.stop().await.unwrap();
     }
 }

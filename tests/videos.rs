@@ -14,7 +14,7 @@ const MADE: &str = "job { id status engine { provider } error { code message fie
         poster { url mimeType width } captionsSrt { url mimeType } captionsVtt { url mimeType } }";
 
 /// Whether ffmpeg is there: it decodes what is made here. It is part of what continuous integration installs.
-fn has_ffmpeg() -> bool {
+pub fn has_ffmpeg() -> bool {
     let found = Command::new("ffprobe")
         .arg("-version")
         .stdout(Stdio::null())
@@ -26,7 +26,7 @@ fn has_ffmpeg() -> bool {
 }
 
 /// What ffprobe says of a file, every frame decoded and counted.
-fn probe(file: &Path) -> Value {
+pub fn probe(file: &Path) -> Value {
     let said = Command::new("ffprobe")
         .args(["-v", "error", "-count_frames", "-show_streams", "-show_format", "-of", "json"])
         .arg(file)
