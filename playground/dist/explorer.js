@@ -771,7 +771,49 @@ mutation PlanContent($input: ContentStrategyCreateInput!) {
     }
   }
 }
-`,Cz=`{
+`,Cz=`# 16 · Draw a slide
+#
+# A text becomes a picture, drawn by the server itself:
+# type that fits, contrast that is measured, alt text,
+# and PNG and JPEG files. Try another \`template\`, a
+# \`headline\`, or more \`slides\`.
+
+mutation DrawASlide($input: VisualPostCreateInput!) {
+  visualPostCreate(input: $input) {
+    visualPost {
+      id
+      slides {
+        altText
+        blocks {
+          text
+          fontSize
+          contrast
+          requiredContrast
+        }
+        png {
+          url
+          width
+          height
+        }
+      }
+      notes
+    }
+    job {
+      id
+      status
+      error {
+        message
+        code
+      }
+    }
+    userErrors {
+      message
+      code
+      field
+    }
+  }
+}
+`,wz=`{
   "input": {
     "email": "ada@example.com",
     "password": "choose a long passphrase",
@@ -779,10 +821,10 @@ mutation PlanContent($input: ContentStrategyCreateInput!) {
     "organizationName": "Analytical Engines"
   }
 }
-`,wz=`{
+`,Tz=`{
   "organizationId": "org_sign_in_first"
 }
-`,Tz=`{
+`,Ez=`{
   "input": {
     "organizationId": "org_sign_in_first",
     "question": "How many days of vacation are there?",
@@ -790,7 +832,7 @@ mutation PlanContent($input: ContentStrategyCreateInput!) {
     "wait": true
   }
 }
-`,Ez=`{
+`,Dz=`{
   "input": {
     "organizationId": "org_sign_in_first",
     "question": "Who pays out receipts?",
@@ -798,20 +840,20 @@ mutation PlanContent($input: ContentStrategyCreateInput!) {
     "wait": false
   }
 }
-`,Dz=`{
+`,Oz=`{
   "id": "job_ask_in_tab_5_first"
 }
-`,Oz=`{
+`,kz=`{
   "input": {
     "organizationId": "org_sign_in_first",
     "name": "Spring campaign",
     "description": "Everything for the launch in spring"
   }
 }
-`,kz=`{
+`,Az=`{
   "first": 20
 }
-`,Az=`{
+`,jz=`{
   "input": {
     "organizationId": "org_sign_in_first",
     "email": "grace@example.com",
@@ -819,7 +861,7 @@ mutation PlanContent($input: ContentStrategyCreateInput!) {
     "expiresInDays": 7
   }
 }
-`,jz=`{
+`,Mz=`{
   "input": {
     "organizationId": "org_sign_in_first",
     "name": "Website",
@@ -827,14 +869,14 @@ mutation PlanContent($input: ContentStrategyCreateInput!) {
     "requestsPerMinute": 120
   }
 }
-`,Mz=`{
+`,Nz=`{
   "filter": {}
 }
-`,Nz=`{
+`,Pz=`{
   "organizationId": "org_sign_in_first",
   "after": 0
 }
-`,Pz=`{
+`,Fz=`{
   "input": {
     "projectId": "prj_sign_in_first",
     "goals": ["I want to stop doubting my work", "I would like to sleep better"],
@@ -843,7 +885,7 @@ mutation PlanContent($input: ContentStrategyCreateInput!) {
     "wait": true
   }
 }
-`,Fz=`{
+`,Iz=`{
   "input": {
     "projectId": "prj_sign_in_first",
     "brief": "How vacation works here",
@@ -852,7 +894,7 @@ mutation PlanContent($input: ContentStrategyCreateInput!) {
     "wait": true
   }
 }
-`,Iz=`{
+`,Lz=`{
   "input": {
     "projectId": "prj_sign_in_first",
     "goals": ["New colleagues find their way"],
@@ -865,4 +907,14 @@ mutation PlanContent($input: ContentStrategyCreateInput!) {
     "wait": true
   }
 }
-`,Lz=Object.assign({"./examples/01-sign-up.graphql":cz,"./examples/02-who-am-i.graphql":lz,"./examples/03-add-a-document.graphql":uz,"./examples/04-ask-a-question.graphql":dz,"./examples/05-ask-without-waiting.graphql":fz,"./examples/06-watch-a-job.graphql":pz,"./examples/07-create-a-project.graphql":mz,"./examples/08-projects-and-members.graphql":hz,"./examples/09-invite-a-colleague.graphql":gz,"./examples/10-api-key.graphql":_z,"./examples/11-audit-log.graphql":vz,"./examples/12-watch-activity.graphql":yz,"./examples/13-affirmations.graphql":bz,"./examples/14-compose-a-post.graphql":xz,"./examples/15-plan-content.graphql":Sz}),Rz=Object.assign({"./examples/01-sign-up.json":Cz,"./examples/03-add-a-document.json":wz,"./examples/04-ask-a-question.json":Tz,"./examples/05-ask-without-waiting.json":Ez,"./examples/06-watch-a-job.json":Dz,"./examples/07-create-a-project.json":Oz,"./examples/08-projects-and-members.json":kz,"./examples/09-invite-a-colleague.json":Az,"./examples/10-api-key.json":jz,"./examples/11-audit-log.json":Mz,"./examples/12-watch-activity.json":Nz,"./examples/13-affirmations.json":Pz,"./examples/14-compose-a-post.json":Fz,"./examples/15-plan-content.json":Iz}),zz=Object.keys(Lz).sort().map(e=>({query:Lz[e]??``,variables:Rz[e.replace(/graphql$/,`json`)]??``}));function Bz(e,t,n){if(!zz.some(t=>t.query===e))return null;let r=t;for(let e of n)e&&(r=r.replaceAll(RegExp(`"${e.split(`_`)[0]}_[^"]*"`,`g`),`"${e}"`));return r===t?null:r}var Vz=(e,{headers:t={}}={})=>{let n=Wz(e.query),r=n&&(Fe(n,e.operationName)??Fe(n)),i={...e,operationName:r?.name?.value??null};return r?.operation===`subscription`?Te(i,t):Hz(i,t,r?.operation===`mutation`)};async function Hz(e,t,n){try{let r=await ke(e,{headers:t});if(n){let e=Uz(r);e&&Ce({jobId:e}),De()}return r}catch(e){return{errors:[{message:Ae(e)}]}}}function Uz({data:e}){return Object.values(e??{}).map(e=>e?.job?.id).findLast(Boolean)}function Wz(e){try{return O(e)}catch{return}}var Gz=e({default:()=>Jz}),Kz=zz.map(e=>({...e,headers:null})),qz=az()&&zz[0]?{initialVariables:zz[0].variables}:{};function Jz(){return(0,U.jsxs)(ez,{fetcher:Vz,storage:iz,defaultTabs:Kz,...qz,defaultEditorToolsVisibility:`variables`,shouldPersistHeaders:!1,schemaDescription:!0,editorTheme:sz,children:[(0,U.jsx)(ez.Logo,{children:(0,U.jsx)(`span`,{})}),(0,U.jsx)(Yz,{})]})}function Yz(){let{context:e,jobId:t,...n}=Oe(),r=e?.organization?.id,i=n.projectId??e?.onlyProject?.id??e?.projects[0]?.id,{tab:a,variableEditor:o}=Ls(({tabs:e,activeTabIndex:t,variableEditor:n})=>({tab:e[t]?.id,variableEditor:n})),s=Ls(({tabs:e,activeTabIndex:t})=>e[t]?.query??``);return(0,R.useEffect)(()=>{if(!o)return;let e=Bz(s,o.getValue(),[r,i,t]);e!==null&&o.setValue(e)},[r,i,t,a,o]),null}export{Jz as default,st as n,ot as r,Gz as t};
+`,Rz=`{
+  "input": {
+    "projectId": "prj_sign_in_first",
+    "text": "I trust my work.",
+    "attribution": "Ada",
+    "template": "quote_card",
+    "language": "EN",
+    "wait": true
+  }
+}
+`,zz=Object.assign({"./examples/01-sign-up.graphql":cz,"./examples/02-who-am-i.graphql":lz,"./examples/03-add-a-document.graphql":uz,"./examples/04-ask-a-question.graphql":dz,"./examples/05-ask-without-waiting.graphql":fz,"./examples/06-watch-a-job.graphql":pz,"./examples/07-create-a-project.graphql":mz,"./examples/08-projects-and-members.graphql":hz,"./examples/09-invite-a-colleague.graphql":gz,"./examples/10-api-key.graphql":_z,"./examples/11-audit-log.graphql":vz,"./examples/12-watch-activity.graphql":yz,"./examples/13-affirmations.graphql":bz,"./examples/14-compose-a-post.graphql":xz,"./examples/15-plan-content.graphql":Sz,"./examples/16-draw-a-slide.graphql":Cz}),Bz=Object.assign({"./examples/01-sign-up.json":wz,"./examples/03-add-a-document.json":Tz,"./examples/04-ask-a-question.json":Ez,"./examples/05-ask-without-waiting.json":Dz,"./examples/06-watch-a-job.json":Oz,"./examples/07-create-a-project.json":kz,"./examples/08-projects-and-members.json":Az,"./examples/09-invite-a-colleague.json":jz,"./examples/10-api-key.json":Mz,"./examples/11-audit-log.json":Nz,"./examples/12-watch-activity.json":Pz,"./examples/13-affirmations.json":Fz,"./examples/14-compose-a-post.json":Iz,"./examples/15-plan-content.json":Lz,"./examples/16-draw-a-slide.json":Rz}),Vz=Object.keys(zz).sort().map(e=>({query:zz[e]??``,variables:Bz[e.replace(/graphql$/,`json`)]??``}));function Hz(e,t,n){if(!Vz.some(t=>t.query===e))return null;let r=t;for(let e of n)e&&(r=r.replaceAll(RegExp(`"${e.split(`_`)[0]}_[^"]*"`,`g`),`"${e}"`));return r===t?null:r}var Uz=(e,{headers:t={}}={})=>{let n=Kz(e.query),r=n&&(Fe(n,e.operationName)??Fe(n)),i={...e,operationName:r?.name?.value??null};return r?.operation===`subscription`?Te(i,t):Wz(i,t,r?.operation===`mutation`)};async function Wz(e,t,n){try{let r=await ke(e,{headers:t});if(n){let e=Gz(r);e&&Ce({jobId:e}),De()}return r}catch(e){return{errors:[{message:Ae(e)}]}}}function Gz({data:e}){return Object.values(e??{}).map(e=>e?.job?.id).findLast(Boolean)}function Kz(e){try{return O(e)}catch{return}}var qz=e({default:()=>Xz}),Jz=Vz.map(e=>({...e,headers:null})),Yz=az()&&Vz[0]?{initialVariables:Vz[0].variables}:{};function Xz(){return(0,U.jsxs)(ez,{fetcher:Uz,storage:iz,defaultTabs:Jz,...Yz,defaultEditorToolsVisibility:`variables`,shouldPersistHeaders:!1,schemaDescription:!0,editorTheme:sz,children:[(0,U.jsx)(ez.Logo,{children:(0,U.jsx)(`span`,{})}),(0,U.jsx)(Zz,{})]})}function Zz(){let{context:e,jobId:t,...n}=Oe(),r=e?.organization?.id,i=n.projectId??e?.onlyProject?.id??e?.projects[0]?.id,{tab:a,variableEditor:o}=Ls(({tabs:e,activeTabIndex:t,variableEditor:n})=>({tab:e[t]?.id,variableEditor:n})),s=Ls(({tabs:e,activeTabIndex:t})=>e[t]?.query??``);return(0,R.useEffect)(()=>{if(!o)return;let e=Hz(s,o.getValue(),[r,i,t]);e!==null&&o.setValue(e)},[r,i,t,a,o]),null}export{Xz as default,st as n,ot as r,qz as t};
