@@ -236,8 +236,9 @@ async fn live(studio: &Studio, engine: Option<Value>) {
     *day.runs.entry("CONTENT_WORKFLOW").or_default() += 1;
 
     // Approved, and published where nobody has seen it before.
+    day.me.mutate("postUpdate", json!({"id": post["id"], "chosenVariant": 0}), "").await;
     let move_to = async |state: &str| {
-        let to = json!({"id": post["id"], "state": state, "chosenVariant": 0});
+        let to = json!({"id": post["id"], "state": state});
         day.me.mutate("postUpdate", to, "post { state }").await
     };
     move_to("IN_REVIEW").await;

@@ -637,6 +637,8 @@ fn input_without_id(field: &str) -> Option<Value> {
 fn put(value: &mut Value, path: &[&str], text: &str) {
     match path {
         [] => *value = text.into(),
+        // Of a list, the first entry.
+        path if value.is_array() => put(&mut value[0], path, text),
         [first, rest @ ..] => put(&mut value[*first], rest, text),
     }
 }

@@ -364,7 +364,7 @@ pub async fn workflow(server: &Server, organization: &Organization, status: &str
     if status == "QUEUED" {
         return run;
     }
-    let done = if status == "AWAITING_APPROVAL" { 3 } else { 0 };
+    let done = if status == "AWAITING_APPROVAL" { 4 } else { 0 };
     sqlx::query(
         "with job as (
             update jobs set status = $2, finished_at = case when $2 = 'FAILED' then now() end where id = $1

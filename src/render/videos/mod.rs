@@ -10,7 +10,6 @@ mod encode;
 mod kinetic;
 mod stage;
 #[cfg(test)]
-#[expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "the numbers of tests are small")]
 mod tests;
 pub mod timing;
 

@@ -18,11 +18,6 @@ mod protect;
 pub mod scene;
 pub mod split;
 #[cfg(test)]
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    reason = "the numbers of tests are small"
-)]
 mod tests;
 pub(crate) mod text;
 

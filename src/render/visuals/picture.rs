@@ -743,8 +743,9 @@ pub(crate) fn resize_into(
 }
 
 #[cfg(test)]
-#[expect(clippy::cast_possible_truncation, reason = "the numbers of tests are small")]
 mod tests {
+    #![expect(clippy::cast_possible_truncation, reason = "the numbers of tests are small")]
+
     use image::codecs::jpeg::JpegEncoder;
     use image::codecs::webp::WebPEncoder;
     use image::{ExtendedColorType, ImageEncoder};

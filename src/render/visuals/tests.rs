@@ -1,5 +1,11 @@
 //! Tests of whole slides.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "the numbers of tests are small"
+)]
+
 use super::*;
 
 const TEXT: &str = "Ich gehe meinen Weg mit ruhiger Kraft und vertraue dem, was in mir wächst.";

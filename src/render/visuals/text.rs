@@ -665,8 +665,9 @@ pub(crate) fn shorten(
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "the numbers of tests are small")]
 mod tests {
+    #![expect(clippy::float_cmp, reason = "the numbers of tests are small")]
+
     use super::*;
     use crate::visuals::fonts::Face;
 
