@@ -8,7 +8,8 @@ use std::process::Command;
 use super::*;
 use crate::visuals::{Color, Template, VisualFormat, VisualSpec};
 
-/// Whether ffmpeg is there. Without it the tests that decode say so and stop, except where AICOS_REQUIRE_FFMPEG is set: there they fail.
+/// Whether ffmpeg is there. Without it the tests that decode say so and stop, except where `AICOS_REQUIRE_FFMPEG` is set: there
+/// they fail.
 fn decoder() -> bool {
     let there = ["ffmpeg", "ffprobe"].iter().all(|tool| Command::new(tool).arg("-version").output().is_ok());
     if !there {
