@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::validity::{links, mentions};
+use super::write::without_marks;
 use crate::agents::text::{Language, german};
 use crate::retrieval::reading;
 
@@ -84,7 +85,12 @@ impl Facts {
     pub fn of<S: AsRef<str>>(sources: &[S], language: Language) -> Self {
         let mut facts = Self { language: Some(language), ..Self::default() };
         for source in sources {
-            facts.read(source.as_ref(), language);
+            let source = source.as_ref();
+            facts.read(source, language);
+            // As it is shown, a word may be what a mark divides in the source.
+            if source.contains(['`', '*', '_', '[']) {
+                facts.read(&without_marks(source), language);
+            }
         }
         facts
     }
@@ -577,6 +583,13 @@ mod tests {
 
     fn wrong(text: &str, source: &str, language: Language) -> Vec<(FactKind, String)> {
         check(text, &[source], language).into_iter().map(|one| (one.kind, one.text)).collect()
+    }
+
+    #[test]
+    fn a_word_that_a_mark_divides_is_known_as_it_is_shown() {
+        let sources = ["Das **Haus**boot heißt Bea`trix`."];
+        assert!(check("Das Hausboot heißt Beatrix.", &sources, Language::German).is_empty());
+        assert!(!check("Das Hausboot heißt Berta.", &sources, Language::German).is_empty());
     }
 
     #[test]

@@ -446,7 +446,7 @@ impl<'w> Draft<'w> {
 
     /// A sentence as this caption has it: without marks of Markdown, and shortened unless the caption is long.
     fn shown(&self, unit: &Unit<'_>) -> String {
-        let plain = plain(unit.text);
+        let plain = without_marks(unit.text);
         let short = if self.length == Length::Long || unit.from == From::Brief {
             plain
         } else {
@@ -555,7 +555,7 @@ impl<'w> Draft<'w> {
 }
 
 /// A sentence without Markdown's emphasis, code marks and link targets, on one line.
-fn plain(text: &str) -> String {
+pub(super) fn without_marks(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('[') {
