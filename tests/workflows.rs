@@ -798,3 +798,28 @@ async fn a_definition_that_cannot_work_is_refused_with_its_reason() {
     }
     room.workers.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_steps_that_make_the_same_file_keep_one_each() {
+    let room = Room::new().await;
+    let admin = room.acme.admin.at(&room.server);
+    let draw = |key: &str| {
+        json!({"key": key, "kind": "AGENT", "agent": "VISUAL_POST", "inputs": [
+            {"name": "text", "from": "brief"}, {"name": "format", "value": {"text": "LINK"}},
+            {"name": "template", "value": {"text": "gradient"}}]})
+    };
+    let template = json!({"organizationId": room.acme.id, "key": "twice", "name": "Twice", "steps": [draw("one"), draw("two")]});
+    admin.mutate("contentWorkflowTemplateCreate", template, "").await;
+    // Each step has a seed of its own, and a gradient needs none.
+    let made = start(&room, json!({"template": "twice", "brief": "Ruhe."})).await;
+    let run = ended(&room, &made).await;
+    assert_eq!(run["status"], "SUCCEEDED", "{run:#}");
+    let files =
+        "query($ids: [ID!]!) { nodes(ids: $ids) { ... on VisualPost { slides { png { id sha256 } } } } }";
+    let ids = json!({"ids": [step(&run, "one")["output"]["id"], step(&run, "two")["output"]["id"]]});
+    let found = room.member().ok(files, ids).await;
+    let png = |at: usize, field: &str| found["nodes"][at]["slides"][0]["png"][field].clone();
+    assert_eq!(png(0, "sha256"), png(1, "sha256"), "{found:#}");
+    assert_ne!(png(0, "id"), png(1, "id"), "{found:#}");
+    room.workers.stop().await;
+}

@@ -266,7 +266,7 @@ pub(super) async fn stage(
         r#"insert into assets (organization_id, id, project_id, kind, mime_type, bytes, sha256, width, height,
             duration_seconds, alt_text, object, job_id, created_by, created_by_key, expires_at)
            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-           on conflict on constraint assets_job_key do update set object = assets.object
+           on conflict (organization_id, job_id, sha256) where state = 'PENDING' do update set object = assets.object
            returning id, object as "object!""#,
         organization,
         AssetId::generate().uuid(),
