@@ -1,7 +1,7 @@
 //! The agent that makes pictures with text: slides for feeds, stories and link previews.
 //!
 //! The built-in engine ([`builtin`], a crate of its own) draws every slide in process. What is behind the text is the template's own, a generated
-//! pattern, one of the organization's pictures ([`background`]), or a photo of a stock library ([`crate::engine::photos`]).
+//! pattern, one of the organization's pictures (`background`), or a photo of a stock library ([`crate::engine::photos`]).
 
 mod background;
 pub mod graphql;

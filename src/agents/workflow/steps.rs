@@ -1,5 +1,5 @@
 //! Which agents can be steps of a workflow: what each is given, what later steps may use of what it makes, and what it may
-//! cost. Another one is its [`StepAgent`] here and one line in [`STEPS`].
+//! cost. Another one is its [`StepAgent`] here and one line in `STEPS`.
 
 use std::marker::PhantomData;
 

@@ -72,6 +72,19 @@ async function keep(organizationId: string, projectId: string, rows: number, as:
   });
 }
 
+/** Workflows of an organization, and as many of one of its projects. */
+async function design(organizationId: string, projectId: string, rows: number, as: string): Promise<void> {
+  const steps = [{ key: "gate", kind: "APPROVAL" }];
+  for (const place of [null, projectId])
+    await repeat(rows, (n) =>
+      done(
+        mutation("contentWorkflowTemplateCreate", ""),
+        { organizationId, projectId: place, key: `${place ? "own" : "shared"}_${n}`, name: `Workflow ${n}`, steps },
+        as,
+      ),
+    );
+}
+
 before(async () => {
   const owner = await signUp();
   ({ token, organizationId: organization } = owner);
@@ -93,6 +106,7 @@ before(async () => {
 
   await learn(organization, project, ROWS, token);
   await keep(organization, project, ROWS, token);
+  await design(organization, project, ROWS, token);
 
   const stranger = await signUp("Other Works");
   await invite(stranger.token, stranger.organizationId, address());
@@ -111,6 +125,7 @@ before(async () => {
   await done(mutation("projectUpdate", ""), { id: variables.project, name: "Theirs" }, stranger.token);
   await learn(stranger.organizationId, variables.project, 1, stranger.token);
   await keep(stranger.organizationId, variables.project, 1, stranger.token);
+  await design(stranger.organizationId, variables.project, 1, stranger.token);
   for (const [name, parent] of Object.entries(PARENTS)) {
     const { connection } = await page(name, parent, { first: 1 }, stranger.token, variables);
     foreign[name] = connection?.edges[0]?.cursor ?? "";
