@@ -105,8 +105,8 @@ impl Photos {
         Ok(self.client.get_or_init(|| client))
     }
 
-    /// A photo that shows this, upright, lying or square as the slide is; of the first that are found, the seed chooses. `locale` is the language of the words. None:
-    /// nothing was found.
+    /// A photo that shows this, upright, lying or square as the slide is; of the first that are found, the seed chooses.
+    /// `locale` is the language of the words. None: nothing was found.
     ///
     /// # Errors
     /// The library's failure.
