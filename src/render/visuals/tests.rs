@@ -333,7 +333,7 @@ fn a_logo_that_would_drown_gets_a_plate() {
 /// not. `UPDATE=1` rewrites the copies.
 #[test]
 fn slides_look_like_their_stored_copies() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/agents/visuals/builtin/goldens");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/visuals/goldens");
     let hills = picture(800, 1000, |x, y| {
         let ridge = 500.0 + 60.0 * (x as f32 / 90.0).sin() + 25.0 * (x as f32 / 31.0).cos();
         if y as f32 > ridge {
