@@ -6,12 +6,13 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, Response, redirect};
+use reqwest::{Client, RequestBuilder, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
-use super::address::{Reach, Resolver};
+use super::address::Reach;
+use super::client;
 use super::failure::clean_message;
 
 /// Until the connection stands.
@@ -71,19 +72,11 @@ impl Graph {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = Client::builder()
-            .user_agent(concat!("aicos/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT)
-            .timeout(TOTAL)
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .no_proxy()
-            .dns_resolver(Resolver(self.reach))
-            .build()
-            .map_err(|error| {
-                tracing::error!("no client for the Graph API can be made: {error:?}");
-                Trouble::Unreachable
-            })?;
+        let client = client::builder(Some(self.reach)).connect_timeout(CONNECT).timeout(TOTAL);
+        let client = client.build().map_err(|error| {
+            tracing::error!("no client for the Graph API can be made: {error:?}");
+            Trouble::Unreachable
+        })?;
         Ok(self.client.get_or_init(|| client))
     }
 
@@ -160,13 +153,7 @@ impl Graph {
 }
 
 /// A body as JSON; none when it is too large, cut off, or something else.
-async fn read(mut response: Response) -> Option<Value> {
-    let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.ok()? {
-        body.extend_from_slice(&piece);
-        if body.len() > BYTES {
-            return None;
-        }
-    }
+async fn read(response: Response) -> Option<Value> {
+    let body = client::body(response, BYTES).await.ok()??;
     serde_json::from_slice(&body).ok()
 }

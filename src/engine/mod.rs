@@ -9,6 +9,7 @@
 
 mod address;
 mod anthropic;
+mod client;
 mod failure;
 pub mod graph;
 mod openai;

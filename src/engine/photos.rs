@@ -4,16 +4,16 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
+use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Client, StatusCode, redirect};
+use reqwest::{Client, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use url::Url;
 
 use super::Endpoint;
-use super::address::{Reach, Resolver};
+use super::address::Reach;
+use super::client;
 
 /// Photos among which the seed chooses.
 const PHOTOS: usize = 15;
@@ -93,15 +93,7 @@ impl Photos {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = Client::builder()
-            .user_agent(concat!("aicos/", env!("CARGO_PKG_VERSION")))
-            .timeout(PATIENCE)
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .no_proxy()
-            .dns_resolver(Resolver(self.reach))
-            .build()
-            .map_err(unusable)?;
+        let client = client::builder(Some(self.reach)).timeout(PATIENCE).build().map_err(unusable)?;
         Ok(self.client.get_or_init(|| client))
     }
 
@@ -193,18 +185,8 @@ impl Photos {
                 ));
             }
         }
-        let mut body = response.bytes_stream();
-        let mut bytes = BytesMut::new();
-        while let Some(part) = body.next().await {
-            bytes.extend_from_slice(&part.map_err(|_| late())?);
-            if bytes.len() > most {
-                return Err(failure(
-                    false,
-                    None,
-                    "The stock library sent more than is read. Choose another background.",
-                ));
-            }
-        }
-        Ok(bytes.freeze())
+        let body = client::body(response, most).await.map_err(|_| late())?;
+        let message = "The stock library sent more than is read. Choose another background.";
+        body.ok_or_else(|| failure(false, None, message))
     }
 }

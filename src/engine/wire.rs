@@ -7,12 +7,13 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response, redirect};
+use reqwest::{Client, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
-use super::address::{Reach, Resolver};
+use super::address::Reach;
+use super::client;
 use super::failure::clean_message;
 use super::sse::{Event, Malformed, Parser};
 use super::{Endpoint, Failure, Kind, Limits, Provider};
@@ -179,15 +180,7 @@ impl Wire {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let mut client = Client::builder()
-            .user_agent(concat!("aicos/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(self.limits.connect)
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .no_proxy();
-        if let Some(reach) = self.reach {
-            client = client.dns_resolver(Resolver(reach));
-        }
+        let client = client::builder(self.reach).connect_timeout(self.limits.connect);
         let client = client.build().map_err(|error| {
             tracing::error!("no client for providers can be made: {error:?}");
             let message = "This server cannot call providers. Ask its operator to look at the log.";
