@@ -623,7 +623,8 @@ impl Poster {
                 Form::Reel => Role::Reel(caption),
                 Form::Feed | Form::Carousel => Role::Picture(caption),
             };
-            graph::upload(account, &sources[0], role).await.map(Event::Made)
+            let Some(source) = sources.first() else { return Err(Trouble::Unreachable) };
+            graph::upload(account, source, role).await.map(Event::Made)
         };
         let uploaded = uploaded.await.unwrap_or_else(|error: Trouble| trouble(&error));
         Ok(Came { events: vec![room, uploaded], files: Vec::new() })
