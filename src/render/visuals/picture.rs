@@ -51,6 +51,26 @@ impl Picture {
         &self.rgba
     }
 
+    /// The picture with at most so many pixels, in its shape: as it is when it has no more.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "sides only become smaller"
+    )]
+    pub fn within(self, pixels: u64) -> Self {
+        let has = u64::from(self.width) * u64::from(self.height);
+        if has <= pixels {
+            return self;
+        }
+        let scale = (pixels as f64 / has as f64).sqrt();
+        let side = |side: u32| ((f64::from(side) * scale) as u32).max(1);
+        let whole =
+            Area { left: 0.0, top: 0.0, width: f64::from(self.width), height: f64::from(self.height) };
+        resize(&self, whole, side(self.width), side(self.height), Filter::Sharp).unwrap_or(self)
+    }
+
     /// Whether every pixel is opaque.
     pub fn is_opaque(&self) -> bool {
         self.rgba.iter().skip(3).step_by(4).all(|alpha| *alpha == 255)
@@ -772,6 +792,14 @@ mod tests {
             (PictureFormat::Jpeg, encode::jpeg(&picture, encode::JPEG_BYTES).unwrap()),
             (PictureFormat::Webp, webp),
         ]
+    }
+
+    #[test]
+    fn a_large_picture_is_made_smaller_in_its_shape() {
+        let wide = Picture::new(400, 100, vec![200; 400 * 100 * 4]).unwrap();
+        let small = wide.clone().within(10_000);
+        assert_eq!((small.width(), small.height(), small.rgba()[0]), (200, 50, 200));
+        assert_eq!(wide.clone().within(40_000), wide);
     }
 
     #[test]
