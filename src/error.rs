@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::ErrorExtensionValues;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -171,6 +172,12 @@ pub enum Detail {
         limit: f64,
         /// What is used now.
         used: f64,
+        /// When the count starts again, if it does.
+        #[serde(default)]
+        resets_at: Option<DateTime<Utc>>,
+        /// The smallest tier that allows what was wanted.
+        #[serde(default)]
+        required_tier: Option<String>,
     },
     /// What an outside provider said.
     Provider {

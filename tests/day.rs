@@ -292,7 +292,7 @@ async fn agrees(day: &Day<'_>) {
     for (agent, runs) in day.runs.iter().filter(|(agent, _)| !["QA", "INSTAGRAM_POSTER"].contains(agent)) {
         assert_eq!(orders.get(*agent), Some(runs), "{agent}: {orders:?}");
     }
-    let kept = "{ organization { outputs(first: 50) { totalCount } assets(first: 100) { nodes { bytes } } usage(period: TODAY) { metrics { kind used } } } }";
+    let kept = "{ organization { outputs(first: 50) { totalCount } assets(first: 100) { nodes { bytes mimeType durationSeconds } } usage(period: TODAY) { metrics { kind used } } } }";
     let kept = day.me.ok(kept, json!({})).await["organization"].clone();
     let bytes: f64 = kept["assets"]["nodes"]
         .as_array()
@@ -309,6 +309,15 @@ async fn agrees(day: &Day<'_>) {
             .unwrap()
     };
     assert!((used("STORAGE_BYTES") - bytes).abs() < 1.0, "{} and {bytes}", used("STORAGE_BYTES"));
+    // Every output is a run's, every slide there once as PNG, and films are counted by the second.
+    let files = kept["assets"]["nodes"].as_array().unwrap();
+    let slides = files.iter().filter(|asset| asset["mimeType"] == "image/png").count();
+    let seconds: f64 =
+        files.iter().filter_map(|asset| asset["durationSeconds"].as_f64()).map(f64::ceil).sum();
+    assert!(slides > 0 && seconds > 0.0, "{kept:#}");
+    let counted = ["AGENT_RUNS", "IMAGES", "VIDEO_SECONDS"].map(|kind| json!(used(kind)));
+    let outputs = kept["outputs"]["totalCount"].as_f64();
+    assert_eq!(counted, [json!(outputs), json!(f64::from(u32::try_from(slides).unwrap())), json!(seconds)]);
     // Nine outputs of nine agents, and four that the workflow's steps have left beside the run.
     assert_eq!(kept["outputs"]["totalCount"], 13, "{kept:#}");
 }

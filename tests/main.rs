@@ -50,6 +50,7 @@ mod statements;
 mod strategy;
 mod tenancy;
 mod tidy;
+mod usage;
 mod videos;
 mod visuals;
 mod workflows;

@@ -409,11 +409,7 @@ async fn usage_is_measured_and_the_tier_limits_it() {
         (&metric(&seen, "PROJECTS")["used"], &metric(&seen, "PROJECTS")["limit"]),
         (&json!(1.0), &Value::Null)
     );
-    assert_eq!(
-        seen["organization"]["usage"]["metrics"].as_array().unwrap().len(),
-        4,
-        "what is measured and nothing else"
-    );
+    assert_eq!(seen["organization"]["usage"]["metrics"].as_array().unwrap().len(), 8, "all that is measured");
     server.tamper("update organizations set tier = 'starter'").await;
     let seen = owner.ok(usage, json!({})).await;
     assert_eq!(seen["organization"]["tier"]["key"], "starter");

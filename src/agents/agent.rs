@@ -16,13 +16,14 @@ use super::{Output, store, write};
 use crate::access::{Action, Permission};
 use crate::db::{Changes, ReadTx, Record, Target, WriteTx};
 use crate::engine::photos::Photos;
-use crate::engine::{self, Engines, JsonSchema, Message, TextRequest};
+use crate::engine::{self, Engines, JsonSchema, Message, TextRequest, Usage};
 use crate::error::{Detail, Error, Fault, FaultCode, Result};
 use crate::id::{AssetId, JobId, ProjectId, ProviderId, WireId};
 use crate::jobs::worker::Work;
 use crate::jobs::{self, AgentKind, Attempted, Engine, Failure, Finished, NewJob, Run};
 use crate::providers::{self, Providers};
 use crate::storage::Storage;
+use crate::usage::Amounts;
 use crate::{assets, idempotency, input, projects};
 
 /// An agent whose results are read as a whole. A new one is a folder with its implementation of this and its GraphQL
@@ -36,8 +37,8 @@ pub trait Agent: Send + Sync + 'static {
     type Id: WireId + From<Uuid>;
     /// What it is asked, checked.
     type Input: Debug + Serialize + DeserializeOwned + Send + Sync + 'static;
-    /// Whether models of providers can do its work.
-    const HAS_MODELS: bool = true;
+    /// What a provider's model reads and writes for it, in tokens, at the most; nothing where none can do its work.
+    const TOKENS: Usage = Usage { prompt_tokens: 0, completion_tokens: 0 };
     /// What it makes.
     type Content: Serialize + DeserializeOwned + Send + Sync + 'static;
 
@@ -51,6 +52,36 @@ pub trait Agent: Send + Sync + 'static {
 
     /// What the audit log keeps of it: an object of a few figures.
     fn summary(content: &Self::Content) -> Value;
+
+    /// What it makes of such an input at the most, of what a tier limits. Its run and a model's tokens count by themselves.
+    fn most(input: &Self::Input) -> Amounts {
+        let _ = input;
+        Amounts::default()
+    }
+
+    /// What it has made of what a tier limits.
+    fn made(content: &Self::Content) -> Amounts {
+        let _ = content;
+        Amounts::default()
+    }
+}
+
+/// What a model takes at the most that is told so many characters and may write so many tokens. German takes about three
+/// characters for a token.
+pub const fn tokens(characters: u64, written: u32) -> Usage {
+    Usage { prompt_tokens: characters.div_ceil(3), completion_tokens: written as u64 }
+}
+
+/// What an agent's run may take: itself, what a provider's model reads and writes, and what is made.
+pub fn needs(engine: Option<&Wanted>, tokens: Usage, most: Amounts) -> Amounts {
+    Amounts::RUN + most + engine.map(|_| Amounts::tokens(tokens.total())).unwrap_or_default()
+}
+
+/// What an agent's run has taken.
+pub fn used(engine: &Engine, made: Amounts) -> Amounts {
+    let count = |tokens: Option<i32>| u64::try_from(tokens.unwrap_or_default()).unwrap_or_default();
+    let tokens = count(engine.prompt_tokens) + count(engine.completion_tokens);
+    Amounts::RUN + made + Amounts::tokens(tokens)
 }
 
 /// What an agent works with.
@@ -221,7 +252,7 @@ pub fn failed(failure: &engine::Failure) -> Failure {
 /// Enqueues an order. Gives the job, and whether it is a new one.
 ///
 /// # Errors
-/// `NOT_FOUND` for the project; `IDEMPOTENCY_KEY_REUSED`.
+/// `NOT_FOUND` for the project; `IDEMPOTENCY_KEY_REUSED`; `QUOTA_EXCEEDED`.
 pub async fn enqueue<A: Agent>(
     tx: &mut WriteTx<'_>,
     order: Unseeded<A::Input>,
@@ -236,10 +267,11 @@ pub async fn enqueue<A: Agent>(
         return Err(Error::fault(Fault::at(FaultCode::NotFound, "projectId", message)));
     }
     let project = Some(order.project);
+    let needs = needs(order.engine.as_ref(), A::TOKENS, A::most(&order.input));
     let input = serde_json::to_value(order.seeded(id)).map_err(Error::internal)?;
     let agent = Some(A::KIND);
-    jobs::enqueue(tx, &NewJob { id, kind: A::JOB, agent, project, input, run_at: None, result: None })
-        .await?;
+    let new = NewJob { id, kind: A::JOB, agent, project, input, run_at: None, result: None, needs };
+    jobs::enqueue(tx, &new).await?;
     Ok((id, true))
 }
 
@@ -307,7 +339,7 @@ impl<A: Agent> Worker<A> {
         let product = make::<A>(&tools, run, &order).await?;
         let mut tx = run.write(Some(order.project), Action::OutputCreate).await?;
         let (id, record) = product.save(&mut tx, run.job(), None).await?;
-        let finished = Finished { result: Some(id), engine: Some(product.engine) };
+        let finished = Finished { result: Some(id), engine: Some(product.engine), used: product.used };
         Ok(run.succeed(tx, &finished, record).await?)
     }
 }
@@ -326,6 +358,8 @@ pub struct Product {
     name: fn(Uuid) -> String,
     /// Which engine did it.
     pub engine: Engine,
+    /// What it has taken of what the tier limits.
+    pub used: Amounts,
 }
 
 /// Has an agent make what is ordered. No connection is held afterwards.
@@ -348,6 +382,7 @@ pub async fn make<A: Agent>(tools: &Tools, run: &Run, order: &Order<A::Input>) -
         files: made.files,
         kind: A::Id::KIND,
         name: |id| A::Id::from(id).to_string(),
+        used: used(&made.engine, A::made(&made.content)),
         engine: made.engine,
     })
 }

@@ -331,7 +331,7 @@ pub(crate) async fn order<A: Agent>(
     let mut tx = door.write_in(organization, project, Action::AgentRun).await.map_err(&missing)?;
     let providers = ctx.data_unchecked::<Arc<Providers>>();
     let place = (Some(project), A::KIND);
-    let engine = if A::HAS_MODELS {
+    let engine = if A::TOKENS.total() > 0 {
         Wanted::choose(given.engine.map(Wanted::from), &mut tx, providers, place).await?
     } else {
         builtin_only(given.engine)?;

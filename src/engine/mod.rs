@@ -301,6 +301,13 @@ pub struct Usage {
     pub completion_tokens: u64,
 }
 
+impl Usage {
+    /// All of them.
+    pub const fn total(self) -> u64 {
+        self.prompt_tokens.saturating_add(self.completion_tokens)
+    }
+}
+
 /// Why a model stopped. Refusals and filtered answers are failures ([`Kind::Refused`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finish {

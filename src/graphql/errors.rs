@@ -97,15 +97,15 @@ impl From<Fault> for UserError {
             Detail::Throttle { retry_after_seconds } => {
                 Self::Throttle(ThrottleError { message, code, field, retry_after_seconds })
             }
-            Detail::Quota { metric, limit, used } => Self::Quota(QuotaError {
+            Detail::Quota { metric, limit, used, resets_at, required_tier } => Self::Quota(QuotaError {
                 message,
                 code,
                 field,
                 metric,
                 limit,
                 used,
-                resets_at: None,
-                required_tier: None,
+                resets_at: resets_at.map(Into::into),
+                required_tier,
             }),
             Detail::Provider { provider, provider_code, retryable } => {
                 Self::Provider(ProviderError { message, code, field, provider, provider_code, retryable })

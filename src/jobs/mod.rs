@@ -17,7 +17,7 @@ use serde_json::Value;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-pub use run::{Attempted, Failure, Finished, Run, Until};
+pub use run::{Attempted, Failure, Finished, Part, Run, Until};
 
 use crate::db::page::{Page, Slice};
 use crate::db::{Lease, ReadTx, WriteTx};
@@ -25,6 +25,7 @@ use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{ApiKeyId, JobId, OrganizationId, ProjectId, UserId};
 use crate::telemetry::metrics::Backlog;
 use crate::telemetry::trace;
+use crate::usage::{self, Amounts};
 
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, async_graphql::Enum)]
@@ -249,13 +250,16 @@ pub struct NewJob {
     pub run_at: Option<DateTime<Utc>>,
     /// What it leaves behind, when that is there from the beginning.
     pub result: Option<Uuid>,
+    /// What it may take of what the tier limits.
+    pub needs: Amounts,
 }
 
-/// Enqueues a job in the caller's transaction.
+/// Enqueues a job in the caller's transaction, and reserves what it may take. What it does not take is given back when it ends.
 ///
 /// # Errors
-/// What the database says.
+/// `QUOTA_EXCEEDED`.
 pub async fn enqueue(tx: &mut WriteTx<'_>, new: &NewJob) -> Result<()> {
+    usage::reserve_work(tx, new.needs).await?;
     let span = trace::enqueue(new.kind, &new.id);
     let parent = trace::parent(&span);
     store::insert(tx, new, parent.as_deref()).instrument(span).await?;

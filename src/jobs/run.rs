@@ -16,6 +16,7 @@ use crate::error::{Detail, Error, Fault, FaultCode, Result};
 use crate::events::Topic;
 use crate::id::{JobId, OrganizationId, ProjectId};
 use crate::identity::Identity;
+use crate::usage::{self, Amounts};
 
 /// What a job leaves behind when it succeeds.
 #[derive(Debug, Default)]
@@ -24,6 +25,25 @@ pub struct Finished {
     pub result: Option<Uuid>,
     /// Which engine did it, when one was needed.
     pub engine: Option<Engine>,
+    /// What it has taken of what the tier limits, beside what its parts have.
+    pub used: Amounts,
+}
+
+/// A part of a job that is done.
+#[derive(Debug)]
+pub struct Part<'a> {
+    /// How far the whole job is with it, from 0 to 1.
+    pub progress: f32,
+    /// What happened, for programs.
+    pub kind: &'a str,
+    /// What happened, for people.
+    pub message: &'a str,
+    /// More.
+    pub data: Value,
+    /// What it has taken of what the tier limits.
+    pub used: Amounts,
+    /// What was reserved for it.
+    pub reserved: Amounts,
 }
 
 /// How an attempt came to its end without a failure.
@@ -283,15 +303,10 @@ impl Run {
     /// Notes that a part of the work is done, in the transaction that saves it: both are kept, or neither. The job goes on.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when it was cancelled or is no longer this worker's; then nothing is kept.
-    pub async fn keep(
-        &self,
-        mut tx: WriteTx<'_>,
-        progress: f32,
-        event: (&str, &str, Value),
-        record: Record,
-    ) -> Result<()> {
-        if !store::keep(&mut tx, self.job(), self.attempt(), progress, event).await? {
+    /// `QUOTA_EXCEEDED` when it has taken more than was reserved and than there is; [`Error::NotFound`] when it was cancelled or is no longer this worker's; then nothing is kept.
+    pub async fn keep(&self, mut tx: WriteTx<'_>, part: Part<'_>, record: Record) -> Result<()> {
+        usage::reserve_work(&mut tx, part.used.beyond(part.reserved)).await?;
+        if !store::keep(&mut tx, self.job(), self.attempt(), part).await? {
             return Err(Error::NotFound);
         }
         tx.commit(record).await?;

@@ -8,11 +8,12 @@ use sqlx::FromRow;
 use sqlx::postgres::types::PgInterval;
 use uuid::Uuid;
 
-use super::{AgentKind, Engine, Event, Filter, Finished, Job, NewJob, Status, Until};
+use super::{AgentKind, Engine, Event, Filter, Finished, Job, NewJob, Part, Status, Until};
 use crate::db::page::{Page, Slice};
 use crate::db::{AnonymousTx, ReadTx, WriteTx};
 use crate::error::{Error, Fault, Result};
 use crate::id::{ApiKeyId, JobId, OrganizationId, ProjectId};
+use crate::usage::Amounts;
 
 pub(super) struct Row {
     organization_id: Uuid,
@@ -70,14 +71,18 @@ impl TryFrom<Row> for Job {
     }
 }
 
+fn amounts(amounts: Amounts) -> Result<Value> {
+    serde_json::to_value(amounts).map_err(Error::internal)
+}
+
 pub(super) async fn insert(tx: &mut WriteTx<'_>, new: &NewJob, traceparent: Option<&str>) -> Result<()> {
     let (organization, credential) = (tx.organization().uuid(), tx.credential());
     let request = tx.request_id().to_owned();
     let project = new.project.map(ProjectId::uuid);
     sqlx::query!(
         "insert into jobs (organization_id, id, project_id, kind, agent, input, created_by, created_by_key, request_id,
-            traceparent, run_at, result_id)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, coalesce($11, now()), $12)",
+            traceparent, run_at, result_id, reserved)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, coalesce($11, now()), $12, $13)",
         organization,
         new.id.uuid(),
         project,
@@ -89,7 +94,8 @@ pub(super) async fn insert(tx: &mut WriteTx<'_>, new: &NewJob, traceparent: Opti
         request,
         traceparent,
         new.run_at,
-        new.result
+        new.result,
+        amounts(new.needs)?
     )
     .execute(tx.conn())
     .await?;
@@ -259,7 +265,7 @@ pub(super) async fn succeed(
     let moved = sqlx::query!(
         "update jobs set status = 'SUCCEEDED', progress = 1, sequence = sequence + 1, lease_until = null,
             finished_at = clock_timestamp(), result_id = $4, engine_provider = $5, engine_model = $6,
-            prompt_tokens = $7, completion_tokens = $8, cost_micro_usd = $9
+            prompt_tokens = $7, completion_tokens = $8, cost_micro_usd = $9, used = app.add_amounts(used, $10, 1)
          where organization_id = $1 and id = $2 and attempts = $3 and status = 'RUNNING' and cancel_requested_at is null
          returning sequence, project_id",
         organization,
@@ -270,7 +276,8 @@ pub(super) async fn succeed(
         engine.and_then(|engine| engine.model.as_deref()),
         engine.and_then(|engine| engine.prompt_tokens),
         engine.and_then(|engine| engine.completion_tokens),
-        engine.and_then(|engine| engine.cost_micro_usd)
+        engine.and_then(|engine| engine.cost_micro_usd),
+        amounts(finished.used)?
     )
     .fetch_optional(tx.conn())
     .await?;
@@ -301,18 +308,20 @@ pub(super) async fn keep(
     tx: &mut WriteTx<'_>,
     id: JobId,
     attempt: i32,
-    progress: f32,
-    (kind, message, data): (&str, &str, Value),
+    Part { progress, kind, message, data, used, reserved }: Part<'_>,
 ) -> Result<bool> {
     let organization = tx.organization().uuid();
     let moved = sqlx::query!(
-        "update jobs set progress = greatest(progress, $4), sequence = sequence + 1
+        "update jobs set progress = greatest(progress, $4), sequence = sequence + 1,
+            used = app.add_amounts(used, $5, 1), reserved = app.add_amounts(reserved, $6, -1)
          where organization_id = $1 and id = $2 and attempts = $3 and status = 'RUNNING' and cancel_requested_at is null
          returning sequence, project_id",
         organization,
         id.uuid(),
         attempt,
-        progress
+        progress,
+        amounts(used)?,
+        amounts(reserved)?
     )
     .fetch_optional(tx.conn())
     .await?;

@@ -20,6 +20,7 @@ use crate::db::{ReadTx, WriteTx};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{ApiKeyId, DocumentId, JobId, OrganizationId, ProjectId, UserId};
 use crate::jobs::{self, NewJob};
+use crate::usage::Amounts;
 use crate::{idempotency, input, projects};
 
 /// Bytes of a document's text at the most.
@@ -216,7 +217,16 @@ async fn enqueue_index(
     let input = serde_json::to_value(input).map_err(Error::internal)?;
     jobs::enqueue(
         tx,
-        &NewJob { id, kind: index::KIND, agent: None, project, input, run_at: None, result: None },
+        &NewJob {
+            id,
+            kind: index::KIND,
+            agent: None,
+            project,
+            input,
+            run_at: None,
+            result: None,
+            needs: Amounts::default(),
+        },
     )
     .await?;
     Ok(id)

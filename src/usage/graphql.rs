@@ -21,9 +21,9 @@ pub struct OrganizationUsage {
 pub struct UsageMetric {
     /// What.
     kind: Metric,
-    /// How much.
+    /// How much, with what running work has reserved.
     used: f64,
-    /// The tier's limit; null when there is none.
+    /// The tier's limit; null when there is none, and for a single day where a month is limited.
     limit: Option<f64>,
     /// When the count starts again; null when it does not.
     resets_at: Option<DateTime>,

@@ -4,24 +4,39 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
+use super::Metric;
 use crate::db::{ReadTx, WriteTx};
 use crate::error::{Error, Result};
 
-/// What is counted now.
+/// A tier's limits by metric, in its wire spelling.
+pub(super) type Limits = BTreeMap<String, f64>;
+
+/// What is counted.
 pub(super) struct Counts {
-    pub requests: i64,
-    pub members: i64,
-    pub projects: i64,
-    pub bytes: i64,
+    monthly: BTreeMap<String, i64>,
+    members: i64,
+    projects: i64,
+    bytes: i64,
+}
+
+impl Counts {
+    pub(super) fn of(&self, metric: Metric) -> i64 {
+        match metric {
+            Metric::Members => self.members,
+            Metric::Projects => self.projects,
+            Metric::StorageBytes => self.bytes,
+            counted => self.monthly.get(counted.as_str()).copied().unwrap_or_default(),
+        }
+    }
 }
 
 pub(super) async fn counts(tx: &mut ReadTx<'_>, first: NaiveDate, end: NaiveDate) -> Result<Counts> {
-    let counts = sqlx::query_as!(
-        Counts,
+    let found = sqlx::query!(
         r#"select
-            (select coalesce(sum(used), 0)::bigint from usage_counters
-             where organization_id = (select app.current_organization()) and metric = 'API_REQUESTS'
-               and day >= $1 and day < $2) as "requests!",
+            (select coalesce(jsonb_object_agg(c.metric, c.used), '{}')
+             from (select metric, sum(used)::bigint as used from usage_counters
+                where organization_id = (select app.current_organization()) and day >= $1 and day < $2
+                group by metric) c) as "monthly!",
             (select count(*) from memberships
              where organization_id = (select app.current_organization())) as "members!",
             (select count(*) from projects
@@ -32,10 +47,11 @@ pub(super) async fn counts(tx: &mut ReadTx<'_>, first: NaiveDate, end: NaiveDate
     )
     .fetch_one(tx.conn())
     .await?;
-    Ok(counts)
+    let monthly = serde_json::from_value(found.monthly).map_err(Error::internal)?;
+    Ok(Counts { monthly, members: found.members, projects: found.projects, bytes: found.bytes })
 }
 
-pub(super) async fn limits(tx: &mut ReadTx<'_>) -> Result<BTreeMap<String, f64>> {
+pub(super) async fn limits(tx: &mut ReadTx<'_>) -> Result<Limits> {
     let limits = sqlx::query_scalar!(
         "select t.limits from tiers t join organizations o on o.tier = t.key
          where o.id = (select app.current_organization())"
@@ -50,4 +66,17 @@ pub(super) async fn lock(tx: &mut WriteTx<'_>, metric: &str) -> Result<()> {
     let key = format!("{} {metric}", tx.organization().uuid());
     sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 3))").bind(key).execute(tx.conn()).await?;
     Ok(())
+}
+
+/// The smallest tier that allows so much.
+pub(super) async fn tier_with(tx: &mut ReadTx<'_>, metric: &str, needed: f64) -> Result<Option<String>> {
+    let tier = sqlx::query_scalar!(
+        r#"select key from tiers where coalesce((limits ->> $1)::float8, 'infinity') >= $2
+           order by coalesce((limits ->> $1)::float8, 'infinity'), key limit 1"#,
+        metric,
+        needed
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(tier)
 }

@@ -306,7 +306,7 @@ fn context(tenant: &Tenant) -> String {
 }
 
 /// What each trigger keeps, as a block that fails when it does not. `:words` stand for ids of the first tenant.
-const TRIGGERS: [(&str, &str); 10] = [
+const TRIGGERS: [(&str, &str); 11] = [
     (
         // Whoever enqueues does not choose their place: behind their own, and never before the one that is next.
         "jobs_give_turn",
@@ -340,6 +340,20 @@ const TRIGGERS: [(&str, &str); 10] = [
             update assets set state = 'READY' where id = :member;
             reset role;
             assert (select keep from asset_leftovers where asset_id = :member) = :guest;
+        end",
+    ),
+    (
+        // Reserved, taken, and what is left given back.
+        "jobs_count_work",
+        "declare job uuid := gen_random_uuid(); before bigint; begin
+            select coalesce(sum(used), 0) into before from usage_counters where metric = 'IMAGES';
+            insert into jobs (organization_id, id, kind, input, created_by, request_id, reserved)
+            values (:organization, job, 'test', '{}', :member, 'test', '{\"IMAGES\": 5}');
+            assert (select sum(used) from usage_counters where metric = 'IMAGES') = before + 5;
+            update jobs set used = '{\"IMAGES\": 2}', reserved = app.add_amounts(reserved, '{\"IMAGES\": 2}', -1) where id = job;
+            assert (select sum(used) from usage_counters where metric = 'IMAGES') = before + 5;
+            update jobs set status = 'CANCELLED' where id = job;
+            assert (select sum(used) from usage_counters where metric = 'IMAGES') = before + 2;
         end",
     ),
     (

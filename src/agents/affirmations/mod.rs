@@ -16,7 +16,7 @@ use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools, Wanted};
 use super::text::UnusedInput;
 use crate::access::Action;
 use crate::db::ReadTx;
-use crate::engine::{Engines, JsonSchema};
+use crate::engine::{Engines, JsonSchema, Usage};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{AffirmationSetId, PeriodId};
 use crate::jobs::{AgentKind, Engine, Failure, Run};
@@ -29,7 +29,7 @@ const EARLIER: i32 = 50;
 /// Passages whose words may colour a line.
 const PASSAGES: usize = 5;
 /// Tokens of a model's answer at the most.
-pub const TOKENS: u32 = 4_000;
+const TOKENS: u32 = 4_000;
 
 /// What the agent is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -109,6 +109,8 @@ pub struct Affirmations;
 impl Agent for Affirmations {
     const KIND: AgentKind = AgentKind::Affirmations;
     const JOB: &'static str = "affirmations.generate";
+    // Twice: what does not pass the checks is asked for once more.
+    const TOKENS: Usage = agent::tokens(2 * 30_000, 2 * TOKENS);
     type Id = AffirmationSetId;
     type Input = Input;
     type Content = Content;

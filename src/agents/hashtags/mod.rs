@@ -14,7 +14,7 @@ use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools, Wanted};
 use super::posts;
 use crate::access::Action;
 use crate::db::ReadTx;
-use crate::engine::{Engines, JsonSchema};
+use crate::engine::{Engines, JsonSchema, Usage};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{HashtagSetId, OrganizationId, PeriodId, ProjectId};
 use crate::jobs::{AgentKind, Engine, Failure, Run};
@@ -25,7 +25,7 @@ use crate::{input, organizations, periods, projects};
 /// Characters of a text at the most.
 pub const TEXT_CHARACTERS: usize = 20_000;
 /// Tokens of a model's answer at the most.
-pub const TOKENS: u32 = 2_000;
+const TOKENS: u32 = 2_000;
 
 /// What the agent is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -71,6 +71,7 @@ pub struct Hashtags;
 impl Agent for Hashtags {
     const KIND: AgentKind = AgentKind::HashtagResearch;
     const JOB: &'static str = "hashtags.research";
+    const TOKENS: Usage = agent::tokens(TEXT_CHARACTERS as u64 + 2_000, TOKENS);
     type Id = HashtagSetId;
     type Input = Input;
     type Content = HashtagSet;

@@ -38,6 +38,7 @@ use crate::id::{AccountId, AssetId, JobId, PostId, ProjectId, PublicationId, Wir
 use crate::jobs::worker::Work;
 use crate::jobs::{self, AgentKind, Attempted, Failure, Finished, NewJob, Run, Until};
 use crate::storage::Storage;
+use crate::usage::Amounts;
 use crate::{assets, idempotency, input, projects};
 
 /// The kind of its jobs.
@@ -239,6 +240,7 @@ pub async fn order(
         input,
         run_at: None,
         result: Some(id.uuid()),
+        needs: Amounts::RUN,
     };
     jobs::enqueue(tx, &new).await?;
     let content = serde_json::to_value(&publication).map_err(Error::internal)?;
@@ -433,7 +435,7 @@ impl Poster {
 
     async fn end(&self, run: &Run, found: &Found) -> Result<Attempted, Failure> {
         let tx = run.write(found.project, Action::PublicationAdvance).await?;
-        let finished = Finished { result: Some(found.id.uuid()), engine: None };
+        let finished = Finished { result: Some(found.id.uuid()), engine: None, used: Amounts::RUN };
         Ok(run.succeed(tx, &finished, Record::of(target(found.id, found.project))).await?)
     }
 

@@ -23,7 +23,7 @@ use super::text::UnusedInput;
 use super::{hashtags, store};
 use crate::access::Action;
 use crate::db::{ReadTx, WriteTx};
-use crate::engine::{Engines, JsonSchema};
+use crate::engine::{Engines, JsonSchema, Usage};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{AssetId, DocumentId, PostId, ProjectId};
 use crate::input;
@@ -44,7 +44,7 @@ const PAST: i32 = 200;
 /// Files of a post at the most.
 pub const ASSETS: usize = 10;
 /// Tokens of a model's answer at the most.
-pub const TOKENS: u32 = 6_000;
+const TOKENS: u32 = 6_000;
 
 /// What the agent is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -124,6 +124,7 @@ pub struct Posts;
 impl Agent for Posts {
     const KIND: AgentKind = AgentKind::PostComposition;
     const JOB: &'static str = "post.compose";
+    const TOKENS: Usage = agent::tokens(60_000, TOKENS);
     type Id = PostId;
     type Input = Input;
     type Content = Content;

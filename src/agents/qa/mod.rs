@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Output;
-use super::agent::{Wanted, compute, engine_of, provided};
+use super::agent::{self, Wanted, compute, engine_of, provided};
 use crate::access::{Action, Permission};
 use crate::db::{Changes, ReadTx, Record, Target, WriteTx};
 use crate::engine::Engines;
@@ -29,6 +29,7 @@ use crate::jobs::{self, AgentKind, Attempted, Engine, Failure, Finished, NewJob,
 use crate::knowledge::search::{self, Found, Passage, Place};
 use crate::providers::Providers;
 use crate::retrieval::{self, Question};
+use crate::usage::Amounts;
 use crate::{idempotency, input, knowledge};
 
 /// The kind of these jobs.
@@ -134,7 +135,9 @@ pub async fn ask(tx: &mut WriteTx<'_>, ask: &Ask, key: Option<&idempotency::Key>
     }
     let input = serde_json::to_value(ask).map_err(Error::internal)?;
     let (project, agent) = (ask.project, Some(AgentKind::Qa));
-    jobs::enqueue(tx, &NewJob { id, kind: KIND, agent, project, input, run_at: None, result: None }).await?;
+    let needs = agent::needs(ask.engine.as_ref(), model::MOST, Amounts::default());
+    let new = NewJob { id, kind: KIND, agent, project, input, run_at: None, result: None, needs };
+    jobs::enqueue(tx, &new).await?;
     Ok((id, true))
 }
 
@@ -369,6 +372,7 @@ async fn save(run: &Run, ask: &Ask, draft: &Draft, engine: Engine) -> Result<Att
         "model": engine.model,
     }));
     let target = Target::output(AnswerId::KIND, id.to_string()).within(ask.project);
-    let finished = Finished { result: Some(id.uuid()), engine: Some(engine) };
+    let used = agent::used(&engine, Amounts::default());
+    let finished = Finished { result: Some(id.uuid()), engine: Some(engine), used };
     run.succeed(tx, &finished, Record::with(target, changes)).await
 }

@@ -11,8 +11,8 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::{Citation, place, small};
 use crate::agents;
-use crate::agents::agent::{Wanted, failed};
-use crate::engine::{Message, TextEngine, TextReply, TextRequest};
+use crate::agents::agent::{Wanted, failed, tokens};
+use crate::engine::{Message, TextEngine, TextReply, TextRequest, Usage};
 use crate::error::Error;
 use crate::jobs::{Failure, Run};
 use crate::knowledge::search::Passage;
@@ -23,6 +23,8 @@ const PROMPT: &str = include_str!("prompt.md");
 const UNANSWERED: &str = "UNANSWERED";
 /// Tokens of an answer at the most; what a model thinks first counts too.
 const TOKENS: u32 = 2_000;
+/// What a model reads and writes at the most: twenty passages of 250 words under their headings, and the question.
+pub(super) const MOST: Usage = tokens(20 * 2_500 + 4_000, TOKENS);
 /// How long pieces of an answer are gathered before they become an event.
 const GATHER: Duration = Duration::from_millis(100);
 

@@ -22,7 +22,7 @@ use super::{posts, qa};
 use crate::access::Action;
 use crate::assets::{AssetKind, NewAsset};
 use crate::db::ReadTx;
-use crate::engine::{Engines, JsonSchema};
+use crate::engine::{Engines, JsonSchema, Usage};
 use crate::error::{Error, Result};
 use crate::id::{AssetId, ProjectId, StrategyId};
 use crate::jobs::{AgentKind, Engine, Failure, Run};
@@ -43,7 +43,7 @@ const TITLED: usize = 60;
 /// Characters of a title.
 const TITLE_CHARACTERS: usize = 120;
 /// Tokens of a model's answer at the most.
-pub const TOKENS: u32 = 4_000;
+const TOKENS: u32 = 4_000;
 
 /// What the agent is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -152,6 +152,7 @@ pub struct Strategies;
 impl Agent for Strategies {
     const KIND: AgentKind = AgentKind::ContentStrategy;
     const JOB: &'static str = "strategy.create";
+    const TOKENS: Usage = agent::tokens(40_000, TOKENS);
     type Id = StrategyId;
     type Input = Input;
     type Content = Content;

@@ -31,6 +31,7 @@ use crate::id::{AssetId, PeriodId, VideoId, VisualPostId};
 use crate::input;
 use crate::jobs::{AgentKind, Engine, Failure, Run};
 use crate::retrieval::Language;
+use crate::usage::Amounts;
 
 /// Frames a second.
 const FRAMES_A_SECOND: u32 = 30;
@@ -137,7 +138,6 @@ pub struct Videos;
 impl Agent for Videos {
     const KIND: AgentKind = AgentKind::Video;
     const JOB: &'static str = "video.generate";
-    const HAS_MODELS: bool = false;
     type Id = VideoId;
     type Input = Input;
     type Content = Content;
@@ -180,6 +180,15 @@ impl Agent for Videos {
 
     fn summary(content: &Content) -> Value {
         json!({"kind": content.kind, "seconds": content.seconds, "scenes": content.scenes.len()})
+    }
+
+    fn most(input: &Input) -> Amounts {
+        Amounts { video_seconds: input.seconds.into(), ..Amounts::default() }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "films have a minute at the most")]
+    fn made(content: &Content) -> Amounts {
+        Amounts { video_seconds: content.seconds.ceil() as i64, ..Amounts::default() }
     }
 }
 

@@ -25,6 +25,7 @@ use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{AssetId, OrganizationId, PeriodId, ProjectId, VisualPostId};
 use crate::jobs::{AgentKind, Engine, Failure, Run};
 use crate::retrieval::Language;
+use crate::usage::Amounts;
 use crate::{input, organizations, periods, projects};
 pub use aicos_render::visuals as builtin;
 
@@ -128,7 +129,6 @@ pub struct Visuals;
 impl Agent for Visuals {
     const KIND: AgentKind = AgentKind::VisualPost;
     const JOB: &'static str = "visual_post.create";
-    const HAS_MODELS: bool = false;
     type Id = VisualPostId;
     type Input = Input;
     type Content = Content;
@@ -184,6 +184,14 @@ impl Agent for Visuals {
 
     fn summary(content: &Content) -> Value {
         json!({"template": content.template.id(), "slides": content.slides.len()})
+    }
+
+    fn most(input: &Input) -> Amounts {
+        Amounts { images: input.slides.unwrap_or(SLIDES).into(), ..Amounts::default() }
+    }
+
+    fn made(content: &Content) -> Amounts {
+        Amounts { images: i64::try_from(content.slides.len()).unwrap_or(i64::MAX), ..Amounts::default() }
     }
 }
 

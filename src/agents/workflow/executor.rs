@@ -22,8 +22,9 @@ use crate::db::{Changes, ReadTx, Record, Target};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::WireId as _;
 use crate::jobs::worker::{Work, back_off};
-use crate::jobs::{self, Attempted, Engine, Event, Failure, Finished, Run, Status, Until};
+use crate::jobs::{self, Attempted, Engine, Event, Failure, Finished, Part, Run, Status, Until};
 use crate::providers::BUILTIN;
+use crate::usage::{self, Amounts};
 use crate::{assets, id};
 
 /// What works on runs of workflows.
@@ -134,7 +135,13 @@ impl RunWorkflow {
                 Done::Failed(fault)
             }
         };
-        keep(run, plan, &attempt, done).await?;
+        match keep(run, plan, &attempt, done).await {
+            // Others have taken the room while the step worked.
+            Err(Failure::Fail(fault)) if fault.code == FaultCode::QuotaExceeded => {
+                keep(run, plan, &attempt, Done::Failed(*fault)).await?;
+            }
+            kept => kept?,
+        }
         Ok(None)
     }
 
@@ -159,7 +166,7 @@ impl RunWorkflow {
                 };
                 let known = steps::find(*agent).ok_or_else(unknown)?;
                 let wanted = plan.engines.get(&step.key);
-                let (values, tools) = {
+                let (given, tools) = {
                     let mut tx = run.read(Action::AgentRun).await?;
                     let given = results(&mut tx, states, step).await?;
                     let values = bind(plan, &given, known.signature().takes, inputs)?;
@@ -169,8 +176,10 @@ impl RunWorkflow {
                             assets::require(&mut tx, plan.project, parameter.name, &files).await?;
                         }
                     }
+                    let given = Given { values, language: plan.language, began: states.began };
+                    usage::require_room(&mut tx, known.most(&given)?).await?;
                     let tools = self.kit.tools(&mut tx, wanted.and_then(Wanted::own)).await?;
-                    (values, tools)
+                    (given, tools)
                 };
                 run.release().await;
                 let order = Order {
@@ -178,7 +187,7 @@ impl RunWorkflow {
                     engine: wanted.cloned(),
                     seed: plan.seed.wrapping_add(u64::try_from(attempt.at).unwrap_or_default()),
                     is_seeded: plan.is_seeded,
-                    input: Given { values, language: plan.language, began: states.began },
+                    input: given,
                 };
                 Ok(Done::Made(Box::new(known.make(&tools, run, order).await?)))
             }
@@ -322,11 +331,13 @@ async fn keep(run: &Run, plan: &Plan, attempt: &Attempt<'_>, done: Done) -> Resu
     state.started_at = Some(*since);
     state.finished_at = Some(Utc::now());
     let mut data = json!({"step": step.key, "attempt": number});
+    let mut used = Amounts::default();
     let (kind, message, record) = match done {
         Done::Made(product) => {
             let (output, record) = product.save(&mut tx, run.job(), Some(&step.key)).await?;
             state.status = Status::Succeeded;
             state.output = Some(output);
+            used = product.used;
             state.engine = Some(product.engine);
             (ENDED[0], format!("The step `{}` is done.", step.key), record)
         }
@@ -350,7 +361,11 @@ async fn keep(run: &Run, plan: &Plan, attempt: &Attempt<'_>, done: Done) -> Resu
     };
     content.states.settle(&plan.definition, steps::signature, Utc::now());
     save(&mut tx, plan.run.uuid(), &content).await?;
-    Ok(run.keep(tx, content.states.progress(), (kind, &message, data), record).await?)
+    let progress = content.states.progress();
+    // What a step that failed did not take is given back with the rest, when the run ends.
+    let reserved = if used == Amounts::default() { used } else { plan.step_needs(step) };
+    let part = Part { progress, kind, message: &message, data, used, reserved };
+    Ok(run.keep(tx, part, record).await?)
 }
 
 fn gone(error: Error) -> Failure {
@@ -403,7 +418,8 @@ async fn finish(run: &Run, plan: &Plan) -> Result<Attempted, Failure> {
     save(&mut tx, plan.run.uuid(), &content).await?;
     let ran = content.states.steps.iter().filter(|state| state.status == Status::Succeeded).count();
     let record = noted(plan, &json!({"status": Status::Succeeded, "steps": ran}));
-    let finished = Finished { result: Some(plan.run.uuid()), engine: engine(&content.states) };
+    let engine = engine(&content.states);
+    let finished = Finished { result: Some(plan.run.uuid()), engine, used: Amounts::RUN };
     Ok(run.succeed(tx, &finished, record).await?)
 }
 

@@ -21,10 +21,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use self::definition::{Definition, StepKind};
+use self::definition::{Definition, Step, StepKind};
 use self::state::States;
 use self::value::Value;
-use super::agent::Wanted;
+use super::agent::{self, Wanted};
 use super::{Output, store};
 use crate::db::{ReadTx, WriteTx};
 use crate::engine::{self, prices};
@@ -33,6 +33,7 @@ use crate::id::{JobId, PeriodId, ProjectId, WorkflowRunId};
 use crate::jobs::{self, AgentKind, Event, NewJob, Status};
 use crate::providers::{self, Providers};
 use crate::retrieval::Language;
+use crate::usage::Amounts;
 use crate::{idempotency, input, projects};
 
 /// The kind of a run's job.
@@ -116,7 +117,7 @@ impl Asked {
         for step in &definition.steps {
             let Some(agent) = step.agent() else { continue };
             // What no model can do, the built-in engine does, whatever the others work with.
-            if steps::find(agent).is_some_and(|known| !known.has_models()) {
+            if steps::find(agent).is_some_and(|known| known.tokens().total() == 0) {
                 continue;
             }
             let place = (Some(self.project), agent);
@@ -166,6 +167,20 @@ impl Plan {
         Ok(Some(total))
     }
 
+    /// What a run may take: itself, and the agents of the steps that are still to be taken. What these make is known, and
+    /// reserved, when their turn comes.
+    fn needs(&self, content: &Content) -> Amounts {
+        let ahead = |step: &&Step| content.states.get(&step.key).is_none_or(|state| !state.status.is_final());
+        let steps = self.definition.steps.iter().filter(ahead);
+        steps.fold(Amounts::RUN, |sum, step| sum + self.step_needs(step))
+    }
+
+    /// What is reserved for a step from the beginning.
+    fn step_needs(&self, step: &Step) -> Amounts {
+        let Some(known) = step.agent().and_then(steps::find) else { return Amounts::default() };
+        agent::needs(self.engines.get(&step.key), known.tokens(), Amounts::default())
+    }
+
     /// What the audit log keeps of a run that begins.
     pub fn logged(&self, rerun: Option<(WorkflowRunId, &str)>) -> serde_json::Value {
         json!({
@@ -178,7 +193,7 @@ impl Plan {
 /// Begins a run: its job and its output, both or neither. Gives the job, and whether it is a new one.
 ///
 /// # Errors
-/// `NOT_FOUND` for the project; `IDEMPOTENCY_KEY_REUSED`.
+/// `NOT_FOUND` for the project; `IDEMPOTENCY_KEY_REUSED`; `QUOTA_EXCEEDED`.
 pub async fn start(
     tx: &mut WriteTx<'_>,
     plan: &Plan,
@@ -196,7 +211,9 @@ pub async fn start(
     let (project, run) = (Some(plan.project), plan.run.uuid());
     let agent = AgentKind::ContentWorkflow;
     let input = serde_json::to_value(plan).map_err(Error::internal)?;
-    let job = NewJob { id, kind: JOB, agent: Some(agent), project, input, run_at: None, result: Some(run) };
+    let needs = plan.needs(content);
+    let job =
+        NewJob { id, kind: JOB, agent: Some(agent), project, input, run_at: None, result: Some(run), needs };
     jobs::enqueue(tx, &job).await?;
     let content = serde_json::to_value(content).map_err(Error::internal)?;
     store::insert(tx, run, agent, (id, None), project, Some(&content)).await?;

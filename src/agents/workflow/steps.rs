@@ -23,6 +23,7 @@ use crate::error::{Error, Fault, FaultCode, Result};
 use crate::jobs::{AgentKind, Failure, Run};
 use crate::retrieval::reading;
 use crate::retrieval::{Format, Language};
+use crate::usage::Amounts;
 
 /// The register: which agents can be steps.
 static STEPS: &[&dyn Step] = &[
@@ -65,9 +66,6 @@ impl Given {
 pub trait StepAgent: Agent {
     /// What it takes and gives.
     const SIGNATURE: Signature;
-    /// What a model reads and writes for it, in tokens, at the most.
-    const TOKENS: Usage;
-
     /// What the agent is asked, checked as if a caller had written it.
     ///
     /// # Errors
@@ -86,11 +84,14 @@ pub trait Step: Sync {
     /// What it takes and gives.
     fn signature(&self) -> Signature;
 
-    /// What a model reads and writes for it, in tokens, at the most.
+    /// What a model reads and writes for it, in tokens, at the most; nothing where none can do its work.
     fn tokens(&self) -> Usage;
 
-    /// Whether models of providers can do its work.
-    fn has_models(&self) -> bool;
+    /// What it makes of what it is given at the most, of what a tier limits.
+    ///
+    /// # Errors
+    /// A fault of the agent's.
+    fn most(&self, given: &Given) -> Result<Amounts>;
 
     /// Has it work.
     fn make<'a>(
@@ -122,8 +123,8 @@ impl<A: StepAgent> Step for Of<A> {
         A::TOKENS
     }
 
-    fn has_models(&self) -> bool {
-        A::HAS_MODELS
+    fn most(&self, given: &Given) -> Result<Amounts> {
+        Ok(A::most(&A::input(given)?))
     }
 
     fn make<'a>(
@@ -145,11 +146,6 @@ impl<A: StepAgent> Step for Of<A> {
     }
 }
 
-/// How many tokens a model reads at the most, when it is told so many characters: German takes about three for one.
-const fn read(characters: u64) -> u64 {
-    characters.div_ceil(3)
-}
-
 fn number(count: usize) -> Value {
     Value::Number(i64::try_from(count).unwrap_or(i64::MAX))
 }
@@ -167,9 +163,6 @@ impl StepAgent for Affirmations {
         ],
         gives: &[("texts", Type::Texts), ("text", Type::Text), ("count", Type::Number)],
     };
-    // Twice: what does not pass the checks is asked for once more.
-    const TOKENS: Usage =
-        Usage { prompt_tokens: 2 * read(30_000), completion_tokens: 2 * affirmations::TOKENS as u64 };
 
     fn input(given: &Given) -> Result<Self::Input> {
         let values = &given.values;
@@ -206,10 +199,6 @@ impl StepAgent for Hashtags {
             Parameter::optional("mustInclude", Type::Texts),
         ],
         gives: &[("texts", Type::Texts), ("text", Type::Text), ("count", Type::Number)],
-    };
-    const TOKENS: Usage = Usage {
-        prompt_tokens: read(hashtags::TEXT_CHARACTERS as u64 + 2_000),
-        completion_tokens: hashtags::TOKENS as u64,
     };
 
     fn input(given: &Given) -> Result<Self::Input> {
@@ -253,7 +242,6 @@ impl StepAgent for Posts {
             ("count", Type::Number),
         ],
     };
-    const TOKENS: Usage = Usage { prompt_tokens: read(60_000), completion_tokens: posts::TOKENS as u64 };
 
     fn input(given: &Given) -> Result<Self::Input> {
         let values = &given.values;
@@ -297,7 +285,6 @@ impl StepAgent for Strategies {
         ],
         gives: &[("texts", Type::Texts), ("count", Type::Number), ("assets", Type::Assets)],
     };
-    const TOKENS: Usage = Usage { prompt_tokens: read(40_000), completion_tokens: strategy::TOKENS as u64 };
 
     /// The calendar begins when the run does.
     fn input(given: &Given) -> Result<Self::Input> {
@@ -351,7 +338,6 @@ impl StepAgent for Visuals {
             ("count", Type::Number),
         ],
     };
-    const TOKENS: Usage = Usage { prompt_tokens: 0, completion_tokens: 0 };
 
     fn input(given: &Given) -> Result<Self::Input> {
         let values = &given.values;
@@ -399,7 +385,6 @@ impl StepAgent for Videos {
         ],
         gives: &[("assets", Type::Assets), ("texts", Type::Texts), ("count", Type::Number)],
     };
-    const TOKENS: Usage = Usage { prompt_tokens: 0, completion_tokens: 0 };
 
     fn input(given: &Given) -> Result<Self::Input> {
         let values = &given.values;
