@@ -23,7 +23,7 @@ use crate::config::{Config, Database};
 use crate::counters::Counters;
 use crate::db::{Db, Facts, Hot, PoolSettings, migrate};
 use crate::engine::photos::Photos;
-use crate::engine::{self, Engines};
+use crate::engine::{self, Engines, Prices};
 use crate::events::redis::Redis;
 use crate::graphql::document::{Limits, Manifest};
 use crate::graphql::execute::{Disclosure, Executor};
@@ -254,9 +254,13 @@ pub fn master_keys(config: &Config) -> anyhow::Result<MasterKeys> {
 /// What reaches providers of models.
 ///
 /// # Errors
-/// A key of the settings holds what no header can.
+/// A key of the settings holds what no header can, or the file of prices something else.
 pub fn providers(config: &Config, master: MasterKeys) -> anyhow::Result<Providers> {
-    let engines = Engines::new(&config.providers, engine::Limits::default())?.reaching(config.reach);
+    let mut engines = Engines::new(&config.providers, engine::Limits::default())?.reaching(config.reach);
+    if let Some(path) = &config.prices {
+        let named = || format!("AICOS_PRICES is {}, which cannot be used", path.display());
+        engines = engines.priced(Prices::read(path).with_context(named)?);
+    }
     Ok(Providers::new(engines, master))
 }
 

@@ -197,6 +197,11 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_manifest: Option<PathBuf>,
 
+    /// Prices of models, as a file like src/engine/prices.toml; they stand before the list prices [default: none]
+    #[arg(long, env = "AICOS_PRICES", global = true, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prices: Option<PathBuf>,
+
     /// Lets whoever sends it as a bearer token read `/metrics`, from anywhere; without one, only this machine may
     #[arg(long, env = "AICOS_METRICS_TOKEN", global = true, value_name = "TOKEN", hide_env_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -271,6 +276,8 @@ pub struct Config {
     pub trusted_documents: Trust,
     /// The documents that are known from the start.
     pub document_manifest: Option<PathBuf>,
+    /// Prices of models that stand before the list prices.
+    pub prices: Option<PathBuf>,
     /// Opens `/metrics` to whoever has it.
     pub metrics_token: Option<SecretString>,
     /// Where traces are sent.
@@ -424,6 +431,7 @@ impl Settings {
             batching: self.batching.is_some_and(Switch::is_on),
             trusted_documents,
             document_manifest,
+            prices: self.prices.filter(|path| !path.as_os_str().is_empty()),
             metrics_token: metrics_token(self.metrics_token)?,
             traces: collector(self.otel_exporter_otlp_endpoint.as_deref())?,
         })

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aicos::engine::{
-    Endpoint, Endpoints, Engines, Failure, Finish, JsonSchema, Kind, Limits, Message, NotConfigured,
-    Provider, Reach, TextReply, TextRequest, Usage, prices,
+    Endpoint, Endpoints, Engines, Failure, Finish, JsonSchema, Kind, Limits, Message, NotConfigured, Prices,
+    Provider, Reach, TextReply, TextRequest, Usage,
 };
 use serde_json::{Value, json};
 
@@ -163,7 +163,7 @@ async fn tokens_are_counted_where_the_server_counts() {
     fake.script([reply]);
     let reply = ask(&fake, Provider::OpenAi, &request()).await.reply();
     // 1,000 tokens at $0.75 and 100 at $4.50 a million
-    assert_eq!(prices::cost(Provider::OpenAi, &reply.model, reply.usage.unwrap()), Some(1200));
+    assert_eq!(Prices::default().cost(Provider::OpenAi, &reply.model, reply.usage.unwrap()), Some(1200));
 }
 
 #[tokio::test]

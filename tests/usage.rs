@@ -28,12 +28,13 @@ async fn limit(server: &Server, organization: &Organization, limits: &Value) {
 }
 
 /// What is used of some metrics this month.
-async fn used<const N: usize>(client: &Client<'_>, kinds: [&str; N]) -> [f64; N] {
+async fn used<const N: usize>(client: &Client<'_>, kinds: [&str; N]) -> [i64; N] {
     let seen = client.ok("{ organization { usage { metrics { kind used } } } }", json!({})).await;
     let metrics = seen["organization"]["usage"]["metrics"].as_array().unwrap();
     kinds.map(|kind| {
         let found = metrics.iter().find(|metric| metric["kind"] == kind).unwrap();
-        found["used"].as_f64().unwrap()
+        // Counts are whole, whatever the wire calls them.
+        found["used"].to_string().trim_end_matches(".0").parse().unwrap()
     })
 }
 
@@ -93,14 +94,14 @@ async fn fifty_starts_at_once_take_no_more_than_there_is() {
         assert!(error["used"].as_f64() <= Some(20.0) && error["resetsAt"].is_string(), "{error:#}");
         assert_eq!(answer["job"], Value::Null);
     }
-    assert_eq!(used(&member, ["AGENT_RUNS"]).await, [20.0], "reserved");
-    assert_eq!(used(&globex.member.at(&server), ["AGENT_RUNS"]).await, [0.0]);
+    assert_eq!(used(&member, ["AGENT_RUNS"]).await, [20], "reserved");
+    assert_eq!(used(&globex.member.at(&server), ["AGENT_RUNS"]).await, [0]);
     agrees(&server).await;
 
     // Whatever waits may be cancelled, and makes room: for one, and not for two.
     let job = started[0]["job"]["id"].clone();
     member.mutate("jobCancel", json!({"id": job}), "job { status }").await;
-    assert_eq!(used(&member, ["AGENT_RUNS"]).await, [19.0]);
+    assert_eq!(used(&member, ["AGENT_RUNS"]).await, [19]);
     let again = join_all((50..60).map(start)).await;
     let started = again.iter().filter(|answer| answer["userErrors"] == json!([])).count();
     assert_eq!(started, 1);
@@ -109,13 +110,13 @@ async fn fifty_starts_at_once_take_no_more_than_there_is() {
     // is one) is given back.
     let workers = server.work();
     let jobs = member.ok("{ organization { jobs(first: 50) { nodes { id } } } }", json!({})).await;
-    let mut done = 0.0;
+    let mut done = 0;
     for job in jobs["organization"]["jobs"]["nodes"].as_array().unwrap() {
         let job = member.finished(job["id"].as_str().unwrap()).await;
-        done += f64::from(job["status"] == "SUCCEEDED");
+        done += i64::from(job["status"] == "SUCCEEDED");
     }
     assert_eq!(used(&member, ["AGENT_RUNS"]).await, [done]);
-    assert!(done > 0.0);
+    assert!(done > 0);
     agrees(&server).await;
     workers.stop().await;
 }
@@ -132,17 +133,17 @@ async fn what_is_reserved_is_settled_with_what_was_taken() {
         .await;
     assert_eq!(made["job"]["status"], "SUCCEEDED", "{made:#}");
     let slides = made["visualPost"]["slides"].as_array().unwrap().len();
-    assert_eq!(used(&member, metrics).await, [1.0, f64::from(u8::try_from(slides).unwrap()), 0.0]);
+    assert_eq!(used(&member, metrics).await, [1, i64::try_from(slides).unwrap(), 0]);
     // Ten may be asked for while there is room for ten, whatever comes of it.
     let of = |count: i32| json!({"projectId": room.acme.project, "text": "Ruhe ist kein Luxus.", "format": "SQUARE", "slides": count, "wait": true});
-    let room_for = async |count: f64| {
+    let room_for = async |count: i64| {
         let limit_of = json!({"IMAGES": used(&member, metrics).await[1] + count, "LLM_TOKENS": 40_000});
         limit(&room.server, &room.acme, &limit_of).await;
     };
-    room_for(9.0).await;
+    room_for(9).await;
     assert_eq!(member.fault("visualPostCreate", of(10)).await, "QUOTA_EXCEEDED");
     member.mutate("visualPostCreate", of(9), "job { id }").await;
-    room_for(10.0).await;
+    room_for(10).await;
     member.mutate("visualPostCreate", of(10), "job { id }").await;
 
     // What fails takes nothing: not its run, not its pictures.
@@ -165,8 +166,8 @@ async fn what_is_reserved_is_settled_with_what_was_taken() {
         .await;
     assert_eq!(asked["job"]["status"], "SUCCEEDED", "{asked:#}");
     let engine = &asked["job"]["engine"];
-    let tokens = engine["promptTokens"].as_f64().unwrap() + engine["completionTokens"].as_f64().unwrap();
-    assert_eq!(used(&member, metrics).await, [before[0] + 1.0, before[1], tokens]);
+    let tokens = engine["promptTokens"].as_i64().unwrap() + engine["completionTokens"].as_i64().unwrap();
+    assert_eq!(used(&member, metrics).await, [before[0] + 1, before[1], tokens]);
     limit(&room.server, &room.acme, &json!({"LLM_TOKENS": 1_000})).await;
     let asking = json!({"organizationId": room.acme.id, "question": "What is paid for meals?", "engine": openai(false)});
     assert_eq!(member.fault("qaAsk", asking).await, "QUOTA_EXCEEDED");
@@ -202,16 +203,16 @@ async fn a_workflow_takes_what_its_steps_take() {
     assert!(of(&seen, "SUCCEEDED") >= 3, "{seen:#}");
     let agents = seen.as_array().unwrap().iter().filter(|step| step["kind"] == "AGENT").count();
     let [runs, images] = used(&member, metrics).await;
-    assert_eq!((runs, images), (f64::from(u32::try_from(agents + 1).unwrap()), 1.0), "{seen:#}");
+    assert_eq!((runs, images), (i64::try_from(agents + 1).unwrap(), 1), "{seen:#}");
     agrees(&room.server).await;
     // Cancelled, what was made stays counted, and the rest is given back with the run's own.
     member.mutate("jobCancel", json!({"id": made["job"]["id"]}), "job { status }").await;
-    let done = f64::from(u32::try_from(of(&seen, "SUCCEEDED")).unwrap());
-    assert_eq!(used(&member, metrics).await, [done, 1.0]);
+    let done = i64::try_from(of(&seen, "SUCCEEDED")).unwrap();
+    assert_eq!(used(&member, metrics).await, [done, 1]);
     agrees(&room.server).await;
 
     // A run that there is no room for does not begin; a step that there is no room for fails with the reason.
-    limit(&room.server, &room.acme, &json!({"AGENT_RUNS": done + 2.0})).await;
+    limit(&room.server, &room.acme, &json!({"AGENT_RUNS": done + 2})).await;
     let mut full = input.clone();
     full["projectId"] = json!(room.acme.project);
     assert_eq!(member.fault("contentWorkflowRun", full).await, "QUOTA_EXCEEDED");
@@ -227,8 +228,8 @@ async fn a_workflow_takes_what_its_steps_take() {
     let seen = steps(&made).await;
     let failed: Vec<_> = seen.as_array().unwrap().iter().filter(|step| step["status"] == "FAILED").collect();
     assert_eq!((failed.len(), &failed[0]["agent"]), (1, &json!("VISUAL_POST")), "{seen:#}");
-    let done = done + f64::from(u32::try_from(of(&seen, "SUCCEEDED")).unwrap());
-    assert_eq!(used(&member, metrics).await, [done, 1.0]);
+    let done = done + i64::try_from(of(&seen, "SUCCEEDED")).unwrap();
+    assert_eq!(used(&member, metrics).await, [done, 1]);
     agrees(&room.server).await;
     room.workers.stop().await;
 }

@@ -512,11 +512,11 @@ pub async fn ask_json<T: DeserializeOwned>(
         let message = format!("{} did not answer in the form that was asked for: {error}.", wanted.provider);
         Failure::retry(Fault::new(FaultCode::ProviderFailed, message).with(detail), None)
     })?;
-    Ok((answer, engine_of(&*engine, &reply)))
+    Ok((answer, engine_of(engines, &*engine, &reply)))
 }
 
 /// The engine of a provider's reply, as its job keeps it.
-pub fn engine_of(engine: &dyn engine::TextEngine, reply: &engine::TextReply) -> Engine {
+pub fn engine_of(engines: &Engines, engine: &dyn engine::TextEngine, reply: &engine::TextReply) -> Engine {
     let small = |tokens: u64| i32::try_from(tokens).unwrap_or(i32::MAX);
     let usage = reply.usage;
     Engine {
@@ -525,7 +525,7 @@ pub fn engine_of(engine: &dyn engine::TextEngine, reply: &engine::TextReply) -> 
         prompt_tokens: usage.map(|usage| small(usage.prompt_tokens)),
         completion_tokens: usage.map(|usage| small(usage.completion_tokens)),
         cost_micro_usd: usage
-            .and_then(|usage| engine::prices::cost(engine.provider(), &reply.model, usage))
+            .and_then(|usage| engines.prices().cost(engine.provider(), &reply.model, usage))
             .map(|cost| i64::try_from(cost).unwrap_or(i64::MAX)),
     }
 }

@@ -31,6 +31,7 @@ use url::Url;
 
 pub use address::{Reach, Unsafe};
 pub use failure::{Failure, Kind};
+pub use prices::Prices;
 
 /// Who answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -387,6 +388,7 @@ pub struct Engines {
     text: Vec<Arc<dyn TextEngine>>,
     /// A tenant's own by name, before all others; none: deleted.
     own: Vec<(String, Option<Arc<dyn TextEngine>>)>,
+    prices: Arc<Prices>,
 }
 
 impl Engines {
@@ -405,7 +407,8 @@ impl Engines {
             }
         }
         let reach = Reach::default();
-        Ok(Self { wire, guarded: Arc::new(wire::Wire::guarded(limits, reach)), reach, text, own: Vec::new() })
+        let guarded = Arc::new(wire::Wire::guarded(limits, reach));
+        Ok(Self { wire, guarded, reach, text, own: Vec::new(), prices: Arc::default() })
     }
 
     /// The same, with tenants' own addresses reached as far as this.
@@ -413,6 +416,17 @@ impl Engines {
     pub fn reaching(self, reach: Reach) -> Self {
         let guarded = Arc::new(wire::Wire::guarded(self.wire.limits(), reach));
         Self { guarded, reach, ..self }
+    }
+
+    /// The same, with these prices.
+    #[must_use]
+    pub fn priced(self, prices: Prices) -> Self {
+        Self { prices: Arc::new(prices), ..self }
+    }
+
+    /// What models cost.
+    pub fn prices(&self) -> &Prices {
+        &self.prices
     }
 
     /// How far tenants' own addresses are reached.

@@ -1,7 +1,8 @@
-//! What an answer costs, by the table in `prices.toml`.
+//! What an answer costs, by the table in `prices.toml` and the one that whoever runs the server has put before it.
 
-use std::sync::LazyLock;
+use std::path::Path;
 
+use anyhow::{Context as _, ensure};
 use figment::Figment;
 use figment::providers::{Format as _, Toml};
 use serde::Deserialize;
@@ -22,34 +23,71 @@ struct Price {
     long_output: Option<u64>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// What models cost.
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Table {
+pub struct Prices {
     price: Vec<Price>,
 }
 
-fn read() -> Result<Table, Box<figment::Error>> {
-    Figment::from(Toml::string(include_str!("prices.toml"))).extract().map_err(Box::new)
+fn list_prices() -> Figment {
+    Figment::from(Toml::string(include_str!("prices.toml")))
 }
 
-// A test reads the table; were it wrong all the same, no model would have a cost.
-static TABLE: LazyLock<Table> = LazyLock::new(|| read().unwrap_or_default());
+impl Default for Prices {
+    /// The list prices.
+    fn default() -> Self {
+        // A test reads the table; were it wrong all the same, no model would have a cost.
+        list_prices().extract().unwrap_or(Self { price: Vec::new() })
+    }
+}
 
-/// What `usage` of a model costs at its provider's list price, in millionths of a US dollar, rounded up. None for a model
-/// whose price is not known: it is never guessed.
-///
-/// Discounts, such as for prompts that the provider has cached, are not counted, so the bill may be lower.
-pub fn cost(provider: Provider, model: &str, usage: Usage) -> Option<u64> {
-    let price = TABLE.price.iter().find(|price| price.is_of(provider, model))?;
-    let long = price.above.is_some_and(|above| usage.prompt_tokens > above);
-    let (input, output) =
-        if long { (price.long_input?, price.long_output?) } else { (price.input, price.output) };
-    let total = u128::from(usage.prompt_tokens) * u128::from(input)
-        + u128::from(usage.completion_tokens) * u128::from(output);
-    u64::try_from(total.div_ceil(1_000_000)).ok()
+impl Prices {
+    /// The list prices, and before them those of a file of the same form.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds something else; where and what.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        Self::parse(&std::fs::read_to_string(path).context("it cannot be read")?)
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let mut prices: Self = Figment::from(Toml::string(text)).extract()?;
+        for price in &prices.price {
+            price.check().with_context(|| format!("the price of `{}` cannot be", price.model))?;
+        }
+        prices.price.extend(Self::default().price);
+        Ok(prices)
+    }
+
+    /// What `usage` of a model costs, in millionths of a US dollar, rounded up. None for a model whose price is not known: it
+    /// is never guessed.
+    ///
+    /// Discounts, such as for prompts that the provider has cached, are not counted, so the bill may be lower.
+    pub fn cost(&self, provider: Provider, model: &str, usage: Usage) -> Option<u64> {
+        let price = self.price.iter().find(|price| price.is_of(provider, model))?;
+        let long = price.above.is_some_and(|above| usage.prompt_tokens > above);
+        let (input, output) =
+            if long { (price.long_input?, price.long_output?) } else { (price.input, price.output) };
+        let total = u128::from(usage.prompt_tokens) * u128::from(input)
+            + u128::from(usage.completion_tokens) * u128::from(output);
+        u64::try_from(total.div_ceil(1_000_000)).ok()
+    }
 }
 
 impl Price {
+    fn check(&self) -> anyhow::Result<()> {
+        let known = Provider::ALL.map(|provider| format!("`{}`", provider.as_str())).join(" or ");
+        ensure!(
+            Provider::parse(&self.provider).is_some(),
+            "`provider` is {known}, the format that is spoken"
+        );
+        let long = [self.above, self.long_input, self.long_output];
+        let is_whole = long.iter().all(Option::is_some) || long.iter().all(Option::is_none);
+        ensure!(is_whole, "`above`, `long_input` and `long_output` belong together");
+        Ok(())
+    }
+
     /// Whether the name is the model's, alone or with a date. Other endings (`-pro`, `-mini`) are other models.
     fn is_of(&self, provider: Provider, name: &str) -> bool {
         let dated = |end: &str| {
@@ -73,13 +111,11 @@ mod tests {
 
     #[test]
     fn the_table_reads_and_names_each_model_once() {
-        let table = read().unwrap();
+        let table: Prices = list_prices().extract().unwrap();
         assert!(!table.price.is_empty());
         for (at, price) in table.price.iter().enumerate() {
-            assert!(Provider::parse(&price.provider).is_some(), "{price:?}");
+            price.check().unwrap();
             assert!(price.input > 0 && price.output > price.input, "{price:?}");
-            let long = [price.above, price.long_input, price.long_output];
-            assert!(long.iter().all(Option::is_some) || long.iter().all(Option::is_none), "{price:?}");
             let same = |other: &&Price| other.provider == price.provider && other.model == price.model;
             assert_eq!(table.price.iter().position(|other| same(&other)), Some(at), "{price:?}");
         }
@@ -87,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_cost_is_whole_and_rounded_up() {
-        let cost = |model, usage| cost(Provider::OpenAi, model, usage);
+        let cost = |model, usage| Prices::default().cost(Provider::OpenAi, model, usage);
         assert_eq!(cost("gpt-5.4-nano", usage(1_000_000, 0)), Some(200_000));
         // 3 × 0.2 + 1 × 1.25 = 1.85 millionths of a dollar
         assert_eq!(cost("gpt-5.4-nano", usage(3, 1)), Some(2));
@@ -97,20 +133,50 @@ mod tests {
 
     #[test]
     fn a_long_prompt_costs_more_all_of_it() {
-        let cost = |usage| cost(Provider::OpenAi, "gpt-5.4", usage);
+        let cost = |usage| Prices::default().cost(Provider::OpenAi, "gpt-5.4", usage);
         assert_eq!(cost(usage(272_000, 0)), Some(680_000));
         assert_eq!(cost(usage(272_001, 2)), Some(1_360_050));
     }
 
     #[test]
     fn a_name_is_the_model_s_or_it_has_no_cost() {
-        let known = |provider, name| cost(provider, name, usage(1, 1)).is_some();
+        let prices = Prices::default();
+        let known = |provider, name| prices.cost(provider, name, usage(1, 1)).is_some();
         assert!(known(Provider::OpenAi, "gpt-5.4-2026-03-05"));
         assert!(known(Provider::Anthropic, "claude-haiku-4-5-20251001"));
         for name in ["gpt-5.4-pro", "gpt-5.45", "gpt-5", "gpt-5.4-", "gpt-5.4-2", "", "claude-haiku-4-5"] {
             assert!(!known(Provider::OpenAi, name), "{name}");
         }
         // claude-opus-5-5 is not claude-opus-5 with an ending.
-        assert_eq!(cost(Provider::Anthropic, "claude-opus-5-5", usage(1_000_000, 0)), Some(4_000_000));
+        assert_eq!(prices.cost(Provider::Anthropic, "claude-opus-5-5", usage(1_000_000, 0)), Some(4_000_000));
+    }
+
+    #[test]
+    fn prices_of_a_file_stand_before_the_list_s() {
+        let own = "[[price]]\nprovider = \"openai\"\nmodel = \"our-model\"\ninput = 0\noutput = 10_000_000\n
+            [[price]]\nprovider = \"openai\"\nmodel = \"gpt-5.4\"\ninput = 1_000_000\noutput = 1_000_000\n";
+        let prices = Prices::parse(own).unwrap();
+        let cost = |model| prices.cost(Provider::OpenAi, model, usage(10, 1));
+        assert_eq!((cost("our-model"), cost("gpt-5.4")), (Some(10), Some(11)));
+        assert_eq!(
+            cost("gpt-5.4-nano"),
+            Prices::default().cost(Provider::OpenAi, "gpt-5.4-nano", usage(10, 1))
+        );
+        for (wrong, said) in [
+            (
+                "[[price]]\nprovider = \"x\"\nmodel = \"m\"\ninput = 1\noutput = 1\n",
+                "`openai` or `anthropic`",
+            ),
+            (
+                "[[price]]\nprovider = \"openai\"\nmodel = \"m\"\ninput = 1\noutput = 1\nabove = 5\n",
+                "belong together",
+            ),
+            ("[[price]]\nprovider = \"openai\"\nmodel = \"m\"\ninput = -1\noutput = 1\n", "input"),
+            ("price = 3", "price"),
+        ] {
+            let error = format!("{:#}", Prices::parse(wrong).unwrap_err());
+            assert!(error.contains(said), "{wrong}: {error}");
+        }
+        assert!(Prices::read(Path::new("/nowhere/prices.toml")).is_err());
     }
 }

@@ -288,7 +288,7 @@ async fn ask_model(
     let best = move || looking.best(top_k).into_iter().map(|(passage, _)| passage.clone()).collect();
     let passages: Vec<Passage> = compute(best).await?;
     let reply = model::ask(run, &*engine, wanted, &ask.question, &passages).await?;
-    let engine = engine_of(&*engine, &reply);
+    let engine = engine_of(engines, &*engine, &reply);
     let found = Arc::clone(found);
     let read = move || model::read(&reply.text, &passages, &found.statistics);
     let read = compute(read).await?;

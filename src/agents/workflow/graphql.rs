@@ -361,8 +361,9 @@ impl WorkflowMutation {
             {
                 return Err(not_found_at("periodId")(Error::NotFound));
             }
-            let plan = asked.plan(&mut tx, ctx.data_unchecked::<Arc<Providers>>()).await?;
-            let cost = plan.price(&mut tx).await?;
+            let providers = ctx.data_unchecked::<Arc<Providers>>();
+            let plan = asked.plan(&mut tx, providers).await?;
+            let cost = plan.price(&mut tx, providers.engines().prices()).await?;
             if input.dry_run {
                 drop(tx);
                 let project = loader::project(ctx, organization, project).await?.map(Project::new);

@@ -27,7 +27,7 @@ use self::value::Value;
 use super::agent::{self, Wanted};
 use super::{Output, store};
 use crate::db::{ReadTx, WriteTx};
-use crate::engine::{self, prices};
+use crate::engine::{self, Prices};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{JobId, PeriodId, ProjectId, WorkflowRunId};
 use crate::jobs::{self, AgentKind, Event, NewJob, Status};
@@ -150,7 +150,7 @@ impl Plan {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn price(&self, tx: &mut ReadTx<'_>) -> Result<Option<i64>> {
+    pub async fn price(&self, tx: &mut ReadTx<'_>, prices: &Prices) -> Result<Option<i64>> {
         let mut total = 0_i64;
         for step in &self.definition.steps {
             let Some(wanted) = self.engines.get(&step.key) else { continue };
@@ -160,7 +160,7 @@ impl Plan {
                 None => engine::Provider::parse(&wanted.provider),
             };
             let model = wanted.model.as_deref().unwrap_or_default();
-            let cost = kind.and_then(|kind| prices::cost(kind, model, known.tokens()));
+            let cost = kind.and_then(|kind| prices.cost(kind, model, known.tokens()));
             let Some(cost) = cost.and_then(|cost| i64::try_from(cost).ok()) else { return Ok(None) };
             total = total.saturating_add(cost);
         }
