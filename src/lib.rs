@@ -58,6 +58,8 @@
 #[macro_use]
 pub mod db;
 
+pub use aicos_retrieval as retrieval;
+
 pub mod access;
 pub mod accounts;
 pub mod agents;
@@ -88,7 +90,6 @@ pub mod periods;
 pub mod postgres;
 pub mod projects;
 pub mod providers;
-pub mod retrieval;
 pub mod storage;
 pub mod telemetry;
 pub mod usage;

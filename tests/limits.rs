@@ -652,17 +652,18 @@ async fn every_place_that_takes_a_text_takes_any_text() {
     let world = World::new().await;
     let sdl = Sdl::of_the_server();
     let texts = ["String", "URL", "DateTime", "JSON"];
+    let ids = sdl.places("ID");
     let mut wrong = Vec::new();
     let (mut asked, mut taken) = (0, 0);
     for place in texts.iter().flat_map(|scalar| sdl.places(scalar)) {
         let (root, rest) = place.split_once('.').unwrap();
         let (field, path) = rest.trim_end_matches(')').split_once('(').unwrap();
         let path: Vec<&str> = path.split('.').collect();
+        let start = format!("Mutation.{field}(");
+        let by_id = ids.iter().find(|place| place.starts_with(&start));
         for text in HOSTILE.into_iter().chain(["harmless"]) {
             let (document, mut variables) = if root == "Mutation" {
-                let start = format!("Mutation.{field}(");
-                let by_id = sdl.places("ID").into_iter().find(|place| place.starts_with(&start));
-                let variables = match &by_id {
+                let variables = match by_id {
                     Some(place) => world.case(place, "owner").await.map(|case| case.variables),
                     None => input_without_id(field).map(|input| json!({"input": input})),
                 };

@@ -70,7 +70,7 @@ async fn fifty_starts_at_once_take_no_more_than_there_is() {
     let start = async |number: usize| {
         let (field, query, input) = if number.is_multiple_of(2) {
             let question = format!("How many days of vacation are there in year {number}?");
-            ("qaAsk", &ask, json!({"organizationId": acme.id, "question": question}))
+            ("qaAsk", &ask, json!({"organizationId": acme.id, "question": question, "wait": false}))
         } else {
             let goals = ["I want to trust my work."];
             (
@@ -240,7 +240,8 @@ async fn a_month_begins_with_nothing_used() {
     let acme = cast::organization(&server, "Acme").await;
     limit(&server, &acme, &json!({"AGENT_RUNS": 1})).await;
     let member = acme.member.at(&server);
-    let ask = json!({"organizationId": acme.id, "question": "How many days of vacation are there?"});
+    let ask =
+        json!({"organizationId": acme.id, "question": "How many days of vacation are there?", "wait": false});
     member.mutate("qaAsk", ask.clone(), "job { id }").await;
     assert_eq!(member.fault("qaAsk", ask.clone()).await, "QUOTA_EXCEEDED");
     server.tamper("update usage_counters set day = day - 40 where metric = 'AGENT_RUNS'").await;

@@ -6,16 +6,4 @@
 pub mod videos;
 pub mod visuals;
 
-use serde::{Deserialize, Serialize};
-
-/// The language of a text: it decides on hyphenation, quotation marks, abbreviations and the pace of reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-pub enum Language {
-    /// German.
-    #[default]
-    #[serde(rename = "DE")]
-    German,
-    /// English.
-    #[serde(rename = "EN")]
-    English,
-}
+pub use aicos_retrieval::Language;

@@ -13,6 +13,7 @@ const SAMPLE: usize = 120;
     PartialEq,
     Eq,
     Hash,
+    Default,
     PartialOrd,
     Ord,
     serde::Serialize,
@@ -21,6 +22,7 @@ const SAMPLE: usize = 120;
 )]
 pub enum Language {
     /// German.
+    #[default]
     #[serde(rename = "DE")]
     #[graphql(name = "DE")]
     German,
@@ -28,15 +30,6 @@ pub enum Language {
     #[serde(rename = "EN")]
     #[graphql(name = "EN")]
     English,
-}
-
-impl From<Language> for aicos_render::Language {
-    fn from(language: Language) -> Self {
-        match language {
-            Language::German => Self::German,
-            Language::English => Self::English,
-        }
-    }
 }
 
 impl Language {

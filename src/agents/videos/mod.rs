@@ -167,7 +167,7 @@ impl Agent for Videos {
             fps: FRAMES_A_SECOND,
             duration_seconds: Some(f64::from(input.seconds)),
             captions: input.captions,
-            language: input.language.into(),
+            language: input.language,
             brand,
             period,
             seed: *seed,

@@ -163,7 +163,7 @@ impl Agent for Visuals {
             },
             period,
             slides: input.slides,
-            language: input.language.into(),
+            language: input.language,
             hyphenate: true,
             seed: *seed,
         };

@@ -28,7 +28,7 @@ fn strings(value: &Value) -> Vec<String> {
 #[test]
 #[ignore = "a tool of tests/evaluation/fit"]
 fn are_written() {
-    let sets = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/evaluation");
+    let sets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/evaluation");
     let mut lines = String::new();
     for set in ["set-1", "set-2"] {
         let mut memory = Memory::default();
@@ -49,7 +49,7 @@ fn are_written() {
             }
         }
     }
-    fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE), lines).unwrap();
+    fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(FILE), lines).unwrap();
 }
 
 /// What the pieces show of a question, the best first, and which of them are right.

@@ -5,7 +5,9 @@
 //! go out together. There is no authentication, no check, no limit and no GraphQL: the caller is believed.
 //!
 //! `aicos-bench sql FILE…` runs files of SQL instead: the loader of the benchmark, which needs no psql.
+//! `aicos-bench queue JOBS CALLERS WORKERS` is the floor of the queue.
 
+mod queue;
 mod statements;
 
 use std::collections::HashMap;
@@ -417,9 +419,12 @@ async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.split_first() {
         Some((word, [])) if word == "serve" => serve().await,
+        Some((word, [jobs, callers, workers])) if word == "queue" => {
+            queue::run(jobs.parse()?, callers.parse()?, workers.parse()?).await
+        }
         Some((word, files)) if word == "sql" && !files.is_empty() => load(files).await,
         _ => {
-            ensure!(false, "usage: aicos-bench serve | aicos-bench sql FILE…");
+            ensure!(false, "usage: aicos-bench serve | sql FILE… | queue JOBS CALLERS WORKERS");
             Ok(())
         }
     }
