@@ -241,6 +241,9 @@ async fn every_mutation_of_an_organization_leaves_its_entry() {
     run("assetUploadCreate", announced, "", "asset.create", "Asset", kind.clone()).await;
     let asset = cast::sent(&server, &acme, None).await;
     run("assetUploadComplete", json!({"id": asset}), "", "asset.complete", "Asset", kind).await;
+    let import = json!({"assetId": asset, "title": "I"});
+    let titled = change("title", Value::Null, json!("I"));
+    run("documentImport", import, "", "document.create", "KnowledgeDocument", titled).await;
     let told = change("altText", Value::Null, json!("Words."));
     run("assetUpdate", json!({"id": asset, "altText": "Words."}), "", "asset.update", "Asset", told).await;
     let gone = change("mimeType", json!("text/plain"), Value::Null);

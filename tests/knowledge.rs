@@ -7,7 +7,7 @@ use crate::support::work::{ASKED, HANDBOOK};
 use crate::support::{Client, Server};
 
 /// Every citation of an answer stands in the stored text, letter for letter, at its offsets.
-async fn check_citations(client: &Client<'_>, answer: &Value) -> usize {
+pub async fn check_citations(client: &Client<'_>, answer: &Value) -> usize {
     let mut checked = 0;
     for list in ["citations", "nearMisses"] {
         for citation in answer[list].as_array().unwrap() {

@@ -27,6 +27,7 @@ mod evaluation;
 mod events;
 mod failure;
 mod flows;
+mod formats;
 mod identity;
 mod invitations;
 mod jobs;

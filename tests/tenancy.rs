@@ -26,6 +26,8 @@ Organization.documents(projectId)                ok ok ok ok ok null null null n
 Mutation.documentCreate(input.organizationId)    ok ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND INVALID !UNAUTHENTICATED
 Mutation.documentCreate(input.projectId)         ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.documentUpdate(input.id)                ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.documentUpdate(input.assetId)           ok ok ok !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.documentImport(input.assetId)           ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.documentDelete(input.id)                ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Organization.assets(projectId)                   ok ok ok ok ok null null null none none !UNAUTHENTICATED
 Mutation.assetUploadCreate(input.organizationId) ok ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND INVALID !UNAUTHENTICATED

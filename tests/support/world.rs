@@ -317,6 +317,20 @@ impl World {
                 json!({"id": cast::document(server, acme, None).await.0, "title": format!("by {caller}")}),
                 "/input/id",
             ),
+            "Mutation.documentUpdate(input.assetId)" => {
+                let place = self.own_project(caller);
+                let document = cast::document(server, self.own(caller), Some(place)).await.0;
+                Case::mutation(
+                    "documentUpdate",
+                    json!({"id": document, "assetId": cast::writing(server, acme).await}),
+                    "/input/assetId",
+                )
+            }
+            "Mutation.documentImport(input.assetId)" => Case::mutation(
+                "documentImport",
+                json!({"assetId": cast::writing(server, acme).await, "title": "t"}),
+                "/input/assetId",
+            ),
             "Mutation.documentDelete(input.id)" => Case::mutation(
                 "documentDelete",
                 json!({"id": cast::document(server, acme, None).await.0}),
