@@ -339,8 +339,16 @@ impl Project {
 
     /// What it was asked and its documents do not answer, at most the 50 most frequent questions. A document that answers
     /// one closes it when it is asked again. Null without `CONTENT_READ`.
-    async fn open_questions(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Vec<OpenQuestion>>> {
-        Ok(crate::agents::qa::graphql::open_questions(ctx, self.row.organization, self.row.id).await?)
+    async fn open_questions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "Also those whose last answer people have rated with so many stars on average, or fewer: 1 to 5."
+        )]
+        max_stars: Option<i32>,
+    ) -> async_graphql::Result<Option<Vec<OpenQuestion>>> {
+        let (organization, project) = (self.row.organization, self.row.id);
+        Ok(crate::agents::qa::graphql::open_questions(ctx, organization, project, max_stars).await?)
     }
 
     /// What was done in it, newest first. Null without `AUDIT_READ`.

@@ -1,14 +1,16 @@
 //! Questions and answers, as the schema shows them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::{Ask, Asked};
 use crate::access::{Action, Permission, Scope};
 use crate::agents::Output;
-use crate::agents::graphql::{AgentOutput, EngineInput, Rating, common, output, started};
+use crate::agents::graphql::{AgentOutput, EngineInput, Rating, common, output, outputs, stars, started};
 use crate::audit::graphql::Actor;
 use crate::db::{Changes, Record, Target};
 use crate::error::Result;
@@ -97,7 +99,7 @@ impl Citation {
     }
 }
 
-/// A question that the documents have not answered.
+/// A question that the documents have not answered, or not so that it helped.
 #[derive(SimpleObject)]
 pub struct OpenQuestion {
     /// As it was asked last.
@@ -106,16 +108,10 @@ pub struct OpenQuestion {
     asked: i32,
     /// When it was asked last.
     last_asked_at: DateTime,
-}
-
-impl From<super::OpenQuestion> for OpenQuestion {
-    fn from(open: super::OpenQuestion) -> Self {
-        Self {
-            question: open.question,
-            asked: i32::try_from(open.asked).unwrap_or(i32::MAX),
-            last_asked_at: open.last_asked_at.into(),
-        }
-    }
+    /// What it was answered last, and is rated low; null when it was not answered.
+    answer: Option<QaAnswer>,
+    /// How that is rated, 1 to 5 stars on average; null when it was not answered.
+    stars: Option<f64>,
 }
 
 /// The most open questions that are listed.
@@ -129,13 +125,32 @@ pub(crate) async fn open_questions(
     ctx: &Context<'_>,
     organization: OrganizationId,
     project: ProjectId,
+    max_stars: Option<i32>,
 ) -> Result<Option<Vec<OpenQuestion>>> {
+    let max_stars = stars(&["maxStars"], max_stars)?;
     let may = |scope: &Scope| scope.may_list(Some(project), Permission::ContentRead);
     let Some(mut tx) = ctx.door().read_if(organization, Action::ContentRead, may).await? else {
         return Ok(None);
     };
-    let open = super::unanswered(&mut tx, project, OPEN_QUESTIONS).await?;
-    Ok(Some(open.into_iter().map(OpenQuestion::from).collect()))
+    let open = super::unanswered(&mut tx, project, max_stars, OPEN_QUESTIONS).await?;
+    drop(tx);
+    let ids: Vec<Uuid> = open.iter().filter_map(|open| open.answer.map(AnswerId::uuid)).collect();
+    let mut answers: HashMap<Uuid, QaAnswer> = HashMap::new();
+    if !ids.is_empty() {
+        for output in outputs(ctx, organization, &ids).await? {
+            if let AgentOutput::QaAnswer(answer) = output {
+                answers.insert(answer.common().id, answer);
+            }
+        }
+    }
+    let open = open.into_iter().map(|open| OpenQuestion {
+        answer: open.answer.and_then(|id| answers.remove(&id.uuid())),
+        question: open.question,
+        asked: i32::try_from(open.asked).unwrap_or(i32::MAX),
+        last_asked_at: open.last_asked_at.into(),
+        stars: open.stars.map(|stars| (stars * 100.0).round() / 100.0),
+    });
+    Ok(Some(open.collect()))
 }
 
 /// Three decimals are all that is meant.

@@ -182,7 +182,7 @@ pub async fn find_many(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Result<Vec<
     store::find_many(tx, outputs).await
 }
 
-/// A question that the documents have not answered.
+/// A question that the documents have not answered, or not so that it helped.
 #[derive(Debug, Clone)]
 pub struct OpenQuestion {
     /// As it was asked last.
@@ -191,15 +191,24 @@ pub struct OpenQuestion {
     pub asked: i64,
     /// When it was asked last.
     pub last_asked_at: DateTime<Utc>,
+    /// What it was answered last; none when it was not.
+    pub answer: Option<AnswerId>,
+    /// How that is rated, on average; none when nobody has rated it.
+    pub stars: Option<f64>,
 }
 
 /// Questions of a project that the documents have not answered so far, the most frequent first, at most so many; of those
-/// that were asked last.
+/// that were asked last. With a number of stars, also those whose last answer is rated so low.
 ///
 /// # Errors
 /// What the database says.
-pub async fn unanswered(tx: &mut ReadTx<'_>, project: ProjectId, most: i64) -> Result<Vec<OpenQuestion>> {
-    store::unanswered(tx, project, most).await
+pub async fn unanswered(
+    tx: &mut ReadTx<'_>,
+    project: ProjectId,
+    max_stars: Option<i16>,
+    most: i64,
+) -> Result<Vec<OpenQuestion>> {
+    store::unanswered(tx, project, max_stars, most).await
 }
 
 /// An answer before it is saved.

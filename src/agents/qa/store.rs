@@ -111,22 +111,29 @@ const LOOKED_AT: i64 = 5_000;
 pub(super) async fn unanswered(
     tx: &mut ReadTx<'_>,
     project: ProjectId,
+    max_stars: Option<i16>,
     most: i64,
 ) -> Result<Vec<OpenQuestion>> {
     let rows = sqlx::query_as!(
         OpenQuestion,
-        r#"select (array_agg(a.question order by o.created_at desc))[1] as "question!", count(*) as "asked!",
-            max(o.created_at) as "last_asked_at!"
-           from (select organization_id, id, question, answer from qa_answers
-                where organization_id = (select app.current_organization()) and project_id = $1
-                order by id desc limit $3) a
-           join outputs o on o.organization_id = a.organization_id and o.id = a.id
-           group by lower(a.question)
-           having (array_agg(a.answer order by o.created_at desc))[1] is null
+        r#"select q.question as "question!", q.asked as "asked!", q.last_asked_at as "last_asked_at!",
+            case when q.answered then q.id end as "answer: AnswerId", r.stars as "stars: f64"
+           from (select (array_agg(a.question order by o.created_at desc))[1] as question, count(*) as asked,
+                    max(o.created_at) as last_asked_at, (array_agg(a.id order by o.created_at desc))[1] as id,
+                    (array_agg(a.answer order by o.created_at desc))[1] is not null as answered
+                from (select organization_id, id, question, answer from qa_answers
+                    where organization_id = (select app.current_organization()) and project_id = $1
+                    order by id desc limit $3) a
+                join outputs o on o.organization_id = a.organization_id and o.id = a.id
+                group by lower(a.question)) q
+           cross join lateral (select avg(stars)::float8 as stars from output_ratings
+                where organization_id = (select app.current_organization()) and output_id = q.id and q.answered) r
+           where not q.answered or r.stars <= $4
            order by 2 desc, 3 desc limit $2"#,
         project.uuid(),
         most,
-        LOOKED_AT
+        LOOKED_AT,
+        max_stars.map(f64::from)
     )
     .fetch_all(tx.conn())
     .await?;
