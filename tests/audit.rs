@@ -250,6 +250,20 @@ async fn every_mutation_of_an_organization_leaves_its_entry() {
     run("assetDelete", json!({"id": asset}), "", "asset.delete", "Asset", gone).await;
     let ask = json!({"organizationId": acme.id, "question": "Why?", "wait": false});
     run("qaAsk", ask, "", "qa.ask", "Job", change("question", Value::Null, json!("Why?"))).await;
+    let place = json!({"organizationId": acme.id, "projectId": acme.project});
+    let within = |before: Value, after: Value| change("project", before, after);
+    let made = run(
+        "qaConversationCreate",
+        place,
+        "conversation { id }",
+        "conversation.create",
+        "QaConversation",
+        within(Value::Null, json!(acme.project)),
+    )
+    .await;
+    let gone = within(json!(acme.project), Value::Null);
+    let id = json!({"id": made["conversation"]["id"]});
+    run("qaConversationDelete", id, "", "conversation.delete", "QaConversation", gone).await;
     let goals = json!({"projectId": acme.project, "goals": ["I want to sleep"], "language": "EN"});
     let agent = |agent: &str| change("agent", Value::Null, json!(agent));
     run("affirmationsGenerate", goals, "", "agent.run", "Job", agent("AFFIRMATIONS")).await;

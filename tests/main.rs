@@ -17,6 +17,7 @@ mod audit;
 mod audit_chain;
 mod catalogue;
 mod concurrency;
+mod conversations;
 mod database;
 mod day;
 mod documents;

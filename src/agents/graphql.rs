@@ -18,6 +18,7 @@ use super::hashtags::graphql::{HashtagSet, HashtagsMutation};
 use super::instagram::graphql::{InstagramMutation, Publication};
 use super::posts::Posts;
 use super::posts::graphql::{Post, PostsMutation};
+use super::qa::conversations::graphql::ConversationMutation;
 use super::qa::graphql::{QaAnswer, QaMutation};
 use super::strategy::Strategies;
 use super::strategy::graphql::{ContentStrategy, StrategyMutation};
@@ -54,6 +55,7 @@ use crate::{assets, idempotency, jobs, knowledge, periods};
 #[derive(Default, MergedObject)]
 pub struct AgentMutation(
     QaMutation,
+    ConversationMutation,
     AffirmationsMutation,
     HashtagsMutation,
     PostsMutation,

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use super::{Levels, NewProject, ProjectUpdate};
 use crate::access::{Action, Permission, Role, Scope};
 use crate::agents::graphql::{AgentOutput, OutputFilter};
+use crate::agents::qa::conversations::graphql::QaConversation;
 use crate::agents::qa::graphql::OpenQuestion;
 use crate::agents::workflow::templates::graphql::ContentWorkflowTemplate;
 use crate::assets::graphql::{Asset, AssetFilter};
@@ -319,6 +320,22 @@ impl Project {
         let args = page_args(first, after, last, before);
         let (organization, project) = (self.row.organization, Some(self.row.id));
         Ok(crate::agents::graphql::connection(ctx, organization, project, &args, filter).await?)
+    }
+
+    /// Its conversations, newest first. Null without `CONTENT_READ`.
+    async fn qa_conversations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+    ) -> async_graphql::Result<Option<Connection<QaConversation>>> {
+        let args = page_args(first, after, last, before);
+        let (organization, project) = (self.row.organization, Some(self.row.id));
+        Ok(crate::agents::qa::conversations::graphql::connection(ctx, organization, project, &args).await?)
     }
 
     /// Its own workflows, newest first; those of the whole organization stand there. Null without `AGENT_USE`.

@@ -190,6 +190,14 @@ pub async fn document(
     (text(&made["document"]["id"]), text(&made["job"]["id"]))
 }
 
+/// A conversation of the owner's, in the organization or in one project: its id.
+pub async fn conversation(server: &Server, organization: &Organization, project: Option<&str>) -> String {
+    let input = json!({"organizationId": organization.id, "projectId": project});
+    let made =
+        organization.owner.at(server).mutate("qaConversationCreate", input, "conversation { id }").await;
+    text(&made["conversation"]["id"])
+}
+
 /// An answer of the owner's, as a worker would have saved it: where none works, nothing changes while one looks.
 pub async fn answer(server: &Server, organization: &Organization, project: Option<&str>) -> String {
     let (_, job) = document(server, organization, project).await;

@@ -7,6 +7,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::conversations::graphql::QaConversation;
 use super::{Ask, Asked};
 use crate::access::{Action, Permission, Scope};
 use crate::agents::Output;
@@ -17,6 +18,7 @@ use crate::error::Result;
 use crate::graphql::connection::Node;
 use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at};
 use crate::graphql::errors::{UserError, payloads, settle};
+use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
 use crate::id::{AnswerId, DocumentId, OrganizationId, ProjectId};
 use crate::idempotency;
@@ -196,6 +198,19 @@ impl QaAnswer {
         &self.row.question
     }
 
+    /// The whole question that was answered: one that goes on from those before it in its conversation is completed from
+    /// them, and any other is as it was asked.
+    async fn understood_as(&self) -> &str {
+        self.row.understood_as.as_deref().unwrap_or(&self.row.question)
+    }
+
+    /// The conversation that it was asked in; null when it was asked by itself.
+    async fn conversation(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<QaConversation>> {
+        let Some(id) = self.row.conversation else { return Ok(None) };
+        let found = loader::conversation(ctx, self.row.output.organization, id).await?;
+        Ok(found.map(QaConversation::new))
+    }
+
     /// The answer; null when the documents do not hold one. The built-in engine's is made of quotations only.
     async fn answer(&self) -> Option<&str> {
         self.row.answer.as_deref()
@@ -242,6 +257,9 @@ struct QaAskInput {
     question: String,
     /// Only from these documents, at most 100.
     document_ids: Option<Vec<ID>>,
+    /// The conversation that it goes on with, in the same project or in none: `And on weekends?` is understood from the
+    /// questions before, and a provider's model is told the last of them with their answers.
+    conversation_id: Option<ID>,
     /// From how many of the best passages, 1 to 20.
     #[graphql(default = 5)]
     top_k: i32,
@@ -301,6 +319,10 @@ impl QaMutation {
                 question: &input.question,
                 project,
                 documents: documents.transpose()?,
+                conversation: match &input.conversation_id {
+                    None => None,
+                    Some(id) => Some(input_id("conversationId", id)?),
+                },
                 top_k: input.top_k,
                 min_score: input.min_score,
                 engine: input.engine.as_ref().map(Into::into),
