@@ -123,15 +123,18 @@ pub fn follow_up(question: &str, before: &str) -> Option<String> {
     let asks = asking(first)
         || listed(OPENING, &first.plain)
         || (listed(PREPOSITIONS, &first.plain) && rest.get(1).is_some_and(asking));
-    let own: Vec<String> = content(&Question::read(&written(rest))).collect();
+    let read = Question::read(&written(rest));
+    let own: Vec<String> = content(&read).collect();
     let points = points_back(rest);
     let stands = if asks {
         // A whole question may begin with `and` as well.
-        own.len() >= 2 && !points || own.len() > 2
+        let names = read.slots.iter().any(|slot| matches!(slot.role, Role::Key | Role::Noun));
+        let whole = names || own.len() >= 2 || (connective.is_none() && !own.is_empty());
+        (whole && !points) || own.len() > 2
     } else {
-        connective.is_none() && own.len() >= 2 && !points
+        connective.is_none() && !points
     };
-    if stands || (connective.is_none() && !asks && !own.is_empty() && !points) {
+    if stands {
         return None;
     }
     let complete = if asks { with_topics(rest, &own, before) } else { in_place(rest, before) }?;
@@ -165,6 +168,9 @@ fn in_place(rest: &[Word<'_>], before: &str) -> Option<String> {
     let is_topic = |word: &Word<'_>| topics.contains(&word.plain);
     let phrase = written(rest);
     let phrase = phrase.trim_end_matches(['?', '.', '!']);
+    if phrase.is_empty() {
+        return None;
+    }
     let first = &rest.first()?.plain;
     let circumstance = listed(PREPOSITIONS, first);
     // The stretch of the question before that is replaced.
