@@ -1,7 +1,7 @@
 //! The composition root: settings in, a running server out. Used by the command line and by the tests.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +38,7 @@ use crate::identity::master::{MasterKeys, Purpose};
 use crate::identity::throttle::ThrottleSettings;
 use crate::identity::{Identity, IdentitySettings};
 use crate::jobs::worker::{WorkerSettings, Workers};
+use crate::knowledge::convert::pdf::PdfReader;
 use crate::knowledge::index::IndexDocument;
 use crate::mail::{Links, Mailer};
 use crate::postgres::{Cluster, Options, Progress};
@@ -212,6 +213,8 @@ pub struct Tuning {
     pub patience: Patience,
     /// How long is waited for Instagram.
     pub pace: Pace,
+    /// What reads PDFs; this program when none is named.
+    pub pdf_program: Option<PathBuf>,
 }
 
 /// Everything that serves, before it listens. Clones share everything.
@@ -283,6 +286,20 @@ pub fn storage(config: &Config, master: &MasterKeys) -> anyhow::Result<Arc<Stora
     Ok(Arc::new(Storage::open(&config.storage, keys, &config.public_url)?))
 }
 
+/// What reads PDFs: a program, this one when none is named.
+///
+/// # Errors
+/// When it is not known where this program is.
+pub fn pdf_reader(program: Option<PathBuf>) -> anyhow::Result<Arc<PdfReader>> {
+    // Linux knows this program even after its file was replaced.
+    let program = match program {
+        Some(program) => program,
+        None if cfg!(target_os = "linux") => PathBuf::from("/proc/self/exe"),
+        None => std::env::current_exe().context("It is not known where this program is")?,
+    };
+    Ok(Arc::new(PdfReader::new(program)))
+}
+
 /// The check of documents and the schema behind it, with the documents of the manifest where there is one.
 ///
 /// # Errors
@@ -293,10 +310,16 @@ pub async fn executor(
     providers: &Arc<Providers>,
     accounts: &Arc<Accounts>,
     storage: &Arc<Storage>,
+    pdf_reader: &Arc<PdfReader>,
 ) -> anyhow::Result<Executor<Query, Mutation, Subscription>> {
     let disclosure = Disclosure { introspection: config.introspection, suggestions: config.introspection };
-    let schema =
-        || graphql::schema().data(Arc::clone(providers)).data(Arc::clone(accounts)).data(Arc::clone(storage));
+    let schema = || {
+        graphql::schema()
+            .data(Arc::clone(providers))
+            .data(Arc::clone(accounts))
+            .data(Arc::clone(storage))
+            .data(Arc::clone(pdf_reader))
+    };
     let executor = Executor::new(schema, limits, disclosure)?;
     let Some(path) = &config.document_manifest else { return Ok(executor) };
     let read = async { executor.trusting(&Manifest::read(path)?, config.trusted_documents).await };
@@ -355,8 +378,10 @@ impl App {
         };
         let identity = identity(config, db.clone(), counters.clone(), &tuning).await?;
         let storage = storage(config, &master_keys(config)?)?;
+        let pdf_reader = pdf_reader(tuning.pdf_program)?;
+        let limits = tuning.limits.clone();
         let executor =
-            Arc::new(executor(config, tuning.limits.clone(), &providers, &accounts, &storage).await?);
+            Arc::new(executor(config, limits, &providers, &accounts, &storage, &pdf_reader).await?);
         let limiter = Arc::new(Limiter::new(tuning.limiter, counters));
         let drain = Drain::default();
         let own_origin = config.public_url.origin().ascii_serialization();

@@ -133,7 +133,8 @@ pub async fn check_documents(config: &Config, report: &mut Report) {
         let storage = app::storage(config, &master)?;
         let accounts = Arc::new(app::accounts(config, MasterKeys::generate()?));
         let providers = Arc::new(app::providers(config, master)?);
-        app::executor(config, Limits::default(), &providers, &accounts, &storage).await
+        let pdf_reader = app::pdf_reader(None)?;
+        app::executor(config, Limits::default(), &providers, &accounts, &storage, &pdf_reader).await
     };
     match (checked.await, &config.document_manifest) {
         (Err(error), _) => report.bad("documents", &format!("{error:#}")),

@@ -169,6 +169,8 @@ ids! {
     AssetId, "ast", "Asset";
     /// An answer to a question.
     AnswerId, "qna", "QaAnswer";
+    /// Questions that go on from one another.
+    ConversationId, "cnv", "QaConversation";
     /// A set of affirmations.
     AffirmationSetId, "afs", "AffirmationSet";
     /// A set of hashtags.

@@ -9,6 +9,7 @@ use aicos::config::{Config, Settings};
 use aicos::counters::Counters;
 use aicos::db::{Db, PoolSettings};
 use aicos::error::Error;
+use aicos::knowledge::convert::pdf;
 use aicos::{doctor, graphql, identity, telemetry};
 use anyhow::bail;
 use clap::{Parser, Subcommand};
@@ -56,6 +57,9 @@ enum Command {
     /// People
     #[command(subcommand)]
     User(UserCommand),
+    /// Read one PDF: what a server starts for each
+    #[command(name = pdf::COMMAND, hide = true)]
+    ReadPdf,
 }
 
 #[derive(Subcommand)]
@@ -85,6 +89,9 @@ fn say(text: &str) {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if matches!(arguments.command, Some(Command::ReadPdf)) {
+        return pdf::answer_one();
+    }
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build() {
             Ok(runtime) => runtime,
@@ -261,7 +268,7 @@ async fn chore(command: Command, config: &Config, prepared: &Prepared) -> anyhow
             };
             println!("{}", link.expose_secret());
         }
-        Command::Serve | Command::Worker | Command::Schema | Command::Doctor => {}
+        Command::Serve | Command::Worker | Command::Schema | Command::Doctor | Command::ReadPdf => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -241,12 +241,29 @@ async fn every_mutation_of_an_organization_leaves_its_entry() {
     run("assetUploadCreate", announced, "", "asset.create", "Asset", kind.clone()).await;
     let asset = cast::sent(&server, &acme, None).await;
     run("assetUploadComplete", json!({"id": asset}), "", "asset.complete", "Asset", kind).await;
+    let import = json!({"assetId": asset, "title": "I"});
+    let titled = change("title", Value::Null, json!("I"));
+    run("documentImport", import, "", "document.create", "KnowledgeDocument", titled).await;
     let told = change("altText", Value::Null, json!("Words."));
     run("assetUpdate", json!({"id": asset, "altText": "Words."}), "", "asset.update", "Asset", told).await;
     let gone = change("mimeType", json!("text/plain"), Value::Null);
     run("assetDelete", json!({"id": asset}), "", "asset.delete", "Asset", gone).await;
     let ask = json!({"organizationId": acme.id, "question": "Why?", "wait": false});
     run("qaAsk", ask, "", "qa.ask", "Job", change("question", Value::Null, json!("Why?"))).await;
+    let place = json!({"organizationId": acme.id, "projectId": acme.project});
+    let within = |before: Value, after: Value| change("project", before, after);
+    let made = run(
+        "qaConversationCreate",
+        place,
+        "conversation { id }",
+        "conversation.create",
+        "QaConversation",
+        within(Value::Null, json!(acme.project)),
+    )
+    .await;
+    let gone = within(json!(acme.project), Value::Null);
+    let id = json!({"id": made["conversation"]["id"]});
+    run("qaConversationDelete", id, "", "conversation.delete", "QaConversation", gone).await;
     let goals = json!({"projectId": acme.project, "goals": ["I want to sleep"], "language": "EN"});
     let agent = |agent: &str| change("agent", Value::Null, json!(agent));
     run("affirmationsGenerate", goals, "", "agent.run", "Job", agent("AFFIRMATIONS")).await;

@@ -7,7 +7,7 @@ use crate::support::work::{ASKED, HANDBOOK};
 use crate::support::{Client, Server};
 
 /// Every citation of an answer stands in the stored text, letter for letter, at its offsets.
-async fn check_citations(client: &Client<'_>, answer: &Value) -> usize {
+pub async fn check_citations(client: &Client<'_>, answer: &Value) -> usize {
     let mut checked = 0;
     for list in ["citations", "nearMisses"] {
         for citation in answer[list].as_array().unwrap() {
@@ -328,6 +328,61 @@ async fn a_document_that_tries_to_break_in_is_only_a_text() {
     // The control: whom it belongs to is answered.
     let own = globex.owner.at(&server).ask(&globex, "What is the launch code of Globex?", json!({})).await;
     assert!(own["answer"]["answer"].to_string().contains("aurora-9000"), "{own:#}");
+    workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_did_not_help_stand_beside_questions_without_one() {
+    let server = Server::start().await;
+    let acme = cast::organization(&server, "Acme").await;
+    let workers = server.work();
+    let (member, viewer) = (acme.member.at(&server), acme.viewer.at(&server));
+    member.learn(&acme, "Handbook", HANDBOOK).await;
+    let ask = async |question: &str| {
+        let asked = member.ask(&acme, question, json!({"projectId": acme.project})).await;
+        asked["answer"]["id"].as_str().unwrap().to_owned()
+    };
+    let vacation = ask("How many days of vacation do I have?").await;
+    let home = ask("How many days a week may be worked from home?").await;
+    ask("Who is the president of France?").await;
+    let rate = async |client: &Client<'_>, id: &str, stars: i32| {
+        client.mutate("outputRate", json!({"id": id, "stars": stars}), "output { id }").await;
+    };
+    rate(&viewer, &vacation, 1).await;
+    rate(&member, &vacation, 2).await;
+    rate(&viewer, &home, 5).await;
+
+    let list = "query($id: ID!, $stars: Int) { project(id: $id) { openQuestions(maxStars: $stars) {
+        question asked stars answer { id answered ratings { stars } } } } }";
+    let open = async |stars: Value| {
+        let found = viewer.ok(list, json!({"id": acme.project, "stars": stars})).await;
+        let questions = found["project"]["openQuestions"].as_array().unwrap().clone();
+        let mut seen: Vec<String> =
+            questions.iter().map(|open| open["question"].as_str().unwrap().to_owned()).collect();
+        seen.sort();
+        (seen, questions)
+    };
+    let (france, vacations) = ("Who is the president of France?", "How many days of vacation do I have?");
+    assert_eq!(open(Value::Null).await.0, [france]);
+    assert_eq!(open(json!(1)).await.0, [france], "one and a half stars are more than one");
+    let (seen, questions) = open(json!(2)).await;
+    assert_eq!(seen, [vacations, france]);
+    let low = questions.iter().find(|open| open["question"] == vacations).unwrap();
+    assert_eq!((&low["stars"], &low["answer"]["id"]), (&json!(1.5), &json!(vacation)));
+    let none = questions.iter().find(|open| open["question"] == france).unwrap();
+    assert_eq!((&none["stars"], &none["answer"]), (&Value::Null, &Value::Null));
+    assert_eq!(open(json!(5)).await.0.len(), 3);
+    assert_eq!(viewer.refusal(list, json!({"id": acme.project, "stars": 6})).await, "BAD_USER_INPUT");
+    // A better answer, once it is asked again, closes the question.
+    let again = ask(vacations).await;
+    assert_ne!(again, vacation);
+    assert_eq!(open(json!(2)).await.0, [france]);
+
+    let outputs =
+        "query($filter: OutputFilter) { organization { outputs(filter: $filter) { nodes { id } } } }";
+    let low = viewer.ok(outputs, json!({"filter": {"agent": "QA", "maxStars": 2}})).await;
+    assert_eq!(low["organization"]["outputs"]["nodes"], json!([{"id": vacation}]));
+    assert_eq!(viewer.refusal(outputs, json!({"filter": {"maxStars": 0}})).await, "BAD_USER_INPUT");
     workers.stop().await;
 }
 

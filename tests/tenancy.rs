@@ -26,6 +26,8 @@ Organization.documents(projectId)                ok ok ok ok ok null null null n
 Mutation.documentCreate(input.organizationId)    ok ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND INVALID !UNAUTHENTICATED
 Mutation.documentCreate(input.projectId)         ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.documentUpdate(input.id)                ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.documentUpdate(input.assetId)           ok ok ok !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.documentImport(input.assetId)           ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.documentDelete(input.id)                ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Organization.assets(projectId)                   ok ok ok ok ok null null null none none !UNAUTHENTICATED
 Mutation.assetUploadCreate(input.organizationId) ok ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND INVALID !UNAUTHENTICATED
@@ -36,6 +38,11 @@ Mutation.assetDelete(input.id)                   ok ok !FORBIDDEN !FORBIDDEN !FO
 Mutation.qaAsk(input.organizationId)             ok ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND INVALID !UNAUTHENTICATED
 Mutation.qaAsk(input.projectId)                  ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.qaAsk(input.documentIds)                ok ok ok !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.qaAsk(input.conversationId)             ok ok ok !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Organization.qaConversations(projectId)          ok ok ok ok ok null null null none none !UNAUTHENTICATED
+Mutation.qaConversationCreate(input.organizationId) ok ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND INVALID !UNAUTHENTICATED
+Mutation.qaConversationCreate(input.projectId)   ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.qaConversationDelete(input.id)          ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Query.periods(organizationId)                    ok ok ok ok ok ok null ok null !BAD_USER_INPUT !UNAUTHENTICATED
 Mutation.periodUpdate(input.id)                  ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.providerCreate(input.organizationId)    ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND INVALID !UNAUTHENTICATED
@@ -116,6 +123,7 @@ ApiKey                                           ok ok null null null null null 
 AuditEntry                                       ok ok null null null null null null null null !UNAUTHENTICATED
 Invitation                                       ok ok null null null null null null null null !UNAUTHENTICATED
 Job                                              ok ok ok ok ok null null null null null !UNAUTHENTICATED
+QaConversation                                   ok ok ok ok ok null null null null null !UNAUTHENTICATED
 KnowledgeDocument                                ok ok ok ok ok null null null null null !UNAUTHENTICATED
 Asset                                            ok ok ok ok ok null null null null null !UNAUTHENTICATED
 Period                                           ok ok ok ok ok ok null ok null null !UNAUTHENTICATED
@@ -384,7 +392,7 @@ async fn a_malformed_id_or_one_of_another_kind_is_an_input_error_that_names_its_
 }
 
 /// Every list with the path to it; the organization's are asked through the request's organization.
-const LISTS: [(&str, &str); 16] = [
+const LISTS: [(&str, &str); 18] = [
     ("organization { LIST { nodes { id } pageInfo { endCursor } } }", "projects"),
     ("organization { LIST { nodes { id } pageInfo { endCursor } } }", "members"),
     ("organization { LIST { nodes { id } pageInfo { endCursor } } }", "invitations"),
@@ -401,6 +409,8 @@ const LISTS: [(&str, &str); 16] = [
     ("project(id: $project) { LIST { nodes { id } pageInfo { endCursor } } }", "outputs"),
     ("organization { LIST { nodes { id } pageInfo { endCursor } } }", "workflowTemplates"),
     ("project(id: $project) { LIST { nodes { id } pageInfo { endCursor } } }", "workflowTemplates"),
+    ("organization { LIST { nodes { id } pageInfo { endCursor } } }", "qaConversations"),
+    ("project(id: $project) { LIST { nodes { id } pageInfo { endCursor } } }", "qaConversations"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -413,6 +423,7 @@ async fn a_cursor_is_good_for_its_own_list_filter_and_tenant_only() {
     let (owner, stranger) = (world.client("owner"), world.client("stranger"));
     for place in [None, Some(world.other.as_str())] {
         cast::answer(&world.server, &world.acme, place).await;
+        cast::conversation(&world.server, &world.acme, place).await;
     }
     cast::template(&world.server, &world.acme, Some(&world.other)).await;
     let (ours, theirs) = (world.other.clone(), cast::project(&world.server, &world.globex, "Theirs").await);

@@ -387,6 +387,10 @@ actions! {
     QaAsk, "qa.ask", AgentUse;
     /// Save the answer: done by a job, in the name of whoever asked.
     QaAnswer, "qa.answer", AgentUse;
+    /// Begin a conversation.
+    ConversationCreate, "conversation.create", AgentUse;
+    /// Delete a conversation with its answers.
+    ConversationDelete, "conversation.delete", ContentDelete;
     /// Have an agent work in a project.
     AgentRun, "agent.run", AgentUse;
     /// Save what an agent has made: done by a job, in the name of whoever asked.
@@ -449,6 +453,7 @@ impl Action {
                 | Self::WorkflowTemplateDelete
                 | Self::DocumentDelete
                 | Self::AssetDelete
+                | Self::ConversationDelete
                 | Self::OutputDelete
                 | Self::AuditRead
         )
@@ -472,6 +477,7 @@ impl Action {
             Some("post") => "Post",
             Some("workflow") => "ContentWorkflowRun",
             Some("workflow_template") => "ContentWorkflowTemplate",
+            Some("conversation") => "QaConversation",
             Some("qa" | "agent" | "job") => "Job",
             Some("output" | "content") => "AgentOutput",
             _ => "Organization",

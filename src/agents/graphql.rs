@@ -18,6 +18,7 @@ use super::hashtags::graphql::{HashtagSet, HashtagsMutation};
 use super::instagram::graphql::{InstagramMutation, Publication};
 use super::posts::Posts;
 use super::posts::graphql::{Post, PostsMutation};
+use super::qa::conversations::graphql::ConversationMutation;
 use super::qa::graphql::{QaAnswer, QaMutation};
 use super::strategy::Strategies;
 use super::strategy::graphql::{ContentStrategy, StrategyMutation};
@@ -54,6 +55,7 @@ use crate::{assets, idempotency, jobs, knowledge, periods};
 #[derive(Default, MergedObject)]
 pub struct AgentMutation(
     QaMutation,
+    ConversationMutation,
     AffirmationsMutation,
     HashtagsMutation,
     PostsMutation,
@@ -517,12 +519,24 @@ pub async fn output(
     organization: OrganizationId,
     id: Uuid,
 ) -> Result<Option<AgentOutput>> {
+    Ok(outputs(ctx, organization, &[id]).await?.pop())
+}
+
+/// Outputs of an organization, as far as the caller may read content where they were made, in no order.
+///
+/// # Errors
+/// What the database says.
+pub(crate) async fn outputs(
+    ctx: &Context<'_>,
+    organization: OrganizationId,
+    ids: &[Uuid],
+) -> Result<Vec<AgentOutput>> {
     let find = async |tx: &mut ReadTx<'_>| {
-        let found = super::find_many(tx, &[id]).await?;
+        let found = super::find_many(tx, ids).await?;
         read(tx, found).await
     };
     let project = |output: &AgentOutput| output.common().project;
-    Ok(ctx.door().read_seen(organization, Action::ContentRead, find, project).await?.pop())
+    ctx.door().read_seen(organization, Action::ContentRead, find, project).await
 }
 
 /// Which outputs; what is absent does not matter.
@@ -534,22 +548,32 @@ pub struct OutputFilter {
     since: Option<DateTime>,
     /// Only those that somebody has rated with so many stars or more, 1 to 5.
     min_stars: Option<i32>,
+    /// Only those that somebody has rated with so many stars or fewer, 1 to 5.
+    max_stars: Option<i32>,
+}
+
+/// A number of stars in an argument.
+pub(crate) fn stars(path: &[&str], stars: Option<i32>) -> Result<Option<i16>> {
+    let Some(stars) = stars else { return Ok(None) };
+    let known = i16::try_from(stars).ok().filter(|stars| (1..=5).contains(stars));
+    known.map(Some).ok_or_else(|| {
+        let name = path.last().copied().unwrap_or_default();
+        Error::fault(Fault {
+            field: Some(path.iter().map(|&part| part.into()).collect()),
+            ..Fault::new(FaultCode::OutOfRange, format!("`{name}` is a number from 1 to 5."))
+        })
+    })
 }
 
 impl OutputFilter {
     fn read(self, project: Option<ProjectId>) -> Result<super::Filter> {
-        let min_stars = match self.min_stars {
-            None => None,
-            Some(stars) => {
-                Some(i16::try_from(stars).ok().filter(|stars| (1..=5).contains(stars)).ok_or_else(|| {
-                    Error::fault(Fault {
-                        field: Some(vec!["filter".into(), "minStars".into()]),
-                        ..Fault::new(FaultCode::OutOfRange, "`minStars` is a number from 1 to 5.")
-                    })
-                })?)
-            }
-        };
-        Ok(super::Filter { project, agent: self.agent, since: self.since.map(|time| time.0), min_stars })
+        Ok(super::Filter {
+            project,
+            agent: self.agent,
+            since: self.since.map(|time| time.0),
+            min_stars: stars(&["filter", "minStars"], self.min_stars)?,
+            max_stars: stars(&["filter", "maxStars"], self.max_stars)?,
+        })
     }
 }
 

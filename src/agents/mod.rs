@@ -128,6 +128,8 @@ pub struct Filter {
     pub since: Option<DateTime<Utc>>,
     /// Rated with that many stars or more by anybody.
     pub min_stars: Option<i16>,
+    /// Only those that somebody has rated with so many stars or fewer.
+    pub max_stars: Option<i16>,
 }
 
 /// Outputs by id, as far as the transaction sees them.

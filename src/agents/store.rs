@@ -113,15 +113,18 @@ pub(super) async fn list(tx: &mut ReadTx<'_>, page: &Page<Uuid>, filter: Filter)
             and ($3::uuid is null or project_id = $3) and ($4::text is null or agent = $4)
             and ($5::timestamptz is null or created_at >= $5)
             and ($6::smallint is null or exists (select from output_ratings r
-                where r.organization_id = outputs.organization_id and r.output_id = outputs.id and r.stars >= $6))",
+                where r.organization_id = outputs.organization_id and r.output_id = outputs.id and r.stars >= $6))
+            and ($7::smallint is null or exists (select from output_ratings r
+                where r.organization_id = outputs.organization_id and r.output_id = outputs.id and r.stars <= $7))",
         "id" "desc" / "asc",
-        "$7",
+        "$8",
         low,
         high,
         filter.project.map(ProjectId::uuid),
         filter.agent.map(AgentKind::as_str),
         filter.since,
-        filter.min_stars
+        filter.min_stars,
+        filter.max_stars
     );
     let rows: Result<Vec<Output>> = rows.into_iter().map(TryInto::try_into).collect();
     Ok(page.slice(rows?))
@@ -133,11 +136,14 @@ pub(super) async fn count(tx: &mut ReadTx<'_>, filter: Filter) -> Result<i64> {
             and ($1::uuid is null or project_id = $1) and ($2::text is null or agent = $2)
             and ($3::timestamptz is null or created_at >= $3)
             and ($4::smallint is null or exists (select from output_ratings r
-                where r.organization_id = outputs.organization_id and r.output_id = outputs.id and r.stars >= $4))"#,
+                where r.organization_id = outputs.organization_id and r.output_id = outputs.id and r.stars >= $4))
+            and ($5::smallint is null or exists (select from output_ratings r
+                where r.organization_id = outputs.organization_id and r.output_id = outputs.id and r.stars <= $5))"#,
         filter.project.map(ProjectId::uuid),
         filter.agent.map(AgentKind::as_str),
         filter.since,
-        filter.min_stars
+        filter.min_stars,
+        filter.max_stars
     )
     .fetch_one(tx.conn())
     .await?;

@@ -629,9 +629,16 @@ pub async fn read(run: &Run, storage: &Storage, id: AssetId, most: u64) -> Resul
     };
     run.release().await;
     let scope = run.scope();
-    let tenant = storage.of(&scope);
-    let bytes = tenant.get(&asset.folder(tenant).object(asset.object), most).await?;
+    let bytes = bytes(storage.of(&scope), &asset, most).await?;
     Ok((asset, bytes))
+}
+
+/// All the bytes of an asset, at most so many. No transaction of the request's may be open.
+///
+/// # Errors
+/// What the storage says.
+pub async fn bytes(storage: TenantStorage<'_>, asset: &Asset, most: u64) -> Result<Bytes> {
+    storage.get(&asset.folder(storage).object(asset.object), most).await
 }
 
 /// Lets go of what has not arrived in time, and removes objects that no row speaks of. Says of how many assets.

@@ -14,9 +14,9 @@ use crate::access::{Action, Credential, Role, Scope};
 use crate::error::{Error, Result};
 use crate::events::{Events, Topic};
 use crate::id::{
-    AccountId, ApiKeyId, AssetId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId,
-    OrganizationId, PeriodId, ProjectId, ProjectMemberId, ProviderId, SecurityEventId, SessionId, UserId,
-    WorkflowTemplateId,
+    AccountId, ApiKeyId, AssetId, AuditEntryId, ConversationId, DocumentId, InvitationId, JobId,
+    MembershipId, OrganizationId, PeriodId, ProjectId, ProjectMemberId, ProviderId, SecurityEventId,
+    SessionId, UserId, WorkflowTemplateId,
 };
 use crate::telemetry::count;
 
@@ -409,6 +409,7 @@ impl Target {
         provider(ProviderId) "Provider";
         account(AccountId) "Account";
         asset(AssetId) "Asset";
+        conversation(ConversationId) "QaConversation";
         workflow_template(WorkflowTemplateId) "ContentWorkflowTemplate";
     }
 

@@ -7,12 +7,13 @@ use async_graphql::Context;
 use async_graphql::dataloader::{DataLoader, Loader};
 
 use crate::access::{Action, Scope};
+use crate::agents::qa::conversations::{self, Conversation};
 use crate::api_keys::{self, ApiKey};
 use crate::assets::{self, Asset};
 use crate::db::ReadTx;
 use crate::error::{Error, Result};
 use crate::graphql::context::{Door, RequestContext, shown, visible};
-use crate::id::{ApiKeyId, AssetId, DocumentId, JobId, OrganizationId, ProjectId, UserId};
+use crate::id::{ApiKeyId, AssetId, ConversationId, DocumentId, JobId, OrganizationId, ProjectId, UserId};
 use crate::identity::{self, User};
 use crate::jobs::{self, Job};
 use crate::knowledge::{self, Document};
@@ -46,6 +47,10 @@ pub struct DocumentKey(OrganizationId, DocumentId);
 /// An asset of one organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AssetKey(OrganizationId, AssetId);
+
+/// A conversation of one organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConversationKey(OrganizationId, ConversationId);
 
 /// Makes the loader of a request.
 pub fn new(door: Arc<Door>) -> DataLoader<Rows> {
@@ -123,6 +128,21 @@ impl Loader<JobKey> for Rows {
             let find = async |tx: &mut ReadTx<'_>| jobs::find_many(tx, &ids).await;
             let rows = self.0.read_seen(organization, Action::ContentRead, find, |row| row.project).await?;
             found.extend(rows.into_iter().map(|row| (JobKey(organization, row.id), row)));
+        }
+        Ok(found)
+    }
+}
+
+impl Loader<ConversationKey> for Rows {
+    type Value = Conversation;
+    type Error = Error;
+
+    async fn load(&self, keys: &[ConversationKey]) -> Result<HashMap<ConversationKey, Conversation>> {
+        let mut found = HashMap::new();
+        for (organization, ids) in by_organization(keys, |key| (key.0, key.1)) {
+            let find = async |tx: &mut ReadTx<'_>| conversations::find_many(tx, &ids).await;
+            let rows = self.0.read_seen(organization, Action::ContentRead, find, |row| row.project).await?;
+            found.extend(rows.into_iter().map(|row| (ConversationKey(organization, row.id), row)));
         }
         Ok(found)
     }
@@ -256,6 +276,18 @@ pub async fn document(
     id: DocumentId,
 ) -> Result<Option<Document>> {
     rows(ctx).load_one(DocumentKey(organization, id)).await
+}
+
+/// A conversation of the organization, as far as the caller may read content where it belongs.
+///
+/// # Errors
+/// What the database says.
+pub async fn conversation(
+    ctx: &Context<'_>,
+    organization: OrganizationId,
+    id: ConversationId,
+) -> Result<Option<Conversation>> {
+    rows(ctx).load_one(ConversationKey(organization, id)).await
 }
 
 /// An asset of the organization, as far as the caller may read content where it belongs.

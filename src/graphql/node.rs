@@ -11,6 +11,7 @@ use crate::agents::graphql::{self as agents, AgentOutput};
 use crate::agents::hashtags::graphql::HashtagSet;
 use crate::agents::instagram::graphql::Publication;
 use crate::agents::posts::graphql::Post;
+use crate::agents::qa::conversations::graphql::{self as conversations, QaConversation};
 use crate::agents::qa::graphql::QaAnswer;
 use crate::agents::strategy::graphql::ContentStrategy;
 use crate::agents::videos::graphql::Video;
@@ -24,9 +25,9 @@ use crate::error::{Error, Fault, FaultCode, Result};
 use crate::graphql::context::{ContextExt as _, RequestContext, Requires, read_id, visible};
 use crate::graphql::scalars::DateTime;
 use crate::id::{
-    AccountId, ApiKeyId, AssetId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId,
-    OrganizationId, OrganizationUsageId, PeriodId, ProjectId, ProjectMemberId, ProviderId, SecurityEventId,
-    SessionId, UserId, WireId, WorkflowTemplateId,
+    AccountId, ApiKeyId, AssetId, AuditEntryId, ConversationId, DocumentId, InvitationId, JobId,
+    MembershipId, OrganizationId, OrganizationUsageId, PeriodId, ProjectId, ProjectMemberId, ProviderId,
+    SecurityEventId, SessionId, UserId, WireId, WorkflowTemplateId,
 };
 use crate::identity::graphql::{self as identity, SecurityEvent, Session, User};
 use crate::invitations::graphql::{self as invitations, Invitation};
@@ -73,6 +74,8 @@ pub enum Node {
     Asset(Asset),
     /// An answer to a question.
     QaAnswer(QaAnswer),
+    /// Questions that go on from one another.
+    QaConversation(QaConversation),
     /// A period.
     Period(Period),
     /// A provider of models.
@@ -140,6 +143,9 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
         }
         JobId::PREFIX => jobs::node(ctx, read_id(field, id)?).await?.map(Node::Job),
         DocumentId::PREFIX => knowledge::node(ctx, read_id(field, id)?).await?.map(Node::KnowledgeDocument),
+        ConversationId::PREFIX => {
+            conversations::node(ctx, read_id(field, id)?).await?.map(Node::QaConversation)
+        }
         AssetId::PREFIX => assets::node(ctx, read_id(field, id)?).await?.map(Node::Asset),
         PeriodId::PREFIX => periods::node(ctx, read_id(field, id)?).await?.map(Node::Period),
         ProviderId::PREFIX => providers::node(ctx, read_id(field, id)?).await?.map(Node::Provider),

@@ -1,25 +1,32 @@
 //! Documents, as the schema shows them.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use serde::Serialize;
 
-use super::{DocumentUpdate, IndexState, NewDocument, Text};
+use super::convert::pdf::{PDF_BYTES, PdfReader};
+use super::convert::{self, Converted};
+use super::{DocumentUpdate, IndexState, MimeType, NewDocument, Text};
 use crate::access::{Action, Permission, Scope};
+use crate::assets::{self, Asset, AssetKind};
 use crate::audit::graphql::Actor;
 use crate::db::page::PageArgs;
 use crate::db::{Changes, Record, Target};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, FaultCode, Result};
 use crate::events::Topic;
 use crate::graphql::connection::{Connection, Counter, Node, connect};
 use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at, visible};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
 use crate::graphql::scalars::{DateTime, Url};
-use crate::id::{DocumentId, OrganizationId, ProjectId};
+use crate::graphql::turn::Turn;
+use crate::id::{AssetId, DocumentId, OrganizationId, ProjectId};
 use crate::identity::graphql::{cleared, kept};
 use crate::jobs::graphql::{Job, actor};
 use crate::organizations::graphql::Organization;
 use crate::projects::graphql::Project;
+use crate::storage::Storage;
 use crate::{idempotency, input as check};
 
 /// A document that questions are answered from.
@@ -54,7 +61,8 @@ impl KnowledgeDocument {
         Url::stored(self.row.source_url.as_deref())
     }
 
-    /// What kind of text it is: `text/markdown` or `text/plain`.
+    /// What it was: `text/markdown`, `text/plain`, `text/html`, `text/csv` or `application/pdf`. Of the last three, text is
+    /// kept.
     async fn mime_type(&self) -> &str {
         &self.row.mime_type
     }
@@ -177,13 +185,30 @@ struct DocumentCreateInput {
     organization_id: ID,
     /// For one project only; for the whole organization when absent.
     project_id: Option<ID>,
-    /// What it is called, 1 to 200 characters.
+    /// What it is called, 1 to 200 characters; empty for a page that has a title of its own.
     title: String,
-    /// Its text, at most 2 MiB of UTF-8.
+    /// Its text, at most 2 MiB of UTF-8; of a page or a table, as much may be left of it.
     text: String,
-    /// `text/markdown`, which is cut at its headings, or `text/plain`.
+    /// `text/markdown`, which is cut at its headings; `text/plain`; `text/html`, of which the text is kept, as Markdown; or
+    /// `text/csv`, with commas, semicolons or tabs, of which each row is kept with the names that the first row has.
     #[graphql(default_with = "String::from(\"text/markdown\")")]
     mime_type: String,
+    /// Where it comes from.
+    source_url: Option<Url>,
+    /// Makes the call safe to repeat for 24 hours.
+    idempotency_key: Option<String>,
+}
+
+/// A new document, of a file.
+#[derive(InputObject, Serialize)]
+struct DocumentImportInput {
+    /// The file: an asset of kind `DOCUMENT`, a PDF of at most 20 MiB or a text of at most 8 MiB. The document belongs where
+    /// the file does.
+    asset_id: ID,
+    /// What it is called, 1 to 200 characters; what the PDF calls itself when absent.
+    title: Option<String>,
+    /// What a file of text is, as `documentCreate` takes it: `text/plain` when absent.
+    mime_type: Option<String>,
     /// Where it comes from.
     source_url: Option<Url>,
     /// Makes the call safe to repeat for 24 hours.
@@ -197,8 +222,10 @@ struct DocumentUpdateInput {
     id: ID,
     /// What it is called, 1 to 200 characters.
     title: MaybeUndefined<String>,
-    /// A new text makes a new version.
+    /// A new text makes a new version. It is written as the first one was; that of a PDF is Markdown.
     text: MaybeUndefined<String>,
+    /// A file with the new text, instead of `text`: a PDF for a document that was one.
+    asset_id: Option<ID>,
     /// Where it comes from; null takes it away.
     source_url: MaybeUndefined<Url>,
 }
@@ -213,6 +240,21 @@ struct DocumentDeleteInput {
 /// What adding a document is answered with.
 #[derive(Default, SimpleObject)]
 pub struct DocumentCreatePayload {
+    /// The document.
+    document: Option<KnowledgeDocument>,
+    /// The job that makes its passages; questions are answered from it once that has succeeded.
+    job: Option<Job>,
+    /// The organization, whose list of documents has changed.
+    organization: Option<Organization>,
+    /// The project, whose list of documents has changed; null when it is the whole organization's.
+    project: Option<Project>,
+    /// What the caller can put right; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+/// What importing a document is answered with.
+#[derive(Default, SimpleObject)]
+pub struct DocumentImportPayload {
     /// The document.
     document: Option<KnowledgeDocument>,
     /// The job that makes its passages; questions are answered from it once that has succeeded.
@@ -249,7 +291,7 @@ pub struct DocumentDeletePayload {
     user_errors: Vec<UserError>,
 }
 
-payloads!(DocumentCreatePayload, DocumentUpdatePayload, DocumentDeletePayload);
+payloads!(DocumentCreatePayload, DocumentImportPayload, DocumentUpdatePayload, DocumentDeletePayload);
 
 /// Managing documents.
 #[derive(Default)]
@@ -263,6 +305,97 @@ async fn project_of(
 ) -> Result<Option<Project>> {
     let Some(project) = project else { return Ok(None) };
     Ok(loader::project(ctx, organization, project).await?.map(Project::new))
+}
+
+/// The most bytes of a file of text: what is around the text of a page may be more than the text.
+const FILE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// A file of the request's organization, as far as the caller may see it.
+async fn file(ctx: &Context<'_>, organization: OrganizationId, id: &ID) -> Result<Asset> {
+    let missing = not_found_at("assetId");
+    let id: AssetId = input_id("assetId", id)?;
+    let found = loader::asset(ctx, organization, id).await.map_err(&missing)?;
+    found.ok_or(Error::NotFound).map_err(missing)
+}
+
+/// Makes a text of a file. `mime_type` is what a file of text is said to be. Nothing of the database is held meanwhile.
+async fn read_file(
+    ctx: &Context<'_>,
+    asset: &Asset,
+    mime_type: Option<MimeType>,
+) -> Result<(MimeType, Converted)> {
+    let refuse = |code, message: &str| Err(Error::fault(Fault::at(code, "assetId", message)));
+    if asset.kind != AssetKind::Document {
+        let message = "The file is not of the kind `DOCUMENT`. Upload a PDF or a text as one.";
+        return refuse(FaultCode::Invalid, message);
+    }
+    let found = MimeType::known(&asset.mime_type).unwrap_or(MimeType::Plain);
+    let is_pdf = found == MimeType::Pdf;
+    let most = if is_pdf { PDF_BYTES } else { FILE_BYTES };
+    if u64::try_from(asset.bytes).is_ok_and(|bytes| bytes > most) {
+        let message =
+            "A document is made of a PDF of at most 20 MiB, or a text of at most 8 MiB. Split the file.";
+        return refuse(FaultCode::TooLong, message);
+    }
+    if mime_type.is_some_and(|said| is_pdf != (said == MimeType::Pdf)) {
+        let message = if is_pdf { "The file is a PDF." } else { "The file is no PDF." };
+        let message =
+            format!("{message} Send one that is like the document, or import it as a document of its own.");
+        return refuse(FaultCode::Invalid, &message);
+    }
+    let door = ctx.door();
+    let scope = door.scope(asset.organization).await?;
+    door.lease().release().await;
+    let bytes = assets::bytes(ctx.data_unchecked::<Arc<Storage>>().of(&scope), asset, most).await?;
+    if is_pdf {
+        // The work is another process's, of which there are few.
+        if let Ok(turn) = ctx.data::<Turn>() {
+            turn.give_up();
+        }
+        let converted = ctx.data_unchecked::<Arc<PdfReader>>().read("assetId", &bytes).await?;
+        return Ok((found, converted));
+    }
+    let Ok(text) = String::from_utf8(bytes.into()) else {
+        return refuse(FaultCode::Invalid, "The text is not UTF-8. Save it as UTF-8 and upload it again.");
+    };
+    let mime_type = mime_type.unwrap_or(found);
+    Ok((mime_type, convert::text(mime_type, "assetId", text).await?))
+}
+
+/// What was added, for a payload.
+struct Added {
+    document: KnowledgeDocument,
+    job: Option<Job>,
+    organization: Organization,
+    project: Option<Project>,
+}
+
+/// Adds a document. `missing` names the field of what may not be there.
+async fn add(
+    ctx: &Context<'_>,
+    (organization, project): (OrganizationId, Option<ProjectId>),
+    missing: &str,
+    new: NewDocument,
+    key: Option<&idempotency::Key>,
+) -> Result<Added> {
+    let mut tx = ctx
+        .door()
+        .write_within(organization, project, Action::DocumentCreate)
+        .await
+        .map_err(not_found_at(missing))?;
+    let (document, made) = super::create(&mut tx, new, key).await?;
+    if made {
+        let target = Target::document(document.id).within(project);
+        tx.commit(Record::with(target, Changes::made(&super::logged(&document)))).await?;
+    } else {
+        drop(tx);
+    }
+    Ok(Added {
+        job: loader::job(ctx, organization, document.index_job).await?.map(Job::new),
+        document: KnowledgeDocument::new(document),
+        organization: Organization::lazy(organization),
+        project: project_of(ctx, organization, project).await?,
+    })
 }
 
 #[Object]
@@ -284,25 +417,58 @@ impl DocumentMutation {
                 None => None,
                 Some(id) => Some(door.named_project("projectId", input_id("projectId", id)?)?),
             };
-            let url = input.source_url.as_ref().map(|url| &url.0);
-            let new = NewDocument::parse(project, &input.title, &input.text, &input.mime_type, url)?;
+            let (mime_type, url) =
+                (MimeType::parse(&input.mime_type)?, input.source_url.as_ref().map(|url| &url.0));
             let key = idempotency::Key::parse(input.idempotency_key.as_deref(), &input)?;
-            let mut tx = door
-                .write_within(organization, project, Action::DocumentCreate)
-                .await
-                .map_err(not_found_at(if project.is_some() { "projectId" } else { "organizationId" }))?;
-            let (document, made) = super::create(&mut tx, new, key.as_ref()).await?;
-            if made {
-                let target = Target::document(document.id).within(project);
-                tx.commit(Record::with(target, Changes::made(&super::logged(&document)))).await?;
-            } else {
-                drop(tx);
-            }
+            // Whoever may not is refused before anything is read.
+            let field = if project.is_some() { "projectId" } else { "organizationId" };
+            let may = door.write_within(organization, project, Action::DocumentCreate).await;
+            drop(may.map_err(not_found_at(field))?);
+            door.lease().release().await;
+            let converted = convert::text(mime_type, "text", input.text.clone()).await?;
+            let new = NewDocument::parse(project, Some(&input.title), ("text", &converted), mime_type, url)?;
+            let added = add(ctx, (organization, project), field, new, key.as_ref()).await?;
             Ok(DocumentCreatePayload {
-                job: loader::job(ctx, organization, document.index_job).await?.map(Job::new),
-                document: Some(KnowledgeDocument::new(document)),
-                organization: Some(Organization::lazy(organization)),
-                project: project_of(ctx, organization, project).await?,
+                document: Some(added.document),
+                job: added.job,
+                organization: Some(added.organization),
+                project: added.project,
+                user_errors: Vec::new(),
+            })
+        };
+        Ok(settle(outcome.await)?)
+    }
+
+    /// Adds a document of a file that was uploaded: a PDF, or a text. Its text is kept, a PDF's as Markdown with its headings
+    /// and pages; the file stays as it is. A PDF that is locked, damaged or made of pictures is refused, with what to do.
+    /// Requires: `CONTENT_CREATE`, and `CONTENT_READ` for the file.
+    /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `ALREADY_EXISTS`, `UNSAFE_URL`, `IDEMPOTENCY_KEY_REUSED`.
+    #[graphql(guard = "Requires::Here(Action::DocumentCreate, &input.asset_id)")]
+    async fn document_import(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The file.")] input: DocumentImportInput,
+    ) -> async_graphql::Result<Option<DocumentImportPayload>> {
+        let outcome = async {
+            let door = ctx.door();
+            let organization = door.tenant().await.map_err(not_found_at("assetId"))?;
+            let asset = file(ctx, organization, &input.asset_id).await?;
+            let project = asset.project;
+            let said = input.mime_type.as_deref().map(MimeType::parse).transpose()?;
+            let url = input.source_url.as_ref().map(|url| &url.0);
+            let key = idempotency::Key::parse(input.idempotency_key.as_deref(), &input)?;
+            // Whoever may not is refused before anything is read.
+            let may = door.write_within(organization, project, Action::DocumentCreate).await;
+            drop(may.map_err(not_found_at("assetId"))?);
+            let (mime_type, converted) = read_file(ctx, &asset, said).await?;
+            let title = input.title.as_deref();
+            let new = NewDocument::parse(project, title, ("assetId", &converted), mime_type, url)?;
+            let added = add(ctx, (organization, project), "assetId", new, key.as_ref()).await?;
+            Ok(DocumentImportPayload {
+                document: Some(added.document),
+                job: added.job,
+                organization: Some(added.organization),
+                project: added.project,
                 user_errors: Vec::new(),
             })
         };
@@ -322,19 +488,38 @@ impl DocumentMutation {
             let id = input_id("id", &input.id)?;
             let title = kept("title", input.title)?;
             let text = kept("text", input.text)?;
-            let update = DocumentUpdate {
+            let mut update = DocumentUpdate {
                 title: title.map(|title| check::line("title", &title, 200)).transpose()?,
-                text: text.map(|text| Text::parse(&text)).transpose()?,
+                text: None,
                 source_url: cleared(input.source_url)
                     .map(|url| url.map(|url| check::url("sourceUrl", &url.0)).transpose())
                     .transpose()?,
             };
-            let (organization, project) = place(ctx, id).await?;
-            let mut tx = ctx
-                .door()
-                .write_within(organization, project, Action::DocumentUpdate)
-                .await
-                .map_err(not_found_at("id"))?;
+            if text.is_some() && input.asset_id.is_some() {
+                let message = "Send `text` or `assetId`, and not both.";
+                return Err(Error::fault(Fault::at(FaultCode::Invalid, "assetId", message)));
+            }
+            let door = ctx.door();
+            let (organization, row) = place(ctx, id).await?;
+            let (project, mime_type) = (row.project, MimeType::known(&row.mime_type));
+            let open = || door.write_within(organization, project, Action::DocumentUpdate);
+            if text.is_some() || input.asset_id.is_some() {
+                // Whoever may not is refused before anything is read.
+                drop(open().await.map_err(not_found_at("id"))?);
+                door.lease().release().await;
+            }
+            if let Some(text) = text {
+                let mime_type = mime_type.unwrap_or(MimeType::Markdown);
+                update.text = Some(Text::parse("text", &convert::text(mime_type, "text", text).await?.text)?);
+            } else if let Some(asset) = &input.asset_id {
+                let asset = file(ctx, organization, asset).await?;
+                if asset.project.is_some_and(|of| Some(of) != project) {
+                    return Err(not_found_at("assetId")(Error::NotFound));
+                }
+                let (_, converted) = read_file(ctx, &asset, mime_type).await?;
+                update.text = Some(Text::parse("assetId", &converted.text)?);
+            }
+            let mut tx = open().await.map_err(not_found_at("id"))?;
             let (before, after) = super::update(&mut tx, id, &update).await?;
             let changes = Changes::between(&super::logged(&before), &super::logged(&after));
             if changes.is_empty() {
@@ -361,7 +546,8 @@ impl DocumentMutation {
     ) -> async_graphql::Result<Option<DocumentDeletePayload>> {
         let outcome = async {
             let id = input_id("id", &input.id)?;
-            let (organization, project) = place(ctx, id).await?;
+            let (organization, row) = place(ctx, id).await?;
+            let project = row.project;
             let mut tx = ctx
                 .door()
                 .write_within(organization, project, Action::DocumentDelete)
@@ -382,11 +568,11 @@ impl DocumentMutation {
     }
 }
 
-/// Where a document of the request's organization belongs: its project decides who may touch it.
-async fn place(ctx: &Context<'_>, id: DocumentId) -> Result<(OrganizationId, Option<ProjectId>)> {
+/// A document of the request's organization: its project decides who may touch it.
+async fn place(ctx: &Context<'_>, id: DocumentId) -> Result<(OrganizationId, super::Document)> {
     let missing = not_found_at("id");
     let organization = ctx.door().tenant().await.map_err(&missing)?;
     let found = loader::document(ctx, organization, id).await.map_err(&missing)?;
     let row = found.ok_or(Error::NotFound).map_err(&missing)?;
-    Ok((organization, row.project))
+    Ok((organization, row))
 }

@@ -4,6 +4,7 @@
 //! NFC), and citations count Unicode scalar values of that text. A new text makes a new version; the passages of the old
 //! one are found until those of the new one are made. Old versions stay readable while an answer cites them.
 
+pub mod convert;
 pub mod graphql;
 pub mod index;
 pub mod search;
@@ -15,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 use uuid::Uuid;
 
+use self::convert::Converted;
 use crate::db::page::{Page, Slice};
 use crate::db::{ReadTx, WriteTx};
 use crate::error::{Error, Fault, FaultCode, Result};
@@ -33,6 +35,12 @@ pub enum MimeType {
     Markdown,
     /// `text/plain`.
     Plain,
+    /// `text/html`: a page, kept as Markdown.
+    Html,
+    /// `text/csv`: a table, kept as a line for each row.
+    Csv,
+    /// `application/pdf`: kept as Markdown, and read from a file only.
+    Pdf,
 }
 
 impl MimeType {
@@ -41,11 +49,32 @@ impl MimeType {
         match self {
             Self::Markdown => "text/markdown",
             Self::Plain => "text/plain",
+            Self::Html => "text/html",
+            Self::Csv => "text/csv",
+            Self::Pdf => "application/pdf",
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
-        [Self::Markdown, Self::Plain].into_iter().find(|kind| kind.as_str() == text)
+    /// Reads what a caller sends as text.
+    ///
+    /// # Errors
+    /// A fault at `mimeType`.
+    pub fn parse(text: &str) -> Result<Self> {
+        Self::known(text.trim()).filter(|kind| *kind != Self::Pdf).ok_or_else(|| {
+            Error::fault(Fault::at(
+                FaultCode::Invalid,
+                "mimeType",
+                "`mimeType` is `text/markdown`, `text/plain`, `text/html` or `text/csv`. Upload a PDF, and add it with \
+                 `documentImport`.",
+            ))
+        })
+    }
+
+    /// The kind of this name.
+    pub(crate) fn known(name: &str) -> Option<Self> {
+        [Self::Markdown, Self::Plain, Self::Html, Self::Csv, Self::Pdf]
+            .into_iter()
+            .find(|kind| kind.as_str() == name)
     }
 }
 
@@ -109,21 +138,22 @@ impl Text {
     /// Reads what a caller wrote: newlines become LF, a byte order mark goes, characters are composed (NFC).
     ///
     /// # Errors
-    /// A fault at `text`.
-    pub fn parse(text: &str) -> Result<Self> {
-        let refuse = |code, message: String| Err(Error::fault(Fault::at(code, "text", message)));
+    /// A fault at `field`.
+    pub fn parse(field: &str, text: &str) -> Result<Self> {
+        let refuse = |code, message: String| Err(Error::fault(Fault::at(code, field, message)));
         if text.contains('\0') {
-            return refuse(FaultCode::Invalid, "`text` holds the character U+0000. Remove it.".into());
+            return refuse(FaultCode::Invalid, format!("`{field}` holds the character U+0000. Remove it."));
         }
         let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         let text = if is_nfc(&text) { text } else { text.nfc().collect() };
         if text.trim().is_empty() {
-            return refuse(FaultCode::Required, "`text` must not be empty.".into());
+            return refuse(FaultCode::Required, format!("`{field}` must not be empty."));
         }
         if text.len() > TEXT_BYTES {
-            let message = "`text` has at most 2 MiB (2,097,152 bytes of UTF-8). Split the document.";
-            return refuse(FaultCode::TooLong, message.into());
+            let message =
+                format!("`{field}` has at most 2 MiB (2,097,152 bytes of UTF-8). Split the document.");
+            return refuse(FaultCode::TooLong, message);
         }
         let sha256 = Sha256::digest(&text).into();
         Ok(Self { text, sha256 })
@@ -150,28 +180,24 @@ pub struct NewDocument {
 }
 
 impl NewDocument {
-    /// Checks what a caller wrote.
+    /// Checks what a caller wrote, and what was made of the document's text. Without a title it has its own. The text is
+    /// one of `field`.
     ///
     /// # Errors
     /// A fault at the field.
     pub fn parse(
         project: Option<ProjectId>,
-        title: &str,
-        text: &str,
-        mime_type: &str,
+        title: Option<&str>,
+        (field, converted): (&str, &Converted),
+        mime_type: MimeType,
         source_url: Option<&url::Url>,
     ) -> Result<Self> {
-        let mime_type = MimeType::parse(mime_type.trim()).ok_or_else(|| {
-            Error::fault(Fault::at(
-                FaultCode::Invalid,
-                "mimeType",
-                "`mimeType` is `text/markdown` or `text/plain`. Send other documents as text.",
-            ))
-        })?;
+        let given = title.filter(|title| !title.trim().is_empty());
+        let title = given.or(converted.title.as_deref()).unwrap_or_default();
         Ok(Self {
             project,
             title: input::line("title", title, 200)?,
-            text: Text::parse(text)?,
+            text: Text::parse(field, &converted.text)?,
             mime_type,
             source_url: source_url.map(|url| input::url("sourceUrl", url)).transpose()?,
         })
@@ -406,16 +432,16 @@ mod tests {
 
     #[test]
     fn texts_are_kept_in_one_form() {
-        let text = Text::parse("\u{FEFF}Cafe\u{301}\r\nb\rc\u{202E} ").unwrap();
+        let text = Text::parse("text", "\u{FEFF}Cafe\u{301}\r\nb\rc\u{202E} ").unwrap();
         assert_eq!(text.text, "Café\nb\nc\u{202E} ");
-        assert_eq!(text.sha256, Text::parse("Café\nb\nc\u{202E} ").unwrap().sha256);
+        assert_eq!(text.sha256, Text::parse("text", "Café\nb\nc\u{202E} ").unwrap().sha256);
         for (bad, code) in
             [("", FaultCode::Required), (" \n\t", FaultCode::Required), ("a\0b", FaultCode::Invalid)]
         {
-            let Err(Error::Invalid(faults)) = Text::parse(bad) else { panic!("{bad:?}") };
+            let Err(Error::Invalid(faults)) = Text::parse("text", bad) else { panic!("{bad:?}") };
             assert_eq!(faults[0].code, code, "{bad:?}");
         }
-        assert!(Text::parse(&"a".repeat(TEXT_BYTES)).is_ok());
-        assert!(Text::parse(&"ä".repeat(TEXT_BYTES / 2 + 1)).is_err());
+        assert!(Text::parse("text", &"a".repeat(TEXT_BYTES)).is_ok());
+        assert!(Text::parse("text", &"ä".repeat(TEXT_BYTES / 2 + 1)).is_err());
     }
 }

@@ -10,6 +10,7 @@ use super::{Founding, NewOrganization, OrganizationUpdate, Settings as Row, Sett
 use crate::access::{Action, Permission, Role, Scope};
 use crate::accounts::graphql::Account;
 use crate::agents::graphql::{AgentOutput, OutputFilter};
+use crate::agents::qa::conversations::graphql::QaConversation;
 use crate::agents::workflow::templates::graphql::ContentWorkflowTemplate;
 use crate::api_keys::graphql::ApiKey;
 use crate::assets::graphql::{Asset, AssetFilter};
@@ -309,6 +310,23 @@ impl Organization {
     ) -> async_graphql::Result<Option<Connection<Job>>> {
         let args = page_args(first, after, last, before);
         Ok(crate::jobs::graphql::connection(ctx, self.id, None, &args, filter).await?)
+    }
+
+    /// Its conversations and those of its projects, newest first. Null without `CONTENT_READ`.
+    async fn qa_conversations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Only those of this project.")] project_id: Option<ID>,
+    ) -> async_graphql::Result<Option<Connection<QaConversation>>> {
+        let args = page_args(first, after, last, before);
+        let project = project_id.as_ref().map(|id| read_id("projectId", id)).transpose()?;
+        Ok(crate::agents::qa::conversations::graphql::connection(ctx, self.id, project, &args).await?)
     }
 
     /// Its own workflows and those of its projects, newest first. Null without `AGENT_USE`.

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use super::{Levels, NewProject, ProjectUpdate};
 use crate::access::{Action, Permission, Role, Scope};
 use crate::agents::graphql::{AgentOutput, OutputFilter};
+use crate::agents::qa::conversations::graphql::QaConversation;
 use crate::agents::qa::graphql::OpenQuestion;
 use crate::agents::workflow::templates::graphql::ContentWorkflowTemplate;
 use crate::assets::graphql::{Asset, AssetFilter};
@@ -321,6 +322,22 @@ impl Project {
         Ok(crate::agents::graphql::connection(ctx, organization, project, &args, filter).await?)
     }
 
+    /// Its conversations, newest first. Null without `CONTENT_READ`.
+    async fn qa_conversations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+    ) -> async_graphql::Result<Option<Connection<QaConversation>>> {
+        let args = page_args(first, after, last, before);
+        let (organization, project) = (self.row.organization, Some(self.row.id));
+        Ok(crate::agents::qa::conversations::graphql::connection(ctx, organization, project, &args).await?)
+    }
+
     /// Its own workflows, newest first; those of the whole organization stand there. Null without `AGENT_USE`.
     async fn workflow_templates(
         &self,
@@ -339,8 +356,16 @@ impl Project {
 
     /// What it was asked and its documents do not answer, at most the 50 most frequent questions. A document that answers
     /// one closes it when it is asked again. Null without `CONTENT_READ`.
-    async fn open_questions(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Vec<OpenQuestion>>> {
-        Ok(crate::agents::qa::graphql::open_questions(ctx, self.row.organization, self.row.id).await?)
+    async fn open_questions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "Also those whose last answer people have rated with so many stars on average, or fewer: 1 to 5."
+        )]
+        max_stars: Option<i32>,
+    ) -> async_graphql::Result<Option<Vec<OpenQuestion>>> {
+        let (organization, project) = (self.row.organization, self.row.id);
+        Ok(crate::agents::qa::graphql::open_questions(ctx, organization, project, max_stars).await?)
     }
 
     /// What was done in it, newest first. Null without `AUDIT_READ`.

@@ -16,6 +16,7 @@
 mod answer;
 mod chunk;
 mod evidence;
+mod follow_up;
 mod language;
 mod pieces;
 mod plan;
@@ -31,6 +32,7 @@ mod tests;
 pub use answer::{Answer, Citation, Confidence, Options, answer};
 pub use chunk::{CHUNKS, Chunk, ChunkTerms, HEADING_CHARACTERS, chunk, index};
 pub use evidence::Asks;
+pub use follow_up::follow_up;
 pub use language::Language;
 pub use plan::{Plan, PlanTerm, Statistics};
 use question::Role;

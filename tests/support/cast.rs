@@ -190,6 +190,14 @@ pub async fn document(
     (text(&made["document"]["id"]), text(&made["job"]["id"]))
 }
 
+/// A conversation of the owner's, in the organization or in one project: its id.
+pub async fn conversation(server: &Server, organization: &Organization, project: Option<&str>) -> String {
+    let input = json!({"organizationId": organization.id, "projectId": project});
+    let made =
+        organization.owner.at(server).mutate("qaConversationCreate", input, "conversation { id }").await;
+    text(&made["conversation"]["id"])
+}
+
 /// An answer of the owner's, as a worker would have saved it: where none works, nothing changes while one looks.
 pub async fn answer(server: &Server, organization: &Organization, project: Option<&str>) -> String {
     let (_, job) = document(server, organization, project).await;
@@ -211,10 +219,21 @@ pub async fn answer(server: &Server, organization: &Organization, project: Optio
 
 /// A file of the owner's that has been sent and not completed, in the organization or in one project: its id.
 pub async fn sent(server: &Server, organization: &Organization, project: Option<&str>) -> String {
+    send(server, organization, project, b"Words.").await
+}
+
+async fn send(server: &Server, organization: &Organization, project: Option<&str>, bytes: &[u8]) -> String {
     let place = json!({"organizationId": organization.id, "projectId": project});
-    let upload = organization.owner.at(server).announce(place, "DOCUMENT", b"Words.").await;
-    super::files::put(server, upload["url"].as_str().unwrap(), b"Words.").await;
+    let upload = organization.owner.at(server).announce(place, "DOCUMENT", bytes).await;
+    super::files::put(server, upload["url"].as_str().unwrap(), bytes).await;
     text(&upload["id"])
+}
+
+/// A text of the owner's as an asset, unlike any other: its id.
+pub async fn writing(server: &Server, organization: &Organization) -> String {
+    let id = send(server, organization, None, address().as_bytes()).await;
+    organization.owner.at(server).mutate("assetUploadComplete", json!({"id": id}), "").await;
+    id
 }
 
 /// An asset of the owner's, in the organization or in one project: its id.

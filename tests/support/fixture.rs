@@ -86,14 +86,16 @@ async fn tenant(server: &Server, name: &str) -> Tenant {
         let key = json!({"organizationId": cast.id, "name": format!("Key {number}"), "permissions": ["PROJECT_READ"], "projectId": place});
         owner.mutate("apiKeyCreate", key, "").await;
     }
-    // A document, a question that it answers and a judgement, in the organization and in each project.
+    // A document, a question that it answers in a conversation and a judgement, in the organization and in each project.
     for place in [None, Some(&projects[0]), Some(&projects[1])] {
         let document =
             json!({"organizationId": cast.id, "projectId": place, "title": "Handbook", "text": HANDBOOK});
         let added = owner.mutate("documentCreate", document, "job { id }").await;
         owner.finished(&text_at(&added, "/job/id")).await;
-        let question =
-            json!({"organizationId": cast.id, "projectId": place, "question": "How many days of vacation?"});
+        let conversation = json!({"organizationId": cast.id, "projectId": place});
+        let begun = owner.mutate("qaConversationCreate", conversation, "conversation { id }").await;
+        let question = json!({"organizationId": cast.id, "projectId": place,
+            "question": "How many days of vacation?", "conversationId": begun["conversation"]["id"]});
         let asked = owner.mutate("qaAsk", question, "answer { id citations { quote } }").await;
         text_at(&asked, "/answer/citations/0/quote");
         owner.mutate("outputRate", json!({"id": asked["answer"]["id"], "stars": 5}), "").await;

@@ -1,10 +1,10 @@
 //! Two organizations, everybody who might try something, and how each place that takes an id is called.
 
 use aicos::id::{
-    AccountId, AffirmationSetId, AnswerId, ApiKeyId, AssetId, AuditEntryId, DocumentId, HashtagSetId,
-    InvitationId, JobId, MembershipId, OrganizationId, OrganizationUsageId, PeriodId, PostId, ProjectId,
-    ProjectMemberId, ProviderId, PublicationId, SecurityEventId, SessionId, StrategyId, UserId, VideoId,
-    VisualPostId, WorkflowRunId, WorkflowTemplateId,
+    AccountId, AffirmationSetId, AnswerId, ApiKeyId, AssetId, AuditEntryId, ConversationId, DocumentId,
+    HashtagSetId, InvitationId, JobId, MembershipId, OrganizationId, OrganizationUsageId, PeriodId, PostId,
+    ProjectId, ProjectMemberId, ProviderId, PublicationId, SecurityEventId, SessionId, StrategyId, UserId,
+    VideoId, VisualPostId, WorkflowRunId, WorkflowTemplateId,
 };
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
@@ -86,6 +86,7 @@ pub fn nothing_like(id: &str) -> String {
         "job" => JobId::generate().to_string(),
         "doc" => DocumentId::generate().to_string(),
         "qna" => AnswerId::generate().to_string(),
+        "cnv" => ConversationId::generate().to_string(),
         "ast" => AssetId::generate().to_string(),
         "prd" => PeriodId::generate().to_string(),
         "eng" => ProviderId::generate().to_string(),
@@ -317,6 +318,20 @@ impl World {
                 json!({"id": cast::document(server, acme, None).await.0, "title": format!("by {caller}")}),
                 "/input/id",
             ),
+            "Mutation.documentUpdate(input.assetId)" => {
+                let place = self.own_project(caller);
+                let document = cast::document(server, self.own(caller), Some(place)).await.0;
+                Case::mutation(
+                    "documentUpdate",
+                    json!({"id": document, "assetId": cast::writing(server, acme).await}),
+                    "/input/assetId",
+                )
+            }
+            "Mutation.documentImport(input.assetId)" => Case::mutation(
+                "documentImport",
+                json!({"assetId": cast::writing(server, acme).await, "title": "t"}),
+                "/input/assetId",
+            ),
             "Mutation.documentDelete(input.id)" => Case::mutation(
                 "documentDelete",
                 json!({"id": cast::document(server, acme, None).await.0}),
@@ -341,6 +356,43 @@ impl World {
                     "/input/documentIds/0",
                 )
             }
+            "Mutation.qaAsk(input.conversationId)" => {
+                let place = self.own_project(caller);
+                let owner = if matches!(caller, "raised") { place } else { &acme.project };
+                let project = if matches!(caller, "stranger" | "home") { place } else { owner };
+                let conversation = cast::conversation(server, acme, Some(owner)).await;
+                Case::mutation(
+                    "qaAsk",
+                    json!({"organizationId": own, "projectId": project, "question": "Why?",
+                        "conversationId": conversation, "wait": false}),
+                    "/input/conversationId",
+                )
+            }
+            "Organization.qaConversations(projectId)" => {
+                let project = project().await;
+                cast::conversation(server, acme, Some(&project)).await;
+                Case::query(
+                    "query($id: ID!) { organization { qaConversations(projectId: $id) { totalCount } } }",
+                    json!({"id": project}),
+                    "/id",
+                    "/organization/qaConversations/totalCount",
+                )
+            }
+            "Mutation.qaConversationCreate(input.organizationId)" => Case::mutation(
+                "qaConversationCreate",
+                json!({"organizationId": acme.id}),
+                "/input/organizationId",
+            ),
+            "Mutation.qaConversationCreate(input.projectId)" => Case::mutation(
+                "qaConversationCreate",
+                json!({"organizationId": own, "projectId": project().await}),
+                "/input/projectId",
+            ),
+            "Mutation.qaConversationDelete(input.id)" => Case::mutation(
+                "qaConversationDelete",
+                json!({"id": cast::conversation(server, acme, None).await}),
+                "/input/id",
+            ),
             "Query.periods(organizationId)" => Case::query(
                 "query($id: ID) { periods(organizationId: $id) { key } }",
                 json!({"id": acme.id}),
@@ -754,6 +806,7 @@ impl World {
             }
             "Invitation" => cast::invitation(server, acme).await,
             "Job" => cast::document(server, acme, None).await.1,
+            "QaConversation" => cast::conversation(server, acme, None).await,
             "KnowledgeDocument" => cast::document(server, acme, None).await.0,
             "Asset" => cast::asset(server, acme, None).await,
             "QaAnswer" => cast::answer(server, acme, None).await,

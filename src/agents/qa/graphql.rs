@@ -1,20 +1,24 @@
 //! Questions and answers, as the schema shows them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
+use uuid::Uuid;
 
+use super::conversations::graphql::QaConversation;
 use super::{Ask, Asked};
 use crate::access::{Action, Permission, Scope};
 use crate::agents::Output;
-use crate::agents::graphql::{AgentOutput, EngineInput, Rating, common, output, started};
+use crate::agents::graphql::{AgentOutput, EngineInput, Rating, common, output, outputs, stars, started};
 use crate::audit::graphql::Actor;
 use crate::db::{Changes, Record, Target};
 use crate::error::Result;
 use crate::graphql::connection::Node;
 use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at};
 use crate::graphql::errors::{UserError, payloads, settle};
+use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
 use crate::id::{AnswerId, DocumentId, OrganizationId, ProjectId};
 use crate::idempotency;
@@ -97,7 +101,7 @@ impl Citation {
     }
 }
 
-/// A question that the documents have not answered.
+/// A question that the documents have not answered, or not so that it helped.
 #[derive(SimpleObject)]
 pub struct OpenQuestion {
     /// As it was asked last.
@@ -106,16 +110,10 @@ pub struct OpenQuestion {
     asked: i32,
     /// When it was asked last.
     last_asked_at: DateTime,
-}
-
-impl From<super::OpenQuestion> for OpenQuestion {
-    fn from(open: super::OpenQuestion) -> Self {
-        Self {
-            question: open.question,
-            asked: i32::try_from(open.asked).unwrap_or(i32::MAX),
-            last_asked_at: open.last_asked_at.into(),
-        }
-    }
+    /// What it was answered last, and is rated low; null when it was not answered.
+    answer: Option<QaAnswer>,
+    /// How that is rated, 1 to 5 stars on average; null when it was not answered.
+    stars: Option<f64>,
 }
 
 /// The most open questions that are listed.
@@ -129,13 +127,32 @@ pub(crate) async fn open_questions(
     ctx: &Context<'_>,
     organization: OrganizationId,
     project: ProjectId,
+    max_stars: Option<i32>,
 ) -> Result<Option<Vec<OpenQuestion>>> {
+    let max_stars = stars(&["maxStars"], max_stars)?;
     let may = |scope: &Scope| scope.may_list(Some(project), Permission::ContentRead);
     let Some(mut tx) = ctx.door().read_if(organization, Action::ContentRead, may).await? else {
         return Ok(None);
     };
-    let open = super::unanswered(&mut tx, project, OPEN_QUESTIONS).await?;
-    Ok(Some(open.into_iter().map(OpenQuestion::from).collect()))
+    let open = super::unanswered(&mut tx, project, max_stars, OPEN_QUESTIONS).await?;
+    drop(tx);
+    let ids: Vec<Uuid> = open.iter().filter_map(|open| open.answer.map(AnswerId::uuid)).collect();
+    let mut answers: HashMap<Uuid, QaAnswer> = HashMap::new();
+    if !ids.is_empty() {
+        for output in outputs(ctx, organization, &ids).await? {
+            if let AgentOutput::QaAnswer(answer) = output {
+                answers.insert(answer.common().id, answer);
+            }
+        }
+    }
+    let open = open.into_iter().map(|open| OpenQuestion {
+        answer: open.answer.and_then(|id| answers.remove(&id.uuid())),
+        question: open.question,
+        asked: i32::try_from(open.asked).unwrap_or(i32::MAX),
+        last_asked_at: open.last_asked_at.into(),
+        stars: open.stars.map(|stars| (stars * 100.0).round() / 100.0),
+    });
+    Ok(Some(open.collect()))
 }
 
 /// Three decimals are all that is meant.
@@ -179,6 +196,19 @@ impl QaAnswer {
     /// What was asked.
     async fn question(&self) -> &str {
         &self.row.question
+    }
+
+    /// The whole question that was answered: one that goes on from those before it in its conversation is completed from
+    /// them, and any other is as it was asked.
+    async fn understood_as(&self) -> &str {
+        self.row.understood_as.as_deref().unwrap_or(&self.row.question)
+    }
+
+    /// The conversation that it was asked in; null when it was asked by itself.
+    async fn conversation(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<QaConversation>> {
+        let Some(id) = self.row.conversation else { return Ok(None) };
+        let found = loader::conversation(ctx, self.row.output.organization, id).await?;
+        Ok(found.map(QaConversation::new))
     }
 
     /// The answer; null when the documents do not hold one. The built-in engine's is made of quotations only.
@@ -227,6 +257,9 @@ struct QaAskInput {
     question: String,
     /// Only from these documents, at most 100.
     document_ids: Option<Vec<ID>>,
+    /// The conversation that it goes on with, in the same project or in none: `And on weekends?` is understood from the
+    /// questions before, and a provider's model is told the last of them with their answers.
+    conversation_id: Option<ID>,
     /// From how many of the best passages, 1 to 20.
     #[graphql(default = 5)]
     top_k: i32,
@@ -286,6 +319,10 @@ impl QaMutation {
                 question: &input.question,
                 project,
                 documents: documents.transpose()?,
+                conversation: match &input.conversation_id {
+                    None => None,
+                    Some(id) => Some(input_id("conversationId", id)?),
+                },
                 top_k: input.top_k,
                 min_score: input.min_score,
                 engine: input.engine.as_ref().map(Into::into),

@@ -5,6 +5,7 @@
 //! naming one is not an answer. Either way a citation is a stretch of one version of one document, letter for letter,
 //! which is compared with the stored text before it is saved.
 
+pub mod conversations;
 pub mod graphql;
 mod model;
 mod store;
@@ -17,13 +18,14 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use self::conversations::Turn;
 use super::Output;
 use super::agent::{self, Wanted, compute, engine_of, provided};
 use crate::access::{Action, Permission};
 use crate::db::{Changes, ReadTx, Record, Target, WriteTx};
 use crate::engine::Engines;
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::id::{AnswerId, DocumentId, JobId, ProjectId, WireId as _};
+use crate::id::{AnswerId, ConversationId, DocumentId, JobId, ProjectId, WireId as _};
 use crate::jobs::worker::Work;
 use crate::jobs::{self, AgentKind, Attempted, Engine, Failure, Finished, NewJob, Run};
 use crate::knowledge::search::{self, Found, Passage, Place};
@@ -46,6 +48,8 @@ pub struct Ask {
     pub project: Option<ProjectId>,
     /// In these documents only.
     pub documents: Option<Vec<DocumentId>>,
+    /// Going on from the questions of this conversation.
+    pub conversation: Option<ConversationId>,
     /// From how many of the best passages.
     pub top_k: usize,
     /// Answers of less confidence count as none.
@@ -63,6 +67,8 @@ pub struct Asked<'a> {
     pub project: Option<ProjectId>,
     /// In which documents.
     pub documents: Option<Vec<DocumentId>>,
+    /// In which conversation.
+    pub conversation: Option<ConversationId>,
     /// From how many passages.
     pub top_k: i32,
     /// The least confidence.
@@ -98,6 +104,7 @@ impl Ask {
             question,
             project: asked.project,
             documents: asked.documents,
+            conversation: asked.conversation,
             top_k,
             min_score: asked.min_score,
             engine: asked.engine,
@@ -118,7 +125,7 @@ impl Ask {
 /// Asks: the answer is a job's. Gives the job, and whether it is a new one.
 ///
 /// # Errors
-/// `NOT_FOUND` for the project or a document; `IDEMPOTENCY_KEY_REUSED`.
+/// `NOT_FOUND` for the project, a document or the conversation; `IDEMPOTENCY_KEY_REUSED`.
 pub async fn ask(tx: &mut WriteTx<'_>, ask: &Ask, key: Option<&idempotency::Key>) -> Result<(JobId, bool)> {
     let id = JobId::generate();
     if let Some(earlier) = idempotency::claim(tx, key, id.uuid()).await? {
@@ -132,6 +139,9 @@ pub async fn ask(tx: &mut WriteTx<'_>, ask: &Ask, key: Option<&idempotency::Key>
     }
     if let Some(documents) = &ask.documents {
         knowledge::require(tx, ask.project, "documentIds", documents).await?;
+    }
+    if let Some(conversation) = ask.conversation {
+        conversations::require(tx, conversation, ask.project).await?;
     }
     let input = serde_json::to_value(ask).map_err(Error::internal)?;
     let (project, agent) = (ask.project, Some(AgentKind::Qa));
@@ -167,6 +177,10 @@ pub struct Answer {
     pub output: Output,
     /// What was asked.
     pub question: String,
+    /// The whole question, where it was completed from those before it.
+    pub understood_as: Option<String>,
+    /// The conversation that it was asked in.
+    pub conversation: Option<ConversationId>,
     /// The answer; none when the documents do not hold one.
     pub answer: Option<String>,
     /// How sure it is, from 0 to 1; none when a provider's model answered, which does not say.
@@ -185,7 +199,7 @@ pub async fn find_many(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Result<Vec<
     store::find_many(tx, outputs).await
 }
 
-/// A question that the documents have not answered.
+/// A question that the documents have not answered, or not so that it helped.
 #[derive(Debug, Clone)]
 pub struct OpenQuestion {
     /// As it was asked last.
@@ -194,20 +208,31 @@ pub struct OpenQuestion {
     pub asked: i64,
     /// When it was asked last.
     pub last_asked_at: DateTime<Utc>,
+    /// What it was answered last; none when it was not.
+    pub answer: Option<AnswerId>,
+    /// How that is rated, on average; none when nobody has rated it.
+    pub stars: Option<f64>,
 }
 
 /// Questions of a project that the documents have not answered so far, the most frequent first, at most so many; of those
-/// that were asked last.
+/// that were asked last. With a number of stars, also those whose last answer is rated so low.
 ///
 /// # Errors
 /// What the database says.
-pub async fn unanswered(tx: &mut ReadTx<'_>, project: ProjectId, most: i64) -> Result<Vec<OpenQuestion>> {
-    store::unanswered(tx, project, most).await
+pub async fn unanswered(
+    tx: &mut ReadTx<'_>,
+    project: ProjectId,
+    max_stars: Option<i16>,
+    most: i64,
+) -> Result<Vec<OpenQuestion>> {
+    store::unanswered(tx, project, max_stars, most).await
 }
 
 /// An answer before it is saved.
 #[derive(Debug, Default)]
 struct Draft {
+    /// The whole question, where it was completed from those before it.
+    understood_as: Option<String>,
     answer: Option<String>,
     confidence: Option<f32>,
     citations: Vec<Citation>,
@@ -238,7 +263,7 @@ impl Work for AnswerQuestion {
 
 impl AnswerQuestion {
     async fn answer(&self, run: &Run) -> Result<Attempted, Failure> {
-        let (ask, found, engines) = {
+        let (ask, turns, understood_as, found, engines) = {
             let mut tx = run.read(Action::QaAsk).await?;
             let ask: Ask = jobs::input(&mut tx, run.job()).await?;
             // Asking is reading: whoever may not read content is not told it by an agent either.
@@ -249,22 +274,27 @@ impl AnswerQuestion {
                 return Err(Failure::fail(Fault::new(FaultCode::Conflict, message)));
             }
             let place = Place { project: ask.project, documents: ask.documents.clone() };
-            let question = Question::read(&ask.question);
+            let turns = match ask.conversation {
+                Some(conversation) => conversations::turns(&mut tx, conversation).await?,
+                None => Vec::new(),
+            };
+            let understood_as = conversations::understood(&ask.question, &turns);
+            let question = Question::read(understood_as.as_deref().unwrap_or(&ask.question));
             let found = search::search(&mut tx, run.organization(), question, &place).await?;
             let engines =
                 self.providers.engines_of(&mut tx, ask.engine.as_ref().and_then(Wanted::own)).await?;
-            (ask, Arc::new(found), engines)
+            (ask, turns, understood_as, Arc::new(found), engines)
         };
         run.release().await;
         run.progress(0.5, &format!("Found {} passages.", found.passages.len())).await?;
 
         let top_k = ask.top_k;
-        let asking = |wanted| ask_model(&engines, run, &ask, wanted, &found);
+        let asking = |wanted| ask_model(&engines, run, (&ask, &turns), wanted, &found);
         let (draft, engine) = match provided(run, ask.engine.as_ref(), asking).await? {
             Some(answered) => answered,
             None => (builtin(Arc::clone(&found), top_k).await?, Engine::builtin()),
         };
-        let draft = enough(draft, ask.min_score);
+        let draft = Draft { understood_as, ..enough(draft, ask.min_score) };
         Ok(save(run, &ask, &draft, engine).await?)
     }
 }
@@ -272,7 +302,7 @@ impl AnswerQuestion {
 async fn ask_model(
     engines: &Engines,
     run: &Run,
-    ask: &Ask,
+    (ask, turns): (&Ask, &[Turn]),
     wanted: &Wanted,
     found: &Arc<Found>,
 ) -> Result<(Draft, Engine), Failure> {
@@ -287,13 +317,13 @@ async fn ask_model(
     let (looking, top_k) = (Arc::clone(found), ask.top_k);
     let best = move || looking.best(top_k).into_iter().map(|(passage, _)| passage.clone()).collect();
     let passages: Vec<Passage> = compute(best).await?;
-    let reply = model::ask(run, &*engine, wanted, &ask.question, &passages).await?;
+    let reply = model::ask(run, &*engine, wanted, (&ask.question, turns), &passages).await?;
     let engine = engine_of(engines, &*engine, &reply);
     let found = Arc::clone(found);
     let read = move || model::read(&reply.text, &passages, &found.statistics);
     let read = compute(read).await?;
     let draft = if let Some((answer, citations)) = read {
-        Draft { answer: Some(answer), confidence: None, citations, near_misses: Vec::new() }
+        Draft { answer: Some(answer), citations, ..Draft::default() }
     } else {
         let near = if closest.citations.is_empty() { closest.near_misses } else { closest.citations };
         Draft { near_misses: near, ..Draft::default() }
@@ -316,6 +346,7 @@ async fn builtin(found: Arc<Found>, top_k: usize) -> Result<Draft> {
             confidence: Some(small(answer.confidence.value)),
             citations: cite(answer.citations),
             near_misses: cite(answer.near_misses),
+            understood_as: None,
         }
     };
     compute(answer).await
@@ -363,6 +394,9 @@ async fn save(run: &Run, ask: &Ask, draft: &Draft, engine: Engine) -> Result<Att
     if !knowledge::quotes_hold(&mut tx, &places).await? {
         drop(tx);
         return Err(Error::unavailable(anyhow::anyhow!("a document changed while it was read")));
+    }
+    if let Some(conversation) = ask.conversation {
+        conversations::hold(&mut tx, conversation).await?;
     }
     let id = AnswerId::generate();
     super::store::insert(&mut tx, id.uuid(), AgentKind::Qa, (run.job(), None), ask.project, None).await?;

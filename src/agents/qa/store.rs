@@ -8,20 +8,23 @@ use super::{Answer, Ask, Citation, Draft, OpenQuestion};
 use crate::agents::Output;
 use crate::db::{ReadTx, WriteTx};
 use crate::error::Result;
-use crate::id::{AnswerId, DocumentId, ProjectId};
+use crate::id::{AnswerId, ConversationId, DocumentId, ProjectId};
 
 pub(super) async fn insert(tx: &mut WriteTx<'_>, id: AnswerId, ask: &Ask, draft: &Draft) -> Result<()> {
     let organization = tx.organization().uuid();
     let project = ask.project.map(ProjectId::uuid);
     sqlx::query!(
-        "insert into qa_answers (organization_id, id, project_id, question, answer, confidence)
-         values ($1, $2, $3, $4, $5, $6)",
+        "insert into qa_answers (organization_id, id, project_id, question, answer, confidence, conversation_id,
+            understood_as)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
         organization,
         id.uuid(),
         project,
         ask.question,
         draft.answer,
-        draft.confidence
+        draft.confidence,
+        ask.conversation.map(ConversationId::uuid),
+        draft.understood_as
     )
     .execute(tx.conn())
     .await?;
@@ -63,7 +66,7 @@ pub(super) async fn insert(tx: &mut WriteTx<'_>, id: AnswerId, ask: &Ask, draft:
 pub(super) async fn find_many(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Result<Vec<Answer>> {
     let ids: Vec<Uuid> = outputs.iter().map(|output| output.id).collect();
     let rows = sqlx::query!(
-        "select id, question, answer, confidence from qa_answers
+        "select id, question, answer, confidence, conversation_id, understood_as from qa_answers
          where organization_id = (select app.current_organization()) and id = any($1)",
         &ids
     )
@@ -94,6 +97,8 @@ pub(super) async fn find_many(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Resu
         let row = details.remove(&output.id)?;
         Some(Answer {
             question: row.question,
+            understood_as: row.understood_as,
+            conversation: row.conversation_id.map(Into::into),
             answer: row.answer,
             confidence: row.confidence,
             citations: citations.remove(&(output.id, false)).unwrap_or_default(),
@@ -111,22 +116,29 @@ const LOOKED_AT: i64 = 5_000;
 pub(super) async fn unanswered(
     tx: &mut ReadTx<'_>,
     project: ProjectId,
+    max_stars: Option<i16>,
     most: i64,
 ) -> Result<Vec<OpenQuestion>> {
     let rows = sqlx::query_as!(
         OpenQuestion,
-        r#"select (array_agg(a.question order by o.created_at desc))[1] as "question!", count(*) as "asked!",
-            max(o.created_at) as "last_asked_at!"
-           from (select organization_id, id, question, answer from qa_answers
-                where organization_id = (select app.current_organization()) and project_id = $1
-                order by id desc limit $3) a
-           join outputs o on o.organization_id = a.organization_id and o.id = a.id
-           group by lower(a.question)
-           having (array_agg(a.answer order by o.created_at desc))[1] is null
+        r#"select q.question as "question!", q.asked as "asked!", q.last_asked_at as "last_asked_at!",
+            case when q.answered then q.id end as "answer: AnswerId", r.stars as "stars: f64"
+           from (select (array_agg(a.question order by o.created_at desc))[1] as question, count(*) as asked,
+                    max(o.created_at) as last_asked_at, (array_agg(a.id order by o.created_at desc))[1] as id,
+                    (array_agg(a.answer order by o.created_at desc))[1] is not null as answered
+                from (select organization_id, id, coalesce(understood_as, question) as question, answer from qa_answers
+                    where organization_id = (select app.current_organization()) and project_id = $1
+                    order by id desc limit $3) a
+                join outputs o on o.organization_id = a.organization_id and o.id = a.id
+                group by lower(a.question)) q
+           cross join lateral (select avg(stars)::float8 as stars from output_ratings
+                where organization_id = (select app.current_organization()) and output_id = q.id and q.answered) r
+           where not q.answered or r.stars <= $4
            order by 2 desc, 3 desc limit $2"#,
         project.uuid(),
         most,
-        LOOKED_AT
+        LOOKED_AT,
+        max_stars.map(f64::from)
     )
     .fetch_all(tx.conn())
     .await?;

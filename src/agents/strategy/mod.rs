@@ -214,7 +214,7 @@ async fn files(
 async fn read(tx: &mut ReadTx<'_>, order: &Order<Input>) -> Result<Strategy> {
     let project: ProjectId = order.project;
     let passages = search::newest(tx, project, PASSAGES).await?;
-    let questions = qa::unanswered(tx, project, QUESTIONS).await?;
+    let questions = qa::unanswered(tx, project, None, QUESTIONS).await?;
     let past = posts::past(tx, project).await?;
     Ok(Strategy {
         passages: passages.iter().map(posts::passage).collect(),
