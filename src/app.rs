@@ -42,6 +42,7 @@ use crate::knowledge::index::IndexDocument;
 use crate::mail::{Links, Mailer};
 use crate::postgres::{Cluster, Options, Progress};
 use crate::providers::Providers;
+use crate::schedules::fire::FireSchedule;
 use crate::storage::Storage;
 use crate::storage::address::Keys;
 use crate::telemetry::count;
@@ -421,6 +422,7 @@ impl App {
         let poster = Poster::new(Arc::clone(&self.accounts), Arc::clone(&self.storage), self.pace);
         let mut works = agents::works(&self.kit, poster);
         works.push(Box::new(IndexDocument));
+        works.push(Box::new(FireSchedule::new(Arc::clone(&self.kit.providers))));
         let (identity, events) = (Arc::clone(&self.identity), self.db.events().clone());
         Some(Workers::start(self.serve.clone(), identity, events, works, self.worker))
     }

@@ -10,6 +10,7 @@
 //! | [`identity`] | people, sessions, passwords, tokens; makes callers and scopes | `db` |
 //! | [`organizations`], [`memberships`], [`invitations`], [`projects`], [`api_keys`], [`providers`], [`accounts`], [`audit`], [`usage`] | one folder per entity: `mod.rs` has the words, `store.rs` the SQL, `graphql.rs` the schema | each other's `mod.rs` |
 //! | [`jobs`] | work that outlives a request: enqueued in its change's transaction, claimed fairly, fenced by its attempt | `db`, `identity` |
+//! | [`schedules`] | runs of workflows at set times, in the name of whoever set them | `jobs`, `agents` |
 //! | [`knowledge`] | documents, their versions and passages, and the search in them | `jobs`, `retrieval` |
 //! | [`assets`] | files: uploads, what they really are, and what is left of them | `jobs`, `storage` |
 //! | [`storage`] | object storage, a folder or a bucket, and a tenant's part of it | `access` |
@@ -89,6 +90,7 @@ pub mod postgres;
 pub mod projects;
 pub mod providers;
 pub mod retrieval;
+pub mod schedules;
 pub mod storage;
 pub mod telemetry;
 pub mod usage;

@@ -44,6 +44,7 @@ mod providers;
 mod publications;
 mod rate_limits;
 mod readme;
+mod schedules;
 mod schema;
 mod secrets;
 mod statements;

@@ -361,6 +361,16 @@ actions! {
     WorkflowTemplateUpdate, "workflow_template.update", AgentConfigure;
     /// Delete a workflow.
     WorkflowTemplateDelete, "workflow_template.delete", AgentConfigure;
+    /// See what a project has done at set times.
+    ScheduleRead, "schedule.read", AgentUse;
+    /// Have something done at set times.
+    ScheduleCreate, "schedule.create", AgentConfigure;
+    /// Change a schedule, pause it or let it go on.
+    ScheduleUpdate, "schedule.update", AgentConfigure;
+    /// Delete a schedule.
+    ScheduleDelete, "schedule.delete", AgentConfigure;
+    /// Begin what is due: done by a job, in the name of whoever made or last changed the schedule.
+    ScheduleFire, "schedule.fire", AgentUse;
     /// Read documents, and what agents have made.
     ContentRead, "content.read", ContentRead;
     /// Add a document.
@@ -447,6 +457,9 @@ impl Action {
                 | Self::WorkflowTemplateCreate
                 | Self::WorkflowTemplateUpdate
                 | Self::WorkflowTemplateDelete
+                | Self::ScheduleCreate
+                | Self::ScheduleUpdate
+                | Self::ScheduleDelete
                 | Self::DocumentDelete
                 | Self::AssetDelete
                 | Self::OutputDelete
@@ -472,6 +485,7 @@ impl Action {
             Some("post") => "Post",
             Some("workflow") => "ContentWorkflowRun",
             Some("workflow_template") => "ContentWorkflowTemplate",
+            Some("schedule") => "Schedule",
             Some("qa" | "agent" | "job") => "Job",
             Some("output" | "content") => "AgentOutput",
             _ => "Organization",

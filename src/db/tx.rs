@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 use crate::events::{Events, Topic};
 use crate::id::{
     AccountId, ApiKeyId, AssetId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId,
-    OrganizationId, PeriodId, ProjectId, ProjectMemberId, ProviderId, SecurityEventId, SessionId, UserId,
-    WorkflowTemplateId,
+    OrganizationId, PeriodId, ProjectId, ProjectMemberId, ProviderId, ScheduleId, SecurityEventId, SessionId,
+    UserId, WorkflowTemplateId,
 };
 use crate::telemetry::count;
 
@@ -410,6 +410,7 @@ impl Target {
         account(AccountId) "Account";
         asset(AssetId) "Asset";
         workflow_template(WorkflowTemplateId) "ContentWorkflowTemplate";
+        schedule(ScheduleId) "Schedule";
     }
 
     /// The target of an action on a project.

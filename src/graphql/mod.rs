@@ -30,6 +30,7 @@ use crate::organizations::graphql::{OrganizationMutation, OrganizationQuery};
 use crate::periods::graphql::{PeriodMutation, PeriodQuery};
 use crate::projects::graphql::{ProjectMutation, ProjectQuery};
 use crate::providers::graphql::ProviderMutation;
+use crate::schedules::graphql::ScheduleMutation;
 use node::NodeQuery;
 
 /// What can be asked.
@@ -60,6 +61,7 @@ pub struct Mutation(
     AccountMutation,
     JobMutation,
     AgentMutation,
+    ScheduleMutation,
 );
 
 /// What can be followed. An operation selects one of these fields.

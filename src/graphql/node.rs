@@ -25,8 +25,8 @@ use crate::graphql::context::{ContextExt as _, RequestContext, Requires, read_id
 use crate::graphql::scalars::DateTime;
 use crate::id::{
     AccountId, ApiKeyId, AssetId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId,
-    OrganizationId, OrganizationUsageId, PeriodId, ProjectId, ProjectMemberId, ProviderId, SecurityEventId,
-    SessionId, UserId, WireId, WorkflowTemplateId,
+    OrganizationId, OrganizationUsageId, PeriodId, ProjectId, ProjectMemberId, ProviderId, ScheduleId,
+    SecurityEventId, SessionId, UserId, WireId, WorkflowTemplateId,
 };
 use crate::identity::graphql::{self as identity, SecurityEvent, Session, User};
 use crate::invitations::graphql::{self as invitations, Invitation};
@@ -37,6 +37,7 @@ use crate::organizations::graphql::Organization;
 use crate::periods::graphql::{self as periods, Period};
 use crate::projects::graphql::{self as projects, Project, ProjectMember};
 use crate::providers::graphql::{self as providers, Provider};
+use crate::schedules::graphql::{self as schedules, Schedule};
 use crate::usage::graphql::{self as usage, OrganizationUsage};
 
 /// Anything with an id that can be read again by it.
@@ -97,6 +98,8 @@ pub enum Node {
     ContentWorkflowRun(ContentWorkflowRun),
     /// A workflow that an organization has made for itself.
     ContentWorkflowTemplate(ContentWorkflowTemplate),
+    /// What a project has done at set times.
+    Schedule(Schedule),
 }
 
 /// What an organization, or an address without a credential, may spend in a minute, and what is left.
@@ -147,6 +150,7 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
         WorkflowTemplateId::PREFIX => {
             templates::node(ctx, read_id(field, id)?).await?.map(Node::ContentWorkflowTemplate)
         }
+        ScheduleId::PREFIX => schedules::node(ctx, read_id(field, id)?).await?.map(Node::Schedule),
         _ if agents::is_output(id) => agents::node(ctx, field, id).await?.map(|output| match output {
             AgentOutput::QaAnswer(answer) => Node::QaAnswer(answer),
             AgentOutput::AffirmationSet(set) => Node::AffirmationSet(set),

@@ -277,7 +277,10 @@ pub struct ContentWorkflowRerunPayload {
 payloads!(ContentWorkflowRunPayload, ContentWorkflowApprovePayload, ContentWorkflowRerunPayload);
 
 /// What a caller gives for the variables.
-fn options(given: Option<&Json>) -> Result<BTreeMap<String, Value>> {
+///
+/// # Errors
+/// A fault at `options`.
+pub(crate) fn options(given: Option<&Json>) -> Result<BTreeMap<String, Value>> {
     let invalid = |message: String| Error::fault(Fault::at(FaultCode::Invalid, "options", message));
     let entries = match given {
         None | Some(Json(serde_json::Value::Null)) => return Ok(BTreeMap::new()),

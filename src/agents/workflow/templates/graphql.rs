@@ -90,7 +90,8 @@ impl ContentWorkflowTemplate {
     }
 }
 
-fn json(value: &Value) -> Json {
+/// A value as JSON.
+pub(crate) fn json(value: &Value) -> Json {
     Json(match value {
         Value::Text(text) => text.as_str().into(),
         Value::Texts(texts) => texts.clone().into(),
