@@ -46,6 +46,7 @@ use crate::schedules::fire::FireSchedule;
 use crate::storage::Storage;
 use crate::storage::address::Keys;
 use crate::telemetry::count;
+use crate::webhooks::Webhooks;
 use crate::{assets, audit, events, graphql, identity, jobs, organizations, projects};
 
 /// Every hot query and change; `migrate` makes the functions of the changes.
@@ -266,6 +267,11 @@ pub fn accounts(config: &Config, master: MasterKeys) -> Accounts {
     Accounts::new(master, config.reach, config.instagram.clone())
 }
 
+/// What sends to the organizations' webhook endpoints.
+pub fn webhooks(config: &Config, master: MasterKeys) -> Webhooks {
+    Webhooks::new(master, config.reach)
+}
+
 /// What looks for stock photos, when there is a key for it.
 fn photos(config: &Config) -> Option<Arc<Photos>> {
     config.photos.clone().map(|library| Arc::new(Photos::new(library, config.reach)))
@@ -289,11 +295,14 @@ pub async fn executor(
     limits: Limits,
     providers: &Arc<Providers>,
     accounts: &Arc<Accounts>,
+    webhooks: &Arc<Webhooks>,
     storage: &Arc<Storage>,
 ) -> anyhow::Result<Executor<Query, Mutation, Subscription>> {
     let disclosure = Disclosure { introspection: config.introspection, suggestions: config.introspection };
-    let schema =
-        || graphql::schema().data(Arc::clone(providers)).data(Arc::clone(accounts)).data(Arc::clone(storage));
+    let schema = || {
+        let schema = graphql::schema().data(Arc::clone(providers)).data(Arc::clone(accounts));
+        schema.data(Arc::clone(webhooks)).data(Arc::clone(storage))
+    };
     let executor = Executor::new(schema, limits, disclosure)?;
     let Some(path) = &config.document_manifest else { return Ok(executor) };
     let read = async { executor.trusting(&Manifest::read(path)?, config.trusted_documents).await };
@@ -346,14 +355,16 @@ impl App {
         db.check_functions(HOT_QUERIES).await?;
         let providers = Arc::new(providers(config, master_keys(config)?)?);
         let accounts = Arc::new(accounts(config, master_keys(config)?));
+        let webhooks = Arc::new(webhooks(config, master_keys(config)?));
         let counters = match &config.redis_url {
             Some(url) => Counters::shared(url.expose_secret())?,
             None => Counters::local(),
         };
         let identity = identity(config, db.clone(), counters.clone(), &tuning).await?;
         let storage = storage(config, &master_keys(config)?)?;
-        let executor =
-            Arc::new(executor(config, tuning.limits.clone(), &providers, &accounts, &storage).await?);
+        let executor = Arc::new(
+            executor(config, tuning.limits.clone(), &providers, &accounts, &webhooks, &storage).await?,
+        );
         let limiter = Arc::new(Limiter::new(tuning.limiter, counters));
         let drain = Drain::default();
         let own_origin = config.public_url.origin().ascii_serialization();
@@ -366,7 +377,7 @@ impl App {
             drain: drain.clone(),
             ..http::graphql::Settings::default()
         };
-        let kit = Kit { providers, storage: Arc::clone(&storage), photos: photos(config) };
+        let kit = Kit { providers, storage: Arc::clone(&storage), photos: photos(config), webhooks };
         let live = Arc::<Live>::default();
         let entrance = Entrance::new(db.clone(), Arc::clone(&identity), limiter, Arc::clone(&live));
         let endpoint = Endpoint::new(entrance, executor, settings);

@@ -8,7 +8,7 @@
 //! | [`events`] | what has happened, to whoever listens: hints, in this process and across | nothing but ids |
 //! | [`db`] | the doorway: a request's hold on the database, and the transactions that leave it | `access`, `events` |
 //! | [`identity`] | people, sessions, passwords, tokens; makes callers and scopes | `db` |
-//! | [`organizations`], [`memberships`], [`invitations`], [`projects`], [`api_keys`], [`providers`], [`accounts`], [`audit`], [`usage`] | one folder per entity: `mod.rs` has the words, `store.rs` the SQL, `graphql.rs` the schema | each other's `mod.rs` |
+//! | [`organizations`], [`memberships`], [`invitations`], [`projects`], [`api_keys`], [`providers`], [`accounts`], [`webhooks`], [`audit`], [`usage`] | one folder per entity: `mod.rs` has the words, `store.rs` the SQL, `graphql.rs` the schema | each other's `mod.rs` |
 //! | [`jobs`] | work that outlives a request: enqueued in its change's transaction, claimed fairly, fenced by its attempt | `db`, `identity` |
 //! | [`schedules`] | runs of workflows at set times, in the name of whoever set them | `jobs`, `agents` |
 //! | [`knowledge`] | documents, their versions and passages, and the search in them | `jobs`, `retrieval` |
@@ -94,3 +94,4 @@ pub mod schedules;
 pub mod storage;
 pub mod telemetry;
 pub mod usage;
+pub mod webhooks;

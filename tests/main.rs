@@ -53,4 +53,5 @@ mod tenancy;
 mod tidy;
 mod videos;
 mod visuals;
+mod webhooks;
 mod workflows;

@@ -79,6 +79,11 @@ Mutation.contentWorkflowRerun(input.runId)       ok ok ok !FORBIDDEN !FORBIDDEN 
 Mutation.contentWorkflowTemplateCreate(input.organizationId) ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND INVALID !UNAUTHENTICATED
 Mutation.contentWorkflowTemplateCreate(input.projectId) ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.contentWorkflowTemplateUpdate(input.id) ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.contentWorkflowTemplateCreate(input.steps.endpointId) ok ok !FORBIDDEN !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.contentWorkflowTemplateUpdate(input.steps.endpointId) ok ok !FORBIDDEN !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.webhookEndpointCreate(input.organizationId) ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND INVALID !UNAUTHENTICATED
+Mutation.webhookEndpointUpdate(input.id)         ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.webhookEndpointDelete(input.id)         ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.scheduleCreate(input.projectId)         ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.scheduleCreate(input.workflow.periodId) ok ok !FORBIDDEN !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.scheduleUpdate(input.id)                ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
@@ -133,6 +138,7 @@ ContentStrategy                                  ok ok ok ok ok null null null n
 VisualPost                                       ok ok ok ok ok null null null null null !UNAUTHENTICATED
 Video                                            ok ok ok ok ok null null null null null !UNAUTHENTICATED
 ContentWorkflowTemplate                          ok ok ok null null null null null null null !UNAUTHENTICATED
+WebhookEndpoint                                  ok ok null null null null null null null null !UNAUTHENTICATED
 Schedule                                         ok ok ok null null null null null null null !UNAUTHENTICATED
 ContentWorkflowRun                               ok ok ok ok ok null null null null null !UNAUTHENTICATED
 HashtagSet                                       ok ok ok ok ok null null null null null !UNAUTHENTICATED

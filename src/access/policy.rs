@@ -353,6 +353,14 @@ actions! {
     AccountDisconnect, "account.disconnect", AgentConfigure;
     /// Ask whether an account can be used.
     AccountTest, "account.test", AgentConfigure;
+    /// See where the organization has news sent to, without the secrets.
+    WebhookEndpointRead, "webhook_endpoint.read", WebhookManage;
+    /// Say where news may be sent to.
+    WebhookEndpointCreate, "webhook_endpoint.create", WebhookManage;
+    /// Change a webhook endpoint, or give it another secret.
+    WebhookEndpointUpdate, "webhook_endpoint.update", WebhookManage;
+    /// Delete a webhook endpoint.
+    WebhookEndpointDelete, "webhook_endpoint.delete", WebhookManage;
     /// See the organization's own workflows.
     WorkflowTemplateRead, "workflow_template.read", AgentUse;
     /// Make a workflow.
@@ -457,6 +465,9 @@ impl Action {
                 | Self::WorkflowTemplateCreate
                 | Self::WorkflowTemplateUpdate
                 | Self::WorkflowTemplateDelete
+                | Self::WebhookEndpointCreate
+                | Self::WebhookEndpointUpdate
+                | Self::WebhookEndpointDelete
                 | Self::ScheduleCreate
                 | Self::ScheduleUpdate
                 | Self::ScheduleDelete
@@ -486,6 +497,7 @@ impl Action {
             Some("workflow") => "ContentWorkflowRun",
             Some("workflow_template") => "ContentWorkflowTemplate",
             Some("schedule") => "Schedule",
+            Some("webhook_endpoint") => "WebhookEndpoint",
             Some("qa" | "agent" | "job") => "Job",
             Some("output" | "content") => "AgentOutput",
             _ => "Organization",

@@ -16,7 +16,7 @@ use crate::events::{Events, Topic};
 use crate::id::{
     AccountId, ApiKeyId, AssetId, AuditEntryId, DocumentId, InvitationId, JobId, MembershipId,
     OrganizationId, PeriodId, ProjectId, ProjectMemberId, ProviderId, ScheduleId, SecurityEventId, SessionId,
-    UserId, WorkflowTemplateId,
+    UserId, WebhookEndpointId, WorkflowTemplateId,
 };
 use crate::telemetry::count;
 
@@ -411,6 +411,7 @@ impl Target {
         asset(AssetId) "Asset";
         workflow_template(WorkflowTemplateId) "ContentWorkflowTemplate";
         schedule(ScheduleId) "Schedule";
+        webhook_endpoint(WebhookEndpointId) "WebhookEndpoint";
     }
 
     /// The target of an action on a project.

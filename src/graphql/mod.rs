@@ -31,6 +31,7 @@ use crate::periods::graphql::{PeriodMutation, PeriodQuery};
 use crate::projects::graphql::{ProjectMutation, ProjectQuery};
 use crate::providers::graphql::ProviderMutation;
 use crate::schedules::graphql::ScheduleMutation;
+use crate::webhooks::graphql::WebhookMutation;
 use node::NodeQuery;
 
 /// What can be asked.
@@ -62,6 +63,7 @@ pub struct Mutation(
     JobMutation,
     AgentMutation,
     ScheduleMutation,
+    WebhookMutation,
 );
 
 /// What can be followed. An operation selects one of these fields.

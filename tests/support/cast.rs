@@ -272,6 +272,19 @@ pub async fn schedule(server: &Server, organization: &Organization, project: &st
     text(&made["schedule"]["id"])
 }
 
+/// What makes a webhook endpoint; its name leads nowhere.
+pub fn receiver(organization: &str) -> Value {
+    json!({"organizationId": organization, "name": "Receiver", "url": "https://receiver.invalid/hook"})
+}
+
+/// A new webhook endpoint of the organization's; one has no room for as many as a sweep makes.
+pub async fn endpoint(server: &Server, organization: &Organization) -> String {
+    server.tamper("delete from webhook_endpoints").await;
+    let owner = organization.owner.at(server);
+    let made = owner.mutate("webhookEndpointCreate", receiver(&organization.id), "endpoint { id }").await;
+    text(&made["endpoint"]["id"])
+}
+
 static PROVIDERS: AtomicU32 = AtomicU32::new(0);
 
 /// A new provider of the organization's; its name leads nowhere.

@@ -113,6 +113,7 @@ async fn tenant(server: &Server, name: &str) -> Tenant {
         let account = json!({"organizationId": cast.id, "projectId": place, "userId": cast::instagram_user(), "token": "EAAB"});
         owner.mutate("accountConnect", account, "").await;
     }
+    owner.mutate("webhookEndpointCreate", cast::receiver(&cast.id), "").await;
     for project in &projects {
         owner.mutate("scheduleCreate", cast::yearly(project), "").await;
     }

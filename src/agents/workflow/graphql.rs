@@ -132,7 +132,7 @@ impl ContentWorkflowStep {
         self.state.until.map(Into::into)
     }
 
-    /// What the template tells whoever is asked for approval.
+    /// What the template tells whoever is asked for approval; of a step that publishes, why nothing is public.
     async fn message(&self) -> Option<&str> {
         self.state.message.as_deref()
     }
