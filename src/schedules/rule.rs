@@ -16,7 +16,8 @@ const APART: TimeDelta = TimeDelta::minutes(15);
 /// When a schedule is due.
 #[derive(Debug, Clone)]
 pub struct Rule {
-    cron: Cron,
+    // It is large.
+    cron: Box<Cron>,
     text: String,
     zone: Tz,
 }
@@ -68,7 +69,7 @@ impl Rule {
             );
             return Err(refuse(FaultCode::OutOfRange, "cron", message));
         }
-        let rule = Self { cron, text, zone };
+        let rule = Self { cron: Box::new(cron), text, zone };
         if rule.after(Utc::now()).is_none() {
             let message = format!("`{}` names a day that no year has.", rule.text);
             return Err(refuse(FaultCode::OutOfRange, "cron", message));
@@ -85,7 +86,7 @@ impl Rule {
             || Error::internal(anyhow::anyhow!("the database holds an unknown time: {text} {timezone}"));
         let cron = parse(text).ok_or_else(unknown)?;
         let zone = timezone.parse().map_err(|_| unknown())?;
-        Ok(Self { cron, text: text.to_owned(), zone })
+        Ok(Self { cron: Box::new(cron), text: text.to_owned(), zone })
     }
 
     /// The expression, its fields with one space between them.

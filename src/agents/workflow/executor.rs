@@ -223,6 +223,9 @@ impl RunWorkflow {
         (endpoint, inputs): (WebhookEndpointId, &BTreeMap<String, Binding>),
     ) -> Result<Done, Failure> {
         let key = &attempt.step.key;
+        // When it could be told, which no attempt changes: what comes before it had ended.
+        let before = attempt.step.after.iter().filter_map(|key| states.get(key)?.finished_at);
+        let since = before.max().unwrap_or(states.began);
         let (opened, told) = {
             let mut tx = run.read(Action::AgentRun).await?;
             let given = results(&mut tx, states, attempt.step).await?;
@@ -245,7 +248,7 @@ impl RunWorkflow {
         };
         let body = json!({
             "type": "workflow.step",
-            "timestamp": attempt.since,
+            "timestamp": since,
             "data": {
                 "organization": run.organization(), "project": plan.project, "run": plan.run, "template": plan.template,
                 "step": key, "values": told,
