@@ -43,9 +43,11 @@ use crate::knowledge::index::IndexDocument;
 use crate::mail::{Links, Mailer};
 use crate::postgres::{Cluster, Options, Progress};
 use crate::providers::Providers;
+use crate::schedules::fire::FireSchedule;
 use crate::storage::Storage;
 use crate::storage::address::Keys;
 use crate::telemetry::count;
+use crate::webhooks::Webhooks;
 use crate::{assets, audit, events, graphql, identity, jobs, organizations, projects};
 
 /// Every hot query and change; `migrate` makes the functions of the changes.
@@ -272,6 +274,11 @@ pub fn accounts(config: &Config, master: MasterKeys) -> Accounts {
     Accounts::new(master, config.reach, config.instagram.clone())
 }
 
+/// What sends to the organizations' webhook endpoints.
+pub fn webhooks(config: &Config, master: MasterKeys) -> Webhooks {
+    Webhooks::new(master, config.reach)
+}
+
 /// What looks for stock photos, when there is a key for it.
 fn photos(config: &Config) -> Option<Arc<Photos>> {
     config.photos.clone().map(|library| Arc::new(Photos::new(library, config.reach)))
@@ -309,16 +316,14 @@ pub async fn executor(
     limits: Limits,
     providers: &Arc<Providers>,
     accounts: &Arc<Accounts>,
+    webhooks: &Arc<Webhooks>,
     storage: &Arc<Storage>,
     pdf_reader: &Arc<PdfReader>,
 ) -> anyhow::Result<Executor<Query, Mutation, Subscription>> {
     let disclosure = Disclosure { introspection: config.introspection, suggestions: config.introspection };
     let schema = || {
-        graphql::schema()
-            .data(Arc::clone(providers))
-            .data(Arc::clone(accounts))
-            .data(Arc::clone(storage))
-            .data(Arc::clone(pdf_reader))
+        let schema = graphql::schema().data(Arc::clone(providers)).data(Arc::clone(accounts));
+        schema.data(Arc::clone(webhooks)).data(Arc::clone(storage)).data(Arc::clone(pdf_reader))
     };
     let executor = Executor::new(schema, limits, disclosure)?;
     let Some(path) = &config.document_manifest else { return Ok(executor) };
@@ -372,6 +377,7 @@ impl App {
         db.check_functions(HOT_QUERIES).await?;
         let providers = Arc::new(providers(config, master_keys(config)?)?);
         let accounts = Arc::new(accounts(config, master_keys(config)?));
+        let webhooks = Arc::new(webhooks(config, master_keys(config)?));
         let counters = match &config.redis_url {
             Some(url) => Counters::shared(url.expose_secret())?,
             None => Counters::local(),
@@ -381,7 +387,8 @@ impl App {
         let pdf_reader = pdf_reader(tuning.pdf_program)?;
         let limits = tuning.limits.clone();
         let executor =
-            Arc::new(executor(config, limits, &providers, &accounts, &storage, &pdf_reader).await?);
+            executor(config, limits, &providers, &accounts, &webhooks, &storage, &pdf_reader).await?;
+        let executor = Arc::new(executor);
         let limiter = Arc::new(Limiter::new(tuning.limiter, counters));
         let drain = Drain::default();
         let own_origin = config.public_url.origin().ascii_serialization();
@@ -394,7 +401,7 @@ impl App {
             drain: drain.clone(),
             ..http::graphql::Settings::default()
         };
-        let kit = Kit { providers, storage: Arc::clone(&storage), photos: photos(config) };
+        let kit = Kit { providers, storage: Arc::clone(&storage), photos: photos(config), webhooks };
         let live = Arc::<Live>::default();
         let entrance = Entrance::new(db.clone(), Arc::clone(&identity), limiter, Arc::clone(&live));
         let endpoint = Endpoint::new(entrance, executor, settings);
@@ -450,6 +457,7 @@ impl App {
         let poster = Poster::new(Arc::clone(&self.accounts), Arc::clone(&self.storage), self.pace);
         let mut works = agents::works(&self.kit, poster);
         works.push(Box::new(IndexDocument));
+        works.push(Box::new(FireSchedule::new(Arc::clone(&self.kit.providers))));
         let (identity, events) = (Arc::clone(&self.identity), self.db.events().clone());
         Some(Workers::start(self.serve.clone(), identity, events, works, self.worker))
     }

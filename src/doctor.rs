@@ -132,9 +132,11 @@ pub async fn check_documents(config: &Config, report: &mut Report) {
         let master = MasterKeys::generate()?;
         let storage = app::storage(config, &master)?;
         let accounts = Arc::new(app::accounts(config, MasterKeys::generate()?));
+        let webhooks = Arc::new(app::webhooks(config, MasterKeys::generate()?));
         let providers = Arc::new(app::providers(config, master)?);
         let pdf_reader = app::pdf_reader(None)?;
-        app::executor(config, Limits::default(), &providers, &accounts, &storage, &pdf_reader).await
+        app::executor(config, Limits::default(), &providers, &accounts, &webhooks, &storage, &pdf_reader)
+            .await
     };
     match (checked.await, &config.document_manifest) {
         (Err(error), _) => report.bad("documents", &format!("{error:#}")),

@@ -189,6 +189,10 @@ ids! {
     WorkflowRunId, "wfr", "ContentWorkflowRun";
     /// A workflow that an organization has made for itself.
     WorkflowTemplateId, "wft", "ContentWorkflowTemplate";
+    /// Where an organization has news sent to.
+    WebhookEndpointId, "whk", "WebhookEndpoint";
+    /// What a project has done at set times.
+    ScheduleId, "sch", "Schedule";
 }
 
 /// A project and a person: a pair without a row of its own.

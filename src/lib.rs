@@ -8,8 +8,9 @@
 //! | [`events`] | what has happened, to whoever listens: hints, in this process and across | nothing but ids |
 //! | [`db`] | the doorway: a request's hold on the database, and the transactions that leave it | `access`, `events` |
 //! | [`identity`] | people, sessions, passwords, tokens; makes callers and scopes | `db` |
-//! | [`organizations`], [`memberships`], [`invitations`], [`projects`], [`api_keys`], [`providers`], [`accounts`], [`audit`], [`usage`] | one folder per entity: `mod.rs` has the words, `store.rs` the SQL, `graphql.rs` the schema | each other's `mod.rs` |
+//! | [`organizations`], [`memberships`], [`invitations`], [`projects`], [`api_keys`], [`providers`], [`accounts`], [`webhooks`], [`audit`], [`usage`] | one folder per entity: `mod.rs` has the words, `store.rs` the SQL, `graphql.rs` the schema | each other's `mod.rs` |
 //! | [`jobs`] | work that outlives a request: enqueued in its change's transaction, claimed fairly, fenced by its attempt | `db`, `identity` |
+//! | [`schedules`] | runs of workflows at set times, in the name of whoever set them | `jobs`, `agents` |
 //! | [`knowledge`] | documents, their versions and passages, and the search in them | `jobs`, `retrieval` |
 //! | [`assets`] | files: uploads, what they really are, and what is left of them | `jobs`, `storage` |
 //! | [`storage`] | object storage, a folder or a bucket, and a tenant's part of it | `access` |
@@ -17,7 +18,7 @@
 //! | [`engine`] | outside providers of models: the port, the wire formats, the prices | nothing of aicos |
 //! | [`graphql`] | the schema put together; the check of documents; a request's [`Door`](graphql::context::Door) | the entities |
 //! | [`http`] | addresses, GraphQL over HTTP, sockets and event streams, limits, draining | `graphql` |
-//! | [`retrieval`] | documents in, questions in, exact quotations out: the built-in engine | nothing of aicos |
+//! | [`retrieval`] | documents in, questions in, exact quotations out: the built-in engine, a crate of its own | nothing of aicos |
 //! | [`telemetry`] | logs, figures and traces: what each says stands in one file | `error` alone |
 //! | [`postgres`] | the private cluster: find it, start it, stop it | nothing of aicos |
 //! | [`app`] | settings in, a running server out | everything |
@@ -90,6 +91,8 @@ pub mod periods;
 pub mod postgres;
 pub mod projects;
 pub mod providers;
+pub mod schedules;
 pub mod storage;
 pub mod telemetry;
 pub mod usage;
+pub mod webhooks;

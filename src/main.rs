@@ -259,6 +259,8 @@ async fn chore(command: Command, config: &Config, prepared: &Prepared) -> anyhow
             println!("Keys of providers that were sealed anew with the current master key: {sealed}.");
             let sealed = app::accounts(config, app::master_keys(config)?).reseal(&db).await?;
             println!("Tokens of accounts that were sealed anew with the current master key: {sealed}.");
+            let sealed = app::webhooks(config, app::master_keys(config)?).reseal(&db).await?;
+            println!("Secrets of webhooks that were sealed anew with the current master key: {sealed}.");
         }
         Command::User(UserCommand::ResetLink { email }) => {
             let identity = app::identity(config, db, Counters::local(), &Tuning::default()).await?;

@@ -290,6 +290,27 @@ async fn every_mutation_of_an_organization_leaves_its_entry() {
     let gone = change("key", json!("mine"), Value::Null);
     let id = json!({"id": template});
     run("contentWorkflowTemplateDelete", id, "", "workflow_template.delete", kind, gone).await;
+    let named = |before: Value, after: Value| change("name", before, after);
+    let kind = "WebhookEndpoint";
+    let (receiver, made) = (cast::receiver(&acme.id), named(Value::Null, json!("Receiver")));
+    let made =
+        run("webhookEndpointCreate", receiver, "endpoint { id }", "webhook_endpoint.create", kind, made)
+            .await;
+    let endpoint = made["endpoint"]["id"].clone();
+    let rotated = change("secret", Value::Null, json!("[redacted]"));
+    let rotate = json!({"id": endpoint, "rotateSecret": true});
+    run("webhookEndpointUpdate", rotate, "", "webhook_endpoint.update", kind, rotated).await;
+    let gone = named(json!("Receiver"), Value::Null);
+    run("webhookEndpointDelete", json!({"id": endpoint}), "", "webhook_endpoint.delete", kind, gone).await;
+    let (kind, made) = ("Schedule", named(Value::Null, json!("New Year")));
+    let yearly = cast::yearly(&acme.project);
+    let made = run("scheduleCreate", yearly, "schedule { id }", "schedule.create", kind, made).await;
+    let schedule = made["schedule"]["id"].clone();
+    let renamed = named(json!("New Year"), json!("Once a year"));
+    let rename = json!({"id": schedule, "name": "Once a year"});
+    run("scheduleUpdate", rename, "", "schedule.update", kind, renamed).await;
+    let gone = named(json!("Once a year"), Value::Null);
+    run("scheduleDelete", json!({"id": schedule}), "", "schedule.delete", kind, gone).await;
     let brief = json!({"projectId": acme.project, "brief": "I want to sleep well.", "language": "EN"});
     run("contentWorkflowRun", brief, "", "agent.run", "Job", agent("CONTENT_WORKFLOW")).await;
     let waiting = cast::workflow(&server, &acme, "AWAITING_APPROVAL").await;

@@ -845,3 +845,82 @@ async fn who_may_publish_does_and_by_no_account_of_others() {
     drop(admin);
     studio.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workflow_publishes_by_its_schedule_and_says_when_nothing_is_public() {
+    let studio = Studio::open().await;
+    let admin = studio.admin();
+    let template = json!({"organizationId": studio.acme.id, "key": "daily", "name": "Daily", "steps": [
+        {"key": "draw", "kind": "AGENT", "agent": "VISUAL_POST", "inputs": [{"name": "text", "from": "brief"}]},
+        {"key": "publish", "kind": "AGENT", "agent": "INSTAGRAM_POSTER", "after": ["draw"], "retries": 0,
+            "inputs": [{"name": "assets", "from": "steps.draw.assets"}, {"name": "caption", "from": "brief"}]},
+        {"key": "public", "kind": "CONDITION", "after": ["publish"],
+            "condition": {"of": "steps.publish.state", "equals": "PUBLISHED"}}]});
+    admin.mutate("contentWorkflowTemplateCreate", template, "").await;
+    let shown = "query($id: ID!) { job(id: $id) { status error { message } result { ... on ContentWorkflowRun { steps { key status
+        attempts holds message error { code message } output { ... on Publication { state caption permalink } } } } } } }";
+    let run = async |client: &Client<'_>, brief: &str| {
+        let input = json!({"projectId": studio.acme.project, "template": "daily", "brief": brief});
+        let made = client.mutate("contentWorkflowRun", input, "job { id }").await;
+        let id = made["job"]["id"].as_str().unwrap();
+        client.finished(id).await;
+        client.ok(shown, json!({"id": id})).await["job"].clone()
+    };
+    let step = |job: &Value, at: usize| job["result"]["steps"][at].clone();
+
+    // Nobody has connected an account: that is no failure, and nothing is public.
+    let job = run(&admin, "Before the account.").await;
+    assert_eq!(job["status"], "SUCCEEDED", "{job:#}");
+    let publish = step(&job, 1);
+    assert_eq!((&publish["status"], &publish["attempts"]), (&json!("SUCCEEDED"), &json!(1)), "{publish:#}");
+    assert_eq!(publish["output"]["state"], "READY_NOT_CONNECTED");
+    assert!(publish["message"].as_str().unwrap().contains("READY_NOT_CONNECTED"), "{publish:#}");
+    assert_eq!(step(&job, 2)["holds"], false);
+    assert!(studio.graph.published().is_empty());
+
+    // By its schedule, with an account.
+    studio.connect(json!({})).await;
+    let schedule = json!({"projectId": studio.acme.project, "name": "Daily", "cron": "0 9 * * *", "timezone": "Europe/Berlin",
+        "workflow": {"template": "daily", "brief": "A new day."}});
+    let made = admin.mutate("scheduleCreate", schedule, "schedule { id }").await;
+    assert_eq!(studio.server.tamper("update schedules set next_run_at = now()").await, 1);
+    let last = "query($id: ID!) { node(id: $id) { ... on Schedule { lastRun { id } } } }";
+    let until = Instant::now() + PATIENCE;
+    let job = loop {
+        let found = admin.ok(last, json!({"id": made["schedule"]["id"]})).await;
+        if let Some(id) = found["node"]["lastRun"]["id"].as_str() {
+            admin.finished(id).await;
+            break admin.ok(shown, json!({"id": id})).await["job"].clone();
+        }
+        assert!(Instant::now() < until, "the schedule does not fire");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(job["status"], "SUCCEEDED", "{job:#}");
+    let publish = step(&job, 1);
+    assert_eq!((&publish["status"], &publish["message"]), (&json!("SUCCEEDED"), &Value::Null), "{publish:#}");
+    assert_eq!(
+        (&publish["output"]["state"], &publish["output"]["caption"]),
+        (&json!("PUBLISHED"), &json!("A new day."))
+    );
+    assert!(publish["output"]["permalink"].is_string());
+    assert_eq!(step(&job, 2)["holds"], true);
+    let published = studio.graph.published();
+    assert_eq!((published.len(), published[0].form["caption"].as_str()), (1, "A new day."));
+
+    // What Instagram refuses, the step fails of; and whoever may not publish does not by a workflow either.
+    studio.graph.fail(Call::Media, Fault::Error(36_004, Some(2_207_010)));
+    let job = run(&admin, "Too much.").await;
+    assert_eq!(
+        (&job["status"], &step(&job, 1)["error"]["code"]),
+        (&json!("FAILED"), &json!("PROVIDER_FAILED")),
+        "{job:#}"
+    );
+    let member = studio.acme.member.at(&studio.server);
+    let job = run(&member, "By a member.").await;
+    let publish = step(&job, 1);
+    assert_eq!((&job["status"], &publish["status"]), (&json!("FAILED"), &json!("FAILED")), "{job:#}");
+    assert!(publish["error"]["message"].as_str().unwrap().contains("CONTENT_PUBLISH"), "{publish:#}");
+    assert_eq!(studio.graph.published().len(), 1);
+    drop((admin, member));
+    studio.close().await;
+}

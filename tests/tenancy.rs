@@ -86,6 +86,16 @@ Mutation.contentWorkflowRerun(input.runId)       ok ok ok !FORBIDDEN !FORBIDDEN 
 Mutation.contentWorkflowTemplateCreate(input.organizationId) ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND INVALID !UNAUTHENTICATED
 Mutation.contentWorkflowTemplateCreate(input.projectId) ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.contentWorkflowTemplateUpdate(input.id) ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.contentWorkflowTemplateCreate(input.steps.endpointId) ok ok !FORBIDDEN !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.contentWorkflowTemplateUpdate(input.steps.endpointId) ok ok !FORBIDDEN !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.webhookEndpointCreate(input.organizationId) ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND INVALID !UNAUTHENTICATED
+Mutation.webhookEndpointUpdate(input.id)         ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.webhookEndpointDelete(input.id)         ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.scheduleCreate(input.projectId)         ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.scheduleCreate(input.workflow.periodId) ok ok !FORBIDDEN !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.scheduleUpdate(input.id)                ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.scheduleUpdate(input.workflow.periodId) ok ok !FORBIDDEN !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.scheduleDelete(input.id)                ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.contentWorkflowTemplateDelete(input.id) ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.jobCancel(input.id)                     ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.outputRate(input.id)                    ok ok ok ok ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
@@ -136,6 +146,8 @@ ContentStrategy                                  ok ok ok ok ok null null null n
 VisualPost                                       ok ok ok ok ok null null null null null !UNAUTHENTICATED
 Video                                            ok ok ok ok ok null null null null null !UNAUTHENTICATED
 ContentWorkflowTemplate                          ok ok ok null null null null null null null !UNAUTHENTICATED
+WebhookEndpoint                                  ok ok null null null null null null null null !UNAUTHENTICATED
+Schedule                                         ok ok ok null null null null null null null !UNAUTHENTICATED
 ContentWorkflowRun                               ok ok ok ok ok null null null null null !UNAUTHENTICATED
 HashtagSet                                       ok ok ok ok ok null null null null null !UNAUTHENTICATED
 QaAnswer                                         ok ok ok ok ok null null null null null !UNAUTHENTICATED
@@ -392,7 +404,7 @@ async fn a_malformed_id_or_one_of_another_kind_is_an_input_error_that_names_its_
 }
 
 /// Every list with the path to it; the organization's are asked through the request's organization.
-const LISTS: [(&str, &str); 18] = [
+const LISTS: [(&str, &str); 19] = [
     ("organization { LIST { nodes { id } pageInfo { endCursor } } }", "projects"),
     ("organization { LIST { nodes { id } pageInfo { endCursor } } }", "members"),
     ("organization { LIST { nodes { id } pageInfo { endCursor } } }", "invitations"),
@@ -411,6 +423,7 @@ const LISTS: [(&str, &str); 18] = [
     ("project(id: $project) { LIST { nodes { id } pageInfo { endCursor } } }", "workflowTemplates"),
     ("organization { LIST { nodes { id } pageInfo { endCursor } } }", "qaConversations"),
     ("project(id: $project) { LIST { nodes { id } pageInfo { endCursor } } }", "qaConversations"),
+    ("project(id: $project) { LIST { nodes { id } pageInfo { endCursor } } }", "schedules"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -426,6 +439,7 @@ async fn a_cursor_is_good_for_its_own_list_filter_and_tenant_only() {
         cast::conversation(&world.server, &world.acme, place).await;
     }
     cast::template(&world.server, &world.acme, Some(&world.other)).await;
+    cast::schedule(&world.server, &world.acme, &world.other).await;
     let (ours, theirs) = (world.other.clone(), cast::project(&world.server, &world.globex, "Theirs").await);
     let ask = |list: &str, path: &str, arguments: &str| {
         format!(

@@ -353,6 +353,14 @@ actions! {
     AccountDisconnect, "account.disconnect", AgentConfigure;
     /// Ask whether an account can be used.
     AccountTest, "account.test", AgentConfigure;
+    /// See where the organization has news sent to, without the secrets.
+    WebhookEndpointRead, "webhook_endpoint.read", WebhookManage;
+    /// Say where news may be sent to.
+    WebhookEndpointCreate, "webhook_endpoint.create", WebhookManage;
+    /// Change a webhook endpoint, or give it another secret.
+    WebhookEndpointUpdate, "webhook_endpoint.update", WebhookManage;
+    /// Delete a webhook endpoint.
+    WebhookEndpointDelete, "webhook_endpoint.delete", WebhookManage;
     /// See the organization's own workflows.
     WorkflowTemplateRead, "workflow_template.read", AgentUse;
     /// Make a workflow.
@@ -361,6 +369,16 @@ actions! {
     WorkflowTemplateUpdate, "workflow_template.update", AgentConfigure;
     /// Delete a workflow.
     WorkflowTemplateDelete, "workflow_template.delete", AgentConfigure;
+    /// See what a project has done at set times.
+    ScheduleRead, "schedule.read", AgentUse;
+    /// Have something done at set times.
+    ScheduleCreate, "schedule.create", AgentConfigure;
+    /// Change a schedule, pause it or let it go on.
+    ScheduleUpdate, "schedule.update", AgentConfigure;
+    /// Delete a schedule.
+    ScheduleDelete, "schedule.delete", AgentConfigure;
+    /// Begin what is due: done by a job, in the name of whoever made or last changed the schedule.
+    ScheduleFire, "schedule.fire", AgentUse;
     /// Read documents, and what agents have made.
     ContentRead, "content.read", ContentRead;
     /// Add a document.
@@ -451,6 +469,12 @@ impl Action {
                 | Self::WorkflowTemplateCreate
                 | Self::WorkflowTemplateUpdate
                 | Self::WorkflowTemplateDelete
+                | Self::WebhookEndpointCreate
+                | Self::WebhookEndpointUpdate
+                | Self::WebhookEndpointDelete
+                | Self::ScheduleCreate
+                | Self::ScheduleUpdate
+                | Self::ScheduleDelete
                 | Self::DocumentDelete
                 | Self::AssetDelete
                 | Self::ConversationDelete
@@ -478,6 +502,8 @@ impl Action {
             Some("workflow") => "ContentWorkflowRun",
             Some("workflow_template") => "ContentWorkflowTemplate",
             Some("conversation") => "QaConversation",
+            Some("schedule") => "Schedule",
+            Some("webhook_endpoint") => "WebhookEndpoint",
             Some("qa" | "agent" | "job") => "Job",
             Some("output" | "content") => "AgentOutput",
             _ => "Organization",

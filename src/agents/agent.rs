@@ -24,6 +24,7 @@ use crate::jobs::{self, AgentKind, Attempted, Engine, Failure, Finished, NewJob,
 use crate::providers::{self, Providers};
 use crate::storage::Storage;
 use crate::usage::Amounts;
+use crate::webhooks::Webhooks;
 use crate::{assets, idempotency, input, projects};
 
 /// An agent whose results are read as a whole. A new one is a folder with its implementation of this and its GraphQL
@@ -104,6 +105,8 @@ pub struct Kit {
     pub storage: Arc<Storage>,
     /// What looks for stock photos.
     pub photos: Option<Arc<Photos>>,
+    /// What sends to the organizations' webhook endpoints.
+    pub webhooks: Arc<Webhooks>,
 }
 
 impl Kit {

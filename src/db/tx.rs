@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 use crate::events::{Events, Topic};
 use crate::id::{
     AccountId, ApiKeyId, AssetId, AuditEntryId, ConversationId, DocumentId, InvitationId, JobId,
-    MembershipId, OrganizationId, PeriodId, ProjectId, ProjectMemberId, ProviderId, SecurityEventId,
-    SessionId, UserId, WorkflowTemplateId,
+    MembershipId, OrganizationId, PeriodId, ProjectId, ProjectMemberId, ProviderId, ScheduleId,
+    SecurityEventId, SessionId, UserId, WebhookEndpointId, WorkflowTemplateId,
 };
 use crate::telemetry::count;
 
@@ -411,6 +411,8 @@ impl Target {
         asset(AssetId) "Asset";
         conversation(ConversationId) "QaConversation";
         workflow_template(WorkflowTemplateId) "ContentWorkflowTemplate";
+        schedule(ScheduleId) "Schedule";
+        webhook_endpoint(WebhookEndpointId) "WebhookEndpoint";
     }
 
     /// The target of an action on a project.

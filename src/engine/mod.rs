@@ -17,6 +17,7 @@ pub mod photos;
 pub mod prices;
 mod schema;
 mod sse;
+pub mod webhook;
 mod wire;
 
 use std::fmt;

@@ -30,6 +30,8 @@ use crate::organizations::graphql::{OrganizationMutation, OrganizationQuery};
 use crate::periods::graphql::{PeriodMutation, PeriodQuery};
 use crate::projects::graphql::{ProjectMutation, ProjectQuery};
 use crate::providers::graphql::ProviderMutation;
+use crate::schedules::graphql::ScheduleMutation;
+use crate::webhooks::graphql::WebhookMutation;
 use node::NodeQuery;
 
 /// What can be asked.
@@ -60,6 +62,8 @@ pub struct Mutation(
     AccountMutation,
     JobMutation,
     AgentMutation,
+    ScheduleMutation,
+    WebhookMutation,
 );
 
 /// What can be followed. An operation selects one of these fields.

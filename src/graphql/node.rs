@@ -27,7 +27,7 @@ use crate::graphql::scalars::DateTime;
 use crate::id::{
     AccountId, ApiKeyId, AssetId, AuditEntryId, ConversationId, DocumentId, InvitationId, JobId,
     MembershipId, OrganizationId, OrganizationUsageId, PeriodId, ProjectId, ProjectMemberId, ProviderId,
-    SecurityEventId, SessionId, UserId, WireId, WorkflowTemplateId,
+    ScheduleId, SecurityEventId, SessionId, UserId, WebhookEndpointId, WireId, WorkflowTemplateId,
 };
 use crate::identity::graphql::{self as identity, SecurityEvent, Session, User};
 use crate::invitations::graphql::{self as invitations, Invitation};
@@ -38,7 +38,9 @@ use crate::organizations::graphql::Organization;
 use crate::periods::graphql::{self as periods, Period};
 use crate::projects::graphql::{self as projects, Project, ProjectMember};
 use crate::providers::graphql::{self as providers, Provider};
+use crate::schedules::graphql::{self as schedules, Schedule};
 use crate::usage::graphql::{self as usage, OrganizationUsage};
+use crate::webhooks::graphql::{self as webhooks, WebhookEndpoint};
 
 /// Anything with an id that can be read again by it.
 #[derive(Interface)]
@@ -100,6 +102,10 @@ pub enum Node {
     ContentWorkflowRun(ContentWorkflowRun),
     /// A workflow that an organization has made for itself.
     ContentWorkflowTemplate(ContentWorkflowTemplate),
+    /// Where an organization has news sent to.
+    WebhookEndpoint(WebhookEndpoint),
+    /// What a project has done at set times.
+    Schedule(Schedule),
 }
 
 /// What an organization, or an address without a credential, may spend in a minute, and what is left.
@@ -153,6 +159,10 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
         WorkflowTemplateId::PREFIX => {
             templates::node(ctx, read_id(field, id)?).await?.map(Node::ContentWorkflowTemplate)
         }
+        WebhookEndpointId::PREFIX => {
+            webhooks::node(ctx, read_id(field, id)?).await?.map(Node::WebhookEndpoint)
+        }
+        ScheduleId::PREFIX => schedules::node(ctx, read_id(field, id)?).await?.map(Node::Schedule),
         _ if agents::is_output(id) => agents::node(ctx, field, id).await?.map(|output| match output {
             AgentOutput::QaAnswer(answer) => Node::QaAnswer(answer),
             AgentOutput::AffirmationSet(set) => Node::AffirmationSet(set),

@@ -45,6 +45,8 @@ pub enum Purpose {
     ProviderKeys,
     /// Access tokens of connected accounts.
     AccountTokens,
+    /// The secrets that sign what webhooks send.
+    WebhookSecrets,
     /// The MACs of addresses at which assets are sent and fetched.
     Assets,
 }
@@ -58,6 +60,7 @@ impl Purpose {
             Self::Cursors => "cursors",
             Self::ProviderKeys => "provider keys",
             Self::AccountTokens => "account tokens",
+            Self::WebhookSecrets => "webhook secrets",
             Self::Assets => "assets",
         }
     }

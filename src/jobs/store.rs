@@ -520,6 +520,19 @@ pub(super) async fn recover(tx: &mut AnonymousTx<'_>) -> Result<Vec<(Organizatio
     Ok(moved)
 }
 
+/// Makes the job of the schedule that has been due the longest, if one is.
+pub(super) async fn fire_schedule(tx: &mut AnonymousTx<'_>) -> Result<Option<(OrganizationId, JobId)>> {
+    let job = JobId::generate();
+    let fired: Option<OrganizationId> =
+        sqlx::query_scalar("select organization_id from app.fire_schedule($1, $2)")
+            .bind(job)
+            // No request has made it.
+            .bind(job.to_string())
+            .fetch_optional(tx.conn())
+            .await?;
+    Ok(fired.map(|organization| (organization, job)))
+}
+
 /// How many of the first `most` jobs in the line are due, and for how many seconds the first of them has been.
 pub(super) async fn count_waiting(tx: &mut AnonymousTx<'_>, most: i32) -> Result<(i32, f64)> {
     let counted = sqlx::query_as("select jobs, seconds from app.count_waiting_jobs($1)")

@@ -299,6 +299,12 @@ impl Shop {
 
     async fn sweep(&self) -> Result<()> {
         let lease = self.0.identity.lease(Facts::default());
+        {
+            let mut tx = lease.anonymous().await?;
+            while let Some((organization, job)) = store::fire_schedule(&mut tx).await? {
+                self.publish(organization, job);
+            }
+        }
         let moved = {
             let mut tx = lease.anonymous().await?;
             store::recover(&mut tx).await?

@@ -35,6 +35,7 @@ use crate::projects::graphql::{self as projects, Project, ProjectFilter};
 use crate::providers::graphql::{EngineRoute, Provider};
 use crate::usage::graphql::OrganizationUsage;
 use crate::usage::{Metric, PeriodKind};
+use crate::webhooks::graphql::WebhookEndpoint;
 use crate::{idempotency, input};
 
 /// An organization: everything that a tenant owns hangs below it.
@@ -232,6 +233,14 @@ impl Organization {
             })
         });
         Ok(Some(connect(slice, &seal, count, |row| row.id.uuid(), ApiKey::new)))
+    }
+
+    /// Where it has news sent to, by name. Null without `WEBHOOK_MANAGE`.
+    async fn webhook_endpoints(
+        &self,
+        ctx: &Context<'_>,
+    ) -> async_graphql::Result<Option<Vec<WebhookEndpoint>>> {
+        Ok(crate::webhooks::graphql::list(ctx, self.id).await?)
     }
 
     /// The providers of models that it has set up, by name. Null without `AGENT_CONFIGURE` in the whole organization.

@@ -33,6 +33,7 @@ use crate::jobs::graphql::{Job, JobFilter};
 use crate::knowledge::graphql::KnowledgeDocument;
 use crate::organizations::graphql::{Organization, Settings, SettingsInput};
 use crate::providers::graphql::EngineRoute;
+use crate::schedules::graphql::Schedule;
 use crate::{idempotency, input};
 
 impl Node for Project {
@@ -352,6 +353,21 @@ impl Project {
         let args = page_args(first, after, last, before);
         let (organization, project) = (self.row.organization, Some(self.row.id));
         Ok(crate::agents::workflow::templates::graphql::connection(ctx, organization, project, &args).await?)
+    }
+
+    /// What it has done at set times, newest first. Null without `AGENT_USE`.
+    async fn schedules(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without `first` and `last`.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+    ) -> async_graphql::Result<Option<Connection<Schedule>>> {
+        let args = page_args(first, after, last, before);
+        Ok(crate::schedules::graphql::connection(ctx, self.row.organization, self.row.id, &args).await?)
     }
 
     /// What it was asked and its documents do not answer, at most the 50 most frequent questions. A document that answers

@@ -60,7 +60,9 @@ fn promise(table: &Table) -> Promise {
         // Leaving, and being refused, is logged wherever it happens.
         "audit_entries" => Promise::Tenant { reads_own: false, writes: Writes::NewAnywhere },
         "usage_counters" => Promise::Tenant { reads_own: false, writes: Writes::Nothing },
-        "periods" | "providers" => Promise::Tenant { reads_own: false, writes: Writes::Shared },
+        "periods" | "providers" | "webhook_endpoints" => {
+            Promise::Tenant { reads_own: false, writes: Writes::Shared }
+        }
         "engine_routes" | "workflow_templates" | "accounts" => {
             Promise::Tenant { reads_own: false, writes: Writes::Reached }
         }
@@ -658,9 +660,9 @@ const CLAUSES: [(&str, &str, &str); 3] = [
 
 /// Mutants that change nothing, because what they take out is held a second time: both policies look into
 /// `memberships`, whose own policies show the tenant's rows only, and a person's own only outside of any organization. Who
-/// may change periods, providers, routes, templates and accounts is decided by the row as it is, and no change of a row
+/// may change periods, providers, endpoints, routes, templates and accounts is decided by the row as it is, and no change of a row
 /// changes who is limited to projects, or which project it is in.
-const HELD_TWICE: [&str; 12] = [
+const HELD_TWICE: [&str; 14] = [
     "accounts_own_update: with check: true",
     "accounts_own_update: with check: the project forgotten",
     "engine_routes_own_update: with check: true",
@@ -671,6 +673,8 @@ const HELD_TWICE: [&str; 12] = [
     "providers_whole_update: with check: true",
     "providers_whole_update: with check: the project forgotten",
     "users_visible: using: the tenant taken from the row itself",
+    "webhook_endpoints_whole_update: with check: true",
+    "webhook_endpoints_whole_update: with check: the project forgotten",
     "workflow_templates_own_update: with check: true",
     "workflow_templates_own_update: with check: the project forgotten",
 ];

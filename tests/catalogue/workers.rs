@@ -40,6 +40,8 @@ struct Stage {
     bound: [Uuid; 2],
     /// The stranger's key in the other organization.
     theirs: Uuid,
+    /// A project of the other organization.
+    their_project: Uuid,
 }
 
 impl Stage {
@@ -65,6 +67,7 @@ impl Stage {
                 find("api_keys", first, Some(projects[1])).await,
             ],
             theirs: find("api_keys", second, None).await,
+            their_project: two.project(0),
             owner: one.owner(),
             stranger: two.owner(),
             member: uuid(&one.cast.member.id),
@@ -551,6 +554,69 @@ fn names(stage: &Stage) -> Vec<Call> {
     ]
 }
 
+/// Schedules: one in each of the first organization's projects, of which the second has been due longer, and one of the
+/// second one's id in the other organization, which is not due.
+fn schedules(stage: &Stage) -> Vec<Call> {
+    let Stage { first, second, projects: [here, there], owner, free, their_project, .. } = stage;
+    let job = "00000000-0000-7000-8000-000000000001";
+    // In how many days each of the three is due.
+    let due = |[in_first, in_second, in_twin]: [i32; 3]| {
+        format!(
+            "delete from queue._private_jobs; delete from schedules where organization_id = '{second}';
+             update schedules set fired_by = null, acts_for = '{owner}', acts_for_key = '{free}',
+                next_run_at = now() + case project_id when '{here}' then {in_first} else {in_second} end * interval '1 day'
+             where organization_id = '{first}';
+             insert into schedules select twin.* from schedules s, jsonb_populate_record(s, jsonb_build_object(
+                'organization_id', '{second}', 'project_id', '{their_project}', 'next_run_at', now() + {in_twin} * interval '1 day')) twin
+             where s.project_id = '{there}'"
+        )
+    };
+    let look = format!(
+        "select concat_ws(' | ', current_setting('test.said'), (select string_agg(concat_ws(' ',
+            case s.project_id when '{here}' then 'here' when '{there}' then 'there' else 'twin' end,
+            case when s.next_run_at <= now() then 'due' when s.next_run_at > now() then 'later' end,
+            case when s.fired_by = '{job}' then 'fired' end), ', '
+            order by s.project_id <> '{here}', s.project_id <> '{there}') from schedules s),
+            (select concat_ws(' ', j.status, j.kind, case j.project_id when '{here}' then 'here' when '{there}' then 'there' end,
+                case when j.organization_id = '{first}' and j.created_by = '{owner}' and j.created_by_key = '{free}'
+                    and j.agent is null then 'owner' end,
+                j.request_id, (select s.project_id = j.project_id from schedules s where s.organization_id = j.organization_id
+                    and s.id::text = j.input ->> 'schedule' and s.project_id::text = j.input ->> 'project'
+                    and (j.input ->> 'due')::timestamptz < now()),
+                (select string_agg(e.sequence || e.kind, ' ') from job_events e where e.job_id = j.id)) from jobs j
+             where j.id = '{job}'), (select count(*) || ' calls' from queue._private_jobs))"
+    );
+    let fire = |what, before: String, expected: &str| Call {
+        what,
+        before,
+        sql: said_by(&format!(
+            "select case organization_id when '{first}' then 'first' else 'second' end from app.fire_schedule('{job}', 'r')"
+        )),
+        read: look.clone(),
+        expected: Ok(expected.to_owned()),
+    };
+    let made = |place: &str| format!("QUEUED schedule.fire {place} owner r t 1queued | 1 calls");
+    let gone = format!("update organizations set deleted_at = now() where id = '{first}'");
+    vec![
+        fire(
+            "what has been due the longest",
+            due([-1, -2, 1]),
+            &format!("first | here due, there fired, twin later | {}", made("there")),
+        ),
+        fire(
+            "the next one",
+            due([-2, -1, 1]),
+            &format!("first | here fired, there due, twin later | {}", made("here")),
+        ),
+        fire("nothing is due", due([1, 2, 3]), "nothing | here later, there later, twin later | 0 calls"),
+        fire(
+            "a deleted organization's",
+            format!("{}; {gone}", due([-1, -2, 1])),
+            "nothing | here due, there due, twin later | 0 calls",
+        ),
+    ]
+}
+
 /// Searches: which shelves they say passages of, in the organization's name and in that of some of its projects.
 async fn searches(superuser: &mut PgConnection, stage: &Stage) -> Vec<Call> {
     let (first, second, [here, there]) = (stage.first, stage.second, stage.projects);
@@ -658,7 +724,7 @@ async fn judge(tx: &mut PgConnection, calls: &[Call], most: usize) -> Vec<String
 }
 
 /// What is taken out of the functions, one at a time; spelled as the catalogue does.
-const MUTANTS: [(&str, &str, &str); 72] = [
+const MUTANTS: [(&str, &str, &str); 79] = [
     ("claim_job", "j.status = 'QUEUED' and ", ""),
     ("claim_job", " and j.run_at <= clock_timestamp()", ""),
     ("claim_job", " and j.kind = any (p_kinds)", ""),
@@ -727,6 +793,13 @@ const MUTANTS: [(&str, &str, &str); 72] = [
     ("enter_job", "if v_scope.key_project_id is not null", "if false"),
     ("enter_job", "v_projects is null or v_scope.key_project_id = any (v_projects)", "true"),
     ("enter_job", " or v_scope.key_project_id = any (v_projects)", ""),
+    ("fire_schedule", "s.next_run_at <= clock_timestamp()", "true"),
+    ("fire_schedule", "o.id = s.organization_id and ", ""),
+    ("fire_schedule", " and o.deleted_at is null", ""),
+    ("fire_schedule", "order by s.next_run_at, s.id", "order by s.next_run_at desc"),
+    ("fire_schedule", "next_run_at = null, fired_by", "fired_by"),
+    ("fire_schedule", "where s.organization_id = v_due.organization_id and s.id", "where s.id"),
+    ("fire_schedule", " and s.id = v_due.id", ""),
     ("search_chunks", "c.term_hashes && p_rare", "true"),
     ("search_chunks", "and c.organization_id = v_organization", ""),
     ("search_chunks", "and (v_projects is null or c.project_id = any (v_projects))", ""),
@@ -746,6 +819,7 @@ async fn workers_move_and_see_what_they_should_and_each_condition_is_needed() {
         attempts(&stage),
         sweeps(&stage),
         names(&stage),
+        schedules(&stage),
         searches(&mut superuser, &stage).await,
     ];
     let calls: Vec<Call> = calls.into_iter().flatten().collect();

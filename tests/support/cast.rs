@@ -272,6 +272,38 @@ pub async fn template(server: &Server, organization: &Organization, project: Opt
     text(&made["template"]["id"])
 }
 
+/// Leaves no schedule in any project, as only a superuser can: one has no room for as many as a sweep makes.
+pub async fn forget_schedules(server: &Server) {
+    server.tamper("delete from schedules").await;
+}
+
+/// What makes a schedule in a project: on New Year's Day, so that no test sees it due.
+pub fn yearly(project: &str) -> Value {
+    json!({"projectId": project, "name": "New Year", "cron": "0 9 1 1 *", "timezone": "Europe/Berlin",
+        "workflow": {"template": "posts_only", "brief": "I want to sleep better. I want to trust my work.", "language": "EN"}})
+}
+
+/// A new schedule of a project of the organization's.
+pub async fn schedule(server: &Server, organization: &Organization, project: &str) -> String {
+    forget_schedules(server).await;
+    let made =
+        organization.owner.at(server).mutate("scheduleCreate", yearly(project), "schedule { id }").await;
+    text(&made["schedule"]["id"])
+}
+
+/// What makes a webhook endpoint; its name leads nowhere.
+pub fn receiver(organization: &str) -> Value {
+    json!({"organizationId": organization, "name": "Receiver", "url": "https://receiver.invalid/hook"})
+}
+
+/// A new webhook endpoint of the organization's; one has no room for as many as a sweep makes.
+pub async fn endpoint(server: &Server, organization: &Organization) -> String {
+    server.tamper("delete from webhook_endpoints").await;
+    let owner = organization.owner.at(server);
+    let made = owner.mutate("webhookEndpointCreate", receiver(&organization.id), "endpoint { id }").await;
+    text(&made["endpoint"]["id"])
+}
+
 static PROVIDERS: AtomicU32 = AtomicU32::new(0);
 
 /// A new provider of the organization's; its name leads nowhere.

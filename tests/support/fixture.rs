@@ -115,6 +115,10 @@ async fn tenant(server: &Server, name: &str) -> Tenant {
         let account = json!({"organizationId": cast.id, "projectId": place, "userId": cast::instagram_user(), "token": "EAAB"});
         owner.mutate("accountConnect", account, "").await;
     }
+    owner.mutate("webhookEndpointCreate", cast::receiver(&cast.id), "").await;
+    for project in &projects {
+        owner.mutate("scheduleCreate", cast::yearly(project), "").await;
+    }
     for place in [None, Some(&*projects[0]), Some(&*projects[1])] {
         cast::asset(server, &cast, place).await;
     }

@@ -3,8 +3,8 @@
 use aicos::id::{
     AccountId, AffirmationSetId, AnswerId, ApiKeyId, AssetId, AuditEntryId, ConversationId, DocumentId,
     HashtagSetId, InvitationId, JobId, MembershipId, OrganizationId, OrganizationUsageId, PeriodId, PostId,
-    ProjectId, ProjectMemberId, ProviderId, PublicationId, SecurityEventId, SessionId, StrategyId, UserId,
-    VideoId, VisualPostId, WorkflowRunId, WorkflowTemplateId,
+    ProjectId, ProjectMemberId, ProviderId, PublicationId, ScheduleId, SecurityEventId, SessionId,
+    StrategyId, UserId, VideoId, VisualPostId, WebhookEndpointId, WorkflowRunId, WorkflowTemplateId,
 };
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
@@ -99,6 +99,8 @@ pub fn nothing_like(id: &str) -> String {
         "vip" => VisualPostId::generate().to_string(),
         "vid" => VideoId::generate().to_string(),
         "wfr" => WorkflowRunId::generate().to_string(),
+        "whk" => WebhookEndpointId::generate().to_string(),
+        "sch" => ScheduleId::generate().to_string(),
         "wft" => WorkflowTemplateId::generate().to_string(),
         "pmb" => {
             let (project, user) = (ProjectId::generate(), UserId::generate());
@@ -112,6 +114,11 @@ pub fn nothing_like(id: &str) -> String {
     };
     assert_ne!(nothing, id);
     nothing
+}
+
+/// The steps of a workflow that tells an organization's endpoint.
+async fn telling(server: &Server, organization: &Organization) -> Value {
+    json!([{"key": "tell", "kind": "WEBHOOK", "endpointId": cast::endpoint(server, organization).await}])
 }
 
 /// Two organizations, and everybody who might try something.
@@ -657,6 +664,65 @@ impl World {
                 json!({"id": cast::template(server, acme, Some(&acme.project)).await}),
                 "/input/id",
             ),
+            "Mutation.contentWorkflowTemplateCreate(input.steps.endpointId)" => Case::mutation(
+                "contentWorkflowTemplateCreate",
+                json!({"organizationId": own, "projectId": self.own_project(caller), "name": "New",
+                    "key": cast::template_key(server).await, "steps": telling(server, acme).await}),
+                "/input/steps/0/endpointId",
+            ),
+            "Mutation.contentWorkflowTemplateUpdate(input.steps.endpointId)" => {
+                let project = self.own_project(caller);
+                let template = cast::template(server, self.own(caller), Some(project)).await;
+                Case::mutation(
+                    "contentWorkflowTemplateUpdate",
+                    json!({"id": template, "steps": telling(server, acme).await}),
+                    "/input/steps/0/endpointId",
+                )
+            }
+            "Mutation.webhookEndpointCreate(input.organizationId)" => {
+                server.tamper("delete from webhook_endpoints").await;
+                Case::mutation("webhookEndpointCreate", cast::receiver(&acme.id), "/input/organizationId")
+            }
+            "Mutation.webhookEndpointUpdate(input.id)" => Case::mutation(
+                "webhookEndpointUpdate",
+                json!({"id": cast::endpoint(server, acme).await, "name": format!("by {caller}")}),
+                "/input/id",
+            ),
+            "Mutation.webhookEndpointDelete(input.id)" => Case::mutation(
+                "webhookEndpointDelete",
+                json!({"id": cast::endpoint(server, acme).await}),
+                "/input/id",
+            ),
+            "Mutation.scheduleCreate(input.projectId)" => {
+                cast::forget_schedules(server).await;
+                Case::mutation("scheduleCreate", cast::yearly(&project().await), "/input/projectId")
+            }
+            "Mutation.scheduleCreate(input.workflow.periodId)" => {
+                cast::forget_schedules(server).await;
+                let mut input = cast::yearly(self.own_project(caller));
+                input["workflow"]["periodId"] = cast::period(server, acme).await.into();
+                Case::mutation("scheduleCreate", input, "/input/workflow/periodId")
+            }
+            "Mutation.scheduleUpdate(input.id)" => Case::mutation(
+                "scheduleUpdate",
+                json!({"id": cast::schedule(server, acme, &acme.project).await, "name": format!("by {caller}")}),
+                "/input/id",
+            ),
+            "Mutation.scheduleUpdate(input.workflow.periodId)" => {
+                let schedule = cast::schedule(server, self.own(caller), self.own_project(caller)).await;
+                let mut workflow = cast::yearly("")["workflow"].clone();
+                workflow["periodId"] = cast::period(server, acme).await.into();
+                Case::mutation(
+                    "scheduleUpdate",
+                    json!({"id": schedule, "workflow": workflow}),
+                    "/input/workflow/periodId",
+                )
+            }
+            "Mutation.scheduleDelete(input.id)" => Case::mutation(
+                "scheduleDelete",
+                json!({"id": cast::schedule(server, acme, &acme.project).await}),
+                "/input/id",
+            ),
             "Mutation.jobCancel(input.id)" => Case::mutation(
                 "jobCancel",
                 json!({"id": cast::document(server, acme, None).await.1}),
@@ -812,6 +878,8 @@ impl World {
             "QaAnswer" => cast::answer(server, acme, None).await,
             "Post" => cast::output(server, acme, "POST_COMPOSITION").await,
             "ContentWorkflowTemplate" => cast::template(server, acme, Some(&acme.project)).await,
+            "WebhookEndpoint" => cast::endpoint(server, acme).await,
+            "Schedule" => cast::schedule(server, acme, &acme.project).await,
             "ContentWorkflowRun" => cast::workflow(server, acme, "QUEUED").await,
             "ContentStrategy" => cast::output(server, acme, "CONTENT_STRATEGY").await,
             "VisualPost" => cast::output(server, acme, "VISUAL_POST").await,

@@ -249,6 +249,20 @@ pub async fn order(
     Ok((job, Some((id, publication))))
 }
 
+/// One publication, as far as the transaction sees it.
+///
+/// # Errors
+/// What the database says.
+pub async fn find(tx: &mut ReadTx<'_>, id: Uuid) -> Result<Option<Publication>> {
+    let found = super::find_many(tx, &[id]).await?.pop();
+    found.map(|mut output| agent::read(&mut output)).transpose()
+}
+
+/// What the audit log says of a publication that is new.
+pub fn recorded(id: PublicationId, project: ProjectId, publication: &Publication) -> Record {
+    Record::with(target(id, Some(project)), Changes::made(&logged(publication)))
+}
+
 /// Ends a publication whose job has been cancelled.
 ///
 /// # Errors
@@ -316,7 +330,7 @@ fn trouble(trouble: &Trouble) -> Event {
 }
 
 /// Why a publication came to nothing, as a job's fault.
-fn fault(publication: &Publication) -> Fault {
+pub fn fault(publication: &Publication) -> Fault {
     let unknown = machine::unknown_outcome();
     let Problem { code, message, remedy, said, .. } = publication.problems.first().unwrap_or(&unknown);
     let message = format!("{message} {remedy}");

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::value::{Source, Type, Value};
 use crate::error::{Error, Fault, FaultCode, Result};
+use crate::id::WebhookEndpointId;
 use crate::jobs::AgentKind;
 
 /// Steps of a workflow at the most.
@@ -27,6 +28,8 @@ pub const USUAL_RETRIES: u32 = 2;
 const TIMEOUT: u32 = 3_600;
 /// How many seconds a step may take when nothing is said about it.
 pub const USUAL_TIMEOUT: u32 = 600;
+/// Values that a webhook tells at the most.
+const INPUTS: u32 = 30;
 /// How many seconds a delay may last: 30 days.
 const DELAY: u32 = 30 * 24 * 3_600;
 
@@ -128,6 +131,13 @@ pub enum Work {
         /// How long.
         seconds: u32,
     },
+    /// Tells another server.
+    Webhook {
+        /// Where.
+        endpoint: WebhookEndpointId,
+        /// What is told, by names of the template's own.
+        inputs: BTreeMap<String, Binding>,
+    },
 }
 
 /// The kinds of steps.
@@ -143,6 +153,8 @@ pub enum StepKind {
     Approval,
     /// Waits for a while.
     Delay,
+    /// Tells another server.
+    Webhook,
 }
 
 /// Where a parameter's value comes from.
@@ -219,13 +231,14 @@ impl Step {
             Work::Condition { .. } => StepKind::Condition,
             Work::Approval { .. } => StepKind::Approval,
             Work::Delay { .. } => StepKind::Delay,
+            Work::Webhook { .. } => StepKind::Webhook,
         }
     }
 
     /// Where its values come from.
     pub fn sources(&self) -> Vec<&Source> {
         match &self.work {
-            Work::Agent { inputs, .. } => inputs
+            Work::Agent { inputs, .. } | Work::Webhook { inputs, .. } => inputs
                 .values()
                 .filter_map(|binding| match binding {
                     Binding::From(source) => Some(source),
@@ -424,6 +437,18 @@ impl Definition {
                 Ok(())
             }
             Work::Delay { seconds } => within("delaySeconds", *seconds, 1, DELAY),
+            Work::Webhook { inputs, .. } => {
+                within("inputs", u32::try_from(inputs.len()).unwrap_or(u32::MAX), 0, INPUTS)?;
+                for (given, binding) in inputs {
+                    name("steps", given)?;
+                    let Binding::Is(value) = binding else { continue };
+                    if value.kind().take(value.clone()).is_none() {
+                        let message = format!("`{given}` of the step `{key}` is too long.");
+                        return Err(refuse(FaultCode::TooLong, "steps", message));
+                    }
+                }
+                Ok(())
+            }
         }
     }
 

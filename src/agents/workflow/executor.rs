@@ -14,17 +14,20 @@ use super::definition::{Binding, Parameter, Step, Test, Work as StepWork};
 use super::state::{Next, States, StepState};
 use super::steps::{self, Given};
 use super::value::{Source, Type, Value, Values};
-use super::{BEGUN, Content, ENDED, Plan, RETRIED, Tried, lock, save};
+use super::{BEGUN, Content, ENDED, ORDERED, Plan, RETRIED, Tried, lock, save};
 use crate::access::Action;
 use crate::agents::agent::{Kit, Order, Product, Wanted};
+use crate::agents::instagram::machine::State as PublicationState;
+use crate::agents::instagram::{self, Asked as Ordered};
 use crate::agents::store;
 use crate::db::{Changes, ReadTx, Record, Target};
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::id::WireId as _;
+use crate::id::{WebhookEndpointId, WireId as _};
 use crate::jobs::worker::{Work, back_off};
-use crate::jobs::{self, Attempted, Engine, Event, Failure, Finished, Part, Run, Status, Until};
+use crate::jobs::{self, AgentKind, Attempted, Engine, Event, Failure, Finished, Part, Run, Status, Until};
 use crate::providers::BUILTIN;
 use crate::usage::{self, Amounts};
+use crate::webhooks::Message;
 use crate::{assets, id};
 
 /// What works on runs of workflows.
@@ -53,6 +56,12 @@ impl Work for RunWorkflow {
 enum Done {
     Made(Box<Product>),
     Decided(bool),
+    /// Another server was told.
+    Told,
+    /// A publication is on its way, and is waited for.
+    Ordered(Box<Ordered>),
+    /// It has ended: where it stands then.
+    Published(PublicationState),
     Failed(Fault),
 }
 
@@ -100,6 +109,9 @@ impl RunWorkflow {
         let missing = || Error::internal(anyhow::anyhow!("a run has a step that its workflow has not"));
         let step = plan.definition.steps.get(at).ok_or_else(missing)?;
         let tried = Tried::of(events, &step.key);
+        if let Some(publication) = states.steps.get(at).and_then(|state| state.output) {
+            return follow(run, plan, (step, at, tried), publication).await;
+        }
         let number = tried.begun + 1;
         let attempt = Attempt { step, at, number, since: tried.since.unwrap_or_else(Utc::now) };
         let data = json!({"step": step.key, "attempt": number});
@@ -135,9 +147,10 @@ impl RunWorkflow {
                 Done::Failed(fault)
             }
         };
+        let orders = matches!(done, Done::Ordered(_));
         match keep(run, plan, &attempt, done).await {
-            // Others have taken the room while the step worked.
-            Err(Failure::Fail(fault)) if fault.code == FaultCode::QuotaExceeded => {
+            // What cannot be ordered, the step fails of; and others may have taken the room while it worked.
+            Err(Failure::Fail(fault)) if orders || fault.code == FaultCode::QuotaExceeded => {
                 keep(run, plan, &attempt, Done::Failed(*fault)).await?;
             }
             kept => kept?,
@@ -158,6 +171,12 @@ impl RunWorkflow {
                 let mut tx = run.read(Action::ContentRead).await?;
                 let given = results(&mut tx, states, step).await?;
                 Ok(Done::Decided(decide(plan, &given, of, test)))
+            }
+            StepWork::Webhook { endpoint, inputs } => {
+                self.tell(run, plan, states, attempt, (*endpoint, inputs)).await
+            }
+            StepWork::Agent { agent: AgentKind::InstagramPoster, inputs } => {
+                publish(run, plan, states, attempt, inputs).await
             }
             StepWork::Agent { agent, inputs } => {
                 let unknown = || {
@@ -198,6 +217,104 @@ impl RunWorkflow {
     }
 }
 
+impl RunWorkflow {
+    /// Tells another server, by Standard Webhooks. However often it is tried, it is the same message.
+    async fn tell(
+        &self,
+        run: &Run,
+        plan: &Plan,
+        states: &States,
+        attempt: &Attempt<'_>,
+        (endpoint, inputs): (WebhookEndpointId, &BTreeMap<String, Binding>),
+    ) -> Result<Done, Failure> {
+        let key = &attempt.step.key;
+        // When it could be told, which no attempt changes: what comes before it had ended.
+        let before = attempt.step.after.iter().filter_map(|key| states.get(key)?.finished_at);
+        let since = before.max().unwrap_or(states.began);
+        let (opened, told) = {
+            let mut tx = run.read(Action::AgentRun).await?;
+            let given = results(&mut tx, states, attempt.step).await?;
+            let told: BTreeMap<&String, serde_json::Value> = inputs
+                .iter()
+                .filter_map(|(name, binding)| {
+                    let value = match binding {
+                        Binding::Is(value) => Some(value.clone()),
+                        Binding::From(source) => value(plan, &given, source),
+                    };
+                    Some((name, value?.json()))
+                })
+                .collect();
+            (self.kit.webhooks.opened(&mut tx, endpoint).await?, told)
+        };
+        run.release().await;
+        let Some(opened) = opened else {
+            let message = "The webhook endpoint of this step was deleted.";
+            return Err(Failure::fail(Fault::new(FaultCode::NotFound, message)));
+        };
+        let body = json!({
+            "type": "workflow.step",
+            "timestamp": since,
+            "data": {
+                "organization": run.organization(), "project": plan.project, "run": plan.run, "template": plan.template,
+                "step": key, "values": told,
+            },
+        });
+        let message = Message { id: format!("{}_{key}", plan.run), body: body.to_string().into() };
+        self.kit.webhooks.send(&opened, &message).await?;
+        Ok(Done::Told)
+    }
+}
+
+/// Has something published: by a job of its own, which the run waits for.
+async fn publish(
+    run: &Run,
+    plan: &Plan,
+    states: &States,
+    attempt: &Attempt<'_>,
+    inputs: &BTreeMap<String, Binding>,
+) -> Result<Done, Failure> {
+    let asked = {
+        let mut tx = run.read(Action::AgentRun).await?;
+        let given = results(&mut tx, states, attempt.step).await?;
+        steps::publication(&bind(plan, &given, steps::PUBLISH.takes, inputs)?)?
+    };
+    run.release().await;
+    Ok(Done::Ordered(Box::new(asked)))
+}
+
+/// Waits for what a step has ordered, or says what came of it.
+async fn follow(
+    run: &Run,
+    plan: &Plan,
+    (step, at, tried): (&Step, usize, Tried),
+    id: Uuid,
+) -> Result<Option<Attempted>, Failure> {
+    let found = {
+        let mut tx = run.read(Action::AgentRun).await?;
+        instagram::find(&mut tx, id).await?
+    };
+    run.release().await;
+    let since = tried.since.unwrap_or_else(Utc::now);
+    let done = match found {
+        None => Done::Failed(Fault::new(FaultCode::NotFound, "What it published was deleted.")),
+        Some(publication) if !publication.state.is_final() => {
+            // The longer it takes, the longer it is waited.
+            let waited = (Utc::now() - since).to_std().unwrap_or_default();
+            let after = waited.clamp(Duration::from_secs(1), Duration::from_secs(60));
+            let why = format!("The step `{}` waits for its publication.", step.key);
+            return Ok(Some(Attempted::Waits { after, why }));
+        }
+        Some(publication) => match publication.state {
+            PublicationState::Failed | PublicationState::Expired => {
+                Done::Failed(instagram::fault(&publication))
+            }
+            state => Done::Published(state),
+        },
+    };
+    keep(run, plan, &Attempt { step, at, number: tried.begun, since }, done).await?;
+    Ok(None)
+}
+
 /// Where the steps stand, and what the job's events say about them.
 async fn read(tx: &mut ReadTx<'_>, run: &Run, plan: &Plan) -> Result<(States, Vec<Event>), Failure> {
     let mut found = store::find_many(tx, &[plan.run.uuid()]).await?;
@@ -235,8 +352,8 @@ async fn results(
                 format!("What the step `{}` left behind was deleted. Run again from that step.", state.key);
             return Err(Failure::fail(Fault::new(FaultCode::NotFound, message)));
         };
-        if let Some(known) = steps::find(output.agent) {
-            results.insert(state.key.clone(), known.gives(output)?);
+        if let Some(values) = steps::gives(output)? {
+            results.insert(state.key.clone(), values);
         }
     }
     Ok(results)
@@ -322,7 +439,8 @@ async fn keep(run: &Run, plan: &Plan, attempt: &Attempt<'_>, done: Done) -> Resu
     let Attempt { step, number, since, .. } = attempt;
     let action = match done {
         Done::Made(_) => Action::OutputCreate,
-        Done::Decided(_) | Done::Failed(_) => Action::WorkflowAdvance,
+        Done::Ordered(_) => Action::PublicationCreate,
+        _ => Action::WorkflowAdvance,
     };
     let mut tx = run.write(Some(plan.project), action).await?;
     let mut content = lock(&mut tx, plan.run.uuid()).await.map_err(gone)?;
@@ -340,6 +458,34 @@ async fn keep(run: &Run, plan: &Plan, attempt: &Attempt<'_>, done: Done) -> Resu
             used = product.used;
             state.engine = Some(product.engine);
             (ENDED[0], format!("The step `{}` is done.", step.key), record)
+        }
+        Done::Told => {
+            state.status = Status::Succeeded;
+            let record = noted(plan, &json!({"step": step.key, "status": Status::Succeeded}));
+            (ENDED[0], format!("The webhook of the step `{}` was received.", step.key), record)
+        }
+        Done::Ordered(asked) => {
+            // It has not ended, and is looked at again.
+            state.finished_at = None;
+            let (id, publication) =
+                instagram::order(&mut tx, plan.project, *asked, None).await?.1.ok_or(Error::NotFound)?;
+            state.output = Some(id.uuid());
+            let message = format!("The step `{}` has ordered its publication.", step.key);
+            (ORDERED, message, instagram::recorded(id, plan.project, &publication))
+        }
+        Done::Published(reached) => {
+            state.status = Status::Succeeded;
+            data["state"] = json!(reached);
+            let record =
+                noted(plan, &json!({"step": step.key, "status": Status::Succeeded, "state": reached}));
+            let message = if reached == PublicationState::ReadyNotConnected {
+                let why = "No account is connected, so nothing was published: it is READY_NOT_CONNECTED. Connect one with `accountConnect`, and run again from this step.";
+                state.message = Some(why.to_owned());
+                why.to_owned()
+            } else {
+                format!("What the step `{}` has ordered is public.", step.key)
+            };
+            (ENDED[0], message, record)
         }
         Done::Decided(holds) => {
             state.status = Status::Succeeded;

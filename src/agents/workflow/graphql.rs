@@ -132,7 +132,7 @@ impl ContentWorkflowStep {
         self.state.until.map(Into::into)
     }
 
-    /// What the template tells whoever is asked for approval.
+    /// What the template tells whoever is asked for approval; of a step that publishes, why nothing is public.
     async fn message(&self) -> Option<&str> {
         self.state.message.as_deref()
     }
@@ -277,7 +277,10 @@ pub struct ContentWorkflowRerunPayload {
 payloads!(ContentWorkflowRunPayload, ContentWorkflowApprovePayload, ContentWorkflowRerunPayload);
 
 /// What a caller gives for the variables.
-fn options(given: Option<&Json>) -> Result<BTreeMap<String, Value>> {
+///
+/// # Errors
+/// A fault at `options`.
+pub(crate) fn options(given: Option<&Json>) -> Result<BTreeMap<String, Value>> {
     let invalid = |message: String| Error::fault(Fault::at(FaultCode::Invalid, "options", message));
     let entries = match given {
         None | Some(Json(serde_json::Value::Null)) => return Ok(BTreeMap::new()),

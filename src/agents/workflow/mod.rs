@@ -116,8 +116,8 @@ impl Asked {
         let mut engines = BTreeMap::new();
         for step in &definition.steps {
             let Some(agent) = step.agent() else { continue };
-            // What no model can do, the built-in engine does, whatever the others work with.
-            if steps::find(agent).is_some_and(|known| known.tokens().total() == 0) {
+            // What no model can do, the built-in engine does, whatever the others work with; and publishing needs none.
+            if steps::find(agent).is_none_or(|known| known.tokens().total() == 0) {
                 continue;
             }
             let place = (Some(self.project), agent);
@@ -336,6 +336,7 @@ pub async fn rerun(tx: &mut ReadTx<'_>, run: &Output, from: &str) -> Result<(Pla
 /// The kinds of events that say how steps went.
 const BEGUN: &str = "step";
 const RETRIED: &str = "step_retrying";
+const ORDERED: &str = "step_ordered";
 const ENDED: [&str; 2] = ["step_succeeded", "step_failed"];
 
 /// How often a step was begun and tried again, by the job's events.
@@ -374,12 +375,14 @@ fn shown(mut states: States, job: &jobs::Job, events: &[Event]) -> States {
     for state in states.steps.iter_mut().filter(|state| !state.status.is_final()) {
         let tried = Tried::of(events, &state.key);
         let is_running = running == Some(state.key.as_str());
-        if matches!(state.kind, StepKind::Agent | StepKind::Condition) {
+        if matches!(state.kind, StepKind::Agent | StepKind::Condition | StepKind::Webhook) {
             state.attempts = state.attempts.max(tried.begun);
             state.started_at = state.started_at.or(tried.since);
         }
         match job.status {
             Status::Running if is_running => state.status = Status::Running,
+            // What is published has a job of its own, and is waited for.
+            Status::Queued | Status::Running if state.output.is_some() => state.status = Status::Running,
             Status::Failed if is_running => {
                 state.status = Status::Failed;
                 state.finished_at = job.finished_at;

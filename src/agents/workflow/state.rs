@@ -18,7 +18,7 @@ pub struct StepState {
     pub kind: StepKind,
     /// The agent that works, when one does.
     pub agent: Option<AgentKind>,
-    /// What an approver is told.
+    /// What an approver is told, or why nothing was published.
     pub message: Option<String>,
     /// Where it stands.
     pub status: Status,
@@ -177,7 +177,9 @@ impl States {
                     continue;
                 }
                 match (turn, &step.work) {
-                    (Turn::Waits, _) | (Turn::Ready(_), Work::Agent { .. } | Work::Condition { .. }) => {}
+                    (Turn::Waits, _)
+                    | (Turn::Ready(_), Work::Agent { .. } | Work::Condition { .. } | Work::Webhook { .. }) => {
+                    }
                     (Turn::Skipped(why, at), _) => state.skip(why, at),
                     (Turn::Ready(since), Work::Approval { .. }) => {
                         state.status = Status::AwaitingApproval;

@@ -14,12 +14,14 @@ use crate::agents::Output;
 use crate::agents::affirmations::{self, Affirmations};
 use crate::agents::agent::{self, Agent, Order, Product, Tools};
 use crate::agents::hashtags::{self, Hashtags};
+use crate::agents::instagram::{self, machine::Publication};
 use crate::agents::posts::{self, Posts};
 use crate::agents::strategy::{self, Strategies};
 use crate::agents::videos::{self, Videos};
 use crate::agents::visuals::{self, Visuals};
 use crate::engine::Usage;
 use crate::error::{Error, Fault, FaultCode, Result};
+use crate::id::AccountId;
 use crate::jobs::{AgentKind, Failure, Run};
 use crate::retrieval::reading;
 use crate::retrieval::{Format, Language};
@@ -42,7 +44,54 @@ pub fn find(agent: AgentKind) -> Option<&'static dyn Step> {
 
 /// What the agent takes and gives as a step.
 pub fn signature(agent: AgentKind) -> Option<Signature> {
-    find(agent).map(Step::signature)
+    match agent {
+        AgentKind::InstagramPoster => Some(PUBLISH),
+        _ => find(agent).map(Step::signature),
+    }
+}
+
+/// Publishing as a step. It makes nothing itself: it orders a publication, whose own job the run waits for.
+pub const PUBLISH: Signature = Signature {
+    takes: &[
+        Parameter::required("assets", Type::Assets),
+        Parameter::optional("caption", Type::Text),
+        Parameter::optional("kind", Type::Text),
+        Parameter::optional("account", Type::Text),
+    ],
+    gives: &[("state", Type::Text), ("permalink", Type::Text)],
+};
+
+/// What is to be published, checked as if a caller had written it.
+///
+/// # Errors
+/// A fault of the agent's.
+pub fn publication(values: &Values) -> Result<instagram::Asked> {
+    let assets = values.assets("assets");
+    let usual = if assets.len() > 1 { "CAROUSEL" } else { "FEED" };
+    let form = chosen("kind", &values.text("kind").unwrap_or_else(|| usual.to_owned()))?;
+    let account =
+        values.text("account").map(|text| text.trim().parse::<AccountId>()).transpose().map_err(|_| {
+            let message = "`account` is the id of a connected account.";
+            Error::fault(Fault::at(FaultCode::Invalid, "account", message))
+        })?;
+    let caption = values.text("caption").unwrap_or_default();
+    instagram::Asked::parse(form, (account, None), assets, &caption, (None, None), false)
+}
+
+/// What later steps may use of what a step has left behind; none for what no step leaves.
+///
+/// # Errors
+/// When the database holds what the agent cannot have written.
+pub fn gives(mut output: Output) -> Result<Option<Values>> {
+    if output.agent == AgentKind::InstagramPoster {
+        let publication: Publication = agent::read(&mut output)?;
+        let mut values = Values::default();
+        let state = serde_json::to_value(publication.state).map_err(Error::internal)?;
+        values.put("state", Value::Text(state.as_str().unwrap_or_default().to_owned()));
+        values.put("permalink", Value::Text(publication.permalink.unwrap_or_default()));
+        return Ok(Some(values));
+    }
+    find(output.agent).map(|known| known.gives(output)).transpose()
 }
 
 /// What a step is given.

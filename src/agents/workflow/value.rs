@@ -39,6 +39,26 @@ impl Value {
         }
     }
 
+    /// The type that it has by itself.
+    pub const fn kind(&self) -> Type {
+        match self {
+            Self::Text(_) => Type::Text,
+            Self::Texts(_) => Type::Texts,
+            Self::Number(_) => Type::Number,
+            Self::Flag(_) => Type::Flag,
+        }
+    }
+
+    /// As JSON.
+    pub fn json(&self) -> serde_json::Value {
+        match self {
+            Self::Text(text) => text.as_str().into(),
+            Self::Texts(texts) => texts.clone().into(),
+            Self::Number(number) => (*number).into(),
+            Self::Flag(flag) => (*flag).into(),
+        }
+    }
+
     /// What a caller's JSON says; none for what no value is written as.
     pub fn of_json(json: &serde_json::Value) -> Option<Self> {
         match json {

@@ -28,6 +28,7 @@ const PARENTS: Record<string, string> = {
   "Project.outputs": PROJECT,
   "Project.assets": PROJECT,
   "Project.workflowTemplates": PROJECT,
+  "Project.schedules": PROJECT,
   "Project.activity": PROJECT,
 };
 /** More than a page of the default size. */
@@ -85,6 +86,18 @@ async function design(organizationId: string, projectId: string, rows: number, a
     );
 }
 
+/** What a project has done at set times. */
+async function arrange(projectId: string, rows: number, as: string): Promise<void> {
+  const workflow = { template: "posts_only", brief: "I want to sleep well." };
+  await repeat(rows, (n) =>
+    done(
+      mutation("scheduleCreate", ""),
+      { projectId, name: `Schedule ${n}`, cron: "0 9 1 1 *", timezone: "Europe/Berlin", workflow },
+      as,
+    ),
+  );
+}
+
 before(async () => {
   const owner = await signUp();
   ({ token, organizationId: organization } = owner);
@@ -107,6 +120,7 @@ before(async () => {
   await learn(organization, project, ROWS, token);
   await keep(organization, project, ROWS, token);
   await design(organization, project, ROWS, token);
+  await arrange(project, ROWS, token);
 
   const stranger = await signUp("Other Works");
   await invite(stranger.token, stranger.organizationId, address());
@@ -126,6 +140,7 @@ before(async () => {
   await learn(stranger.organizationId, variables.project, 1, stranger.token);
   await keep(stranger.organizationId, variables.project, 1, stranger.token);
   await design(stranger.organizationId, variables.project, 1, stranger.token);
+  await arrange(variables.project, 1, stranger.token);
   for (const [name, parent] of Object.entries(PARENTS)) {
     const { connection } = await page(name, parent, { first: 1 }, stranger.token, variables);
     foreign[name] = connection?.edges[0]?.cursor ?? "";

@@ -1,5 +1,7 @@
 //! Templates of workflows, as the schema shows them.
 
+use std::collections::BTreeMap;
+
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use serde::Serialize;
 
@@ -90,13 +92,9 @@ impl ContentWorkflowTemplate {
     }
 }
 
-fn json(value: &Value) -> Json {
-    Json(match value {
-        Value::Text(text) => text.as_str().into(),
-        Value::Texts(texts) => texts.clone().into(),
-        Value::Number(number) => (*number).into(),
-        Value::Flag(flag) => (*flag).into(),
-    })
+/// A value as JSON.
+pub(crate) fn json(value: &Value) -> Json {
+    Json(value.json())
 }
 
 /// What a run may be given.
@@ -139,9 +137,17 @@ impl WorkflowStep {
         self.step.agent()
     }
 
-    /// What the agent is given.
+    /// The webhook endpoint that is told; null for other steps.
+    async fn endpoint_id(&self) -> Option<ID> {
+        let Work::Webhook { endpoint, .. } = &self.step.work else { return None };
+        Some(ID(endpoint.to_string()))
+    }
+
+    /// What the agent is given, or the webhook tells.
     async fn inputs(&self) -> Vec<WorkflowBinding> {
-        let Work::Agent { inputs, .. } = &self.step.work else { return Vec::new() };
+        let (Work::Agent { inputs, .. } | Work::Webhook { inputs, .. }) = &self.step.work else {
+            return Vec::new();
+        };
         let bound = |(name, binding): (&String, &Binding)| {
             let (from, value) = match binding {
                 Binding::From(source) => (Some(source.to_string()), None),
@@ -279,8 +285,10 @@ struct WorkflowStepInput {
     after: Option<Vec<String>>,
     /// The agent that works: for `AGENT`.
     agent: Option<AgentKind>,
-    /// What the agent is given: for `AGENT`.
+    /// What the agent is given: for `AGENT`; or what is told, by names of your own, at most 30: for `WEBHOOK`.
     inputs: Option<Vec<WorkflowBindingInput>>,
+    /// The webhook endpoint that is told: for `WEBHOOK`.
+    endpoint_id: Option<ID>,
     /// What is looked for: for `CONDITION`.
     condition: Option<WorkflowConditionInput>,
     /// What whoever is asked is told, at most 500 characters: for `APPROVAL`.
@@ -329,6 +337,19 @@ impl WorkflowVariableInput {
 }
 
 impl WorkflowStepInput {
+    /// What the step is given, by name.
+    fn bindings(&self, key: &str) -> Result<BTreeMap<String, Binding>> {
+        let mut inputs = BTreeMap::new();
+        for input in self.inputs.iter().flatten() {
+            if inputs.insert(input.name.clone(), input.read(key)?).is_some() {
+                let (key, name) = (cut(key), cut(&input.name));
+                let message = format!("The step `{key}` is given `{name}` twice.");
+                return Err(fault(FaultCode::Invalid, "steps", message));
+            }
+        }
+        Ok(inputs)
+    }
+
     fn read(&self) -> Result<Step> {
         let key = self.key.trim().to_owned();
         let wrong = |message: String| fault(FaultCode::Invalid, "steps", message);
@@ -338,7 +359,8 @@ impl WorkflowStepInput {
         };
         let foreign = [
             ("agent", self.agent.is_some() && self.kind != StepKind::Agent),
-            ("inputs", self.inputs.is_some() && self.kind != StepKind::Agent),
+            ("inputs", self.inputs.is_some() && !matches!(self.kind, StepKind::Agent | StepKind::Webhook)),
+            ("endpointId", self.endpoint_id.is_some() && self.kind != StepKind::Webhook),
             ("condition", self.condition.is_some() && self.kind != StepKind::Condition),
             ("message", self.message.is_some() && self.kind != StepKind::Approval),
             ("delaySeconds", self.delay_seconds.is_some() && self.kind != StepKind::Delay),
@@ -353,14 +375,14 @@ impl WorkflowStepInput {
         let number = |number: i32| u32::try_from(number).unwrap_or(u32::MAX);
         let work = match self.kind {
             StepKind::Agent => {
-                let mut inputs = std::collections::BTreeMap::new();
-                for input in self.inputs.iter().flatten() {
-                    if inputs.insert(input.name.clone(), input.read(&key)?).is_some() {
-                        let (key, name) = (cut(&key), cut(&input.name));
-                        return Err(wrong(format!("The step `{key}` is given `{name}` twice.")));
-                    }
+                Work::Agent { agent: self.agent.ok_or_else(|| needs("agent"))?, inputs: self.bindings(&key)? }
+            }
+            StepKind::Webhook => {
+                let endpoint = self.endpoint_id.as_ref().ok_or_else(|| needs("endpointId"))?;
+                Work::Webhook {
+                    endpoint: input_id("steps.endpointId", endpoint)?,
+                    inputs: self.bindings(&key)?,
                 }
-                Work::Agent { agent: self.agent.ok_or_else(|| needs("agent"))?, inputs }
             }
             StepKind::Condition => self.condition.as_ref().ok_or_else(|| needs("condition"))?.read(&key)?,
             StepKind::Approval => Work::Approval { message: self.message.clone() },

@@ -14,7 +14,7 @@ use crate::db::page::{Page, Slice};
 use crate::db::{ReadTx, WriteTx};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{OrganizationId, ProjectId, WorkflowTemplateId};
-use crate::{idempotency, input, projects};
+use crate::{idempotency, input, projects, webhooks};
 
 /// The built-in templates: their keys and their definitions.
 const BUILT_IN: [(&str, &str); 2] =
@@ -153,6 +153,21 @@ fn fingerprint(definition: &Definition) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
+/// Refuses a definition that sends to where the organization has no endpoint.
+async fn require_endpoints(tx: &mut ReadTx<'_>, definition: &Definition) -> Result<()> {
+    for step in &definition.steps {
+        let definition::Work::Webhook { endpoint, .. } = &step.work else { continue };
+        if webhooks::find(tx, *endpoint).await?.is_none() {
+            let message = format!(
+                "The step `{}` names a webhook endpoint that is not there, or is not visible to you.",
+                step.key
+            );
+            return Err(Error::fault(Fault::at(FaultCode::NotFound, "steps.endpointId", message)));
+        }
+    }
+    Ok(())
+}
+
 /// Makes a template. Gives it, and whether it is a new one.
 ///
 /// # Errors
@@ -173,6 +188,7 @@ pub async fn create(
         let message = "There is no such project, or it is not visible to you.";
         return Err(Error::fault(Fault::at(FaultCode::NotFound, "projectId", message)));
     }
+    require_endpoints(tx, &new.definition).await?;
     store::queue_up(tx).await?;
     if store::count(tx, None).await? >= MOST {
         let message = format!("An organization has at most {MOST} templates. Delete one that is not used.");
@@ -206,6 +222,7 @@ pub async fn update(
             steps: change.steps.unwrap_or(steps),
         };
         after.definition = changed.check(steps::signature)?;
+        require_endpoints(tx, &after.definition).await?;
     }
     store::update(tx, &after).await?;
     Ok((before, find(tx, id).await?.ok_or(Error::NotFound)?))
