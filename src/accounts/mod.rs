@@ -16,12 +16,13 @@ use uuid::Uuid;
 
 use crate::agents::channel::Channel;
 use crate::db::page::{Page, Slice};
-use crate::db::{Db, Facts, ReadTx, Redacted, WriteTx};
+use crate::db::{AnonymousTx, Db, ReadTx, Redacted, WriteTx};
 use crate::engine::Reach;
 use crate::engine::graph::{Graph, Trouble};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{AccountId, OrganizationId, ProjectId};
 use crate::identity::master::{MasterKeys, Purpose};
+use crate::identity::sealer::Sealer;
 use crate::telemetry::count;
 use crate::{input, projects};
 
@@ -122,7 +123,7 @@ pub struct Accounts {
     graph: Graph,
     /// Where the API is reached instead of its usual hosts.
     instead: Option<Url>,
-    master: MasterKeys,
+    sealer: Sealer,
 }
 
 /// An account with its token opened.
@@ -166,31 +167,15 @@ fn counted(asked: Instant, answer: Result<Value, Trouble>) -> Result<Value, Trou
     answer
 }
 
-/// What a token is sealed for: bytes of another row or tenant do not open.
-fn place(organization: OrganizationId, id: AccountId) -> Vec<u8> {
-    [organization.uuid().as_bytes().as_slice(), id.uuid().as_bytes()].concat()
-}
-
 impl Accounts {
     /// With the master keys that tokens are sealed with, and another address of the API than its usual ones.
     pub const fn new(master: MasterKeys, reach: Reach, instead: Option<Url>) -> Self {
-        Self { graph: Graph::new(reach), instead, master }
+        Self { graph: Graph::new(reach), instead, sealer: Sealer::new(master, Purpose::AccountTokens) }
     }
 
     /// How far addresses may lead.
     pub const fn reach(&self) -> Reach {
         self.graph.reach()
-    }
-
-    fn seal(&self, organization: OrganizationId, id: AccountId, token: &SecretString) -> Result<Vec<u8>> {
-        let bytes = token.expose_secret().as_bytes();
-        self.master.seal(Purpose::AccountTokens, bytes, &place(organization, id))
-    }
-
-    fn open(&self, organization: OrganizationId, id: AccountId, sealed: &[u8]) -> Result<SecretString> {
-        let opened = self.master.open(Purpose::AccountTokens, sealed, &place(organization, id))?;
-        let text = std::str::from_utf8(opened.expose_secret()).map_err(Error::internal)?;
-        Ok(text.into())
     }
 
     /// An account with its token opened; none when it is not there, or not visible.
@@ -199,7 +184,7 @@ impl Accounts {
     /// What the database says; a fault of ours when the token cannot be opened.
     pub async fn connected(&self, tx: &mut ReadTx<'_>, id: AccountId) -> Result<Option<Connected<'_>>> {
         let Some((account, sealed)) = store::sealed(tx, id).await? else { return Ok(None) };
-        let token = self.open(account.organization, id, &sealed)?;
+        let token = self.sealer.open_text(account.organization, id.uuid(), &sealed)?;
         let base = match &self.instead {
             Some(url) => url.clone(),
             None => Url::parse(account.login.usual()).map_err(Error::internal)?,
@@ -212,22 +197,11 @@ impl Accounts {
     /// # Errors
     /// When the database does not answer, or a token cannot be opened with any master key.
     pub async fn reseal(&self, db: &Db) -> Result<usize> {
-        const AT_ONCE: i32 = 100;
-        let lease = db.lease(Facts::default());
-        let mut sealed = 0;
-        loop {
-            let mut tx = lease.anonymous().await?;
-            let old = store::tokens_to_seal(&mut tx, &self.master.current(), AT_ONCE).await?;
-            if old.is_empty() {
-                return Ok(sealed);
-            }
-            for (organization, id, before) in old {
-                let token = self.open(organization, id, &before)?;
-                let after = self.seal(organization, id, &token)?;
-                // One that has just been replaced is sealed under the current key already.
-                sealed += usize::from(store::seal_token(&mut tx, organization, id, &before, &after).await?);
-            }
-        }
+        let replace = async |tx: &mut AnonymousTx<'_>, (organization, id, before): store::Sealed| {
+            let after = self.sealer.anew(organization, id.uuid(), &before)?;
+            store::seal_token(tx, organization, id, &before, &after).await
+        };
+        self.sealer.reseal(db, store::tokens_to_seal, replace).await
     }
 }
 
@@ -300,7 +274,8 @@ pub async fn connect(tx: &mut WriteTx<'_>, accounts: &Accounts, new: &NewAccount
         return Err(Error::fault(Fault::new(FaultCode::Conflict, message)));
     }
     let id = AccountId::generate();
-    let sealed = accounts.seal(tx.organization(), id, &new.token)?;
+    let token = new.token.expose_secret().as_bytes();
+    let sealed = accounts.sealer.seal(tx.organization(), id.uuid(), token)?;
     store::insert(tx, id, new, &sealed).await?;
     find(tx, id).await?.ok_or(Error::NotFound)
 }
@@ -326,7 +301,10 @@ pub async fn update(
 ) -> Result<(Account, Account)> {
     let before = store::lock(tx, id).await?.ok_or(Error::NotFound)?;
     let given = change.token.map(|given| token(given.expose_secret())).transpose()?;
-    let sealed = given.as_ref().map(|token| accounts.seal(before.organization, id, token)).transpose()?;
+    let seal = |token: &SecretString| {
+        accounts.sealer.seal(before.organization, id.uuid(), token.expose_secret().as_bytes())
+    };
+    let sealed = given.as_ref().map(seal).transpose()?;
     // How long the token before was good says nothing of a new one.
     let kept = if sealed.is_some() { None } else { before.expires_at };
     let expires_at = change.expires_at.unwrap_or(kept).map(expiry).transpose()?;
@@ -404,16 +382,5 @@ mod tests {
             assert!(parse(user, secret).is_err(), "{user} {secret}");
         }
         assert!(parse("1", &"t".repeat(TOKEN)).is_ok() && parse("1", &"t".repeat(TOKEN + 1)).is_err());
-    }
-
-    #[test]
-    fn a_sealed_token_opens_in_its_own_place_only() {
-        let accounts = Accounts::new(MasterKeys::generate().unwrap(), Reach::Public, None);
-        let (organization, id) = (OrganizationId::generate(), AccountId::generate());
-        let sealed = accounts.seal(organization, id, &"EAAB-hush".into()).unwrap();
-        assert!(!sealed.windows(4).any(|bytes| bytes == b"hush"));
-        assert_eq!(accounts.open(organization, id, &sealed).unwrap().expose_secret(), "EAAB-hush");
-        assert!(accounts.open(OrganizationId::generate(), id, &sealed).is_err());
-        assert!(accounts.open(organization, AccountId::generate(), &sealed).is_err());
     }
 }

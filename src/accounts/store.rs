@@ -211,12 +211,15 @@ pub(super) async fn delete(tx: &mut WriteTx<'_>, id: AccountId) -> Result<()> {
     Ok(())
 }
 
+/// A row that is sealed: whose, which, and its bytes.
+pub(super) type Sealed = (OrganizationId, AccountId, Vec<u8>);
+
 /// Tokens of all organizations that are not sealed under the current master key.
 pub(super) async fn tokens_to_seal(
     tx: &mut AnonymousTx<'_>,
     current: &[u8],
     most: i32,
-) -> Result<Vec<(OrganizationId, AccountId, Vec<u8>)>> {
+) -> Result<Vec<Sealed>> {
     let rows = sqlx::query_as("select organization_id, id, sealed_token from app.tokens_to_seal($1, $2)")
         .bind(current)
         .bind(most)

@@ -6,6 +6,7 @@ pub mod credentials;
 pub mod graphql;
 pub mod master;
 mod scopes;
+pub mod sealer;
 pub(crate) mod store;
 pub mod throttle;
 pub mod tokens;

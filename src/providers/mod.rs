@@ -14,11 +14,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::db::{Db, Facts, ReadTx, Redacted, WriteTx};
+use crate::db::{AnonymousTx, Db, ReadTx, Redacted, WriteTx};
 use crate::engine::{Endpoint, Engines, Provider as Kind, TextEngine};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{OrganizationId, ProjectId, ProviderId};
 use crate::identity::master::{MasterKeys, Purpose};
+use crate::identity::sealer::Sealer;
 use crate::jobs::AgentKind;
 use crate::{idempotency, input};
 
@@ -122,18 +123,13 @@ fn name(text: &str, kind: Kind) -> Result<String> {
 #[derive(Debug)]
 pub struct Providers {
     engines: Engines,
-    master: MasterKeys,
-}
-
-/// What a key is sealed for: bytes of another row or tenant do not open.
-fn place(organization: OrganizationId, id: ProviderId) -> Vec<u8> {
-    [organization.uuid().as_bytes().as_slice(), id.uuid().as_bytes()].concat()
+    sealer: Sealer,
 }
 
 impl Providers {
     /// With the server's own, and the master keys that organizations' keys are sealed with.
     pub const fn new(engines: Engines, master: MasterKeys) -> Self {
-        Self { engines, master }
+        Self { engines, sealer: Sealer::new(master, Purpose::ProviderKeys) }
     }
 
     /// The server's own.
@@ -149,24 +145,14 @@ impl Providers {
             .map_err(|refused| Error::fault(Fault::at(FaultCode::UnsafeUrl, "baseUrl", refused.to_string())))
     }
 
-    fn seal(&self, organization: OrganizationId, id: ProviderId, key: &SecretString) -> Result<Vec<u8>> {
-        let bytes = key.expose_secret().as_bytes();
-        self.master.seal(Purpose::ProviderKeys, bytes, &place(organization, id))
-    }
-
-    fn open(&self, organization: OrganizationId, id: ProviderId, sealed: &[u8]) -> Result<SecretString> {
-        let opened = self.master.open(Purpose::ProviderKeys, sealed, &place(organization, id))?;
-        let text = std::str::from_utf8(opened.expose_secret()).map_err(Error::internal)?;
-        Ok(text.into())
-    }
-
     /// A provider's text models, with its key opened.
     ///
     /// # Errors
     /// `NOT_FOUND`; a fault of ours when the key cannot be opened.
     pub async fn connect(&self, tx: &mut ReadTx<'_>, id: ProviderId) -> Result<Arc<dyn TextEngine>> {
         let (provider, sealed) = store::sealed(tx, id).await?.ok_or(Error::NotFound)?;
-        let key = sealed.map(|sealed| self.open(provider.organization, id, &sealed)).transpose()?;
+        let open = |sealed: Vec<u8>| self.sealer.open_text(provider.organization, id.uuid(), &sealed);
+        let key = sealed.map(open).transpose()?;
         let endpoint = Endpoint { base_url: provider.base_url, key };
         self.engines.connect(provider.kind, &endpoint).map_err(Error::internal)
     }
@@ -190,23 +176,21 @@ impl Providers {
     /// # Errors
     /// When the database does not answer, or a key cannot be opened with any master key.
     pub async fn reseal(&self, db: &Db) -> Result<usize> {
-        const AT_ONCE: i32 = 100;
-        let lease = db.lease(Facts::default());
-        let mut sealed = 0;
-        loop {
-            let mut tx = lease.anonymous().await?;
-            let old = store::keys_to_seal(&mut tx, &self.master.current(), AT_ONCE).await?;
-            if old.is_empty() {
-                return Ok(sealed);
-            }
-            for (organization, id, before) in old {
-                let key = self.open(organization, id, &before)?;
-                let after = self.seal(organization, id, &key)?;
-                // One that has just been replaced is sealed under the current key already.
-                sealed += usize::from(store::seal_key(&mut tx, organization, id, &before, &after).await?);
-            }
-        }
+        let replace = async |tx: &mut AnonymousTx<'_>, (organization, id, before): store::Sealed| {
+            let after = self.sealer.anew(organization, id.uuid(), &before)?;
+            store::seal_key(tx, organization, id, &before, &after).await
+        };
+        self.sealer.reseal(db, store::keys_to_seal, replace).await
     }
+}
+
+fn seal(
+    providers: &Providers,
+    organization: OrganizationId,
+    id: ProviderId,
+    key: &SecretString,
+) -> Result<Vec<u8>> {
+    providers.sealer.seal(organization, id.uuid(), key.expose_secret().as_bytes())
 }
 
 /// A new provider, checked.
@@ -279,7 +263,7 @@ pub async fn create(
         return Err(Error::fault(Fault::new(FaultCode::Conflict, message)));
     }
     let organization = tx.organization();
-    let sealed = new.key.as_ref().map(|key| providers.seal(organization, id, key)).transpose()?;
+    let sealed = new.key.as_ref().map(|key| seal(providers, organization, id, key)).transpose()?;
     store::insert(tx, id, new, sealed.as_deref(), new.key.as_ref().and_then(hint).as_deref()).await?;
     Ok((find(tx, id).await?.ok_or(Error::NotFound)?, true))
 }
@@ -325,7 +309,7 @@ pub async fn update(
     }
     if let Some(given) = change.key {
         let given = given.map(|given| key(given.expose_secret())).transpose()?;
-        let sealed = given.as_ref().map(|key| providers.seal(before.organization, id, key)).transpose()?;
+        let sealed = given.as_ref().map(|key| seal(providers, before.organization, id, key)).transpose()?;
         store::set_key(tx, id, sealed.as_deref(), given.as_ref().and_then(hint).as_deref()).await?;
     }
     store::update(tx, &after).await?;
@@ -456,17 +440,5 @@ mod tests {
         for bad in ["", "  ", "two words", "line\nbreak", "schlüssel", &"k".repeat(501)] {
             assert!(key(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_sealed_key_opens_in_its_own_place_only() {
-        let engines = Engines::new(&crate::engine::Endpoints::default(), crate::engine::Limits::default());
-        let providers = Providers::new(engines.unwrap(), MasterKeys::generate().unwrap());
-        let (organization, id) = (OrganizationId::generate(), ProviderId::generate());
-        let sealed = providers.seal(organization, id, &"sk-hush".into()).unwrap();
-        assert!(!sealed.windows(4).any(|bytes| bytes == b"hush"));
-        assert_eq!(providers.open(organization, id, &sealed).unwrap().expose_secret(), "sk-hush");
-        assert!(providers.open(OrganizationId::generate(), id, &sealed).is_err());
-        assert!(providers.open(organization, ProviderId::generate(), &sealed).is_err());
     }
 }

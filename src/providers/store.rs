@@ -273,12 +273,11 @@ pub(super) async fn delete_route(
     Ok(())
 }
 
+/// A row that is sealed: whose, which, and its bytes.
+pub(super) type Sealed = (OrganizationId, ProviderId, Vec<u8>);
+
 /// Keys of all organizations that are not sealed under the current master key.
-pub(super) async fn keys_to_seal(
-    tx: &mut AnonymousTx<'_>,
-    current: &[u8],
-    most: i32,
-) -> Result<Vec<(OrganizationId, ProviderId, Vec<u8>)>> {
+pub(super) async fn keys_to_seal(tx: &mut AnonymousTx<'_>, current: &[u8], most: i32) -> Result<Vec<Sealed>> {
     let rows = sqlx::query_as("select organization_id, id, sealed_key from app.keys_to_seal($1, $2)")
         .bind(current)
         .bind(most)

@@ -16,13 +16,14 @@ use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::db::{Db, Facts, ReadTx, Redacted, WriteTx};
+use crate::db::{AnonymousTx, Db, ReadTx, Redacted, WriteTx};
 use crate::engine::Reach;
 use crate::engine::webhook::{Sender, Undelivered};
 use crate::error::{Detail, Error, Fault, FaultCode, Result};
 use crate::id::{OrganizationId, WebhookEndpointId};
 use crate::identity::credentials;
 use crate::identity::master::{MasterKeys, Purpose};
+use crate::identity::sealer::Sealer;
 use crate::jobs::Failure;
 use crate::{idempotency, input};
 
@@ -62,7 +63,7 @@ pub fn logged(endpoint: &Endpoint) -> Value {
 /// What sends to the organizations' endpoints.
 #[derive(Debug)]
 pub struct Webhooks {
-    master: MasterKeys,
+    sealer: Sealer,
     sender: Sender,
 }
 
@@ -80,11 +81,6 @@ pub struct Message {
     pub id: String,
     /// What is said, the same each time.
     pub body: Bytes,
-}
-
-/// What a secret is sealed for: bytes of another row or tenant do not open.
-fn place(organization: OrganizationId, id: WebhookEndpointId) -> Vec<u8> {
-    [organization.uuid().as_bytes().as_slice(), id.uuid().as_bytes()].concat()
 }
 
 /// The signatures of what is sent at a time, one for each secret.
@@ -130,7 +126,7 @@ fn failed(why: Undelivered) -> Failure {
 impl Webhooks {
     /// With the master keys that secrets are sealed with.
     pub const fn new(master: MasterKeys, reach: Reach) -> Self {
-        Self { master, sender: Sender::new(reach) }
+        Self { sealer: Sealer::new(master, Purpose::WebhookSecrets), sender: Sender::new(reach) }
     }
 
     fn address(&self, url: &Url) -> Result<()> {
@@ -141,24 +137,11 @@ impl Webhooks {
             .map_err(|refused| Error::fault(Fault::at(FaultCode::UnsafeUrl, "url", refused.to_string())))
     }
 
-    fn seal(&self, organization: OrganizationId, id: WebhookEndpointId, secret: &[u8]) -> Result<Vec<u8>> {
-        self.master.seal(Purpose::WebhookSecrets, secret, &place(organization, id))
-    }
-
-    fn open(
-        &self,
-        organization: OrganizationId,
-        id: WebhookEndpointId,
-        sealed: &[u8],
-    ) -> Result<SecretSlice<u8>> {
-        Ok(self.master.open(Purpose::WebhookSecrets, sealed, &place(organization, id))?)
-    }
-
     /// A new secret: sealed, and as it is shown once.
     fn secret(&self, organization: OrganizationId, id: WebhookEndpointId) -> Result<(Vec<u8>, SecretString)> {
         let secret = credentials::random::<SECRET>()?;
         let shown = format!("whsec_{}", STANDARD.encode(secret));
-        Ok((self.seal(organization, id, &secret)?, shown.into()))
+        Ok((self.sealer.seal(organization, id.uuid(), &secret)?, shown.into()))
     }
 
     /// An endpoint with its secrets opened; none when it is not there.
@@ -169,8 +152,8 @@ impl Webhooks {
         let Some((endpoint, sealed, previous)) = store::sealed(tx, id).await? else { return Ok(None) };
         let previous = previous.filter(|_| endpoint.previous_until.is_some_and(|until| until > Utc::now()));
         let sealed = std::iter::once(sealed).chain(previous);
-        let secrets =
-            sealed.map(|sealed| self.open(endpoint.organization, id, &sealed)).collect::<Result<_>>()?;
+        let open = |sealed: Vec<u8>| self.sealer.open(endpoint.organization, id.uuid(), &sealed);
+        let secrets = sealed.map(open).collect::<Result<_>>()?;
         Ok(Some(Opened { url: endpoint.url, secrets }))
     }
 
@@ -193,26 +176,13 @@ impl Webhooks {
     /// # Errors
     /// When the database does not answer, or a secret cannot be opened with any master key.
     pub async fn reseal(&self, db: &Db) -> Result<usize> {
-        const AT_ONCE: i32 = 100;
-        let lease = db.lease(Facts::default());
-        let mut count = 0;
-        loop {
-            let mut tx = lease.anonymous().await?;
-            let old = store::secrets_to_seal(&mut tx, &self.master.current(), AT_ONCE).await?;
-            if old.is_empty() {
-                return Ok(count);
-            }
-            for (organization, id, before, previous) in old {
-                let anew = |sealed: &[u8]| {
-                    self.seal(organization, id, self.open(organization, id, sealed)?.expose_secret())
-                };
-                let (after, previous) = (anew(&before)?, previous.as_deref().map(anew).transpose()?);
-                let place = (organization, id);
-                // One that has just been replaced is sealed under the current key already.
-                let sealed = store::seal_secret(&mut tx, place, &before, &after, previous.as_deref()).await?;
-                count += usize::from(sealed);
-            }
-        }
+        let replace = async |tx: &mut AnonymousTx<'_>, sealed: store::Sealed| {
+            let (organization, id, before, previous) = sealed;
+            let anew = |sealed: &[u8]| self.sealer.anew(organization, id.uuid(), sealed);
+            let (after, previous) = (anew(&before)?, previous.as_deref().map(anew).transpose()?);
+            store::seal_secret(tx, (organization, id), &before, &after, previous.as_deref()).await
+        };
+        self.sealer.reseal(db, store::secrets_to_seal, replace).await
     }
 }
 
@@ -347,14 +317,12 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_secret_opens_in_its_own_place_only() {
+    fn a_secret_is_shown_as_it_signs() {
         let webhooks = Webhooks::new(MasterKeys::generate().unwrap(), Reach::Public);
         let (organization, id) = (OrganizationId::generate(), WebhookEndpointId::generate());
         let (sealed, shown) = webhooks.secret(organization, id).unwrap();
-        let opened = webhooks.open(organization, id, &sealed).unwrap();
+        let opened = webhooks.sealer.open(organization, id.uuid(), &sealed).unwrap();
         assert_eq!(shown.expose_secret(), format!("whsec_{}", STANDARD.encode(opened.expose_secret())));
-        assert!(webhooks.open(OrganizationId::generate(), id, &sealed).is_err());
-        assert!(webhooks.open(organization, WebhookEndpointId::generate(), &sealed).is_err());
     }
 
     #[test]

@@ -164,7 +164,7 @@ pub(super) async fn delete(tx: &mut WriteTx<'_>, id: WebhookEndpointId) -> Resul
 }
 
 /// Whose endpoint, with its secrets as they are stored.
-type Sealed = (OrganizationId, WebhookEndpointId, Vec<u8>, Option<Vec<u8>>);
+pub(super) type Sealed = (OrganizationId, WebhookEndpointId, Vec<u8>, Option<Vec<u8>>);
 
 /// Secrets of all organizations that are not sealed under the current master key.
 pub(super) async fn secrets_to_seal(
