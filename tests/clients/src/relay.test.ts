@@ -22,6 +22,7 @@ const PARENTS: Record<string, string> = {
   "Organization.assets": ORGANIZATION,
   "Organization.accounts": ORGANIZATION,
   "Organization.workflowTemplates": ORGANIZATION,
+  "Organization.qaConversations": ORGANIZATION,
   "Project.members": PROJECT,
   "Project.documents": PROJECT,
   "Project.jobs": PROJECT,
@@ -29,6 +30,7 @@ const PARENTS: Record<string, string> = {
   "Project.assets": PROJECT,
   "Project.workflowTemplates": PROJECT,
   "Project.schedules": PROJECT,
+  "Project.qaConversations": PROJECT,
   "Project.activity": PROJECT,
 };
 /** More than a page of the default size. */
@@ -98,6 +100,11 @@ async function arrange(projectId: string, rows: number, as: string): Promise<voi
   );
 }
 
+/** What was asked one after the other. */
+async function converse(organizationId: string, projectId: string, rows: number, as: string): Promise<void> {
+  await repeat(rows, () => done(mutation("qaConversationCreate", ""), { organizationId, projectId }, as));
+}
+
 before(async () => {
   const owner = await signUp();
   ({ token, organizationId: organization } = owner);
@@ -121,6 +128,7 @@ before(async () => {
   await keep(organization, project, ROWS, token);
   await design(organization, project, ROWS, token);
   await arrange(project, ROWS, token);
+  await converse(organization, project, ROWS, token);
 
   const stranger = await signUp("Other Works");
   await invite(stranger.token, stranger.organizationId, address());
@@ -141,6 +149,7 @@ before(async () => {
   await keep(stranger.organizationId, variables.project, 1, stranger.token);
   await design(stranger.organizationId, variables.project, 1, stranger.token);
   await arrange(variables.project, 1, stranger.token);
+  await converse(stranger.organizationId, variables.project, 1, stranger.token);
   for (const [name, parent] of Object.entries(PARENTS)) {
     const { connection } = await page(name, parent, { first: 1 }, stranger.token, variables);
     foreign[name] = connection?.edges[0]?.cursor ?? "";
