@@ -26,6 +26,14 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     v_change record;
 begin
+    if tg_op = 'DELETE' then
+        -- A project has gone, with jobs that had not ended. Where the organization goes, its counters go as well.
+        update public.usage_counters c set used = c.used - a.value::bigint
+        from jsonb_each_text(old.reserved) a
+        where c.organization_id = old.organization_id and c.metric = a.key
+            and c.day = (old.created_at at time zone 'UTC')::date;
+        return old;
+    end if;
     if new.status in ('SUCCEEDED', 'FAILED', 'CANCELLED') then
         new.reserved := '{}';
     end if;
@@ -46,6 +54,8 @@ begin
 end $$;
 create trigger jobs_count_work before insert or update of status, reserved, used on jobs
     for each row execute function app.count_work();
+create trigger jobs_return_work before delete on jobs
+    for each row when (old.reserved <> '{}') execute function app.count_work();
 
 grant create on schema app to aicos_gate;
 revoke execute on function app.count_work() from public;

@@ -306,7 +306,7 @@ fn context(tenant: &Tenant) -> String {
 }
 
 /// What each trigger keeps, as a block that fails when it does not. `:words` stand for ids of the first tenant.
-const TRIGGERS: [(&str, &str); 11] = [
+const TRIGGERS: [(&str, &str); 12] = [
     (
         // Whoever enqueues does not choose their place: behind their own, and never before the one that is next.
         "jobs_give_turn",
@@ -354,6 +354,19 @@ const TRIGGERS: [(&str, &str); 11] = [
             assert (select sum(used) from usage_counters where metric = 'IMAGES') = before + 5;
             update jobs set status = 'CANCELLED' where id = job;
             assert (select sum(used) from usage_counters where metric = 'IMAGES') = before + 2;
+        end",
+    ),
+    (
+        // What is reserved by a job that goes with its project is not lost.
+        "jobs_return_work",
+        "declare before bigint; begin
+            select coalesce(sum(used), 0) into before from usage_counters where metric = 'IMAGES';
+            insert into jobs (organization_id, id, project_id, kind, input, created_by, request_id, reserved, used)
+            values (:organization, gen_random_uuid(), :project, 'test', '{}', :member, 'test', '{\"IMAGES\": 5}',
+                '{\"IMAGES\": 1}');
+            assert (select sum(used) from usage_counters where metric = 'IMAGES') = before + 6;
+            delete from projects where id = :project;
+            assert (select sum(used) from usage_counters where metric = 'IMAGES') = before + 1;
         end",
     ),
     (
