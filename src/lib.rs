@@ -48,13 +48,15 @@
 //! **Read a page of the audit log.** `organization` proves that the caller belongs to it; `auditLog` asks whether they may
 //! read it, reads the page's cursor with the list's own seal, and runs the query through the one-statement door, or in the
 //! request's read-only transaction when other fields have opened one.
-
 //!
 //! **Follow an organization.** A socket says who is there; each of its operations is admitted, checked and charged like a
 //! request. The subscription listens to the organization's topic in [`events`], reads what is there, and lets go of its
 //! connection and its rights ([`graphql::live`]). A commit of anybody's publishes a hint, which also reaches the other
 //! processes; the subscription wakes, enters anew, and sends what it finds. Twice a second [`http::live`] asks the database
 //! in one statement which of all the callers are no longer who they were.
+
+// An optimised build lays out the schema's merged objects in one another, one for each entity.
+#![recursion_limit = "512"]
 
 #[macro_use]
 pub mod db;

@@ -1,5 +1,8 @@
 //! The command line.
 
+// An optimised build lays out the schema's merged objects in one another, one for each entity.
+#![recursion_limit = "512"]
+
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;

@@ -8,7 +8,6 @@ import threading
 import time
 import urllib.request
 
-GOALS = ["I want to trust my work."]
 TEXT = "Rest is no luxury. Whoever sleeps well decides well, and whoever decides well sleeps better."
 FILM_SECONDS = 8
 WORKERS = 4
@@ -58,7 +57,7 @@ def jobs_through(aicos, database, leading, count):
 
     def ask(caller):
         for _ in range(number):
-            caller.mutate("affirmationsGenerate", "AffirmationsGenerateInput", {"goals": GOALS, "count": 1}, "job { id }")
+            caller.mutate("hashtagResearch", "HashtagResearchInput", {"text": TEXT, "count": 5}, "job { id }")
 
     begun = database.query("select clock_timestamp()")
     threads = [threading.Thread(target=ask, args=[caller]) for caller in callers]

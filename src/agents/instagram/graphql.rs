@@ -263,8 +263,8 @@ impl InstagramMutation {
     /// Publishes pictures and videos on Instagram, now or later. What Instagram would refuse is found before it is asked;
     /// without a connected account it ends ready. Requires: `CONTENT_PUBLISH` and `AGENT_USE`, and `CONTENT_READ` for the
     /// files and the result.
-    /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `CONFLICT`, `IDEMPOTENCY_KEY_REUSED`; of the
-    /// job `INVALID`, `EXPIRED`, `PROVIDER_FAILED`.
+    /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `CONFLICT`, `IDEMPOTENCY_KEY_REUSED`,
+    /// `QUOTA_EXCEEDED`; of the job `INVALID`, `EXPIRED`, `PROVIDER_FAILED`.
     #[graphql(guard = "Requires::Here(Action::PublicationCreate, &input.project_id)")]
     async fn instagram_publish(
         &self,

@@ -297,7 +297,7 @@ impl QaMutation {
     /// Answers a question from the organization's documents, with citations, or says that they do not answer it.
     /// Requires: `AGENT_USE`, and `CONTENT_READ` for the answer.
     /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `PROVIDER_NOT_CONFIGURED`,
-    /// `IDEMPOTENCY_KEY_REUSED`.
+    /// `IDEMPOTENCY_KEY_REUSED`, `QUOTA_EXCEEDED`.
     #[graphql(guard = "Requires::In(Action::QaAsk, &input.organization_id)")]
     async fn qa_ask(
         &self,

@@ -231,7 +231,7 @@ impl VideoMutation {
     /// Makes a film of pictures and texts, or of a visual post's slides. Requires: `AGENT_USE`, and `CONTENT_READ` for the
     /// result.
     /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `PROVIDER_NOT_CONFIGURED`,
-    /// `IDEMPOTENCY_KEY_REUSED`; of the job `NOT_FOUND`, `INSUFFICIENT_INPUT`, `INVALID`, `QUOTA_EXCEEDED`.
+    /// `IDEMPOTENCY_KEY_REUSED`, `QUOTA_EXCEEDED`; of the job `NOT_FOUND`, `INSUFFICIENT_INPUT`, `INVALID`, `QUOTA_EXCEEDED`.
     #[graphql(guard = "Requires::Here(Action::AgentRun, &input.project_id)")]
     async fn video_generate(
         &self,

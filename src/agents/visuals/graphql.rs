@@ -301,8 +301,8 @@ pub struct VisualMutation;
 impl VisualMutation {
     /// Draws a text as one slide or several. Requires: `AGENT_USE`, and `CONTENT_READ` for the result.
     /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `PROVIDER_NOT_CONFIGURED`,
-    /// `IDEMPOTENCY_KEY_REUSED`; of the job `INSUFFICIENT_INPUT`, `INVALID`, `QUOTA_EXCEEDED`, `PROVIDER_NOT_CONFIGURED`,
-    /// `PROVIDER_FAILED`.
+    /// `IDEMPOTENCY_KEY_REUSED`, `QUOTA_EXCEEDED`; of the job `INSUFFICIENT_INPUT`, `INVALID`, `QUOTA_EXCEEDED`,
+    /// `PROVIDER_NOT_CONFIGURED`, `PROVIDER_FAILED`.
     #[graphql(guard = "Requires::Here(Action::AgentRun, &input.project_id)")]
     async fn visual_post_create(
         &self,

@@ -331,8 +331,8 @@ pub struct WorkflowMutation;
 impl WorkflowMutation {
     /// Runs a workflow, or says what that would cost.
     /// Requires: `AGENT_USE`, and `CONTENT_READ` for what its agents read and for the result.
-    /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `PROVIDER_NOT_CONFIGURED`, `IDEMPOTENCY_KEY_REUSED`; of the job
-    /// those of its agents, and `CONFLICT` when an approval is refused.
+    /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `PROVIDER_NOT_CONFIGURED`, `IDEMPOTENCY_KEY_REUSED`,
+    /// `QUOTA_EXCEEDED`; of the job those of its agents, and `CONFLICT` when an approval is refused.
     #[graphql(guard = "Requires::Here(Action::AgentRun, &input.project_id)")]
     async fn content_workflow_run(
         &self,
@@ -430,7 +430,7 @@ impl WorkflowMutation {
     /// Runs a workflow again from one of its steps, as it was then and with the same brief and options. What its other steps have
     /// made is kept, and so are their approvals.
     /// Requires: `AGENT_USE`, and `CONTENT_READ` for what its agents read and for the result.
-    /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `CONFLICT`, `IDEMPOTENCY_KEY_REUSED`.
+    /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `CONFLICT`, `IDEMPOTENCY_KEY_REUSED`, `QUOTA_EXCEEDED`.
     #[graphql(guard = "Requires::Here(Action::AgentRun, &input.run_id)")]
     async fn content_workflow_rerun(
         &self,
