@@ -267,7 +267,7 @@ pub async fn connect(tx: &mut WriteTx<'_>, accounts: &Accounts, new: &NewAccount
         let message = "There is no such project, or it is not visible to you.";
         return Err(Error::fault(Fault::at(FaultCode::NotFound, "projectId", message)));
     }
-    store::queue_up(tx).await?;
+    tx.take_turn("accounts").await?;
     if store::count(tx).await? >= MOST {
         let message =
             format!("An organization has at most {MOST} accounts. Disconnect one that is not used.");

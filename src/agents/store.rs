@@ -223,16 +223,6 @@ pub(super) async fn publications_like(tx: &mut ReadTx<'_>, fingerprint: &str) ->
     Ok(found)
 }
 
-/// Those who publish the same wait for each other, so that all see what is there.
-pub(super) async fn queue_up_publications(tx: &mut WriteTx<'_>, fingerprint: &str) -> Result<()> {
-    let place = format!("{} {fingerprint}", tx.organization());
-    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 7))")
-        .bind(place)
-        .execute(tx.conn())
-        .await?;
-    Ok(())
-}
-
 pub(super) async fn set_content(tx: &mut WriteTx<'_>, output: Uuid, content: &Value) -> Result<()> {
     let organization = tx.organization().uuid();
     sqlx::query!(

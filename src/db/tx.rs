@@ -162,6 +162,21 @@ impl<'a> WriteTx<'a> {
         }
     }
 
+    /// Waits until nobody else of the organization has this turn, and has it until the transaction ends: so that those who
+    /// count what is there before they add to it do so one after the other. Whoever takes several takes them in the order
+    /// that everybody does.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn take_turn(&mut self, turn: &str) -> Result<()> {
+        let turn = format!("{} {turn}", self.organization());
+        sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 3))")
+            .bind(turn)
+            .execute(self.conn())
+            .await?;
+        Ok(())
+    }
+
     /// The request that it is part of.
     pub fn request_id(&self) -> &'a str {
         &self.facts.request_id

@@ -97,7 +97,7 @@ async fn index(run: &Run) -> Result<Attempted> {
 
     let mut tx = run.write(document.project, action).await?;
     store::lock(&mut tx, document.id).await?;
-    store::lock_shelf(&mut tx, document.project).await?;
+    super::take_shelf(&mut tx, document.project).await?;
     // Whoever changed or deleted it meanwhile has been waited for.
     let current = super::find(&mut tx, document.id).await?.ok_or_else(gone)?;
     if current.version == input.version {

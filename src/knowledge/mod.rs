@@ -335,7 +335,7 @@ pub async fn update(
 /// `NOT_FOUND`.
 pub async fn delete(tx: &mut WriteTx<'_>, id: DocumentId) -> Result<Document> {
     let document = get_locked(tx, id).await?;
-    store::lock_shelf(tx, document.project).await?;
+    take_shelf(tx, document.project).await?;
     store::remove_chunks(tx, &document).await?;
     store::delete(tx, id).await?;
     // What is gone needs no passages.
@@ -343,6 +343,12 @@ pub async fn delete(tx: &mut WriteTx<'_>, id: DocumentId) -> Result<Document> {
         Ok(_) | Err(Error::Invalid(_)) => Ok(document),
         Err(error) => Err(error),
     }
+}
+
+/// Those who change what a shelf holds wait for each other, so that its counts never deadlock.
+async fn take_shelf(tx: &mut WriteTx<'_>, project: Option<ProjectId>) -> Result<()> {
+    let place = project.map_or_else(String::new, |project| project.to_string());
+    tx.take_turn(&format!("shelf {place}")).await
 }
 
 async fn get_locked(tx: &mut WriteTx<'_>, id: DocumentId) -> Result<Document> {

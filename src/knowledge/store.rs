@@ -281,16 +281,6 @@ pub(super) async fn delete(tx: &mut WriteTx<'_>, id: DocumentId) -> Result<()> {
 
 // ---------------------------------------------------------------------------------------------------------- passages
 
-/// Those who change what a shelf holds wait for each other, so that its counts never deadlock.
-pub(super) async fn lock_shelf(tx: &mut WriteTx<'_>, project: Option<ProjectId>) -> Result<()> {
-    let shelf = project.map_or_else(|| tx.organization().uuid(), ProjectId::uuid);
-    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 4))")
-        .bind(shelf.to_string())
-        .execute(tx.conn())
-        .await?;
-    Ok(())
-}
-
 /// The newest version's number and text, when this is it.
 pub(super) async fn newest(
     tx: &mut ReadTx<'_>,

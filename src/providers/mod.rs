@@ -257,7 +257,7 @@ pub async fn create(
     if let Some(earlier) = idempotency::claim(tx, repeated, id.uuid()).await? {
         return Ok((find(tx, earlier.into()).await?.ok_or(Error::NotFound)?, false));
     }
-    store::queue_up(tx).await?;
+    tx.take_turn("providers").await?;
     if store::count(tx).await? >= MOST {
         let message = format!("An organization has at most {MOST} providers. Delete one that is not used.");
         return Err(Error::fault(Fault::new(FaultCode::Conflict, message)));

@@ -197,7 +197,7 @@ pub async fn create(
         return Err(Error::fault(Fault::at(FaultCode::NotFound, "projectId", message)));
     }
     new.work.plan(tx, providers, new.project).await.map_err(in_workflow)?;
-    store::queue_up(tx, new.project).await?;
+    tx.take_turn(&format!("schedules {}", new.project)).await?;
     if store::count(tx, new.project).await? >= MOST {
         let message = format!("A project has at most {MOST} schedules. Delete one that is not used.");
         return Err(Error::fault(Fault::new(FaultCode::Conflict, message)));

@@ -139,15 +139,6 @@ pub(super) async fn count(tx: &mut ReadTx<'_>, project: ProjectId) -> Result<i64
     Ok(count)
 }
 
-/// Waits for whoever else adds one at this time, so that there are never more than there may be.
-pub(super) async fn queue_up(tx: &mut WriteTx<'_>, project: ProjectId) -> Result<()> {
-    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 8))")
-        .bind(project.uuid().to_string())
-        .execute(tx.conn())
-        .await?;
-    Ok(())
-}
-
 pub(super) async fn insert(
     tx: &mut WriteTx<'_>,
     id: ScheduleId,

@@ -278,7 +278,7 @@ async fn reserve_within(tx: &mut WriteTx<'_>, limits: &Limits, wanted: &[(Metric
     let limited = |(metric, more): &&(Metric, i64)| *more > 0 && limits.contains_key(metric.as_str());
     // In one order for everybody, so that nobody waits in a circle.
     for (metric, _) in wanted.iter().filter(limited) {
-        store::lock(tx, metric.as_str()).await?;
+        tx.take_turn(metric.as_str()).await?;
     }
     check(tx, limits, wanted).await
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 
 use super::Metric;
-use crate::db::{ReadTx, WriteTx};
+use crate::db::ReadTx;
 use crate::error::{Error, Result};
 
 /// A tier's limits by metric, in its wire spelling.
@@ -60,12 +60,6 @@ pub(super) async fn limits(tx: &mut ReadTx<'_>) -> Result<Limits> {
     .await?;
     limits
         .map_or_else(|| Ok(BTreeMap::new()), |limits| serde_json::from_value(limits).map_err(Error::internal))
-}
-
-pub(super) async fn lock(tx: &mut WriteTx<'_>, metric: &str) -> Result<()> {
-    let key = format!("{} {metric}", tx.organization().uuid());
-    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 3))").bind(key).execute(tx.conn()).await?;
-    Ok(())
 }
 
 /// The smallest tier that allows so much.

@@ -218,7 +218,7 @@ pub async fn create(
     if let Some(earlier) = idempotency::claim(tx, repeated, id.uuid()).await? {
         return Ok((find(tx, earlier.into()).await?.ok_or(Error::NotFound)?, None));
     }
-    store::queue_up(tx).await?;
+    tx.take_turn("webhook endpoints").await?;
     if store::count(tx).await? >= MOST {
         let message =
             format!("An organization has at most {MOST} webhook endpoints. Delete one that is not used.");

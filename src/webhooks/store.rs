@@ -77,15 +77,6 @@ pub(super) async fn lock(tx: &mut WriteTx<'_>, id: WebhookEndpointId) -> Result<
     row.map(TryInto::try_into).transpose()
 }
 
-/// Those who make one wait for each other, so that all count what is there.
-pub(super) async fn queue_up(tx: &mut WriteTx<'_>) -> Result<()> {
-    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 9))")
-        .bind(tx.organization().uuid().to_string())
-        .execute(tx.conn())
-        .await?;
-    Ok(())
-}
-
 pub(super) async fn count(tx: &mut ReadTx<'_>) -> Result<i64> {
     let count = sqlx::query_scalar!(
         r#"select count(*) as "count!" from webhook_endpoints

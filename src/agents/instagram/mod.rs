@@ -205,7 +205,7 @@ pub async fn order(
     let files = files(tx, &asked.assets).await?;
     let fingerprint = fingerprint(account, &asked.caption, &files);
     if account.is_some() && !asked.allow_duplicate {
-        store::queue_up_publications(tx, &fingerprint).await?;
+        tx.take_turn(&format!("publication {fingerprint}")).await?;
         refuse_duplicate(tx, &fingerprint, asked.scheduled_at.unwrap_or_else(Utc::now)).await?;
     }
     if let Some(post) = asked.post {

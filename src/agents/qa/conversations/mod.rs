@@ -86,7 +86,7 @@ pub async fn create(
 /// # Errors
 /// `NOT_FOUND` when it was deleted before.
 pub async fn hold(tx: &mut WriteTx<'_>, id: ConversationId) -> Result<()> {
-    store::lock(tx, id).await?;
+    tx.take_turn(&format!("conversation {id}")).await?;
     if find(tx, id).await?.is_some() {
         return Ok(());
     }
@@ -100,7 +100,7 @@ pub async fn hold(tx: &mut WriteTx<'_>, id: ConversationId) -> Result<()> {
 /// `NOT_FOUND`.
 pub async fn delete(tx: &mut WriteTx<'_>, id: ConversationId) -> Result<Conversation> {
     // Whoever saves an answer in it at this moment is waited for.
-    store::lock(tx, id).await?;
+    tx.take_turn(&format!("conversation {id}")).await?;
     let conversation = find(tx, id).await?.ok_or_else(|| missing("id", "conversation"))?;
     store::delete(tx, id).await?;
     Ok(conversation)

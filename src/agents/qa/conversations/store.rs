@@ -51,16 +51,6 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Those who save answers in a conversation and who delete it wait for each other.
-pub(super) async fn lock(tx: &mut WriteTx<'_>, id: ConversationId) -> Result<()> {
-    let place = format!("{} {id}", tx.organization());
-    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 8))")
-        .bind(place)
-        .execute(tx.conn())
-        .await?;
-    Ok(())
-}
-
 pub(super) async fn delete(tx: &mut WriteTx<'_>, id: ConversationId) -> Result<()> {
     let organization = tx.organization().uuid();
     sqlx::query!(

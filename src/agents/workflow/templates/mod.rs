@@ -189,7 +189,7 @@ pub async fn create(
         return Err(Error::fault(Fault::at(FaultCode::NotFound, "projectId", message)));
     }
     require_endpoints(tx, &new.definition).await?;
-    store::queue_up(tx).await?;
+    tx.take_turn("workflow templates").await?;
     if store::count(tx, None).await? >= MOST {
         let message = format!("An organization has at most {MOST} templates. Delete one that is not used.");
         return Err(Error::fault(Fault::new(FaultCode::Conflict, message)));

@@ -103,15 +103,6 @@ pub(super) async fn count(tx: &mut ReadTx<'_>, project: Option<ProjectId>) -> Re
     Ok(count)
 }
 
-/// Waits for whoever else adds one at this time, so that there are never more than there may be.
-pub(super) async fn queue_up(tx: &mut WriteTx<'_>) -> Result<()> {
-    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 6))")
-        .bind(tx.organization().uuid().to_string())
-        .execute(tx.conn())
-        .await?;
-    Ok(())
-}
-
 fn same_key() -> Error {
     let message = "There is a template with this key already. Choose another key.";
     Error::fault(Fault::at(FaultCode::AlreadyExists, "key", message))
