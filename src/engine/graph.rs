@@ -2,17 +2,16 @@
 //!
 //! The token travels in a header, and what may be an address to fetch a file in the body: neither is part of an address.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
 use super::address::Reach;
-use super::client;
+use super::client::{self, LazyClient};
 use super::failure::clean_message;
 
 /// Until the connection stands.
@@ -25,7 +24,7 @@ const BYTES: usize = 1 << 20;
 /// One place of the API, with what reaches it.
 #[derive(Debug)]
 pub struct Graph {
-    client: OnceLock<Client>,
+    client: LazyClient,
     reach: Reach,
 }
 
@@ -60,7 +59,7 @@ pub struct Complaint {
 impl Graph {
     /// A client that calls where it may.
     pub const fn new(reach: Reach) -> Self {
-        Self { client: OnceLock::new(), reach }
+        Self { client: LazyClient::new(), reach }
     }
 
     /// How far addresses may lead.
@@ -69,15 +68,8 @@ impl Graph {
     }
 
     fn client(&self) -> Result<&Client, Trouble> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
-        }
-        let client = client::builder(Some(self.reach)).connect_timeout(CONNECT).timeout(TOTAL);
-        let client = client.build().map_err(|error| {
-            tracing::error!("no client for the Graph API can be made: {error:?}");
-            Trouble::Unreachable
-        })?;
-        Ok(self.client.get_or_init(|| client))
+        let patience = |client: ClientBuilder| client.connect_timeout(CONNECT).timeout(TOTAL);
+        self.client.get(Some(self.reach), patience).map_err(|_| Trouble::Unreachable)
     }
 
     /// Reads `path` below `base`.

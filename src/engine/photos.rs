@@ -1,7 +1,6 @@
 //! Photos of a stock library: the API of Pexels (<https://www.pexels.com/api/documentation/>), whose terms ask that the
 //! photographer is named.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +12,7 @@ use url::Url;
 
 use super::Endpoint;
 use super::address::Reach;
-use super::client;
+use super::client::{self, LazyClient};
 
 /// Photos among which the seed chooses.
 const PHOTOS: usize = 15;
@@ -29,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Photos {
     library: Endpoint,
     reach: Reach,
-    client: OnceLock<Client>,
+    client: LazyClient,
 }
 
 /// A photo.
@@ -85,16 +84,11 @@ fn unusable(error: impl std::fmt::Debug) -> PhotoFailure {
 impl Photos {
     /// What looks for photos there; `reach` says whether that may be a private address.
     pub const fn new(library: Endpoint, reach: Reach) -> Self {
-        Self { library, reach, client: OnceLock::new() }
+        Self { library, reach, client: LazyClient::new() }
     }
 
-    /// The client, made at the first call: it reads the machine's certificates.
     fn client(&self) -> Result<&Client, PhotoFailure> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
-        }
-        let client = client::builder(Some(self.reach)).timeout(PATIENCE).build().map_err(unusable)?;
-        Ok(self.client.get_or_init(|| client))
+        self.client.get(Some(self.reach), |client| client.timeout(PATIENCE)).map_err(unusable)
     }
 
     /// A photo that shows this, upright, lying or square as the slide is; of the first that are found, the seed chooses.

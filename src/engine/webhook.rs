@@ -1,15 +1,14 @@
 //! What is sent to other people's servers when something has happened: one request, and nothing of the answer but its status.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Client, ClientBuilder};
 use url::Url;
 
 use super::address::{Reach, Unsafe};
-use super::client;
+use super::client::LazyClient;
 
 /// Until the connection stands.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -19,7 +18,7 @@ const TOTAL: Duration = Duration::from_secs(20);
 /// What sends it.
 #[derive(Debug)]
 pub struct Sender {
-    client: OnceLock<Client>,
+    client: LazyClient,
     reach: Reach,
 }
 
@@ -48,7 +47,7 @@ impl Undelivered {
 impl Sender {
     /// A client that calls where it may.
     pub const fn new(reach: Reach) -> Self {
-        Self { client: OnceLock::new(), reach }
+        Self { client: LazyClient::new(), reach }
     }
 
     /// How far addresses may lead.
@@ -57,15 +56,8 @@ impl Sender {
     }
 
     fn client(&self) -> Result<&Client, Undelivered> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
-        }
-        let client = client::builder(Some(self.reach)).connect_timeout(CONNECT).timeout(TOTAL);
-        let client = client.build().map_err(|error| {
-            tracing::error!("no client for webhooks can be made: {error:?}");
-            Undelivered::Unreachable
-        })?;
-        Ok(self.client.get_or_init(|| client))
+        let patience = |client: ClientBuilder| client.connect_timeout(CONNECT).timeout(TOTAL);
+        self.client.get(Some(self.reach), patience).map_err(|_| Undelivered::Unreachable)
     }
 
     /// Posts JSON.

@@ -1,6 +1,5 @@
 //! HTTP as all providers share it: one client, no redirects, no proxies, and a limit on time and size everywhere.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -13,7 +12,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::address::Reach;
-use super::client;
+use super::client::LazyClient;
 use super::failure::clean_message;
 use super::sse::{Event, Malformed, Parser};
 use super::{Endpoint, Failure, Kind, Limits, Provider};
@@ -27,7 +26,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 /// The client and its limits.
 #[derive(Debug)]
 pub struct Wire {
-    client: OnceLock<Client>,
+    client: LazyClient,
     limits: Limits,
     /// Where it may lead; none: wherever the server's own settings say.
     reach: Option<Reach>,
@@ -161,7 +160,7 @@ fn below_version(base: &Url, path: &str) -> anyhow::Result<Url> {
 impl Wire {
     /// A wire to where the server's own settings say.
     pub fn new(limits: Limits) -> Self {
-        Self { client: OnceLock::new(), limits, reach: None }
+        Self { client: LazyClient::new(), limits, reach: None }
     }
 
     /// A wire to where tenants say, as far as that may be reached.
@@ -174,19 +173,11 @@ impl Wire {
         self.limits
     }
 
-    /// The client, made at the first call: it reads the machine's certificates, which takes as long as all the rest of a
-    /// start.
     fn client(&self, provider: Provider) -> Result<&Client, Failure> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
-        }
-        let client = client::builder(self.reach).connect_timeout(self.limits.connect);
-        let client = client.build().map_err(|error| {
-            tracing::error!("no client for providers can be made: {error:?}");
+        self.client.get(self.reach, |client| client.connect_timeout(self.limits.connect)).map_err(|_| {
             let message = "This server cannot call providers. Ask its operator to look at the log.";
             Failure::new(provider, Kind::Unavailable, message)
-        })?;
-        Ok(self.client.get_or_init(|| client))
+        })
     }
 
     /// Runs a whole call, within `timeout` when that is less than the limit.
