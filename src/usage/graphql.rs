@@ -57,7 +57,7 @@ impl OrganizationUsage {
             kind: measure.metric,
             used: measure.used,
             limit: measure.limit,
-            resets_at: measure.resets.then(|| self.period.end().into()),
+            resets_at: measure.metric.is_monthly().then(|| self.period.end().into()),
         };
         self.measures.iter().map(metric).collect()
     }

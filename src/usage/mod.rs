@@ -162,8 +162,6 @@ pub struct Measure {
     pub used: f64,
     /// The tier's limit, if it has one.
     pub limit: Option<f64>,
-    /// Whether the count starts again with the next month.
-    pub resets: bool,
 }
 
 /// What the transaction's organization uses.
@@ -179,7 +177,6 @@ pub async fn measure(tx: &mut ReadTx<'_>, period: Period) -> Result<Vec<Measure>
         used: counts.of(metric) as f64,
         // A month's limit says nothing about a day.
         limit: limits.get(metric.as_str()).copied().filter(|_| !metric.is_monthly() || period.is_month()),
-        resets: metric.is_monthly(),
     };
     Ok(Metric::ALL.into_iter().map(measure).collect())
 }

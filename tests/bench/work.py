@@ -51,7 +51,7 @@ class Caller:
 
 
 def jobs_through(aicos, database, leading, count):
-    """Jobs a second from the first that is asked for to the last that has ended, of the agent that has least to compute."""
+    """Jobs a second from the first that is asked for to the last that has ended, of an agent that computes little."""
     callers = [Caller(aicos, *leading[index]) for index in range(CALLERS)]
     number = count // CALLERS
 

@@ -13,6 +13,7 @@ use super::conversations::Turn;
 use super::{Citation, place, small};
 use crate::agents;
 use crate::agents::agent::{Wanted, failed, tokens};
+use crate::agents::text::excerpt;
 use crate::engine::{Message, TextEngine, TextReply, TextRequest, Usage};
 use crate::error::Error;
 use crate::jobs::{Failure, Run};
@@ -24,11 +25,11 @@ const PROMPT: &str = include_str!("prompt.md");
 const UNANSWERED: &str = "UNANSWERED";
 /// Tokens of an answer at the most; what a model thinks first counts too.
 const TOKENS: u32 = 2_000;
-/// Bytes of an earlier question, or of its answer, that a model is told.
-const TURN_BYTES: usize = 500;
+/// Characters of an earlier question, or of its answer, that a model is told: enough to know what was spoken of.
+const TURN_CHARACTERS: usize = 500;
 /// What a model reads and writes at the most: twenty passages of 250 words under their headings, the question, and six turns
 /// before it.
-pub(super) const MOST: Usage = tokens(20 * 2_500 + 4_000 + 12 * TURN_BYTES as u64, TOKENS);
+pub(super) const MOST: Usage = tokens(20 * 2_500 + 4_000 + 12 * TURN_CHARACTERS as u64, TOKENS);
 /// How long pieces of an answer are gathered before they become an event.
 const GATHER: Duration = Duration::from_millis(100);
 
@@ -46,16 +47,10 @@ fn compose(question: &str, turns: &[Turn], passages: &[Passage]) -> String {
     }
     for turn in turns {
         let answer = turn.answer.as_deref().unwrap_or(UNANSWERED);
-        let _ = writeln!(text, "\nEarlier question: {}", bounded(&turn.understood_as));
-        let _ = writeln!(text, "Earlier answer: {}", bounded(answer));
+        let _ = writeln!(text, "\nEarlier question: {}", excerpt(&turn.understood_as, TURN_CHARACTERS));
+        let _ = writeln!(text, "Earlier answer: {}", excerpt(answer, TURN_CHARACTERS));
     }
     format!("{text}\nQuestion: {question}")
-}
-
-/// The beginning of what was said before, on one line: enough to know what was spoken of.
-fn bounded(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line[..line.floor_char_boundary(TURN_BYTES)].to_owned()
 }
 
 /// Asks the model; what it writes becomes events of the job while it writes.
