@@ -405,3 +405,26 @@ async fn what_is_wrong_is_said_and_changes_nothing() {
         .unwrap();
     assert!(owned <= 1, "who made them is whom they act for");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_that_the_tier_has_no_room_for_is_left_out() {
+    let (server, acme) = stage().await;
+    let member = acme.owner.at(&server);
+    let made = make(&member, &acme.project, json!({})).await;
+    server.tamper("insert into tiers (key, name, limits, points_per_minute) values ('none', 'None', '{\"AGENT_RUNS\": 0}', 1000000)").await;
+    server.tamper("update organizations set tier = 'none'").await;
+    let workers = server.work();
+    everything_is_due(&server).await;
+    let seen = read_when(&member, &made["id"], |seen| seen["nextRunAt"] == made["nextRunAt"]).await;
+    settled(&server).await;
+    assert_eq!((&seen["pausedReason"], &seen["lastRun"]), (&Value::Null, &Value::Null), "{seen:#}");
+    assert_eq!(fired(&server).await, (1, 0));
+    let log = "{ organization { auditLog(first: 5, filter: {actions: [\"schedule.fire\"]}) { nodes { changes { field after } } } } }";
+    assert!(member.ok(log, json!({})).await.to_string().contains("QUOTA_EXCEEDED"), "the log says why");
+    // With room again, the next time begins a run.
+    server.tamper("update organizations set tier = 'community'").await;
+    everything_is_due(&server).await;
+    let seen = read_when(&member, &made["id"], |seen| seen["lastRun"].is_object()).await;
+    assert_eq!(seen["pausedReason"], Value::Null, "{seen:#}");
+    workers.stop().await;
+}

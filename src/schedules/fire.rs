@@ -14,7 +14,7 @@ use crate::access::Action;
 use crate::agents::workflow::{self, Content};
 use crate::db::{Changes, Record, Target};
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::id::{ProjectId, ScheduleId};
+use crate::id::{ProjectId, ScheduleId, WorkflowRunId};
 use crate::jobs::worker::Work;
 use crate::jobs::{self, Attempted, Failure, Finished, Run};
 use crate::providers::Providers;
@@ -55,13 +55,25 @@ impl FireSchedule {
             return Err(refused(FaultCode::Conflict, message));
         }
         let plan = schedule.work.plan(&mut tx, &self.providers, project).await.map_err(said)?;
-        let (job, _) = workflow::start(&mut tx, &plan, &Content::new(&plan), None).await.map_err(said)?;
+        let begun = match workflow::start(&mut tx, &plan, &Content::new(&plan), None).await {
+            Ok((job, _)) => Some(job),
+            // A month that is used up is over some day: this time is left out, and the schedule goes on.
+            Err(Error::Invalid(faults))
+                if faults.iter().all(|fault| fault.code == FaultCode::QuotaExceeded) =>
+            {
+                None
+            }
+            Err(error) => return Err(said(error)),
+        };
         // What was missed meanwhile is not made up for, time after time.
         let next = schedule.rule.after(Utc::now().max(due));
-        store::fired(&mut tx, id, job, next).await?;
-        let changes = Changes::made(&json!({"due": due, "job": job, "run": plan.run}));
+        store::fired(&mut tx, id, begun, next).await?;
+        let made = begun.map(|_| plan.run);
+        let left_out = begun.is_none().then_some(FaultCode::QuotaExceeded);
+        let changes = Changes::made(&json!({"due": due, "job": begun, "run": made, "leftOut": left_out}));
         let record = Record::with(Target::schedule(id).within(Some(project)), changes);
-        let finished = Finished { result: Some(plan.run.uuid()), engine: None, used: Amounts::default() };
+        let result = made.map(WorkflowRunId::uuid);
+        let finished = Finished { result, engine: None, used: Amounts::default() };
         Ok(run.succeed(tx, &finished, record).await?)
     }
 }

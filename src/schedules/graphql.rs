@@ -334,7 +334,8 @@ pub struct ScheduleMutation;
 #[Object]
 impl ScheduleMutation {
     /// Has a workflow run at set times; at most 50 schedules a project. It acts for whoever made or changed it last: when they
-    /// have left or may no longer run agents, it pauses itself. What was missed while no server worked is done once.
+    /// have left or may no longer run agents, it pauses itself. What was missed while no server worked is done once; a time
+    /// for which the tier has no room is left out.
     /// Requires: `AGENT_CONFIGURE` in the project.
     /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `PROVIDER_NOT_CONFIGURED`, `CONFLICT`,
     /// `IDEMPOTENCY_KEY_REUSED`.

@@ -193,19 +193,19 @@ pub(super) async fn update(tx: &mut WriteTx<'_>, schedule: &Schedule) -> Result<
     Ok(())
 }
 
-/// Notes which run a schedule has begun, and when it is due next.
+/// Notes which run a schedule has begun, if it has, and when it is due next.
 pub(super) async fn fired(
     tx: &mut WriteTx<'_>,
     id: ScheduleId,
-    run: JobId,
+    run: Option<JobId>,
     next: Option<DateTime<Utc>>,
 ) -> Result<()> {
     let organization = tx.organization().uuid();
     sqlx::query!(
-        "update schedules set last_run = $3, next_run_at = $4 where organization_id = $1 and id = $2",
+        "update schedules set last_run = coalesce($3, last_run), next_run_at = $4 where organization_id = $1 and id = $2",
         organization,
         id.uuid(),
-        run.uuid(),
+        run.map(JobId::uuid),
         next
     )
     .execute(tx.conn())
