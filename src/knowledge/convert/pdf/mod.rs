@@ -32,6 +32,9 @@ pub const COMMAND: &str = "read-pdf";
 const AT_ONCE: usize = 2;
 /// Bytes of memory that reading one may take.
 const MEMORY: u64 = 384 * 1024 * 1024;
+/// Has the allocator ask for memory as it is needed. Otherwise it reserves a gibibyte when the process starts: what was
+/// reserved before the limit is not held by it, and whatever does not fit into it is refused, however little it is.
+const NOTHING_RESERVED: (&str, &str) = ("MIMALLOC_ARENA_RESERVE", "0");
 /// Seconds of a processor that reading one may take.
 const SECONDS: u64 = 10;
 /// How long reading one may take.
@@ -108,6 +111,7 @@ impl PdfReader {
         let mut child = Command::new(&self.program)
             .arg(COMMAND)
             .env_clear()
+            .env(NOTHING_RESERVED.0, NOTHING_RESERVED.1)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
