@@ -54,7 +54,7 @@ impl FireSchedule {
             let message = "The schedule was changed before it began anything: it goes by its new times.";
             return Err(refused(FaultCode::Conflict, message));
         }
-        let plan = schedule.work.plan(&mut tx, &self.providers, project).await.map_err(said)?;
+        let plan = schedule.workflow.plan(&mut tx, &self.providers, project).await.map_err(said)?;
         let begun = match workflow::start(&mut tx, &plan, &Content::new(&plan), None).await {
             Ok((job, _)) => Some(job),
             // A month that is used up is over some day: this time is left out, and the schedule goes on.

@@ -7,7 +7,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use chrono::Utc;
 use serde::Serialize;
 
-use super::{NewSchedule, ScheduleUpdate, Work, Workflow};
+use super::{NewSchedule, ScheduleUpdate, Workflow};
 use crate::access::{Action, Scope};
 use crate::agents::workflow::graphql::options;
 use crate::agents::workflow::templates::graphql::json;
@@ -72,8 +72,7 @@ impl Schedule {
 
     /// The run of a workflow that it begins.
     async fn workflow(&self) -> ScheduledWorkflow {
-        let Work::Workflow(workflow) = self.row.work.clone();
-        ScheduledWorkflow { organization: self.row.organization, workflow }
+        ScheduledWorkflow { organization: self.row.organization, workflow: self.row.workflow.clone() }
     }
 
     /// Whether it goes on by itself: nobody has paused it, and it has not paused itself.
@@ -183,15 +182,15 @@ struct ScheduledWorkflowInput {
 }
 
 impl ScheduledWorkflowInput {
-    fn read(&self) -> Result<Work> {
+    fn read(&self) -> Result<Workflow> {
         let period = self.period_id.as_ref().map(|id| input_id("workflow.periodId", id)).transpose()?;
-        Ok(Work::Workflow(Workflow {
+        Ok(Workflow {
             template: self.template.trim().to_owned(),
             brief: self.brief.clone(),
             period,
             language: self.language,
             options: options(self.options.as_ref()).map_err(super::in_workflow)?,
-        }))
+        })
     }
 }
 
@@ -387,12 +386,12 @@ impl ScheduleMutation {
             let missing = not_found_at("id");
             let action = Action::ScheduleUpdate;
             let (organization, found) = place(ctx, action, id).await?;
-            let work = input.workflow.as_ref().map(ScheduledWorkflowInput::read).transpose()?;
+            let workflow = input.workflow.as_ref().map(ScheduledWorkflowInput::read).transpose()?;
             let change = ScheduleUpdate {
                 name: input.name,
                 cron: input.cron,
                 timezone: input.timezone,
-                work,
+                workflow,
                 enabled: input.enabled,
             };
             let mut tx = ctx.door().write_in(organization, found.project, action).await.map_err(&missing)?;

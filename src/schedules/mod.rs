@@ -35,14 +35,6 @@ pub const MOST: i64 = 50;
 /// Characters of a schedule's name.
 const NAME: usize = 100;
 
-/// What is done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Work {
-    /// A run of a workflow.
-    Workflow(Workflow),
-}
-
 /// The run of a workflow that a schedule begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -59,13 +51,13 @@ pub struct Workflow {
     pub options: BTreeMap<String, Value>,
 }
 
-impl Work {
+impl Workflow {
     /// Plans what is to be done now, checked as if somebody asked for it now.
     ///
     /// # Errors
     /// A fault at the field.
     pub async fn plan(&self, tx: &mut ReadTx<'_>, providers: &Providers, project: ProjectId) -> Result<Plan> {
-        let Self::Workflow(Workflow { template, brief, period, language, options }) = self;
+        let Self { template, brief, period, language, options } = self;
         if let Some(period) = period
             && periods::find(tx, *period).await?.is_none()
         {
@@ -104,8 +96,8 @@ pub struct Schedule {
     pub name: String,
     /// When it is due.
     pub rule: Rule,
-    /// What is done then.
-    pub work: Work,
+    /// What it begins then.
+    pub workflow: Workflow,
     /// Whether somebody wants it to go on.
     pub enabled: bool,
     /// When it is due next; none while it is paused or its job works.
@@ -135,10 +127,10 @@ impl Schedule {
 
 /// What the audit log keeps of a schedule.
 pub fn logged(schedule: &Schedule) -> serde_json::Value {
-    let Work::Workflow(Workflow { template, .. }) = &schedule.work;
     json!({
         "name": schedule.name, "cron": schedule.rule.cron(), "timezone": schedule.rule.timezone(),
-        "enabled": schedule.is_on(), "template": template, "work": schedule.work.fingerprint(),
+        "enabled": schedule.is_on(), "template": schedule.workflow.template,
+        "workflow": schedule.workflow.fingerprint(),
     })
 }
 
@@ -148,7 +140,7 @@ pub struct NewSchedule {
     project: ProjectId,
     name: String,
     rule: Rule,
-    work: Work,
+    workflow: Workflow,
     enabled: bool,
 }
 
@@ -161,11 +153,11 @@ impl NewSchedule {
         project: ProjectId,
         name: &str,
         (cron, timezone): (&str, &str),
-        work: Work,
+        workflow: Workflow,
         enabled: bool,
     ) -> Result<Self> {
         let (name, rule) = (input::line("name", name, NAME)?, Rule::parse(cron, timezone)?);
-        Ok(Self { project, name, rule, work, enabled })
+        Ok(Self { project, name, rule, workflow, enabled })
     }
 }
 
@@ -196,7 +188,7 @@ pub async fn create(
         let message = "There is no such project, or it is not visible to you.";
         return Err(Error::fault(Fault::at(FaultCode::NotFound, "projectId", message)));
     }
-    new.work.plan(tx, providers, new.project).await.map_err(in_workflow)?;
+    new.workflow.plan(tx, providers, new.project).await.map_err(in_workflow)?;
     tx.take_turn(&format!("schedules {}", new.project)).await?;
     if store::count(tx, new.project).await? >= MOST {
         let message = format!("A project has at most {MOST} schedules. Delete one that is not used.");
@@ -217,7 +209,7 @@ pub struct ScheduleUpdate {
     /// Another time zone.
     pub timezone: Option<String>,
     /// Something else to do.
-    pub work: Option<Work>,
+    pub workflow: Option<Workflow>,
     /// Whether it goes on.
     pub enabled: Option<bool>,
 }
@@ -242,9 +234,9 @@ pub async fn update(
         let cron = change.cron.as_deref().unwrap_or(before.rule.cron());
         after.rule = Rule::parse(cron, change.timezone.as_deref().unwrap_or(before.rule.timezone()))?;
     }
-    if let Some(work) = change.work {
-        work.plan(tx, providers, before.project).await.map_err(in_workflow)?;
-        after.work = work;
+    if let Some(workflow) = change.workflow {
+        workflow.plan(tx, providers, before.project).await.map_err(in_workflow)?;
+        after.workflow = workflow;
     }
     match change.enabled {
         Some(false) => (after.enabled, after.next_run_at, after.fired_by) = (false, None, None),

@@ -61,7 +61,7 @@ impl TryFrom<Row> for Schedule {
             paused: row.paused()?,
             name: row.name,
             rule: Rule::kept(&row.cron, &row.timezone)?,
-            work: serde_json::from_value(row.work).map_err(Error::internal)?,
+            workflow: serde_json::from_value(row.work).map_err(Error::internal)?,
             enabled: row.enabled,
             next_run_at: row.next_run_at,
             fired_by: row.fired_by.map(Into::into),
@@ -146,7 +146,7 @@ pub(super) async fn insert(
     next: Option<DateTime<Utc>>,
 ) -> Result<()> {
     let (organization, credential) = (tx.organization().uuid(), tx.credential());
-    let work = serde_json::to_value(&new.work).map_err(Error::internal)?;
+    let work = serde_json::to_value(&new.workflow).map_err(Error::internal)?;
     sqlx::query!(
         "insert into schedules (organization_id, id, project_id, name, cron, timezone, work, enabled, next_run_at,
             acts_for, acts_for_key)
@@ -171,7 +171,7 @@ pub(super) async fn insert(
 /// Saves a schedule, which acts for whoever does so.
 pub(super) async fn update(tx: &mut WriteTx<'_>, schedule: &Schedule) -> Result<()> {
     let (organization, credential) = (tx.organization().uuid(), tx.credential());
-    let work = serde_json::to_value(&schedule.work).map_err(Error::internal)?;
+    let work = serde_json::to_value(&schedule.workflow).map_err(Error::internal)?;
     sqlx::query!(
         "update schedules set name = $3, cron = $4, timezone = $5, work = $6, enabled = $7, next_run_at = $8,
             fired_by = $9, acts_for = $10, acts_for_key = $11, updated_at = now()
