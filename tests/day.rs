@@ -2,6 +2,9 @@
 //! is opened and checked, and the audit log and the usage agree with what happened. Then the same day with a provider that
 //! misbehaves in every way at once, and is allowed to be stood in for.
 //!
+//! The documents in `tests/day/documents` are as long as those of real teams, fifteen pages and more. They were written for
+//! this day, under the project's licence; companies, people and figures in them are invented.
+//!
 //! `cargo test --test main day` runs it.
 
 use std::collections::BTreeMap;
@@ -15,9 +18,22 @@ use crate::support::provider::{FakeProvider, Reply};
 use crate::support::work::openai;
 use crate::support::{Client, files};
 
-const HANDBOOK: &str = include_str!("evaluation/set-1/documents/handbuch.md");
-const FRAME: &str = include_str!("evaluation/set-1/documents/lebensphasen.md");
-const YOGA: &str = include_str!("evaluation/held-out/documents/yoga-house-rules.md");
+const HANDBOOK: &str = include_str!("day/documents/handbuch.md");
+const FRAME: &str = include_str!("day/documents/rahmen.md");
+const YOGA: &str = include_str!("day/documents/house-rules.html");
+
+/// Questions, each with the title of the document that answers it, and words of the answer.
+const QUESTIONS: [(&str, &str, &str); 7] = [
+    ("Wie lange darf der Leuchtturm höchstens am Stück gebucht werden?", "Handbuch", "vier Stunden"),
+    ("Wie hoch ist der Zuschuss für den Arbeitsplatz zu Hause?", "Handbuch", "420 Euro"),
+    ("Wie groß ist die Schrift in Druckstücken im siebten Bogen mindestens?", "Der Rahmen", "13 Punkt"),
+    ("Wann wird der Rahmen das nächste Mal überarbeitet?", "Der Rahmen", "im Herbst 2028"),
+    ("To how many degrees is the hot room heated?", "Yoga house rules", "36 degrees"),
+    ("For how many weeks a year can an unlimited membership be paused?", "Yoga house rules", "eight weeks"),
+    ("What does the newcomer offer cost?", "Yoga house rules", "£35"),
+];
+/// What no document tells, though one names her.
+const UNANSWERED: &str = "Wie hoch ist das Gehalt der Rahmenhüterin?";
 
 /// One person's way through the day.
 struct Day<'a> {
@@ -27,6 +43,8 @@ struct Day<'a> {
     project: String,
     /// The engine that agents are asked to use.
     engine: Option<Value>,
+    /// What the team knows: the documents' texts as they are kept, by id.
+    texts: BTreeMap<String, String>,
     /// How often each agent was set to work.
     runs: BTreeMap<&'static str, usize>,
 }
@@ -44,6 +62,7 @@ impl<'a> Day<'a> {
             organization: text("/organization/id"),
             project: text("/organization/projects/nodes/0/id"),
             engine,
+            texts: BTreeMap::new(),
             runs: BTreeMap::new(),
         }
     }
@@ -56,23 +75,67 @@ impl<'a> Day<'a> {
             input["engine"] = engine.clone();
         }
         let started = self.me.mutate(field, input, "job { id }").await;
+        let job = self.worked(agent, &started).await;
+        let document = format!("query($id: ID!) {{ node(id: $id) {{ {select} }} }}");
+        self.me.ok(&document, json!({"id": job["result"]["id"]})).await["node"].clone()
+    }
+
+    /// Waits for a job of an agent that was set to work: the built-in engine did it, and says so where it stepped in.
+    async fn worked(&mut self, agent: &'static str, started: &Value) -> Value {
         let job = self.me.finished(started["job"]["id"].as_str().unwrap()).await;
-        assert_eq!(job["status"], "SUCCEEDED", "{field}: {job:#}");
-        assert_eq!(job["engine"]["provider"], "builtin", "{field}: {job:#}");
+        assert_eq!(job["status"], "SUCCEEDED", "{agent}: {job:#}");
+        assert_eq!(job["engine"]["provider"], "builtin", "{agent}: {job:#}");
         if self.engine.is_some() && input_has_engine(agent) {
             let fell = job["events"].as_array().unwrap().iter().any(|event| event["kind"] == "fallback");
             assert!(fell, "whoever steps in says so: {job:#}");
         }
         *self.runs.entry(agent).or_default() += 1;
-        let document = format!("query($id: ID!) {{ node(id: $id) {{ {select} }} }}");
-        self.me.ok(&document, json!({"id": job["result"]["id"]})).await["node"].clone()
+        job
     }
 
-    async fn learn(&self, title: &str, text: &str) -> String {
-        let input = json!({"organizationId": self.organization, "title": title, "text": text});
-        let added = self.me.mutate("documentCreate", input, "document { id } job { id }").await;
+    /// Adds a document and waits until it can be found; gives its text as it is kept.
+    async fn learn(&mut self, title: &str, mime_type: &str, text: &str) -> String {
+        let input =
+            json!({"organizationId": self.organization, "title": title, "mimeType": mime_type, "text": text});
+        let added =
+            self.me.mutate("documentCreate", input, "document { id title mimeType text } job { id }").await;
         assert_eq!(self.me.finished(added["job"]["id"].as_str().unwrap()).await["status"], "SUCCEEDED");
-        added["document"]["id"].as_str().unwrap().to_owned()
+        let document = &added["document"];
+        assert_eq!((&document["title"], &document["mimeType"]), (&json!(title), &json!(mime_type)));
+        let [id, kept] = ["id", "text"].map(|field| document[field].as_str().unwrap().to_owned());
+        self.texts.insert(id, kept.clone());
+        kept
+    }
+
+    /// Asks; each quotation of the answer, or of what came closest to one, stands in its document where it says it is.
+    async fn ask(&mut self, question: &str) -> Value {
+        let mut asked = json!({"organizationId": self.organization, "projectId": self.project,
+            "question": question, "wait": true});
+        if let Some(engine) = &self.engine {
+            asked["engine"] = engine.clone();
+        }
+        let cited = "document { id title } quote startOffset endOffset";
+        let select = format!(
+            "job {{ id }} answer {{ answered answer citations {{ {cited} }} nearMisses {{ {cited} }} }}"
+        );
+        let asked = self.me.mutate("qaAsk", asked, &select).await;
+        self.worked("QA", &asked).await;
+        let answer = asked["answer"].clone();
+        self.hold(&answer["citations"]);
+        self.hold(&answer["nearMisses"]);
+        answer
+    }
+
+    /// Quotations equal the texts that are kept, character by character.
+    fn hold(&self, citations: &Value) {
+        for citation in citations.as_array().unwrap() {
+            let text = &self.texts[citation["document"]["id"].as_str().unwrap()];
+            let place = |name: &str| usize::try_from(citation[name].as_u64().unwrap()).unwrap();
+            let (start, end) = (place("startOffset"), place("endOffset"));
+            let quoted: String = text.chars().skip(start).take(end - start).collect();
+            assert!(!quoted.is_empty());
+            assert_eq!(citation["quote"], quoted, "{citation:#}");
+        }
     }
 
     async fn fetch(&self, asset: &Value) -> Vec<u8> {
@@ -94,36 +157,45 @@ async fn live(studio: &Studio, engine: Option<Value>) {
     let colors = json!({"id": day.organization, "settings": {"brandColors": ["#2A5D67", "#E0A458"]}});
     day.me.mutate("organizationUpdate", colors, "organization { settings { brandColors } }").await;
 
-    // What the team knows, in two languages.
-    let mut texts = BTreeMap::new();
-    for (title, text) in [("Handbuch", HANDBOOK), ("Der Rahmen", FRAME), ("Yoga house rules", YOGA)] {
-        texts.insert(day.learn(title, text).await, text);
+    // What the team knows, in two languages. Markdown is kept as it is, and of a page what people read.
+    for (title, text) in [("Handbuch", HANDBOOK), ("Der Rahmen", FRAME)] {
+        assert!(text.split_whitespace().count() > 4_000);
+        assert_eq!(day.learn(title, "text/markdown", text).await.trim(), text.trim());
+    }
+    let page = day.learn("Yoga house rules", "text/html", YOGA).await;
+    assert!(page.split_whitespace().count() > 4_000);
+    for read in [
+        "# House rules and student handbook\n\nNinth edition, in force from 4 January 2027.",
+        "\n- Please practise in bare feet or in grip socks.\n",
+        "\n| Newcomer offer | £35 | 3 weeks, once per person |\n",
+    ] {
+        assert!(page.contains(read), "{read}: {page}");
+    }
+    for unread in ["Summer sale", "--water", "<p>", "&nbsp;", "&pound;"] {
+        assert!(YOGA.contains(unread) && !page.contains(unread), "{unread}: {page}");
     }
 
-    // A question is answered in the documents' own words, each quotation where it says it is.
-    let cited = "question answered answer citations { document { id } quote startOffset endOffset }";
-    let question = "Wie groß ist die Schrift in Druckstücken im siebten Bogen mindestens?";
-    let mut asked = json!({"organizationId": day.organization, "projectId": day.project, "question": question, "wait": true});
-    if let Some(engine) = &day.engine {
-        asked["engine"] = engine.clone();
+    // Questions are answered in the documents' own words, and what no document tells is not answered.
+    for (question, title, words) in QUESTIONS {
+        let answer = day.ask(question).await;
+        assert_eq!(answer["answered"], true, "{question}: {answer:#}");
+        let text = answer["answer"].as_str().unwrap();
+        let citations = answer["citations"].as_array().unwrap();
+        let says = |citation: &&Value| citation["quote"].as_str().unwrap().contains(words);
+        let found = citations.iter().find(says);
+        let found = found.unwrap_or_else(|| panic!("{question}: {answer:#}"));
+        assert_eq!(found["document"]["title"], title, "{question}: {answer:#}");
+        assert!(
+            citations.iter().all(|citation| text.contains(citation["quote"].as_str().unwrap())),
+            "{answer:#}"
+        );
     }
-    let answered =
-        day.me.mutate("qaAsk", asked, &format!("job {{ engine {{ provider }} }} answer {{ {cited} }}")).await;
-    *day.runs.entry("QA").or_default() += 1;
-    let answer = &answered["answer"];
-    assert_eq!(
-        (&answer["answered"], &answered["job"]["engine"]["provider"]),
-        (&json!(true), &json!("builtin")),
-        "{answered:#}"
-    );
-    assert!(answer["answer"].as_str().unwrap().contains("13 Punkt"), "{answer:#}");
-    for citation in answer["citations"].as_array().unwrap() {
-        let text = texts[citation["document"]["id"].as_str().unwrap()];
-        let place = |name: &str| usize::try_from(citation[name].as_u64().unwrap()).unwrap();
-        let quoted: String =
-            text.chars().skip(place("startOffset")).take(place("endOffset") - place("startOffset")).collect();
-        assert_eq!(citation["quote"], quoted);
-    }
+    let answer = day.ask(UNANSWERED).await;
+    assert_eq!((&answer["answered"], &answer["answer"]), (&json!(false), &Value::Null), "{answer:#}");
+    assert_eq!(answer["citations"], json!([]));
+    let open = "query($id: ID!) { project(id: $id) { openQuestions { question asked } } }";
+    let open = day.me.ok(open, json!({"id": day.project})).await;
+    assert_eq!(open["project"]["openQuestions"], json!([{"question": UNANSWERED, "asked": 1}]));
 
     // Lines from the person's own goals.
     let periods = day.me.ok("{ periods { id key } }", json!({})).await;
@@ -188,13 +260,16 @@ async fn live(studio: &Studio, engine: Option<Value>) {
     let brief = json!({"brief": "Schreibe über Übungen, die sich in drei Minuten machen lassen", "channels": ["INSTAGRAM"],
         "assetIds": [slide["jpeg"]["id"]]});
     let post = day
-        .make("POST_COMPOSITION", "postCompose", brief, "... on Post { id state variants { caption sources { quote } validity { valid } } assets { id } }")
+        .make("POST_COMPOSITION", "postCompose", brief, "... on Post { id state variants { caption sources { document { id title } quote startOffset endOffset } validity { valid } } assets { id } }")
         .await;
     let variant = &post["variants"][0];
-    assert!(
-        variant["validity"][0]["valid"] == true && !variant["sources"].as_array().unwrap().is_empty(),
-        "{post:#}"
-    );
+    assert_eq!(variant["validity"][0]["valid"], true, "{post:#}");
+    day.hold(&variant["sources"]);
+    let is_asked_for = |source: &Value| {
+        source["document"]["title"] == "Der Rahmen"
+            && source["quote"].as_str().unwrap().to_lowercase().contains("drei minuten")
+    };
+    assert!(variant["sources"].as_array().unwrap().iter().any(is_asked_for), "{post:#}");
     assert_eq!(post["assets"][0]["id"], slide["jpeg"]["id"]);
     let caption = variant["caption"].as_str().unwrap();
     let tags = day
@@ -205,10 +280,9 @@ async fn live(studio: &Studio, engine: Option<Value>) {
             "... on HashtagSet { hashtags { tag } }",
         )
         .await;
-    assert!(
-        tags["hashtags"].as_array().unwrap().iter().all(|tag| tag["tag"].as_str().unwrap().starts_with('#')),
-        "{tags:#}"
-    );
+    let tags = tags["hashtags"].as_array().unwrap();
+    assert!(!tags.is_empty());
+    assert!(tags.iter().all(|tag| tag["tag"].as_str().unwrap().starts_with('#')), "{tags:#?}");
     let month = json!({"goals": ["Menschen schlafen besser"], "channels": ["INSTAGRAM"], "postsPerWeek": 2, "timezone": "Europe/Berlin",
         "from": "2027-03-01T00:00:00+01:00", "until": "2027-03-31T00:00:00+02:00"});
     let plan = day
@@ -216,12 +290,34 @@ async fn live(studio: &Studio, engine: Option<Value>) {
             "CONTENT_STRATEGY",
             "contentStrategyCreate",
             month,
-            "... on ContentStrategy { slots { at topic } calendarIcs { url bytes } }",
+            "... on ContentStrategy { slots { at topic angle } pillars { name sources { id } } calendarIcs { url bytes } }",
         )
         .await;
     let calendar = String::from_utf8(day.fetch(&plan["calendarIcs"]).await).unwrap();
     let calendar: icalendar::Calendar = calendar.parse().unwrap();
-    assert_eq!(calendar.components.len(), plan["slots"].as_array().unwrap().len());
+    let slots = plan["slots"].as_array().unwrap();
+    assert_eq!(calendar.components.len(), slots.len());
+    // Topics and sentences to start from are the documents', or what was asked in vain; four whole weeks have two each.
+    assert!(slots.len() >= 8, "{plan:#}");
+    let is_theirs = |words: &Value| {
+        let words = words.as_str().unwrap();
+        words == UNANSWERED || day.texts.values().any(|text| text.contains(words))
+    };
+    for slot in slots {
+        assert!(is_theirs(&slot["topic"]), "{slot:#}");
+        assert!(slot["angle"].is_null() || is_theirs(&slot["angle"]), "{slot:#}");
+    }
+    assert!(slots.iter().any(|slot| slot["angle"].is_string()), "{plan:#}");
+    let pillars = plan["pillars"].as_array().unwrap();
+    assert!(!pillars.is_empty());
+    for pillar in pillars {
+        let sources = pillar["sources"].as_array().unwrap();
+        assert!(!pillar["name"].as_str().unwrap().is_empty() && !sources.is_empty(), "{pillar:#}");
+        assert!(
+            sources.iter().all(|source| day.texts.contains_key(source["id"].as_str().unwrap())),
+            "{pillar:#}"
+        );
+    }
 
     // The whole workflow, through an approval.
     let run = json!({"projectId": day.project, "brief": "Ich möchte ruhiger schlafen. Ich will meiner Arbeit vertrauen.", "wait": true,
@@ -318,8 +414,9 @@ async fn agrees(day: &Day<'_>) {
     let counted = ["AGENT_RUNS", "IMAGES", "VIDEO_SECONDS"].map(|kind| json!(used(kind)));
     let outputs = kept["outputs"]["totalCount"].as_f64();
     assert_eq!(counted, [json!(outputs), json!(f64::from(u32::try_from(slides).unwrap())), json!(seconds)]);
-    // Nine outputs of nine agents, and four that the workflow's steps have left beside the run.
-    assert_eq!(kept["outputs"]["totalCount"], 13, "{kept:#}");
+    // An output of each run, and four that the workflow's steps have left beside theirs.
+    let runs: usize = day.runs.values().sum();
+    assert_eq!((day.runs.len(), &kept["outputs"]["totalCount"]), (9, &json!(runs + 4)), "{kept:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -331,17 +428,29 @@ async fn a_day_without_any_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_day_with_a_provider_that_misbehaves() {
-    let fake = FakeProvider::start().await;
-    fake.script([
+    let key = "sk-key-that-does-not-matter";
+    let questions = [
         Reply::rate_limited("1"),
+        Reply::server_error(),
+        Reply::overloaded(),
+        Reply::text("Half an answer, and then").cut_after(1),
+        Reply::text("Another one, and then").error_after(1),
+        Reply::unauthorized(key),
+        Reply::insufficient_quota(),
+        Reply::raw(502, "text/html", "<h1>Bad gateway</h1>"),
+    ];
+    assert_eq!(questions.len(), QUESTIONS.len() + 1);
+    let others = [
         Reply::server_error(),
         Reply::text("This is not JSON.").drip(),
         Reply::json(&json!({"unexpected": true})).cut_after(1),
         Reply::overloaded(),
-    ]);
-    let studio =
-        Studio::with(|config| config.providers = fake.endpoints("sk-key-that-does-not-matter")).await;
+    ];
+    let orders = questions.len() + others.len();
+    let fake = FakeProvider::start().await;
+    fake.script(questions.into_iter().chain(others));
+    let studio = Studio::with(|config| config.providers = fake.endpoints(key)).await;
     live(&studio, Some(openai(true))).await;
-    assert!(!fake.requests().is_empty());
+    assert_eq!(fake.requests().len(), orders, "each order is tried once");
     studio.close().await;
 }
