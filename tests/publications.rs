@@ -924,3 +924,67 @@ async fn a_workflow_publishes_by_its_schedule_and_says_when_nothing_is_public() 
     drop((admin, member));
     studio.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workflow_goes_on_beside_its_publication_which_is_cancelled_with_it() {
+    let studio = Studio::open().await;
+    let admin = studio.admin();
+    studio.connect(json!({})).await;
+    let condition = |key: &str, after: &str| json!({"key": key, "kind": "CONDITION", "after": [after], "condition": {"of": "brief", "holds": true}});
+    let template = json!({"organizationId": studio.acme.id, "key": "beside", "name": "Beside", "steps": [
+        {"key": "draw", "kind": "AGENT", "agent": "VISUAL_POST", "inputs": [{"name": "text", "from": "brief"}]},
+        {"key": "publish", "kind": "AGENT", "agent": "INSTAGRAM_POSTER", "after": ["draw"],
+            "inputs": [{"name": "assets", "from": "steps.draw.assets"}, {"name": "caption", "from": "brief"}]},
+        condition("beside", "draw"), condition("behind", "publish")]});
+    admin.mutate("contentWorkflowTemplateCreate", template, "").await;
+    let begin = async |brief: &str| {
+        let input = json!({"projectId": studio.acme.project, "template": "beside", "brief": brief});
+        let made = admin.mutate("contentWorkflowRun", input, "job { id }").await;
+        made["job"]["id"].as_str().unwrap().to_owned()
+    };
+    let look = async |id: &str| {
+        let shown = "query($id: ID!) { job(id: $id) { status result { ... on ContentWorkflowRun { steps { status output {
+            ... on Publication { state problems { code } job { status } } } } } } } }";
+        admin.ok(shown, json!({"id": id})).await["job"].clone()
+    };
+    let statuses = |job: &Value| {
+        let steps = job["result"]["steps"].as_array().unwrap().iter();
+        steps.map(|step| step["status"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+
+    // The pictures are with Instagram, which takes its time: what does not come after it does not wait for it.
+    studio.graph.delay(1_000_000);
+    let id = begin("Slowly.").await;
+    let until = Instant::now() + PATIENCE;
+    let job = loop {
+        let job = look(&id).await;
+        if job["result"]["steps"][1]["output"]["state"] == "PROCESSING"
+            && job["result"]["steps"][2]["status"] == "SUCCEEDED"
+        {
+            break job;
+        }
+        assert!(Instant::now() < until, "{job:#}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(statuses(&job), ["SUCCEEDED", "RUNNING", "SUCCEEDED", "QUEUED"], "{job:#}");
+
+    // Whoever cancels the run cancels what it waits for.
+    admin.mutate("jobCancel", json!({"id": id}), "job { id }").await;
+    assert_eq!(admin.finished(&id).await["status"], "CANCELLED");
+    let job = look(&id).await;
+    assert_eq!(statuses(&job), ["SUCCEEDED", "CANCELLED", "SUCCEEDED", "CANCELLED"], "{job:#}");
+    let publication = &job["result"]["steps"][1]["output"];
+    assert_eq!(publication["state"], "FAILED", "{publication:#}");
+    assert_eq!(publication["problems"][0]["code"], "CANCELLED", "{publication:#}");
+    assert_eq!(publication["job"]["status"], "CANCELLED", "{publication:#}");
+
+    // Nobody cancels this one.
+    studio.graph.delay(0);
+    let id = begin("Quickly.").await;
+    assert_eq!(admin.finished(&id).await["status"], "SUCCEEDED");
+    assert_eq!(statuses(&look(&id).await), ["SUCCEEDED"; 4]);
+    let published = studio.graph.published();
+    assert_eq!(published.iter().map(|it| it.form["caption"].as_str()).collect::<Vec<_>>(), ["Quickly."]);
+    drop(admin);
+    studio.close().await;
+}

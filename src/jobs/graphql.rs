@@ -8,6 +8,7 @@ use futures_util::Stream;
 use super::{AgentKind, Status};
 use crate::access::{Action, Permission, Scope};
 use crate::agents::graphql::AgentOutput;
+use crate::agents::{instagram, workflow};
 use crate::audit::graphql::Actor;
 use crate::db::page::PageArgs;
 use crate::db::{ReadTx, Record, Target};
@@ -298,8 +299,9 @@ pub struct JobMutation;
 
 #[Object]
 impl JobMutation {
-    /// Cancels a job: one that waits ends at once, one that runs is told and ends a moment later. Doing it twice changes
-    /// nothing. Requires: `AGENT_USE`. Codes: `NOT_FOUND`, `INVALID`, `CONFLICT`.
+    /// Cancels a job: one that waits ends at once, one that runs is told and ends a moment later. With the job of a workflow's
+    /// run go the publications that it waits for, but for what is being made public. Doing it twice changes nothing.
+    /// Requires: `AGENT_USE`. Codes: `NOT_FOUND`, `INVALID`, `CONFLICT`.
     #[graphql(guard = "Requires::Here(Action::JobCancel, &input.id)")]
     async fn job_cancel(
         &self,
@@ -314,11 +316,22 @@ impl JobMutation {
             let row = loader::job(ctx, organization, id).await?.ok_or(Error::NotFound).map_err(&missing)?;
             let mut tx =
                 door.write_within(organization, row.project, Action::JobCancel).await.map_err(&missing)?;
+            // What the job has made is locked before the job, as whoever works on it does.
+            match (row.agent, row.result) {
+                (Some(AgentKind::InstagramPoster), Some(result)) => {
+                    if !instagram::cancelled(&mut tx, result).await? {
+                        let message =
+                            "It is being published, or is public already. That cannot be cancelled.";
+                        return Err(Error::fault(Fault::at(FaultCode::Conflict, "id", message)));
+                    }
+                }
+                (Some(AgentKind::ContentWorkflow), Some(result)) => {
+                    workflow::cancelled(&mut tx, result).await?;
+                }
+                _ => {}
+            }
             let (job, changed) = super::cancel(&mut tx, id).await?;
             if changed {
-                if let (Some(AgentKind::InstagramPoster), Some(result)) = (job.agent, job.result) {
-                    crate::agents::instagram::cancelled(&mut tx, result).await?;
-                }
                 tx.announce(Topic::Job(organization, id));
                 tx.commit(Record::of(Target::job(id).within(row.project))).await?;
             }

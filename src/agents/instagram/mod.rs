@@ -263,19 +263,19 @@ pub fn recorded(id: PublicationId, project: ProjectId, publication: &Publication
     Record::with(target(id, Some(project)), Changes::made(&logged(publication)))
 }
 
-/// Ends a publication whose job has been cancelled.
+/// Ends a publication whose job is cancelled. False: it is being made public, or is public already, which cannot be taken
+/// back.
 ///
 /// # Errors
-/// `CONFLICT` when it is being made public, or is public: that cannot be taken back.
-pub async fn cancelled(tx: &mut WriteTx<'_>, id: Uuid) -> Result<()> {
-    let Some(content) = store::content(tx, id).await? else { return Ok(()) };
+/// What the database says.
+pub async fn cancelled(tx: &mut WriteTx<'_>, id: Uuid) -> Result<bool> {
+    let Some(content) = store::content(tx, id).await? else { return Ok(true) };
     let mut publication: Publication = serde_json::from_value(content).map_err(Error::internal)?;
     if matches!(publication.state, State::Publishing | State::Published) {
-        let message = "It is being published, or is public already. That cannot be cancelled.";
-        return Err(Error::fault(Fault::at(FaultCode::Conflict, "id", message)));
+        return Ok(false);
     }
     if publication.state.is_final() {
-        return Ok(());
+        return Ok(true);
     }
     publication.state = State::Failed;
     publication.problems =
@@ -285,7 +285,7 @@ pub async fn cancelled(tx: &mut WriteTx<'_>, id: Uuid) -> Result<()> {
     if let Some(post) = publication.post {
         posts::settle(tx, post.uuid(), PostState::Approved).await?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// What publishes.

@@ -88,6 +88,7 @@ impl RunWorkflow {
             run.release().await;
             let ended = match states.settle(&plan.definition, steps::signature, Utc::now()) {
                 Next::Step(at) => self.step(run, &plan, &states, at, &events).await?,
+                Next::Ordered(until) => follow(run, &plan, &states, &events, until).await?,
                 Next::Time(_) | Next::Approval => wait(run, &plan).await?,
                 Next::Over => Some(finish(run, &plan).await?),
             };
@@ -109,9 +110,6 @@ impl RunWorkflow {
         let missing = || Error::internal(anyhow::anyhow!("a run has a step that its workflow has not"));
         let step = plan.definition.steps.get(at).ok_or_else(missing)?;
         let tried = Tried::of(events, &step.key);
-        if let Some(publication) = states.steps.get(at).and_then(|state| state.output) {
-            return follow(run, plan, (step, at, tried), publication).await;
-        }
         let number = tried.begun + 1;
         let attempt = Attempt { step, at, number, since: tried.since.unwrap_or_else(Utc::now) };
         let data = json!({"step": step.key, "attempt": number});
@@ -282,37 +280,50 @@ async fn publish(
     Ok(Done::Ordered(Box::new(asked)))
 }
 
-/// Waits for what a step has ordered, or says what came of it.
+/// Says what has come of what steps have ordered, or waits for it: not beyond a time at which another step goes on.
 async fn follow(
     run: &Run,
     plan: &Plan,
-    (step, at, tried): (&Step, usize, Tried),
-    id: Uuid,
+    states: &States,
+    events: &[Event],
+    until: Option<DateTime<Utc>>,
 ) -> Result<Option<Attempted>, Failure> {
-    let found = {
-        let mut tx = run.read(Action::AgentRun).await?;
-        instagram::find(&mut tx, id).await?
-    };
-    run.release().await;
-    let since = tried.since.unwrap_or_else(Utc::now);
-    let done = match found {
-        None => Done::Failed(Fault::new(FaultCode::NotFound, "What it published was deleted.")),
-        Some(publication) if !publication.state.is_final() => {
-            // The longer it takes, the longer it is waited.
-            let waited = (Utc::now() - since).to_std().unwrap_or_default();
-            let after = waited.clamp(Duration::from_secs(1), Duration::from_secs(60));
-            let why = format!("The step `{}` waits for its publication.", step.key);
-            return Ok(Some(Attempted::Waits { after, why }));
-        }
-        Some(publication) => match publication.state {
-            PublicationState::Failed | PublicationState::Expired => {
-                Done::Failed(instagram::fault(&publication))
+    let mut open = Vec::new();
+    let mut since = None;
+    for (at, (step, state)) in plan.definition.steps.iter().zip(&states.steps).enumerate() {
+        let Some(id) = state.output.filter(|_| state.has_ordered()) else { continue };
+        let found = {
+            let mut tx = run.read(Action::AgentRun).await?;
+            instagram::find(&mut tx, id).await?
+        };
+        run.release().await;
+        let tried = Tried::of(events, &step.key);
+        let begun = tried.since.unwrap_or_else(Utc::now);
+        let done = match found {
+            None => Done::Failed(Fault::new(FaultCode::NotFound, "What it published was deleted.")),
+            Some(publication) if !publication.state.is_final() => {
+                open.push(step.key.as_str());
+                since = since.max(Some(begun));
+                continue;
             }
-            state => Done::Published(state),
-        },
-    };
-    keep(run, plan, &Attempt { step, at, number: tried.begun, since }, done).await?;
-    Ok(None)
+            Some(publication) => match publication.state {
+                PublicationState::Failed | PublicationState::Expired => {
+                    Done::Failed(instagram::fault(&publication))
+                }
+                reached => Done::Published(reached),
+            },
+        };
+        keep(run, plan, &Attempt { step, at, number: tried.begun, since: begun }, done).await?;
+        return Ok(None);
+    }
+    let Some(since) = since else { return Ok(None) };
+    let now = Utc::now();
+    // The longer the youngest of them takes, the longer it is waited.
+    let waited = (now - since).to_std().unwrap_or_default();
+    let after = waited.clamp(Duration::from_secs(1), Duration::from_secs(60));
+    let rest = until.map(|until| (until - now).to_std().unwrap_or_default());
+    let why = format!("The publication of the step `{}` is waited for.", open.join("`, `"));
+    Ok(Some(Attempted::Waits { after: rest.map_or(after, |rest| rest.min(after)), why }))
 }
 
 /// Where the steps stand, and what the job's events say about them.
@@ -534,7 +545,7 @@ async fn wait(run: &Run, plan: &Plan) -> Result<Option<Attempted>, Failure> {
     let until = match content.states.settle(&plan.definition, steps::signature, Utc::now()) {
         Next::Time(time) => Until::Time(time),
         Next::Approval => Until::Approval,
-        Next::Step(_) | Next::Over => return Ok(None),
+        Next::Step(_) | Next::Ordered(_) | Next::Over => return Ok(None),
     };
     let waiting = content.states.steps.iter().filter(|state| match until {
         Until::Time(time) => state.until == Some(time) && !state.status.is_final(),

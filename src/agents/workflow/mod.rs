@@ -25,10 +25,11 @@ use self::definition::{Definition, Step, StepKind};
 use self::state::States;
 use self::value::Value;
 use super::agent::{self, Wanted};
-use super::{Output, store};
+use super::{Output, instagram, store};
 use crate::db::{ReadTx, WriteTx};
 use crate::engine::{self, Prices};
 use crate::error::{Error, Fault, FaultCode, Result};
+use crate::events::Topic;
 use crate::id::{JobId, PeriodId, ProjectId, WorkflowRunId};
 use crate::jobs::{self, AgentKind, Event, NewJob, Status};
 use crate::providers::{self, Providers};
@@ -307,6 +308,27 @@ pub async fn decide(tx: &mut WriteTx<'_>, run: &Output, decision: Decision) -> R
     Ok(())
 }
 
+/// Cancels what a run that is cancelled has ordered and waits for. What is being made public goes on: that cannot be taken
+/// back.
+///
+/// # Errors
+/// What the database says.
+pub async fn cancelled(tx: &mut WriteTx<'_>, run: Uuid) -> Result<()> {
+    let content = match lock(tx, run).await {
+        Err(Error::NotFound) => return Ok(()),
+        content => content?,
+    };
+    let ordered = content.states.steps.iter().filter(|state| state.has_ordered());
+    let ordered: Vec<Uuid> = ordered.filter_map(|state| state.output).collect();
+    for publication in store::find_many(tx, &ordered).await? {
+        if instagram::cancelled(tx, publication.id).await? {
+            jobs::cancel(tx, publication.job).await?;
+            tx.announce(Topic::Job(tx.organization(), publication.job));
+        }
+    }
+    Ok(())
+}
+
 /// The plan and the content of a run that takes up another one from a step on.
 ///
 /// # Errors
@@ -382,7 +404,7 @@ fn shown(mut states: States, job: &jobs::Job, events: &[Event]) -> States {
         match job.status {
             Status::Running if is_running => state.status = Status::Running,
             // What is published has a job of its own, and is waited for.
-            Status::Queued | Status::Running if state.output.is_some() => state.status = Status::Running,
+            Status::Queued | Status::Running if state.has_ordered() => state.status = Status::Running,
             Status::Failed if is_running => {
                 state.status = Status::Failed;
                 state.finished_at = job.finished_at;

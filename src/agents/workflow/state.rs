@@ -95,6 +95,11 @@ impl StepState {
         }
     }
 
+    /// Whether it has ordered something that has a job of its own, and waits for it.
+    pub const fn has_ordered(&self) -> bool {
+        self.output.is_some() && !self.status.is_final()
+    }
+
     fn skip(&mut self, why: Skipped, at: DateTime<Utc>) {
         self.status = Status::Cancelled;
         self.finished_at = Some(at);
@@ -116,6 +121,8 @@ pub struct States {
 pub enum Next {
     /// This step, by its place.
     Step(usize),
+    /// Nothing before what steps have ordered has ended, or before this time.
+    Ordered(Option<DateTime<Utc>>),
     /// Nothing before this time.
     Time(DateTime<Utc>),
     /// Nothing until somebody approves.
@@ -251,14 +258,21 @@ impl States {
 
     fn next(&self, definition: &Definition, catalogue: Catalogue) -> Next {
         let ready = |(at, step): (usize, &Step)| {
-            let queued = self.steps.get(at).is_some_and(|state| state.status == Status::Queued);
-            (queued && matches!(self.turn(step, catalogue), Turn::Ready(_))).then_some(at)
+            let begins = self
+                .steps
+                .get(at)
+                .is_some_and(|state| state.status == Status::Queued && !state.has_ordered());
+            (begins && matches!(self.turn(step, catalogue), Turn::Ready(_))).then_some(at)
         };
         if let Some(at) = definition.steps.iter().enumerate().find_map(ready) {
             return Next::Step(at);
         }
         let open = self.steps.iter().filter(|state| !state.status.is_final());
-        if let Some(until) = open.filter_map(|state| state.until).min() {
+        let until = open.filter_map(|state| state.until).min();
+        if self.steps.iter().any(StepState::has_ordered) {
+            return Next::Ordered(until);
+        }
+        if let Some(until) = until {
             return Next::Time(until);
         }
         if self.steps.iter().all(|state| state.status.is_final()) { Next::Over } else { Next::Approval }
@@ -309,6 +323,27 @@ mod tests {
 
     fn statuses(states: &States) -> Vec<Status> {
         states.steps.iter().map(|state| state.status).collect()
+    }
+
+    #[test]
+    fn what_is_ordered_holds_up_only_what_comes_after_it() {
+        let definition = of(vec![
+            write("posted", &[]),
+            write("other", &[]),
+            compose("later", &["posted"], "brief"),
+            delay("rest", &["other"], 60),
+        ]);
+        let mut states = States::new(&definition, at(0));
+        assert_eq!(states.settle(&definition, catalogue, at(0)), Next::Step(0));
+        states.get_mut("posted").unwrap().output = Some(Uuid::now_v7());
+        assert_eq!(states.settle(&definition, catalogue, at(1)), Next::Step(1));
+        end(&mut states, "other", Status::Succeeded, 5);
+        assert_eq!(states.settle(&definition, catalogue, at(5)), Next::Ordered(Some(at(65))));
+        assert_eq!(states.settle(&definition, catalogue, at(65)), Next::Ordered(None));
+        end(&mut states, "posted", Status::Succeeded, 70);
+        assert_eq!(states.settle(&definition, catalogue, at(70)), Next::Step(2));
+        end(&mut states, "later", Status::Succeeded, 71);
+        assert_eq!(states.settle(&definition, catalogue, at(71)), Next::Over);
     }
 
     #[test]
