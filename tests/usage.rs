@@ -168,6 +168,17 @@ async fn what_is_reserved_is_settled_with_what_was_taken() {
     let engine = &asked["job"]["engine"];
     let tokens = engine["promptTokens"].as_i64().unwrap() + engine["completionTokens"].as_i64().unwrap();
     assert_eq!(used(&member, metrics).await, [before[0] + 1, before[1], tokens]);
+    // What it has written for nothing is spent as well, whether the built-in engine works instead or nobody does.
+    let goals = |fallback| json!({"goals": ["I want to sleep better."], "language": "EN", "engine": openai(fallback)});
+    let select = "job { status engine { provider } }";
+    room.fake.script([Reply::text("This is no JSON.").tokens(100, 10)]);
+    let made = room.run("affirmationsGenerate", goals(true), select).await;
+    assert_eq!(made["job"]["engine"]["provider"], "builtin", "{made:#}");
+    assert_eq!(used(&member, metrics).await, [before[0] + 2, before[1], tokens + 110]);
+    room.fake.script([Reply::refusal("No.").tokens(50, 5)]);
+    let made = room.run("affirmationsGenerate", goals(false), select).await;
+    assert_eq!(made["job"]["status"], "FAILED", "{made:#}");
+    assert_eq!(used(&member, metrics).await, [before[0] + 2, before[1], tokens + 165]);
     limit(&room.server, &room.acme, &json!({"LLM_TOKENS": 1_000})).await;
     let asking = json!({"organizationId": room.acme.id, "question": "What is paid for meals?", "engine": openai(false)});
     assert_eq!(member.fault("qaAsk", asking).await, "QUOTA_EXCEEDED");

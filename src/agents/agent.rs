@@ -78,13 +78,6 @@ pub fn needs(engine: Option<&Wanted>, tokens: Usage, most: Amounts) -> Amounts {
     Amounts::RUN + most + engine.map(|_| Amounts::tokens(tokens.total())).unwrap_or_default()
 }
 
-/// What an agent's run has taken.
-pub fn used(engine: &Engine, made: Amounts) -> Amounts {
-    let count = |tokens: Option<i32>| u64::try_from(tokens.unwrap_or_default()).unwrap_or_default();
-    let tokens = count(engine.prompt_tokens) + count(engine.completion_tokens);
-    Amounts::RUN + made + Amounts::tokens(tokens)
-}
-
 /// What an agent works with.
 #[derive(Debug)]
 pub struct Tools {
@@ -361,7 +354,7 @@ pub struct Product {
     name: fn(Uuid) -> String,
     /// Which engine did it.
     pub engine: Engine,
-    /// What it has taken of what the tier limits.
+    /// What it has taken of what the tier limits, without tokens: they were counted when they were spent.
     pub used: Amounts,
 }
 
@@ -385,7 +378,7 @@ pub async fn make<A: Agent>(tools: &Tools, run: &Run, order: &Order<A::Input>) -
         files: made.files,
         kind: A::Id::KIND,
         name: |id| A::Id::from(id).to_string(),
-        used: used(&made.engine, A::made(&made.content)),
+        used: Amounts::RUN + A::made(&made.content),
         engine: made.engine,
     })
 }
@@ -492,6 +485,7 @@ pub struct JsonQuestion {
 /// # Errors
 /// The provider's failure, as a job's.
 pub async fn ask_json<T: DeserializeOwned>(
+    run: &Run,
     engines: &Engines,
     wanted: &Wanted,
     seed: u64,
@@ -508,7 +502,7 @@ pub async fn ask_json<T: DeserializeOwned>(
         seed: u32::try_from(seed & u64::from(u32::MAX >> 1)).ok(),
         ..TextRequest::new(model, asked.question, asked.max_tokens)
     };
-    let reply = write(&*engine, &request, &mut |_| ()).await.map_err(|failure| failed(&failure))?;
+    let reply = write(run, &*engine, &request, &mut |_| ()).await?;
     let answer = serde_json::from_str(&reply.text).map_err(|error| {
         let detail =
             Detail::Provider { provider: wanted.provider.clone(), provider_code: None, retryable: true };

@@ -35,9 +35,10 @@ use crate::engine::{self, OnText, TextEngine, TextReply, TextRequest};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{ApiKeyId, JobId, OrganizationId, ProjectId, UserId};
 use crate::input;
-use crate::jobs::AgentKind;
 use crate::jobs::worker::Work;
+use crate::jobs::{AgentKind, Failure, Run};
 use crate::telemetry::{self, trace};
+use crate::usage::Amounts;
 
 /// The register: what works on the agents' jobs.
 pub fn works(kit: &Kit, poster: instagram::Poster) -> Vec<Box<dyn Work>> {
@@ -57,11 +58,11 @@ pub fn works(kit: &Kit, poster: instagram::Poster) -> Vec<Box<dyn Work>> {
     ]
 }
 
-/// Asks a provider's model. Every agent asks here, so that the call is counted and stands in the trace.
+/// Calls a provider's model. Every call is made here, so that it is measured and stands in the trace.
 ///
 /// # Errors
 /// The provider's failure.
-pub async fn write(
+pub async fn call(
     engine: &dyn TextEngine,
     request: &TextRequest,
     on_text: OnText<'_>,
@@ -77,6 +78,24 @@ pub async fn write(
     telemetry::count().provider(provider, outcome.err().unwrap_or("ok"), asked.elapsed(), tokens);
     trace::replied(&span, outcome, tokens);
     replied
+}
+
+/// Has a provider's model write for a job. What it takes is counted at once, whatever becomes of the answer.
+///
+/// # Errors
+/// The provider's failure, as a job's.
+pub async fn write(
+    run: &Run,
+    engine: &dyn TextEngine,
+    request: &TextRequest,
+    on_text: OnText<'_>,
+) -> Result<TextReply, Failure> {
+    let replied = call(engine, request, on_text).await;
+    let usage = replied.as_ref().map_or_else(|failure| failure.usage, |reply| reply.usage);
+    if let Some(usage) = usage {
+        run.spend(Amounts::tokens(usage.total())).await?;
+    }
+    replied.map_err(|failure| agent::failed(&failure))
 }
 
 /// What every output has in common.

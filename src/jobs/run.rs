@@ -265,6 +265,19 @@ impl Run {
         Ok(())
     }
 
+    /// Counts what has been spent, and stays so whatever becomes of the work. Open transactions are ended.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the job is no longer this worker's.
+    pub async fn spend(&self, spent: Amounts) -> Result<()> {
+        let kept = {
+            let mut tx = self.lease.anonymous().await?;
+            store::spend(&mut tx, &self.claimed, spent).await?
+        };
+        self.lease.release().await;
+        if kept { Ok(()) } else { Err(Error::NotFound) }
+    }
+
     /// Notes that the built-in engine works because the provider did not.
     ///
     /// # Errors

@@ -467,6 +467,18 @@ pub(super) async fn advance(
     Ok(sequence.is_some())
 }
 
+/// Counts what an attempt has spent, whatever comes of it. False: the job is no longer the worker's.
+pub(super) async fn spend(tx: &mut AnonymousTx<'_>, claimed: &Claimed, spent: Amounts) -> Result<bool> {
+    let kept: Option<bool> = sqlx::query_scalar("select app.spend_on_job($1, $2, $3, $4)")
+        .bind(claimed.organization)
+        .bind(claimed.id)
+        .bind(claimed.attempt)
+        .bind(amounts(spent)?)
+        .fetch_one(tx.conn())
+        .await?;
+    Ok(kept.is_some())
+}
+
 /// What becomes of an attempt that came to nothing.
 #[derive(Debug)]
 pub(super) enum Ending<'a> {

@@ -402,7 +402,7 @@ async fn ask(engine: &dyn engine::TextEngine, model: &str) -> ProviderTest {
         ..TextRequest::new(model, "Reply with the word OK and nothing else.", TEST_TOKENS)
     };
     let asked = Instant::now();
-    let replied = agents::write(engine, &request, &mut |_| ()).await;
+    let replied = agents::call(engine, &request, &mut |_| ()).await;
     let milliseconds = i32::try_from(asked.elapsed().as_millis()).unwrap_or(i32::MAX);
     match replied {
         Ok(reply) => ProviderTest {

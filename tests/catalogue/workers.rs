@@ -120,7 +120,8 @@ impl Stage {
                 j.status, j.attempts || '/' || j.max_attempts, j.progress, j.sequence,
                 case when j.lease_until > now() + interval '5 days' then 'prolonged' when j.lease_until > now() then 'leased'
                     when j.lease_until is not null then 'lapsed' end,
-                case when j.run_at > now() + interval '12 hours' then 'later' end, j.error ->> 'code', case when j.finished_at is not null then 'over' end,
+                case when j.run_at > now() + interval '12 hours' then 'later' end, j.error ->> 'code', 'spent ' || (j.used ->> 'LLM_TOKENS'),
+                case when j.finished_at is not null then 'over' end,
                 (select string_agg(concat_ws(':', '+' || e.sequence, e.kind, e.message), ' ' order by e.sequence) from job_events e
                     where e.organization_id = j.organization_id and e.job_id = j.id)), ', '
                 order by j.id <> '{job}', j.organization_id <> '{first}') from jobs j where j.id in ('{job}', '{sibling}')),
@@ -273,7 +274,13 @@ fn attempts(stage: &Stage) -> Vec<Call> {
                 {forgive}, 'ended', 'm')"
         )
     };
+    let spend = |organization: Uuid, job: Uuid, attempt: i32, tokens: i32| {
+        format!(
+            "select app.spend_on_job('{organization}', '{job}', {attempt}, '{{\"LLM_TOKENS\": {tokens}}}')"
+        )
+    };
     let (running, and) = (stage.running(), |what: &str| format!("{}; {}", stage.running(), stage.job(what)));
+    let spent = and("used = '{\"LLM_TOKENS\": 5}'");
     let cancelled = "CANCELLED 3/5 0.25 1 leased";
     vec![
         stage.moves(
@@ -304,6 +311,42 @@ fn attempts(stage: &Stage) -> Vec<Call> {
             "how far a cancelled job is",
             and("status = 'CANCELLED'"),
             &advance(first, job, 3, 0.5),
+            ["nothing", cancelled, "", "", "0"],
+        ),
+        stage.moves(
+            "what is spent",
+            running.clone(),
+            &spend(first, job, 3, 7),
+            ["true", "RUNNING 3/5 0.25 1 leased spent 7", "", "", "0"],
+        ),
+        stage.moves(
+            "what is spent besides",
+            spent.clone(),
+            &spend(first, job, 3, 7),
+            ["true", "RUNNING 3/5 0.25 1 leased spent 12", "", "", "0"],
+        ),
+        stage.moves(
+            "what cannot be spent",
+            spent,
+            &spend(first, job, 3, -1),
+            ["nothing", "RUNNING 3/5 0.25 1 leased spent 5", "", "", "0"],
+        ),
+        stage.moves(
+            "what an earlier attempt spends",
+            running.clone(),
+            &spend(first, job, 2, 7),
+            ["nothing", "", "", "", "0"],
+        ),
+        stage.moves(
+            "what another organization's job spends",
+            running.clone(),
+            &spend(second, sibling, 3, 7),
+            ["nothing", "", "", "", "0"],
+        ),
+        stage.moves(
+            "what a cancelled job spends",
+            and("status = 'CANCELLED'"),
+            &spend(first, job, 3, 7),
             ["nothing", cancelled, "", "", "0"],
         ),
         stage.moves(
@@ -724,7 +767,7 @@ async fn judge(tx: &mut PgConnection, calls: &[Call], most: usize) -> Vec<String
 }
 
 /// What is taken out of the functions, one at a time; spelled as the catalogue does.
-const MUTANTS: [(&str, &str, &str); 79] = [
+const MUTANTS: [(&str, &str, &str); 85] = [
     ("claim_job", "j.status = 'QUEUED' and ", ""),
     ("claim_job", " and j.run_at <= clock_timestamp()", ""),
     ("claim_job", " and j.kind = any (p_kinds)", ""),
@@ -742,6 +785,12 @@ const MUTANTS: [(&str, &str, &str); 79] = [
     ("advance_job", "and j.attempts = p_attempt ", ""),
     ("advance_job", "and j.status = 'RUNNING'", ""),
     ("advance_job", "greatest(j.progress, coalesce(p_progress, 0))", "p_progress"),
+    ("spend_on_job", "j.organization_id = p_organization and ", ""),
+    ("spend_on_job", "j.id = p_job and ", ""),
+    ("spend_on_job", "j.attempts = p_attempt and ", ""),
+    ("spend_on_job", "j.status = 'RUNNING'", "true"),
+    ("spend_on_job", "a.value::bigint < 0", "false"),
+    ("spend_on_job", "app.add_amounts(j.used, p_used, 1)", "p_used"),
     (
         "end_attempt",
         "where j.organization_id = p_organization and j.id = p_job and",

@@ -125,7 +125,7 @@ impl Agent for Affirmations {
         // To somebody who speaks of dying the built-in engine says where there is help; no model writes over that.
         let in_need = |goal: &String| builtin::checks::asks_for_help(goal, request.language);
         let wanted = order.engine.as_ref().filter(|_| !request.goals.iter().any(in_need));
-        let asking = |wanted| ask(&tools.engines, wanted, order.seed, &request);
+        let asking = |wanted| ask(run, &tools.engines, wanted, order.seed, &request);
         let (lines, unused, engine) =
             if let Some((lines, engine)) = agent::provided(run, wanted, asking).await? {
                 let is_unused = |goal: &&String| !lines.iter().any(|line| line.based_on == **goal);
@@ -197,19 +197,20 @@ struct WrittenLine {
 
 /// A model's lines that pass the checks; what does not is asked for once more.
 async fn ask(
+    run: &Run,
     engines: &Engines,
     wanted: &Wanted,
     seed: u64,
     request: &Request,
 ) -> Result<(Vec<Line>, Engine), Failure> {
     let question = compose(request, request.count, &[]);
-    let (written, mut engine) = write(engines, wanted, seed, question).await?;
+    let (written, mut engine) = write(run, engines, wanted, seed, question).await?;
     let (mut lines, rejected) = builtin::judge(request, &[], written);
     lines.truncate(request.count);
     let missing = request.count - lines.len();
     if missing > 0 {
         let question = compose(request, missing, &rejected);
-        let (written, again) = write(engines, wanted, seed.wrapping_add(1), question).await?;
+        let (written, again) = write(run, engines, wanted, seed.wrapping_add(1), question).await?;
         let (more, _) = builtin::judge(request, &lines, written);
         lines.extend(more.into_iter().take(missing));
         engine = engine.and(&again);
@@ -222,6 +223,7 @@ async fn ask(
 }
 
 async fn write(
+    run: &Run,
     engines: &Engines,
     wanted: &Wanted,
     seed: u64,
@@ -229,7 +231,7 @@ async fn write(
 ) -> Result<(Vec<Proposal>, Engine), Failure> {
     let asked =
         JsonQuestion { system: include_str!("prompt.md"), question, schema: schema(), max_tokens: TOKENS };
-    let (written, engine): (Written, _) = agent::ask_json(engines, wanted, seed, asked).await?;
+    let (written, engine): (Written, _) = agent::ask_json(run, engines, wanted, seed, asked).await?;
     let proposal = |line: WrittenLine| Some(Proposal { text: line.text, goal: line.goal.checked_sub(1)? });
     let lines = written.affirmations.into_iter().take(2 * *builtin::COUNT.end());
     Ok((lines.filter_map(proposal).collect(), engine))

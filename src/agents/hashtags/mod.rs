@@ -82,7 +82,7 @@ impl Agent for Hashtags {
             read(&mut tx, run.organization(), order.project, &order.input).await?
         };
         run.release().await;
-        let asking = |wanted| ask(&tools.engines, wanted, order.seed, &research);
+        let asking = |wanted| ask(run, &tools.engines, wanted, order.seed, &research);
         let answered = agent::provided(run, order.engine.as_ref(), asking).await?;
         let (ideas, engine) = answered.unwrap_or_else(|| (Vec::new(), Engine::builtin()));
         research.ideas = ideas;
@@ -150,6 +150,7 @@ struct Ideas {
 
 /// A model's ideas.
 async fn ask(
+    run: &Run,
     engines: &Engines,
     wanted: &Wanted,
     seed: u64,
@@ -165,6 +166,6 @@ async fn ask(
         schema: JsonSchema { name: "hashtags".to_owned(), schema },
         max_tokens: TOKENS,
     };
-    let (ideas, engine): (Ideas, _) = agent::ask_json(engines, wanted, seed, asked).await?;
+    let (ideas, engine): (Ideas, _) = agent::ask_json(run, engines, wanted, seed, asked).await?;
     Ok((ideas.hashtags.into_iter().take(2 * HASHTAGS).collect(), engine))
 }

@@ -182,7 +182,7 @@ impl Agent for Posts {
         let drafts = &mut made;
         let wanted = order.engine.as_ref();
         let answered =
-            agent::provided(run, wanted, move |wanted| rewrite(&tools.engines, wanted, order, drafts))
+            agent::provided(run, wanted, move |wanted| rewrite(run, &tools.engines, wanted, order, drafts))
                 .await?;
         let engine = answered.unwrap_or_else(Engine::builtin);
         let content = Content {
@@ -236,6 +236,7 @@ struct WrittenPost {
 
 /// Has a model rewrite the variants. What states more than its sources do is not taken.
 async fn rewrite(
+    run: &Run,
     engines: &Engines,
     wanted: &Wanted,
     order: &Order<Input>,
@@ -258,7 +259,7 @@ async fn rewrite(
         schema: JsonSchema { name: "posts".to_owned(), schema },
         max_tokens: TOKENS,
     };
-    let (written, engine): (Written, _) = agent::ask_json(engines, wanted, order.seed, asked).await?;
+    let (written, engine): (Written, _) = agent::ask_json(run, engines, wanted, order.seed, asked).await?;
     for written in written.posts.into_iter().take(builtin::VARIANTS) {
         let place = written.number.wrapping_sub(1);
         let Some(draft) = made.variants.get(place) else { continue };

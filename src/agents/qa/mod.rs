@@ -406,7 +406,6 @@ async fn save(run: &Run, ask: &Ask, draft: &Draft, engine: Engine) -> Result<Att
         "model": engine.model,
     }));
     let target = Target::output(AnswerId::KIND, id.to_string()).within(ask.project);
-    let used = agent::used(&engine, Amounts::default());
-    let finished = Finished { result: Some(id.uuid()), engine: Some(engine), used };
+    let finished = Finished { result: Some(id.uuid()), engine: Some(engine), used: Amounts::RUN };
     run.succeed(tx, &finished, Record::with(target, changes)).await
 }

@@ -12,7 +12,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use super::conversations::Turn;
 use super::{Citation, place, small};
 use crate::agents;
-use crate::agents::agent::{Wanted, failed, tokens};
+use crate::agents::agent::{Wanted, tokens};
 use crate::agents::text::excerpt;
 use crate::engine::{Message, TextEngine, TextReply, TextRequest, Usage};
 use crate::error::Error;
@@ -73,10 +73,10 @@ pub(super) async fn ask(
         let _ = sender.send(text.to_owned());
     };
     let writing = async {
-        let reply = agents::write(engine, &request, &mut on_text).await;
+        let reply = agents::write(run, engine, &request, &mut on_text).await;
         // The other side ends when there is nobody left to send.
         drop(on_text);
-        reply.map_err(|failure| failed(&failure))
+        reply
     };
     let telling = async { tell(run, receiver).await.map_err(Failure::from) };
     let (reply, ()) = tokio::try_join!(writing, telling)?;

@@ -165,7 +165,7 @@ impl Agent for Strategies {
         };
         run.release().await;
         let plan = agent::compute(move || builtin::plan(&strategy)).await??;
-        let asking = |wanted| ask(&tools.engines, wanted, order, &plan);
+        let asking = |wanted| ask(run, &tools.engines, wanted, order, &plan);
         let answered = agent::provided(run, order.engine.as_ref(), asking).await?;
         let (titles, engine) = answered.unwrap_or_else(|| (BTreeMap::new(), Engine::builtin()));
         let (ics, csv) = files(tools, run, order, name, &plan).await?;
@@ -247,6 +247,7 @@ struct Title {
 
 /// A model's titles, by topic. One that states more than its topic and sentence do is left out.
 async fn ask(
+    run: &Run,
     engines: &Engines,
     wanted: &Wanted,
     order: &Order<Input>,
@@ -281,7 +282,7 @@ async fn ask(
         schema: JsonSchema { name: "titles".to_owned(), schema },
         max_tokens: TOKENS,
     };
-    let (written, engine): (Titles, _) = agent::ask_json(engines, wanted, order.seed, asked).await?;
+    let (written, engine): (Titles, _) = agent::ask_json(run, engines, wanted, order.seed, asked).await?;
     let mut titles = BTreeMap::new();
     for Title { number, title } in written.titles {
         let Some((topic, angle)) = topics.get(number.wrapping_sub(1)) else { continue };
