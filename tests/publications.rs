@@ -978,7 +978,22 @@ async fn a_workflow_goes_on_beside_its_publication_which_is_cancelled_with_it() 
     assert_eq!(publication["problems"][0]["code"], "CANCELLED", "{publication:#}");
     assert_eq!(publication["job"]["status"], "CANCELLED", "{publication:#}");
 
-    // Nobody cancels this one.
+    // A publication whose job came to nothing by itself is waited for no longer.
+    let id = begin("In vain.").await;
+    let until = Instant::now() + PATIENCE;
+    while look(&id).await["result"]["steps"][1]["output"]["state"] != "PROCESSING" {
+        assert!(Instant::now() < until);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let end = "update jobs set status = 'FAILED', finished_at = now(), lease_until = null
+        where kind = 'instagram.publish' and status in ('QUEUED', 'RUNNING')";
+    assert_eq!(studio.server.tamper(end).await, 1);
+    assert_eq!(admin.finished(&id).await["status"], "FAILED");
+    let job = look(&id).await;
+    assert_eq!(statuses(&job), ["SUCCEEDED", "FAILED", "SUCCEEDED", "CANCELLED"], "{job:#}");
+    assert_eq!(job["result"]["steps"][1]["output"]["problems"][0]["code"], "JOB_ENDED", "{job:#}");
+
+    // Nobody ends this one.
     studio.graph.delay(0);
     let id = begin("Quickly.").await;
     assert_eq!(admin.finished(&id).await["status"], "SUCCEEDED");

@@ -23,7 +23,6 @@ use crate::graphql::loader;
 use crate::graphql::scalars::{DateTime, Url};
 use crate::id::{AssetId, ProjectId, PublicationId};
 use crate::idempotency;
-use crate::jobs::Status;
 use crate::jobs::graphql::Job;
 use crate::projects::graphql::Project;
 use crate::providers::BUILTIN;
@@ -50,20 +49,14 @@ impl Publication {
         &self.output
     }
 
-    /// Where it stands and why: a job that came to nothing by itself takes its publication along.
-    async fn standing(&self, ctx: &Context<'_>) -> Result<(State, Vec<Problem>)> {
-        let (state, problems) = (self.content.state, self.content.problems.clone());
-        if state.is_final() {
-            return Ok((state, problems));
+    /// As it stands with its job.
+    async fn standing(&self, ctx: &Context<'_>) -> Result<machine::Publication> {
+        let content = self.content.clone();
+        if content.state.is_final() {
+            return Ok(content);
         }
         let job = loader::job(ctx, self.output.organization, self.output.job).await?;
-        let ended = job.filter(|job| matches!(job.status, Status::Failed | Status::Cancelled));
-        let Some(job) = ended else { return Ok((state, problems)) };
-        let mut problems: Vec<Problem> =
-            (state == State::Publishing).then(machine::unknown_outcome).into_iter().collect();
-        let message = job.error.map_or_else(|| "Its job was cancelled.".to_owned(), |error| error.message);
-        problems.push(Problem::new("JOB_ENDED", message, "Publish it again."));
-        Ok((State::Failed, problems))
+        Ok(super::standing(content, job))
     }
 }
 
@@ -114,7 +107,7 @@ impl Publication {
 
     /// Where it stands.
     async fn state(&self, ctx: &Context<'_>) -> async_graphql::Result<State> {
-        Ok(self.standing(ctx).await?.0)
+        Ok(self.standing(ctx).await?.state)
     }
 
     /// By which account; null when none was connected, and without `AGENT_CONFIGURE` where it is connected.
@@ -171,7 +164,7 @@ impl Publication {
 
     /// Why it is not, or not yet, public.
     async fn problems(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<PublicationProblem>> {
-        Ok(self.standing(ctx).await?.1.into_iter().map(Into::into).collect())
+        Ok(self.standing(ctx).await?.problems.into_iter().map(Into::into).collect())
     }
 
     /// What the account has published in the time that Instagram counts, when it was last asked.

@@ -249,13 +249,25 @@ pub async fn order(
     Ok((job, Some((id, publication))))
 }
 
-/// One publication, as far as the transaction sees it.
+/// One publication, as far as the transaction sees it, as it stands with its job.
 ///
 /// # Errors
 /// What the database says.
 pub async fn find(tx: &mut ReadTx<'_>, id: Uuid) -> Result<Option<Publication>> {
-    let found = super::find_many(tx, &[id]).await?.pop();
-    found.map(|mut output| agent::read(&mut output)).transpose()
+    let Some(mut output) = super::find_many(tx, &[id]).await?.pop() else { return Ok(None) };
+    let job = jobs::find(tx, output.job).await?;
+    Ok(Some(standing(agent::read(&mut output)?, job)))
+}
+
+/// A publication as it stands with its job: one that came to nothing by itself takes its publication along.
+fn standing(publication: Publication, job: Option<jobs::Job>) -> Publication {
+    let ended = job.filter(|job| matches!(job.status, jobs::Status::Failed | jobs::Status::Cancelled));
+    let Some(job) = ended.filter(|_| !publication.state.is_final()) else { return publication };
+    let unknown = (publication.state == State::Publishing).then(machine::unknown_outcome);
+    let message = job.error.map_or_else(|| "Its job was cancelled.".to_owned(), |error| error.message);
+    let problem = Problem::new("JOB_ENDED", message, "Publish it again.");
+    let problems = publication.problems.into_iter().chain(unknown).chain([problem]).collect();
+    Publication { state: State::Failed, problems, ..publication }
 }
 
 /// What the audit log says of a publication that is new.
