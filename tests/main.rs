@@ -41,6 +41,7 @@ mod observability;
 mod organizations;
 mod periods;
 mod permissions;
+mod previews;
 mod projects;
 mod providers;
 mod publications;

@@ -4,10 +4,12 @@
 //! looked at, the row becomes an asset. What is looked at is copied as it passes, so that nobody changes it afterwards.
 //! Agents do the same within a job: [`save`], then [`keep`] in the transaction that saves their output. A row that waits
 //! too long goes, and with every row that goes, or whose object has arrived, the database notes where objects may be left:
-//! [`sweep`] removes those. No transaction is open while bytes are moved.
+//! [`sweep`] removes those. No transaction is open while bytes are moved. Small pictures ([`previews`]) lie beside the
+//! object that they were made from and have no rows.
 
 pub mod content;
 pub mod graphql;
+pub mod previews;
 mod store;
 
 use bytes::Bytes;

@@ -14,6 +14,7 @@ pub mod encode;
 pub mod fonts;
 pub(crate) mod paint;
 pub mod picture;
+pub mod preview;
 mod protect;
 pub mod scene;
 pub mod split;
