@@ -57,5 +57,6 @@ mod tidy;
 mod usage;
 mod videos;
 mod visuals;
+mod visuals_painted;
 mod webhooks;
 mod workflows;

@@ -635,6 +635,33 @@ pub async fn read(run: &Run, storage: &Storage, id: AssetId, most: u64) -> Resul
     Ok((asset, bytes))
 }
 
+/// All the bytes, at most so many, of a file that this job has put into the storage and that is not kept yet; none when there
+/// is no such file any more. No transaction of the run's may be open.
+///
+/// # Errors
+/// What the database or the storage says.
+pub async fn read_saved(
+    run: &Run,
+    storage: &Storage,
+    (project, id): (Option<ProjectId>, AssetId),
+    most: u64,
+) -> Result<Option<Bytes>> {
+    let object = {
+        let mut tx = run.read(Action::ContentRead).await?;
+        store::find_saved(&mut tx, run.job(), id).await?
+    };
+    run.release().await;
+    let Some(object) = object else { return Ok(None) };
+    let scope = run.scope();
+    let tenant = storage.of(&scope);
+    match tenant.get(&tenant.folder(project, id).object(object), most).await {
+        Ok(bytes) => Ok(Some(bytes)),
+        // The row is there before its object is.
+        Err(Error::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// All the bytes of an asset, at most so many. No transaction of the request's may be open.
 ///
 /// # Errors
