@@ -141,8 +141,8 @@ async fn earlier(
         let mut tx = run.read(Action::ContentRead).await?;
         jobs::events_of(&mut tx, run.job(), &[EVENT]).await?
     };
-    let kept = events.into_iter().filter_map(|event| serde_json::from_value::<Kept>(event.data?).ok());
-    let Some(kept) = kept.filter(|kept| kept.request == asked).last() else { return Ok(None) };
+    let mut kept = events.into_iter().filter_map(|event| serde_json::from_value::<Kept>(event.data?).ok());
+    let Some(kept) = kept.rfind(|kept| kept.request == asked) else { return Ok(None) };
     let place = (Some(order.project), kept.asset);
     let Some(bytes) = assets::read_saved(run, &tools.storage, place, PICTURE_BYTES as u64).await? else {
         return Ok(None);
