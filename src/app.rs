@@ -19,6 +19,7 @@ use crate::agents;
 use crate::agents::agent::Kit;
 use crate::agents::instagram::Poster;
 use crate::agents::instagram::machine::Pace;
+use crate::assets::previews::Previews;
 use crate::config::{Config, Database};
 use crate::counters::Counters;
 use crate::db::{Db, Facts, Hot, PoolSettings, migrate};
@@ -321,9 +322,11 @@ pub async fn executor(
     pdf_reader: &Arc<PdfReader>,
 ) -> anyhow::Result<Executor<Query, Mutation, Subscription>> {
     let disclosure = Disclosure { introspection: config.introspection, suggestions: config.introspection };
+    let previews = Arc::new(Previews::default());
     let schema = || {
         let schema = graphql::schema().data(Arc::clone(providers)).data(Arc::clone(accounts));
-        schema.data(Arc::clone(webhooks)).data(Arc::clone(storage)).data(Arc::clone(pdf_reader))
+        let schema = schema.data(Arc::clone(webhooks)).data(Arc::clone(pdf_reader));
+        schema.data(Arc::clone(storage)).data(Arc::clone(&previews))
     };
     let executor = Executor::new(schema, limits, disclosure)?;
     let Some(path) = &config.document_manifest else { return Ok(executor) };

@@ -51,6 +51,21 @@ pub trait Agent: Send + Sync + 'static {
         order: &Order<Self::Input>,
     ) -> impl Future<Output = Result<Made<Self::Content>, Failure>> + Send;
 
+    /// The same of such an input, where that makes a difference.
+    fn tokens(input: &Self::Input) -> Usage {
+        let _ = input;
+        Self::TOKENS
+    }
+
+    /// Refuses an input of which the chosen engine can do nothing: a provider of this kind, or without one the built-in engine.
+    ///
+    /// # Errors
+    /// A fault at the field.
+    fn suits(input: &Self::Input, engine: Option<engine::Provider>) -> Result<()> {
+        let _ = (input, engine);
+        Ok(())
+    }
+
     /// What the audit log keeps of it: an object of a few figures.
     fn summary(content: &Self::Content) -> Value;
 
@@ -158,6 +173,9 @@ pub struct Wanted {
     /// The organization's own provider that the name stands for; none: the server's.
     #[serde(default)]
     pub own: Option<ProviderId>,
+    /// Which format the provider speaks, once that has been looked up.
+    #[serde(skip)]
+    pub kind: Option<engine::Provider>,
 }
 
 impl Wanted {
@@ -180,18 +198,24 @@ impl Wanted {
                 Error::fault(Fault::at(FaultCode::Required, "engine.model", message))
             })?,
         };
-        if own.is_none() {
-            providers.engines().text(&provider).map_err(|missing| {
-                let detail =
-                    Detail::Provider { provider: provider.clone(), provider_code: None, retryable: false };
-                Error::fault(
-                    Fault::at(FaultCode::ProviderNotConfigured, "engine.provider", missing.to_string())
-                        .with(detail),
-                )
-            })?;
-        }
+        let kind = match &own {
+            Some(own) => own.kind,
+            None => {
+                providers.engines().text(&provider).map(|engine| engine.provider()).map_err(|missing| {
+                    let detail = Detail::Provider {
+                        provider: provider.clone(),
+                        provider_code: None,
+                        retryable: false,
+                    };
+                    Error::fault(
+                        Fault::at(FaultCode::ProviderNotConfigured, "engine.provider", missing.to_string())
+                            .with(detail),
+                    )
+                })?
+            }
+        };
         let own = own.map(|own| own.id);
-        Ok(Some(Self { provider, model: Some(model), fallback: self.fallback, own }))
+        Ok(Some(Self { provider, model: Some(model), fallback: self.fallback, own, kind: Some(kind) }))
     }
 
     /// The engine for an order: the one that its caller names, else the one that the project's route names, else the
@@ -209,8 +233,13 @@ impl Wanted {
             return wanted.check(tx, providers).await;
         }
         let Some(route) = providers::route(tx, project, agent).await? else { return Ok(None) };
-        let wanted =
-            Self { provider: route.provider, model: route.model, fallback: route.fallback, own: None };
+        let wanted = Self {
+            provider: route.provider,
+            model: route.model,
+            fallback: route.fallback,
+            own: None,
+            kind: None,
+        };
         let name = wanted.provider.clone();
         wanted.check(tx, providers).await.map_err(|error| match error {
             Error::Invalid(faults) => {
@@ -263,7 +292,7 @@ pub async fn enqueue<A: Agent>(
         return Err(Error::fault(Fault::at(FaultCode::NotFound, "projectId", message)));
     }
     let project = Some(order.project);
-    let needs = needs(order.engine.as_ref(), A::TOKENS, A::most(&order.input));
+    let needs = needs(order.engine.as_ref(), A::tokens(&order.input), A::most(&order.input));
     let input = serde_json::to_value(order.seeded(id)).map_err(Error::internal)?;
     let agent = Some(A::KIND);
     let new = NewJob { id, kind: A::JOB, agent, project, input, run_at: None, result: None, needs };
@@ -514,15 +543,24 @@ pub async fn ask_json<T: DeserializeOwned>(
 
 /// The engine of a provider's reply, as its job keeps it.
 pub fn engine_of(engines: &Engines, engine: &dyn engine::TextEngine, reply: &engine::TextReply) -> Engine {
+    engine_that(engines, engine, &reply.model, reply.usage)
+}
+
+/// A provider's engine with the model that has worked, and what it counted.
+pub fn engine_that(
+    engines: &Engines,
+    engine: &dyn engine::TextEngine,
+    model: &str,
+    usage: Option<Usage>,
+) -> Engine {
     let small = |tokens: u64| i32::try_from(tokens).unwrap_or(i32::MAX);
-    let usage = reply.usage;
     Engine {
         provider: engine.name().to_owned(),
-        model: Some(reply.model.clone()),
+        model: Some(model.to_owned()),
         prompt_tokens: usage.map(|usage| small(usage.prompt_tokens)),
         completion_tokens: usage.map(|usage| small(usage.completion_tokens)),
         cost_micro_usd: usage
-            .and_then(|usage| engines.prices().cost(engine.provider(), &reply.model, usage))
+            .and_then(|usage| engines.prices().cost(engine.provider(), model, usage))
             .map(|cost| i64::try_from(cost).unwrap_or(i64::MAX)),
     }
 }

@@ -276,6 +276,7 @@ impl From<&EngineInput> for Wanted {
             model: input.model.clone(),
             fallback: input.fallback_to_builtin,
             own: None,
+            kind: None,
         }
     }
 }
@@ -333,12 +334,15 @@ pub(crate) async fn order<A: Agent>(
     let mut tx = door.write_in(organization, project, Action::AgentRun).await.map_err(&missing)?;
     let providers = ctx.data_unchecked::<Arc<Providers>>();
     let place = (Some(project), A::KIND);
-    let engine = if A::TOKENS.total() > 0 {
+    let engine = if A::tokens(&input).total() > 0 {
         Wanted::choose(given.engine.map(Wanted::from), &mut tx, providers, place).await?
     } else {
         builtin_only(given.engine)?;
         None
     };
+    if engine.as_ref().is_none_or(|wanted| !wanted.fallback) {
+        A::suits(&input, engine.as_ref().and_then(|wanted| wanted.kind))?;
+    }
     if let Some(period) = given.period
         && periods::find(&mut tx, period).await?.is_none()
     {

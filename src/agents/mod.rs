@@ -31,6 +31,7 @@ use uuid::Uuid;
 use self::agent::{Agent, Kit, Worker};
 use crate::db::page::{Page, Slice};
 use crate::db::{ReadTx, WriteTx};
+use crate::engine::images::{ImageEngine, ImageReply, ImageRequest};
 use crate::engine::{self, OnText, TextEngine, TextReply, TextRequest};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{ApiKeyId, JobId, OrganizationId, ProjectId, UserId};
@@ -67,11 +68,20 @@ pub async fn call(
     request: &TextRequest,
     on_text: OnText<'_>,
 ) -> Result<TextReply, engine::Failure> {
-    let (provider, asked) = (engine.provider().as_str(), Instant::now());
-    let span = trace::provider(provider, &request.model);
-    let replied = engine.write(request, on_text).instrument(span.clone()).await;
+    let asking = engine.write(request, on_text);
+    counted((engine.provider(), &request.model), asking, |reply| reply.usage).await
+}
+
+async fn counted<T>(
+    (provider, model): (engine::Provider, &str),
+    asking: impl Future<Output = Result<T, engine::Failure>>,
+    usage: impl FnOnce(&T) -> Option<engine::Usage>,
+) -> Result<T, engine::Failure> {
+    let (provider, asked) = (provider.as_str(), Instant::now());
+    let span = trace::provider(provider, model);
+    let replied = asking.instrument(span.clone()).await;
     let (outcome, usage) = match &replied {
-        Ok(reply) => (Ok(()), reply.usage),
+        Ok(reply) => (Ok(()), usage(reply)),
         Err(failure) => (Err(failure.kind.as_str()), failure.usage),
     };
     let tokens = usage.map(|usage| (usage.prompt_tokens, usage.completion_tokens));
@@ -90,8 +100,29 @@ pub async fn write(
     request: &TextRequest,
     on_text: OnText<'_>,
 ) -> Result<TextReply, Failure> {
-    let replied = call(engine, request, on_text).await;
-    let usage = replied.as_ref().map_or_else(|failure| failure.usage, |reply| reply.usage);
+    spent(run, call(engine, request, on_text).await, |reply| reply.usage).await
+}
+
+/// Has a provider's model paint for a job; it counts as [`write`] does.
+///
+/// # Errors
+/// The provider's failure, as a job's.
+pub async fn paint(
+    run: &Run,
+    provider: engine::Provider,
+    engine: &dyn ImageEngine,
+    request: &ImageRequest,
+) -> Result<ImageReply, Failure> {
+    let painted = counted((provider, &request.model), engine.paint(request), |reply| reply.usage).await;
+    spent(run, painted, |reply| reply.usage).await
+}
+
+async fn spent<T>(
+    run: &Run,
+    replied: Result<T, engine::Failure>,
+    usage: impl FnOnce(&T) -> Option<engine::Usage>,
+) -> Result<T, Failure> {
+    let usage = replied.as_ref().map_or_else(|failure| failure.usage, usage);
     if let Some(usage) = usage {
         run.spend(Amounts::tokens(usage.total())).await?;
     }

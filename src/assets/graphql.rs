@@ -6,6 +6,7 @@ use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObje
 use chrono::Utc;
 use serde::Serialize;
 
+use super::previews::{PreviewSize, Previews};
 use super::{AssetKind, AssetUpdate, Filter, NewUpload};
 use crate::access::{Action, Permission, Scope};
 use crate::db::page::PageArgs;
@@ -16,6 +17,7 @@ use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at,
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
 use crate::graphql::scalars::{DateTime, Url};
+use crate::graphql::turn::Turn;
 use crate::id::{AssetId, OrganizationId, ProjectId};
 use crate::idempotency;
 use crate::identity::graphql::{cleared, kept};
@@ -119,7 +121,34 @@ impl Asset {
         Ok(Url(self.row.address(storage(ctx).of(&scope), self.until).await?))
     }
 
-    /// When `url` stops working; ask again for another one.
+    /// Where a small version of a picture can be fetched, as `url` and until `urlExpiresAt`: a JPEG, or a PNG when the picture
+    /// has transparency, turned upright, without the picture's metadata, in its shape and never enlarged. It is made when it
+    /// is asked for first, counts nothing towards what is stored, and goes with the asset. Null for everything but
+    /// pictures, for a GIF, and for a file that cannot be read as a picture of at most 40 million pixels and nothing else.
+    /// Costs 5 points.
+    async fn preview(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How large.", default_with = "PreviewSize::Small")] size: PreviewSize,
+    ) -> async_graphql::Result<Option<Url>> {
+        let door = ctx.door();
+        let scope = door.scope(self.row.organization).await?;
+        let (tenant, previews) = (storage(ctx).of(&scope), ctx.data_unchecked::<Arc<Previews>>());
+        let made = if let Some(known) = previews.known(&self.row, size).await {
+            known
+        } else {
+            // Nothing is held while the store, or a turn to compute, is waited for.
+            if let Ok(turn) = ctx.data::<Turn>() {
+                turn.give_up();
+            }
+            door.lease().release().await;
+            previews.make(tenant, &self.row, size).await?
+        };
+        let Some(made) = made else { return Ok(None) };
+        Ok(Some(Url(made.address(tenant, &self.row, self.until).await?)))
+    }
+
+    /// When `url` and `preview` stop working; ask again for others.
     async fn url_expires_at(&self) -> DateTime {
         self.until.into()
     }
@@ -433,7 +462,7 @@ impl AssetMutation {
         Ok(settle(outcome.await)?)
     }
 
-    /// Deletes an asset and gives its bytes back. Its addresses stop working. Requires: `CONTENT_DELETE`.
+    /// Deletes an asset with its previews, and gives its bytes back. Its addresses stop working. Requires: `CONTENT_DELETE`.
     /// Codes: `NOT_FOUND`, `INVALID`.
     #[graphql(guard = "Requires::Here(Action::AssetDelete, &input.id)")]
     async fn asset_delete(

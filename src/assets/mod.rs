@@ -4,10 +4,12 @@
 //! looked at, the row becomes an asset. What is looked at is copied as it passes, so that nobody changes it afterwards.
 //! Agents do the same within a job: [`save`], then [`keep`] in the transaction that saves their output. A row that waits
 //! too long goes, and with every row that goes, or whose object has arrived, the database notes where objects may be left:
-//! [`sweep`] removes those. No transaction is open while bytes are moved.
+//! [`sweep`] removes those. No transaction is open while bytes are moved. Small pictures ([`previews`]) lie beside the
+//! object that they were made from and have no rows.
 
 pub mod content;
 pub mod graphql;
+pub mod previews;
 mod store;
 
 use bytes::Bytes;
@@ -631,6 +633,33 @@ pub async fn read(run: &Run, storage: &Storage, id: AssetId, most: u64) -> Resul
     let scope = run.scope();
     let bytes = bytes(storage.of(&scope), &asset, most).await?;
     Ok((asset, bytes))
+}
+
+/// All the bytes, at most so many, of a file that this job has put into the storage and that is not kept yet; none when there
+/// is no such file any more. No transaction of the run's may be open.
+///
+/// # Errors
+/// What the database or the storage says.
+pub async fn read_saved(
+    run: &Run,
+    storage: &Storage,
+    (project, id): (Option<ProjectId>, AssetId),
+    most: u64,
+) -> Result<Option<Bytes>> {
+    let object = {
+        let mut tx = run.read(Action::ContentRead).await?;
+        store::find_saved(&mut tx, run.job(), id).await?
+    };
+    run.release().await;
+    let Some(object) = object else { return Ok(None) };
+    let scope = run.scope();
+    let tenant = storage.of(&scope);
+    match tenant.get(&tenant.folder(project, id).object(object), most).await {
+        Ok(bytes) => Ok(Some(bytes)),
+        // The row is there before its object is.
+        Err(Error::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// All the bytes of an asset, at most so many. No transaction of the request's may be open.

@@ -290,6 +290,19 @@ pub(super) async fn stage(
     Ok((row.id.into(), row.object))
 }
 
+/// The object of what a job has made and not kept yet.
+pub(super) async fn find_saved(tx: &mut ReadTx<'_>, job: JobId, id: AssetId) -> Result<Option<Uuid>> {
+    let object = sqlx::query_scalar!(
+        r#"select object as "object!" from assets
+           where organization_id = (select app.current_organization()) and id = $1 and job_id = $2 and state = 'PENDING'"#,
+        id.uuid(),
+        job.uuid()
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(object)
+}
+
 pub(super) async fn keep(tx: &mut WriteTx<'_>, output: Uuid, ids: &[Uuid]) -> Result<u64> {
     let organization = tx.organization().uuid();
     let done = sqlx::query!(

@@ -45,6 +45,14 @@ impl Reach {
         if has_parts || url.query().is_some() || url.fragment().is_some() {
             return Err(Unsafe::Parts);
         }
+        self.check_host(url)
+    }
+
+    /// The same of an address that is fetched as somebody else names it: with a query.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn check_host(self, url: &Url) -> Result<(), Unsafe> {
         let (is_loopback, is_allowed) = match url.host() {
             Some(Host::Ipv4(ip)) => (ip.is_loopback(), self.allows(ip.into())),
             Some(Host::Ipv6(ip)) => (ip.is_loopback(), self.allows(ip.into())),

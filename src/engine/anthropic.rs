@@ -99,7 +99,7 @@ impl Anthropic {
         let mut dialect = self.dialects.get(&request.model).unwrap_or(OLDEST);
         // Each turn of the loop leaves a parameter out, so it ends.
         let stream = loop {
-            match self.wire.post(&self.target, &dialect.body(request)).await? {
+            match self.wire.post(&self.target, &dialect.body(request), self.wire.limits()).await? {
                 Answer::Stream(stream) => break stream,
                 Answer::Complaint(complaint) => match dialect.without(&complaint, request) {
                     Some(other) => dialect = other,
@@ -193,7 +193,8 @@ impl TextEngine for Anthropic {
         request: &'a TextRequest,
         on_text: OnText<'a>,
     ) -> BoxFuture<'a, Result<TextReply, Failure>> {
-        self.wire.within(PROVIDER, request.timeout, self.converse(request, on_text).boxed()).boxed()
+        let total = self.wire.total(request.timeout);
+        self.wire.within(PROVIDER, total, self.converse(request, on_text).boxed()).boxed()
     }
 }
 

@@ -1,8 +1,8 @@
 //! Engines: models of outside providers, behind ports that say nothing of any provider's wire format.
 //!
 //! It knows nothing of tenants, SQL or GraphQL, keeps nothing, and never tries again by itself: the job runner does, and a
-//! [`Failure`] tells it whether that makes sense and when. A port is a trait ([`TextEngine`]); ports for images, speech
-//! and embeddings stand beside it, and [`Engines`] hands them out by the provider's name.
+//! [`Failure`] tells it whether that makes sense and when. A port is a trait ([`TextEngine`], and [`images::ImageEngine`]
+//! beside it), and [`Engines`] hands them out by the provider's name.
 //!
 //! No key, header or body of a provider reaches a message, a log line or a `Debug` output; what a provider says of an
 //! error is shown shortened, cleaned, and without anything that looks like a key.
@@ -12,6 +12,7 @@ mod anthropic;
 mod client;
 mod failure;
 pub mod graph;
+pub mod images;
 mod openai;
 pub mod photos;
 pub mod prices;
@@ -32,6 +33,7 @@ use url::Url;
 
 pub use address::{Reach, Unsafe};
 pub use failure::{Failure, Kind};
+use images::{ImageEngine, ImageReply, ImageRequest};
 pub use prices::Prices;
 
 /// Who answers.
@@ -105,6 +107,8 @@ pub struct Limits {
     pub idle: Duration,
     /// The whole call, the requests that adapt to an older server included.
     pub total: Duration,
+    /// The whole call for a picture, of which nothing comes until all of it is there.
+    pub painting: Duration,
     /// Bytes of an answer.
     pub bytes: usize,
     /// Bytes of one line of a streamed answer.
@@ -117,6 +121,7 @@ impl Default for Limits {
             connect: Duration::from_secs(10),
             idle: Duration::from_secs(30),
             total: Duration::from_secs(120),
+            painting: Duration::from_secs(240),
             bytes: 8 << 20,
             line: 1 << 20,
         }
@@ -216,14 +221,19 @@ const NAME_BYTES: usize = 200;
 /// The longest question that is sent, system and conversation together. No model takes as much.
 const QUESTION_BYTES: usize = 8 << 20;
 
+fn check_model(provider: Provider, name: &str) -> Result<(), Failure> {
+    if name.trim().is_empty() || name.len() > NAME_BYTES || name.contains(char::is_control) {
+        let message = "The model's name is empty or no name. Name one of the provider's models.";
+        return Err(Failure::new(provider, Kind::Rejected, message));
+    }
+    Ok(())
+}
+
 impl TextRequest {
     /// Refuses what every provider would refuse, without asking one.
     fn check(&self, provider: Provider) -> Result<(), Failure> {
         let rejected = |what: &str| Err(Failure::new(provider, Kind::Rejected, what));
-        let name = &self.model;
-        if name.trim().is_empty() || name.len() > NAME_BYTES || name.contains(char::is_control) {
-            return rejected("The model's name is empty or no name. Name one of the provider's models.");
-        }
+        check_model(provider, &self.model)?;
         let ends = [self.messages.first(), self.messages.last()];
         if !ends.iter().all(|end| end.is_some_and(|message| message.role == Role::User)) {
             return rejected("The conversation is empty, or does not begin and end with the user.");
@@ -344,6 +354,11 @@ pub trait TextEngine: fmt::Debug + Send + Sync {
     /// What it is called where it is used; a tenant's own has a name of its own.
     fn name(&self) -> &str {
         self.provider().as_str()
+    }
+
+    /// Its image models; none where its format has none.
+    fn images(&self) -> Option<&dyn ImageEngine> {
+        None
     }
 
     /// Asks, hands on the text while it arrives, and returns the whole. Dropping the future closes the connection.
@@ -501,19 +516,37 @@ impl TextEngine for Named {
         &self.name
     }
 
+    fn images(&self) -> Option<&dyn ImageEngine> {
+        self.engine.images().map(|_| self as &dyn ImageEngine)
+    }
+
     fn write<'a>(
         &'a self,
         request: &'a TextRequest,
         on_text: OnText<'a>,
     ) -> BoxFuture<'a, Result<TextReply, Failure>> {
-        let written = async move {
-            let mut outcome = self.engine.write(request, on_text).await;
-            if let Err(failure) = &mut outcome {
-                // The sentence is of this room, and names its provider before anything that the provider says.
-                failure.message = failure.message.replacen(self.provider().as_str(), &self.name, 1);
-            }
-            outcome
+        async move { self.engine.write(request, on_text).await.map_err(|failure| self.renamed(failure)) }
+            .boxed()
+    }
+}
+
+impl ImageEngine for Named {
+    fn paint<'a>(&'a self, request: &'a ImageRequest) -> BoxFuture<'a, Result<ImageReply, Failure>> {
+        let painted = async move {
+            let Some(images) = self.engine.images() else {
+                let message = format!("The provider {} has no image models.", self.name);
+                return Err(Failure::new(self.provider(), Kind::Rejected, message));
+            };
+            images.paint(request).await.map_err(|failure| self.renamed(failure))
         };
-        written.boxed()
+        painted.boxed()
+    }
+}
+
+impl Named {
+    /// The sentence is of this room, and names its provider before anything that the provider says.
+    fn renamed(&self, mut failure: Failure) -> Failure {
+        failure.message = failure.message.replacen(self.provider().as_str(), &self.name, 1);
+        failure
     }
 }

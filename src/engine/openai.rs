@@ -14,16 +14,19 @@ use reqwest::header::AUTHORIZATION;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::images::ImageEngine;
 use super::wire::{Answer, Complaint, Stream, Target, Wire};
 use super::{Endpoint, Failure, Finish, Kind, OnText, Provider, TextEngine, TextReply, TextRequest, Usage};
 
 const PROVIDER: Provider = Provider::OpenAi;
 
-/// A server's text models.
+/// A server's text and image models.
 #[derive(Debug)]
 pub struct OpenAi {
-    wire: Arc<Wire>,
+    pub(super) wire: Arc<Wire>,
     target: Target,
+    /// Where pictures are painted ([`super::images`]).
+    pub(super) images: Target,
     dialects: Cache<String, Dialect>,
 }
 
@@ -112,9 +115,10 @@ impl Dialect {
 impl OpenAi {
     /// The models at `endpoint`.
     pub fn new(wire: Arc<Wire>, endpoint: &Endpoint) -> anyhow::Result<Self> {
-        let target = Target::new(PROVIDER, endpoint, "chat/completions", (AUTHORIZATION, "Bearer "))?;
+        let target = |path| Target::new(PROVIDER, endpoint, path, (AUTHORIZATION, "Bearer "));
+        let (target, images) = (target("chat/completions")?, target("images/generations")?);
         let dialects = Cache::builder().max_capacity(256).time_to_live(Duration::from_secs(3600)).build();
-        Ok(Self { wire, target, dialects })
+        Ok(Self { wire, target, images, dialects })
     }
 
     async fn converse(&self, request: &TextRequest, on_text: OnText<'_>) -> Result<TextReply, Failure> {
@@ -125,7 +129,7 @@ impl OpenAi {
         let mut dialect = self.dialects.get(&about).unwrap_or_default();
         // Each turn of the loop leaves a parameter out, so it ends.
         let stream = loop {
-            match self.wire.post(&self.target, &dialect.body(request)).await? {
+            match self.wire.post(&self.target, &dialect.body(request), self.wire.limits()).await? {
                 Answer::Stream(stream) => break stream,
                 Answer::Complaint(complaint) => match dialect.without(&complaint) {
                     Some(simpler) => dialect = simpler,
@@ -215,12 +219,17 @@ impl TextEngine for OpenAi {
         PROVIDER
     }
 
+    fn images(&self) -> Option<&dyn ImageEngine> {
+        Some(self)
+    }
+
     fn write<'a>(
         &'a self,
         request: &'a TextRequest,
         on_text: OnText<'a>,
     ) -> BoxFuture<'a, Result<TextReply, Failure>> {
-        self.wire.within(PROVIDER, request.timeout, self.converse(request, on_text).boxed()).boxed()
+        let total = self.wire.total(request.timeout);
+        self.wire.within(PROVIDER, total, self.converse(request, on_text).boxed()).boxed()
     }
 }
 
@@ -263,7 +272,7 @@ struct Counted {
 }
 
 /// What a complaint means.
-fn kind(complaint: &Complaint) -> Kind {
+pub(super) fn kind(complaint: &Complaint) -> Kind {
     let word = |words: &[&str]| {
         [&complaint.code, &complaint.kind].into_iter().flatten().any(|word| words.contains(&word.as_str()))
     };
@@ -276,7 +285,7 @@ fn kind(complaint: &Complaint) -> Kind {
     {
         return Kind::ContextLength;
     }
-    if word(&["content_filter", "content_policy_violation"]) {
+    if word(&["content_filter", "content_policy_violation", "moderation_blocked"]) {
         return Kind::Refused;
     }
     match complaint.status {

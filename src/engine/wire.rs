@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response};
+use reqwest::{Client, ClientBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
 use super::address::Reach;
-use super::client::LazyClient;
+use super::client::{self, LazyClient};
 use super::failure::clean_message;
 use super::sse::{Event, Malformed, Parser};
 use super::{Endpoint, Failure, Kind, Limits, Provider};
@@ -30,6 +31,8 @@ pub struct Wire {
     limits: Limits,
     /// Where it may lead; none: wherever the server's own settings say.
     reach: Option<Reach>,
+    /// To where an answer says that its picture is.
+    fetcher: LazyClient,
 }
 
 /// One address of one provider, with the headers that open it.
@@ -160,7 +163,7 @@ fn below_version(base: &Url, path: &str) -> anyhow::Result<Url> {
 impl Wire {
     /// A wire to where the server's own settings say.
     pub fn new(limits: Limits) -> Self {
-        Self { client: LazyClient::new(), limits, reach: None }
+        Self { client: LazyClient::new(), limits, reach: None, fetcher: LazyClient::new() }
     }
 
     /// A wire to where tenants say, as far as that may be reached.
@@ -180,14 +183,24 @@ impl Wire {
         })
     }
 
-    /// Runs a whole call, within `timeout` when that is less than the limit.
+    /// The limits of a call for a picture, whose answer has so many bytes at the most.
+    pub const fn painting(&self, bytes: usize) -> Limits {
+        let painting = self.limits.painting;
+        Limits { idle: painting, total: painting, bytes, ..self.limits }
+    }
+
+    /// How long a whole call may take: `timeout` when that is less than the limit.
+    pub fn total(&self, timeout: Option<Duration>) -> Duration {
+        timeout.map_or(self.limits.total, |timeout| timeout.min(self.limits.total))
+    }
+
+    /// Runs a whole call.
     pub async fn within<T>(
         &self,
         provider: Provider,
-        timeout: Option<Duration>,
+        total: Duration,
         call: BoxFuture<'_, Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let total = timeout.map_or(self.limits.total, |timeout| timeout.min(self.limits.total));
         match tokio::time::timeout(total, call).await {
             Ok(result) => result,
             Err(_) => Err(late(provider, "did not finish", total)),
@@ -195,7 +208,7 @@ impl Wire {
     }
 
     /// Posts `body`, and reads the answer's head.
-    pub async fn post(&self, target: &Target, body: &Value) -> Result<Answer, Failure> {
+    pub async fn post(&self, target: &Target, body: &Value, limits: Limits) -> Result<Answer, Failure> {
         let provider = target.provider;
         // What is no name is not looked up, so it is judged here.
         if let Some(refused) = self.reach.and_then(|reach| reach.check(&target.url).err()) {
@@ -203,12 +216,12 @@ impl Wire {
         }
         let request =
             self.client(provider)?.post(target.url.clone()).headers(target.headers.clone()).json(body);
-        let waited = self.limits.connect + self.limits.idle;
+        let waited = limits.connect + limits.idle;
         let sent = tokio::time::timeout(waited, request.send()).await;
         let response = match sent {
             Ok(Ok(response)) => response,
             Ok(Err(error)) if error.is_timeout() => {
-                return Err(late(provider, "could not be connected to", self.limits.connect));
+                return Err(late(provider, "could not be connected to", limits.connect));
             }
             // The library's words name addresses, and are no help to a user.
             Ok(Err(_)) => {
@@ -226,13 +239,8 @@ impl Wire {
         };
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| wait(value, Utc::now()));
-        let mut stream = Box::new(Stream {
-            provider,
-            response,
-            limits: self.limits,
-            parser: Parser::new(self.limits.line),
-            read: 0,
-        });
+        let mut stream =
+            Box::new(Stream { provider, response, limits, parser: Parser::new(limits.line), read: 0 });
         if status.is_success() {
             return Ok(Answer::Stream(stream));
         }
@@ -241,6 +249,37 @@ impl Wire {
         let body = stream.whole().await.unwrap_or_default();
         let body = serde_json::from_slice(&body).unwrap_or_default();
         Ok(Answer::Complaint(Complaint { retry_after, ..Complaint::read(status.as_u16(), &body) }))
+    }
+
+    /// Fetches a file from where an answer says that it is, without the key: of the target's own host, as far as that is
+    /// called; of any other as far as tenants' addresses may lead, so only publicly where the settings name the target.
+    pub async fn fetch(&self, target: &Target, url: &Url, most: usize) -> Result<Bytes, Failure> {
+        let provider = target.provider;
+        let failed = |kind, what: &str| {
+            Failure::new(provider, kind, format!("The provider {provider} names a picture that {what}."))
+        };
+        let client = if self.reach.is_none() && url.origin() == target.url.origin() {
+            self.client(provider)?
+        } else {
+            let reach = self.reach.unwrap_or_default();
+            reach
+                .check_host(url)
+                .map_err(|_| failed(Kind::Rejected, "is at no public address, and is not fetched"))?;
+            let patience = |client: ClientBuilder| client.connect_timeout(self.limits.connect);
+            self.fetcher.get(Some(reach), patience).map_err(|_| {
+                failed(Kind::Unavailable, "cannot be fetched. Ask the operator to look at the log")
+            })?
+        };
+        let lost = || failed(Kind::Unavailable, "cannot be fetched. Try again later");
+        let sent =
+            tokio::time::timeout(self.limits.connect + self.limits.idle, client.get(url.clone()).send());
+        let response = sent.await.map_err(|_| lost())?.map_err(|_| lost())?;
+        if !response.status().is_success() {
+            return Err(lost());
+        }
+        let fetched = tokio::time::timeout(self.limits.total, client::body(response, most));
+        let fetched = fetched.await.map_err(|_| lost())?.map_err(|_| lost())?;
+        fetched.ok_or_else(|| failed(Kind::Broken, "is larger than any picture should be"))
     }
 }
 
@@ -328,14 +367,14 @@ impl Stream {
         Ok(body)
     }
 
-    async fn piece(&mut self) -> Result<Option<bytes::Bytes>, Failure> {
+    async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
         let piece = tokio::time::timeout(self.limits.idle, self.response.chunk()).await;
         let piece = match piece {
             Ok(Ok(piece)) => piece,
             Ok(Err(_)) => return Err(Failure::broken(self.provider, "was cut off")),
             Err(_) => return Err(late(self.provider, "sent nothing more", self.limits.idle)),
         };
-        self.read += piece.as_ref().map_or(0, bytes::Bytes::len);
+        self.read += piece.as_ref().map_or(0, Bytes::len);
         if self.read > self.limits.bytes { Err(self.too_large()) } else { Ok(piece) }
     }
 

@@ -89,6 +89,11 @@ impl Folder {
     pub fn object(&self, name: Uuid) -> Key {
         Key(format!("{}/{}", self.0, encode(name)))
     }
+
+    /// An object that was made from another one of the asset: it stays and goes with that.
+    pub fn derived(&self, name: Uuid, suffix: &str) -> Key {
+        Key(format!("{}/{}-{suffix}", self.0, encode(name)))
+    }
 }
 
 /// What a browser shall make of an object.
@@ -209,8 +214,8 @@ impl Storage {
         found.map(drop)
     }
 
-    /// Removes what is left of an asset whose row is gone, or everything but the object that is kept. For the sweep
-    /// alone (held by `tests/tidy.rs`).
+    /// Removes what is left of an asset whose row is gone, or everything but the object that is kept and what was made from
+    /// it. For the sweep alone (held by `tests/tidy.rs`).
     ///
     /// # Errors
     /// What the store says.
@@ -324,9 +329,13 @@ impl Storage {
 
     async fn clear(&self, folder: &Folder, keep: Option<&Key>) -> Result<()> {
         let keep = keep.map(|key| self.path(key));
+        let stays = move |path: &Path| {
+            let rest = keep.as_ref().and_then(|keep| path.as_ref().strip_prefix(keep.as_ref()));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
         let prefix = self.path(&Key(folder.0.clone()));
         let objects = self.objects.list(Some(&prefix)).map_ok(|found| found.location);
-        let gone = objects.try_filter(move |path| std::future::ready(Some(path) != keep.as_ref())).boxed();
+        let gone = objects.try_filter(move |path| std::future::ready(!stays(path))).boxed();
         let mut removed = self.objects.delete_stream(gone);
         while let Some(removed) = removed.next().await {
             match removed {
@@ -401,6 +410,19 @@ impl TenantStorage<'_> {
     pub async fn pieces(&self, key: &Key) -> Result<(u64, Pieces)> {
         self.own(&key.0)?;
         self.storage.pieces(key, None).await
+    }
+
+    /// How many bytes an object has; none when it is not there.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn size(&self, key: &Key) -> Result<Option<u64>> {
+        self.own(&key.0)?;
+        match self.storage.objects.head(&self.storage.path(key)).await {
+            Ok(found) => Ok(Some(found.size)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(unavailable(error)),
+        }
     }
 
     /// Removes everything of an asset.

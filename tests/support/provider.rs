@@ -24,7 +24,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::{Stream, StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -84,6 +86,20 @@ pub struct Reply {
     error: Option<Fault>,
     /// A body instead of an answer, as it stands.
     raw: Option<(StatusCode, &'static str, Bytes)>,
+    /// What an image model has painted.
+    painted: Painted,
+}
+
+/// What an image model answers with.
+#[derive(Debug, Clone)]
+enum Painted {
+    Nothing,
+    /// What stands for the picture in base64.
+    Base64(String),
+    /// A picture at an address of the server's own.
+    Kept(Bytes),
+    /// An address of somebody else's.
+    Address(String),
 }
 
 #[derive(Debug, Clone)]
@@ -133,7 +149,35 @@ impl Reply {
             streamed: true,
             error: None,
             raw: None,
+            painted: Painted::Nothing,
         }
+    }
+
+    /// A picture in base64, as GPT's image models answer.
+    pub fn picture(bytes: &[u8]) -> Self {
+        Self::base64(&STANDARD.encode(bytes))
+    }
+
+    /// A picture in base64 that may be none.
+    pub fn base64(text: &str) -> Self {
+        Self { painted: Painted::Base64(text.to_owned()), ..Self::text("") }
+    }
+
+    /// The address of a picture that the server keeps, as DALL-E answers.
+    pub fn kept_picture(bytes: &[u8]) -> Self {
+        Self { painted: Painted::Kept(bytes.to_vec().into()), ..Self::text("") }
+    }
+
+    /// An address where a picture is said to be.
+    pub fn picture_at(url: &str) -> Self {
+        Self { painted: Painted::Address(url.to_owned()), ..Self::text("") }
+    }
+
+    /// 400: what is asked for is not painted.
+    pub fn moderated() -> Self {
+        let message = "Your request was rejected as a result of our safety system.";
+        let chat = ("image_generation_user_error", Some("moderation_blocked"));
+        Self::fault(Fault::new(400, message, chat, "invalid_request_error"))
     }
 
     /// An answer, word by word.
@@ -298,6 +342,7 @@ struct Shared {
     script: Mutex<VecDeque<Reply>>,
     requests: Mutex<Vec<Seen>>,
     lacking: Mutex<Vec<&'static str>>,
+    kept: Mutex<Bytes>,
     hung_up: watch::Sender<usize>,
 }
 
@@ -316,11 +361,14 @@ impl FakeProvider {
             script: Mutex::default(),
             requests: Mutex::default(),
             lacking: Mutex::default(),
+            kept: Mutex::default(),
             hung_up: watch::Sender::new(0),
         });
         let router = Router::new()
             .route("/v1/chat/completions", post(chat))
             .route("/v1/messages", post(messages))
+            .route("/v1/images/generations", post(images))
+            .route("/files/picture", get(kept))
             .with_state(Arc::clone(&shared));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { address, shared, serving }
@@ -372,6 +420,62 @@ async fn chat(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes
 
 async fn messages(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
     shared.answer("/v1/messages", headers, &body, refuse_messages, message_events).await
+}
+
+async fn images(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    let (reply, asked) = match shared.next("/v1/images/generations", &headers, &body, refuse_images).await {
+        Ok(next) => next,
+        Err(response) => return response,
+    };
+    let one = match reply.painted {
+        Painted::Nothing => json!({}),
+        Painted::Base64(text) => json!({ "b64_json": text }),
+        Painted::Kept(bytes) => {
+            *shared.kept.lock().unwrap() = bytes;
+            let host = headers[header::HOST].to_str().unwrap();
+            json!({ "url": format!("http://{host}/files/picture?se=2027&sig=abc"), "revised_prompt": "Better." })
+        }
+        Painted::Address(url) => json!({ "url": url }),
+    };
+    let (input, output) = reply.tokens;
+    let mut answer = json!({ "created": 1_700_000_000, "data": [one], "size": asked["size"] });
+    if reply.counting == Counting::Asked {
+        answer["usage"] = json!({
+            "total_tokens": input + output, "input_tokens": input, "output_tokens": output,
+            "input_tokens_details": { "text_tokens": input, "image_tokens": 0 },
+        });
+    }
+    in_json(StatusCode::OK, &answer)
+}
+
+/// Gives the picture that an answer named.
+async fn kept(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let seen = Seen { path: "/files/picture".to_owned(), headers, body: Value::Null };
+    shared.requests.lock().unwrap().push(seen);
+    shared.kept.lock().unwrap().clone().into_response()
+}
+
+/// What is wrong with a request for a picture, as GPT's image models see it.
+fn refuse_images(_: &HeaderMap, body: &Value) -> Option<Fault> {
+    let known = |name: &str, values: &[&str]| {
+        let value = body.get(name)?;
+        let is_known = value.as_str().is_some_and(|value| values.contains(&value));
+        (!is_known).then(|| Fault::parameter(name, &format!("Invalid value for '{name}'.")))
+    };
+    if body["model"].as_str().is_none_or(str::is_empty) {
+        return Some(Fault::parameter("model", "you must provide a model parameter"));
+    }
+    if body["prompt"].as_str().is_none_or(str::is_empty) {
+        return Some(Fault::parameter("prompt", "Missing required parameter: 'prompt'."));
+    }
+    let all = ["model", "prompt", "n", "size", "quality", "output_format", "background"];
+    let unknown = body.as_object().unwrap().keys().find(|name| !all.contains(&name.as_str()));
+    if let Some(name) = unknown {
+        return Some(Fault::parameter(name, &format!("Unknown parameter: '{name}'.")));
+    }
+    known("size", &["1024x1024", "1536x1024", "1024x1536", "auto"])
+        .or_else(|| known("quality", &["low", "medium", "high", "auto"]))
+        .or_else(|| known("output_format", &["png", "jpeg", "webp"]))
 }
 
 /// What is wrong with a request of the chat format.
@@ -486,6 +590,39 @@ impl Shared {
         None
     }
 
+    /// The next reply and the request, or what is answered instead.
+    async fn next(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        body: &Bytes,
+        refuse: Refuse,
+    ) -> Result<(Reply, Value), Response> {
+        let chat = !path.ends_with("messages");
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let seen = Seen { path: path.to_owned(), headers: headers.clone(), body: body.clone() };
+        self.requests.lock().unwrap().push(seen);
+        let refused = refuse(headers, &body).or_else(|| self.lacks(&body));
+        if let Some(fault) = refused {
+            return Err(respond(&fault, chat));
+        }
+        let next = self.script.lock().unwrap().pop_front();
+        let Some(mut reply) = next else {
+            let fault =
+                Fault::new(500, "The script has no more replies.", ("server_error", None), "api_error");
+            return Err(respond(&fault, chat));
+        };
+        tokio::time::sleep(reply.before).await;
+        if let Some(fault) = &reply.error {
+            return Err(respond(fault, chat));
+        }
+        if let Some((status, content_type, body)) = reply.raw.take() {
+            let headers = [(header::CONTENT_TYPE, content_type), (header::LOCATION, "/elsewhere")];
+            return Err((status, headers, body).into_response());
+        }
+        Ok((reply, body))
+    }
+
     async fn answer(
         self: Arc<Self>,
         path: &str,
@@ -494,28 +631,10 @@ impl Shared {
         refuse: Refuse,
         events: Events,
     ) -> Response {
-        let chat = path.ends_with("completions");
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        let seen = Seen { path: path.to_owned(), headers: headers.clone(), body: body.clone() };
-        self.requests.lock().unwrap().push(seen);
-        let refused = refuse(&headers, &body).or_else(|| self.lacks(&body));
-        if let Some(fault) = refused {
-            return respond(&fault, chat);
-        }
-        let next = self.script.lock().unwrap().pop_front();
-        let Some(reply) = next else {
-            let fault =
-                Fault::new(500, "The script has no more replies.", ("server_error", None), "api_error");
-            return respond(&fault, chat);
+        let (reply, body) = match self.next(path, &headers, body, refuse).await {
+            Ok(next) => next,
+            Err(response) => return response,
         };
-        tokio::time::sleep(reply.before).await;
-        if let Some(fault) = &reply.error {
-            return respond(fault, chat);
-        }
-        if let Some((status, content_type, body)) = reply.raw {
-            let headers = [(header::CONTENT_TYPE, content_type), (header::LOCATION, "/elsewhere")];
-            return (status, headers, body).into_response();
-        }
         if !reply.streamed {
             return in_json(StatusCode::OK, &chat_whole(&reply, &body));
         }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Input;
 use super::builtin::picture::Limits;
-use super::builtin::{Background, Note, Pattern, PeriodMark, Picture, decode};
+use super::builtin::{Background, Note, Pattern, PeriodMark, Picture, PictureError, decode};
 use crate::agents::agent::{self, Order, Tools};
 use crate::assets;
 use crate::db::ReadTx;
@@ -13,7 +13,7 @@ use crate::engine::photos::Photo;
 use crate::error::{Detail, Error, Fault, FaultCode, Result};
 use crate::id::{AssetId, PeriodId, ProjectId};
 use crate::input;
-use crate::jobs::{Failure, Run};
+use crate::jobs::{Engine, Failure, Run};
 use crate::periods;
 use crate::retrieval::Language;
 
@@ -49,6 +49,11 @@ pub enum Wish {
         /// What it shows; the period's words when empty.
         search: Option<String>,
     },
+    /// What a provider's model paints.
+    Painted {
+        /// What it shows.
+        prompt: String,
+    },
 }
 
 impl Wish {
@@ -58,6 +63,12 @@ impl Wish {
             Self::Stock { search } => Self::Stock {
                 search: search.map(|text| input::line("backgroundSearch", &text, 100)).transpose()?,
             },
+            Self::Painted { prompt } => {
+                let prompt = input::paragraph("backgroundPrompt", Some(&prompt), super::painted::PROMPT)?;
+                let message = "`backgroundPrompt` is needed for a generated background. Say what it shows.";
+                let missing = || Fault::at(FaultCode::Required, "backgroundPrompt", message);
+                Self::Painted { prompt: prompt.ok_or_else(|| Error::fault(missing()))? }
+            }
             other => other,
         })
     }
@@ -65,7 +76,9 @@ impl Wish {
     /// What is drawn when there is no picture.
     pub(super) fn generated(&self) -> Background {
         match self {
-            Self::Pattern => Background::Pattern { pattern: Pattern::Pebbles, color: None },
+            Self::Pattern | Self::Painted { .. } => {
+                Background::Pattern { pattern: Pattern::Pebbles, color: None }
+            }
             Self::Clouds => Background::Noise { colors: Vec::new() },
             Self::Template | Self::Asset { .. } | Self::Own { .. } | Self::Stock { .. } => {
                 Background::Template
@@ -90,6 +103,17 @@ pub enum Source {
         /// Its page.
         page: String,
     },
+    /// What a provider's model has painted.
+    Painted {
+        /// The file, which belongs to the output.
+        id: AssetId,
+        /// The provider.
+        provider: String,
+        /// Its model.
+        model: Option<String>,
+        /// What it was to show.
+        prompt: String,
+    },
 }
 
 /// The picture behind the text, if there is one.
@@ -98,6 +122,8 @@ pub(super) struct Behind {
     pub picture: Option<Picture>,
     pub source: Option<Source>,
     pub notes: Vec<Note>,
+    /// Which engine has painted it.
+    pub engine: Option<Engine>,
 }
 
 impl Behind {
@@ -151,7 +177,7 @@ pub(super) async fn fetch(
     match (background, own) {
         (_, Some(id)) => {
             let picture = picture(tools, run, id, "backgroundAssetId").await?;
-            Ok(Behind { picture: Some(picture), source: Some(Source::Asset { id }), notes: Vec::new() })
+            Ok(Behind { picture: Some(picture), source: Some(Source::Asset { id }), ..Behind::default() })
         }
         (Wish::Own { .. }, None) => Ok(Behind { notes: vec![Note::NoOwnPicture], ..Behind::default() }),
         (Wish::Stock { search }, None) => {
@@ -162,6 +188,7 @@ pub(super) async fn fetch(
                 })?;
             stock(tools, run, &search, *language, format.size(), order.seed).await
         }
+        (Wish::Painted { prompt }, None) => super::painted::fetch(tools, run, order, prompt).await,
         _ => Ok(Behind::default()),
     }
 }
@@ -196,7 +223,7 @@ async fn stock(
     };
     let picture = read(bytes, "background").await?;
     let source = Some(Source::Stock { photographer, page });
-    Ok(Behind { picture: Some(picture), source, notes: Vec::new() })
+    Ok(Behind { picture: Some(picture), source, ..Behind::default() })
 }
 
 /// An asset as a picture to draw with.
@@ -221,9 +248,12 @@ pub(crate) async fn picture(
 }
 
 async fn read(bytes: Bytes, field: &'static str) -> Result<Picture, Failure> {
-    let small = move || decode(&bytes, &Limits::default()).map(|picture| picture.within(PIXELS));
-    let decoded = agent::compute(small).await?;
-    decoded.map_err(|error| {
+    decoded(bytes).await?.map_err(|error| {
         Failure::fail(Fault::at(FaultCode::Invalid, field, format!("The picture cannot be used: {error}.")))
     })
+}
+
+/// A file as a picture to draw with, as far as it is one.
+pub(super) async fn decoded(bytes: Bytes) -> Result<std::result::Result<Picture, PictureError>> {
+    agent::compute(move || decode(&bytes, &Limits::default()).map(|picture| picture.within(PIXELS))).await
 }

@@ -43,19 +43,25 @@ agent_output! {
             self.content.slides.iter().map(|slide| VisualSlide { organization, slide: slide.clone() }).collect()
         }
 
-        /// The photo or picture behind the text, when it is not generated.
+        /// The photo or picture behind the text; null when the engine has drawn what is there.
         async fn background(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<VisualBackgroundSource>> {
             Ok(match &self.content.source {
                 None => None,
                 Some(Source::Asset { id }) => Some(VisualBackgroundSource {
                     asset: crate::graphql::loader::asset(ctx, self.output.organization, *id).await?.map(Asset::new),
-                    credit: None,
-                    page: None,
+                    ..VisualBackgroundSource::default()
                 }),
                 Some(Source::Stock { photographer, page }) => Some(VisualBackgroundSource {
-                    asset: None,
                     credit: Some(photographer.clone()),
                     page: url::Url::parse(page).ok().map(Url),
+                    ..VisualBackgroundSource::default()
+                }),
+                Some(Source::Painted { id, provider, model, prompt }) => Some(VisualBackgroundSource {
+                    asset: Some(part(ctx, self.output.organization, *id).await?),
+                    provider: Some(provider.clone()),
+                    model: model.clone(),
+                    prompt: Some(prompt.clone()),
+                    ..VisualBackgroundSource::default()
                 }),
             })
         }
@@ -69,14 +75,21 @@ agent_output! {
 }
 
 /// Where the picture behind the text comes from.
-#[derive(SimpleObject)]
+#[derive(Default, SimpleObject)]
 pub struct VisualBackgroundSource {
-    /// The organization's own picture; null when it is a photo of a stock library, or was deleted.
+    /// The organization's own picture, or the one that was painted, which goes when the visual post is deleted; null when it is
+    /// a photo of a stock library, or was deleted.
     asset: Option<Asset>,
     /// Who took the photo of the stock library; it is named on the first slide.
     credit: Option<String>,
     /// The photo's page.
     page: Option<Url>,
+    /// The provider whose model has painted it; null when it was not painted for this visual post.
+    provider: Option<String>,
+    /// The model that has painted it.
+    model: Option<String>,
+    /// What it was to show.
+    prompt: Option<String>,
 }
 
 /// A slide.
@@ -187,6 +200,10 @@ pub enum VisualBackground {
     /// A photo of Pexels that shows `backgroundSearch` or the period's name; its photographer is named. Needs the server's
     /// `PEXELS_API_KEY`.
     StockPhoto,
+    /// What a provider's image model paints of `backgroundPrompt`, without any text in it: `engine`, or the route of the agent,
+    /// names the provider, which has to be one of the kind `OPENAI`, and the model. When it paints nothing and `engine` lets the built-in
+    /// engine work instead, shapes are drawn, and a note says so.
+    Generated,
 }
 
 /// What a visual post is made from.
@@ -194,7 +211,7 @@ pub enum VisualBackground {
 struct VisualPostCreateInput {
     /// In which project.
     project_id: ID,
-    /// Only the built-in engine draws.
+    /// Whose model paints a generated background. Everything else is drawn by the built-in engine, which needs none.
     engine: Option<EngineInput>,
     /// The same seed, input and data give the same output.
     seed: Option<i32>,
@@ -229,6 +246,8 @@ struct VisualPostCreateInput {
     background_tags: Option<Vec<String>>,
     /// What the stock photo shows; the period's name when absent.
     background_search: Option<String>,
+    /// What a generated background shows, at most 1,000 characters; needed with `background: GENERATED`.
+    background_prompt: Option<String>,
     /// The brand's mark: a picture, best a PNG that is transparent around it.
     logo_asset_id: Option<ID>,
     /// How many slides, 1 to 10: the text is divided between sentences. As many as reading asks for when null.
@@ -259,6 +278,9 @@ impl VisualPostCreateInput {
                 Wish::Own { tags: self.background_tags.clone().unwrap_or_default() }
             }
             (None, VisualBackground::StockPhoto) => Wish::Stock { search: self.background_search.clone() },
+            (None, VisualBackground::Generated) => {
+                Wish::Painted { prompt: self.background_prompt.clone().unwrap_or_default() }
+            }
         };
         Input {
             text: self.text.clone(),

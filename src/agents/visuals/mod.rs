@@ -1,10 +1,12 @@
 //! The agent that makes pictures with text: slides for feeds, stories and link previews.
 //!
 //! The built-in engine ([`builtin`], a crate of its own) draws every slide in process. What is behind the text is the template's own, a generated
-//! pattern, one of the organization's pictures (`background`), or a photo of a stock library ([`crate::engine::photos`]).
+//! pattern, one of the organization's pictures (`background`), a photo of a stock library ([`crate::engine::photos`]), or what
+//! a provider's model paints (`painted`). Text is always drawn here, so that it is never misspelt.
 
 mod background;
 pub mod graphql;
+mod painted;
 
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ use super::agent::{self, Agent, Made, Order, Tools};
 use crate::access::Action;
 use crate::assets::{self, AssetKind, NewAsset};
 use crate::db::ReadTx;
+use crate::engine::{Provider, Usage};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{AssetId, OrganizationId, PeriodId, ProjectId, VisualPostId};
 use crate::jobs::{AgentKind, Engine, Failure, Run};
@@ -170,7 +173,11 @@ impl Agent for Visuals {
         let (slides, mut notes) =
             draw(tools, run, *project, spec, Loaded { background: behind.picture, logo }).await?;
         notes.extend(behind.notes);
-        let files = slides.iter().flat_map(|slide| [slide.png, slide.jpeg]).collect();
+        let painted = match &behind.source {
+            Some(Source::Painted { id, .. }) => Some(*id),
+            _ => None,
+        };
+        let files = slides.iter().flat_map(|slide| [slide.png, slide.jpeg]).chain(painted).collect();
         let content = Content {
             template: input.template,
             format: input.format,
@@ -179,19 +186,31 @@ impl Agent for Visuals {
             slides,
             notes,
         };
-        Ok(Made { content, engine: Engine::builtin(), files })
+        Ok(Made { content, engine: behind.engine.unwrap_or_else(Engine::builtin), files })
     }
 
     fn summary(content: &Content) -> Value {
         json!({"template": content.template.id(), "slides": content.slides.len()})
     }
 
+    fn tokens(input: &Input) -> Usage {
+        if matches!(input.background, Wish::Painted { .. }) { painted::TOKENS } else { Self::TOKENS }
+    }
+
+    fn suits(input: &Input, engine: Option<Provider>) -> Result<()> {
+        if matches!(input.background, Wish::Painted { .. }) { painted::suits(engine) } else { Ok(()) }
+    }
+
+    /// A painted background is a picture beside the slides.
     fn most(input: &Input) -> Amounts {
-        Amounts { images: input.slides.unwrap_or(SLIDES).into(), ..Amounts::default() }
+        let painted = i64::from(matches!(input.background, Wish::Painted { .. }));
+        Amounts { images: i64::from(input.slides.unwrap_or(SLIDES)) + painted, ..Amounts::default() }
     }
 
     fn made(content: &Content) -> Amounts {
-        Amounts { images: i64::try_from(content.slides.len()).unwrap_or(i64::MAX), ..Amounts::default() }
+        let painted = i64::from(matches!(content.source, Some(Source::Painted { .. })));
+        let slides = i64::try_from(content.slides.len()).unwrap_or(i64::MAX - 1);
+        Amounts { images: slides + painted, ..Amounts::default() }
     }
 }
 

@@ -20,9 +20,9 @@ use super::schema::{Field as Known, Many, SchemaIndex};
 use super::{Limits, Rejection};
 use crate::error::{Code, Error, Fault, FaultCode};
 
-/// Leaves that are read for themselves and may be large, with their prices: a document's text has up to 2 MiB, so that
-/// one request brings nine of them at most.
-const HEAVY_LEAVES: [(&str, &str, u64); 1] = [("KnowledgeDocument", "text", 500)];
+/// Leaves that are read or made for themselves, with their prices: a document's text has up to 2 MiB, so that one request
+/// brings nine of them at most, and a preview is looked up in the object store, or made.
+const HEAVY_LEAVES: [(&str, &str, u64); 2] = [("KnowledgeDocument", "text", 500), ("Asset", "preview", 5)];
 
 /// What is known of an operation's price before its variables are.
 #[derive(Debug, Default)]

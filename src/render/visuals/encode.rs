@@ -29,15 +29,24 @@ pub enum EncodeError {
 
 /// A PNG of 8-bit RGB with its colour space, sRGB. Transparency is laid over white.
 pub fn png(picture: &Picture) -> Result<Vec<u8>, EncodeError> {
+    write_png(picture, png::ColorType::Rgb, &picture.rgb())
+}
+
+/// The same with its transparency.
+pub fn transparent_png(picture: &Picture) -> Result<Vec<u8>, EncodeError> {
+    write_png(picture, png::ColorType::Rgba, picture.rgba())
+}
+
+fn write_png(picture: &Picture, color: png::ColorType, pixels: &[u8]) -> Result<Vec<u8>, EncodeError> {
     let failed = |error: png::EncodingError| EncodeError::Encoder(error.to_string());
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, picture.width(), picture.height());
-    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_color(color);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_source_srgb(png::SrgbRenderingIntent::Perceptual);
     encoder.set_compression(png::Compression::Balanced);
     let mut writer = encoder.write_header().map_err(failed)?;
-    writer.write_image_data(&picture.rgb()).map_err(failed)?;
+    writer.write_image_data(pixels).map_err(failed)?;
     writer.finish().map_err(failed)?;
     Ok(bytes)
 }
@@ -45,23 +54,38 @@ pub fn png(picture: &Picture) -> Result<Vec<u8>, EncodeError> {
 /// A baseline JPEG (SOF0, no subsampling of colour, which keeps coloured text sharp) with an sRGB profile, of the best
 /// of six qualities from 92 down to 50 that stays within a number of bytes. Transparency is laid over white.
 pub fn jpeg(picture: &Picture, limit: usize) -> Result<Vec<u8>, EncodeError> {
-    let failed = |error: image::ImageError| EncodeError::Encoder(error.to_string());
     let rgb = picture.rgb();
     let profile = srgb_profile();
     for quality in QUALITIES {
-        let mut bytes = Vec::new();
-        let mut encoder = JpegEncoder::new_with_quality(&mut bytes, quality);
-        if let Some(profile) = profile.clone() {
-            encoder.set_icc_profile(profile).map_err(|error| EncodeError::Encoder(error.to_string()))?;
-        }
-        encoder
-            .write_image(&rgb, picture.width(), picture.height(), ExtendedColorType::Rgb8)
-            .map_err(failed)?;
+        let bytes = write_jpeg(picture, &rgb, quality, profile.clone())?;
         if bytes.len() <= limit {
             return Ok(bytes);
         }
     }
     Err(EncodeError::TooLarge { limit })
+}
+
+/// A baseline JPEG for a small place: of quality 82, and with nothing but its pixels, which are sRGB where nothing else is
+/// said. Transparency is laid over white.
+pub fn small_jpeg(picture: &Picture) -> Result<Vec<u8>, EncodeError> {
+    write_jpeg(picture, &picture.rgb(), 82, None)
+}
+
+fn write_jpeg(
+    picture: &Picture,
+    rgb: &[u8],
+    quality: u8,
+    profile: Option<Vec<u8>>,
+) -> Result<Vec<u8>, EncodeError> {
+    let mut bytes = Vec::new();
+    let mut encoder = JpegEncoder::new_with_quality(&mut bytes, quality);
+    if let Some(profile) = profile {
+        encoder.set_icc_profile(profile).map_err(|error| EncodeError::Encoder(error.to_string()))?;
+    }
+    encoder
+        .write_image(rgb, picture.width(), picture.height(), ExtendedColorType::Rgb8)
+        .map_err(|error| EncodeError::Encoder(error.to_string()))?;
+    Ok(bytes)
 }
 
 /// An sRGB profile, the same at every call: the library writes the present time into it (bytes 24 to 35 of the header, ICC.1

@@ -14,6 +14,7 @@ pub mod encode;
 pub mod fonts;
 pub(crate) mod paint;
 pub mod picture;
+pub mod preview;
 mod protect;
 pub mod scene;
 pub mod split;
@@ -360,6 +361,8 @@ pub enum Note {
     NoOwnPicture,
     /// The stock library has no such photo.
     NoStockPhoto,
+    /// The provider has painted nothing.
+    NotPainted,
 }
 
 impl fmt::Display for Note {
@@ -382,6 +385,9 @@ impl fmt::Display for Note {
             Self::NoStockPhoto => {
                 f.write_str("The stock library has no such photo; the template's background was taken.")
             }
+            Self::NotPainted => f.write_str(
+                "The provider has painted no background; a pattern was drawn instead. The job's events say why.",
+            ),
         }
     }
 }

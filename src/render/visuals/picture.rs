@@ -53,19 +53,29 @@ impl Picture {
 
     /// The picture with at most so many pixels, in its shape: as it is when it has no more.
     #[must_use]
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_precision_loss,
-        clippy::cast_sign_loss,
-        reason = "sides only become smaller"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "no picture has so many pixels")]
     pub fn within(self, pixels: u64) -> Self {
         let has = u64::from(self.width) * u64::from(self.height);
         if has <= pixels {
             return self;
         }
-        let scale = (pixels as f64 / has as f64).sqrt();
-        let side = |side: u32| ((f64::from(side) * scale) as u32).max(1);
+        self.scaled((pixels as f64 / has as f64).sqrt())
+    }
+
+    /// The picture with a longer side of at most so many pixels, in its shape: as it is when it has no more.
+    #[must_use]
+    pub fn fitting(self, side: u32) -> Self {
+        let has = self.width.max(self.height);
+        if has <= side {
+            return self;
+        }
+        self.scaled(f64::from(side) / f64::from(has))
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "sides only become smaller")]
+    fn scaled(self, scale: f64) -> Self {
+        // A hair more than the product, which may fall short of a whole number.
+        let side = |side: u32| ((f64::from(side) * scale + 1e-6) as u32).max(1);
         let whole =
             Area { left: 0.0, top: 0.0, width: f64::from(self.width), height: f64::from(self.height) };
         resize(&self, whole, side(self.width), side(self.height), Filter::Sharp).unwrap_or(self)
