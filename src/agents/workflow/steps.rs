@@ -21,7 +21,7 @@ use crate::agents::videos::{self, Videos};
 use crate::agents::visuals::{self, Visuals};
 use crate::engine::Usage;
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::id::AccountId;
+use crate::id::{AccountId, AssetId};
 use crate::jobs::{AgentKind, Failure, Run};
 use crate::retrieval::reading;
 use crate::retrieval::{Format, Language};
@@ -429,6 +429,8 @@ impl StepAgent for Videos {
             Parameter::optional("kind", Type::Text),
             Parameter::optional("size", Type::Text),
             Parameter::optional("durationSeconds", Type::Number),
+            Parameter::optional("voiceOver", Type::Assets),
+            Parameter::optional("music", Type::Assets),
             Parameter::optional("period", Type::Period),
             Parameter::optional("language", Type::Language),
         ],
@@ -445,6 +447,8 @@ impl StepAgent for Videos {
             visual: None,
             seconds: u32::try_from(values.number("durationSeconds").unwrap_or(15)).unwrap_or(0),
             captions: true,
+            voice_over: only(values, "voiceOver")?,
+            music: only(values, "music")?,
             size: chosen("size", &named("size", "REEL"))?,
             typeface: visuals::builtin::Typeface::default(),
             period: values.period("period"),
@@ -461,6 +465,18 @@ impl StepAgent for Videos {
         values.put("count", number(content.scenes.len()));
         values.put("texts", Value::Texts(said));
         values
+    }
+}
+
+/// The file of a list that has one at the most.
+fn only(values: &Values, field: &'static str) -> Result<Option<AssetId>> {
+    match values.assets(field)[..] {
+        [] => Ok(None),
+        [id] => Ok(Some(id)),
+        _ => {
+            let message = format!("`{field}` is one file.");
+            Err(Error::fault(Fault::at(FaultCode::Invalid, field, message)))
+        }
     }
 }
 
