@@ -11,7 +11,7 @@ use crate::agents::graphql::{AgentOutput, EngineInput, Given, agent_output, orde
 use crate::agents::posts::graphql::ChannelValidity;
 use crate::agents::visuals::graphql::Typeface;
 use crate::assets::graphql::{Asset, part};
-use crate::error::{Error, Fault, FaultCode, Result};
+use crate::error::Result;
 use crate::graphql::context::{Requires, input_id};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::id::{AssetId, PeriodId, VisualPostId};
