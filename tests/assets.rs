@@ -216,7 +216,7 @@ async fn what_a_file_really_is_decides() {
     let late = [vec![b'a'; 100_000], vec![0xFF]].concat();
     assert_eq!(member.try_send(&acme, "DOCUMENT", &late).await["userErrors"][0]["code"], "INVALID");
     let seen = member.ok("{ organization { assets { totalCount } } }", json!({})).await;
-    assert_eq!(seen["organization"]["assets"]["totalCount"], 11);
+    assert_eq!(seen["organization"]["assets"]["totalCount"], 12);
 
     for (field, more, code) in [
         ("bytes", json!({"bytes": 0}), "OUT_OF_RANGE"),

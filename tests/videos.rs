@@ -275,11 +275,7 @@ async fn what_cannot_be_heard_is_refused_before_anything_is_rendered() {
         ("musicAssetId", keep("IMAGE", &picture).await, "The file is no recording."),
         ("voiceOverAssetId", keep("DOCUMENT", b"Ich atme.").await, "The file is no recording."),
         ("musicAssetId", keep("AUDIO", &tone[..tone.len() / 2]).await, "it is damaged"),
-        (
-            "musicAssetId",
-            keep("AUDIO", b"ID3\x04no music at all").await,
-            "it is no MP3, M4A, AAC, WAV or Ogg file",
-        ),
+        ("musicAssetId", keep("AUDIO", b"ID3\x04no music at all").await, "it is damaged"),
         ("voiceOverAssetId", keep("AUDIO", &surround).await, "it has 6 channels"),
         (
             "voiceOverAssetId",

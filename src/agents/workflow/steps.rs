@@ -517,6 +517,23 @@ mod tests {
     }
 
     #[test]
+    fn a_film_takes_one_voice_and_one_piece_of_music() {
+        let [voice, music] = [AssetId::generate(), AssetId::generate()];
+        let given = |music: &[AssetId]| {
+            let files = |ids: &[AssetId]| Value::Texts(ids.iter().map(ToString::to_string).collect());
+            let mut values = Values::default();
+            values.put("scenes", Value::Texts(vec!["Atme.".to_owned()]));
+            values.put("voiceOver", files(&[voice]));
+            values.put("music", files(music));
+            Given { values, language: Language::German, began: Utc::now() }
+        };
+        let input = <Videos as StepAgent>::input(&given(&[music])).unwrap();
+        assert_eq!((input.voice_over, input.music), (Some(voice), Some(music)));
+        assert_eq!(<Videos as StepAgent>::input(&given(&[])).unwrap().music, None);
+        assert!(<Videos as StepAgent>::input(&given(&[music, voice])).is_err());
+    }
+
+    #[test]
     fn a_brief_has_sentences() {
         let brief = "I want to sleep better. I want to trust my work!\n\n- I want to laugh more";
         assert_eq!(

@@ -12,8 +12,8 @@ const EDIT: u32 = 36;
 /// Puts an edit list into the sound's track, whose samples are so many a second: it begins after some of them, and lasts as many
 /// milliseconds as the film. None when the index is not as the muxer writes it.
 pub(crate) fn begin_sound_after(mp4: &mut Vec<u8>, samples: u32, rate: u32, milliseconds: u32) -> Option<()> {
-    let movie = one(mp4, 0..mp4.len(), b"moov")?;
-    let data = one(mp4, 0..mp4.len(), b"mdat")?;
+    let movie = one(mp4, 0..mp4.len(), *b"moov")?;
+    let data = one(mp4, 0..mp4.len(), *b"mdat")?;
     let tracks: Vec<Range<usize>> =
         boxes(mp4, movie.clone()).filter(|found| &found.0 == b"trak").map(|found| found.1).collect();
     let is_sound = |track: &&Range<usize>| {
@@ -21,7 +21,7 @@ pub(crate) fn begin_sound_after(mp4: &mut Vec<u8>, samples: u32, rate: u32, mill
         Some(mp4.get(handler.start + 8..)?.starts_with(b"soun"))
     };
     let sound = tracks.iter().find(|track| is_sound(track) == Some(true))?.clone();
-    let header = one(mp4, sound.clone(), b"tkhd")?;
+    let header = one(mp4, sound.clone(), *b"tkhd")?;
     let place = header.end;
     let timing = within(mp4, &sound, &[b"mdia", b"mdhd"])?.start + 12;
     let durations = within(mp4, &sound, &[b"mdia", b"minf", b"stbl", b"stts"])?;
@@ -40,7 +40,7 @@ pub(crate) fn begin_sound_after(mp4: &mut Vec<u8>, samples: u32, rate: u32, mill
             }
         }
     }
-    let movie_header = one(mp4, movie.clone(), b"mvhd")?;
+    let movie_header = one(mp4, movie.clone(), *b"mvhd")?;
     // Both are as long as the film, in their first version, which the muxer writes for films of less than a month.
     set(mp4, movie_header.start + 16, milliseconds)?;
     set(mp4, header.start + 20, milliseconds)?;
@@ -75,12 +75,12 @@ fn boxes(mp4: &[u8], range: Range<usize>) -> impl Iterator<Item = ([u8; 4], Rang
     })
 }
 
-fn one(mp4: &[u8], range: Range<usize>, name: &[u8; 4]) -> Option<Range<usize>> {
-    boxes(mp4, range).find(|found| found.0 == *name).map(|found| found.1)
+fn one(mp4: &[u8], range: Range<usize>, name: [u8; 4]) -> Option<Range<usize>> {
+    boxes(mp4, range).find(|found| found.0 == name).map(|found| found.1)
 }
 
 fn within(mp4: &[u8], range: &Range<usize>, path: &[&[u8; 4]]) -> Option<Range<usize>> {
-    path.iter().try_fold(range.clone(), |range, name| one(mp4, range, name))
+    path.iter().try_fold(range.clone(), |range, name| one(mp4, range, **name))
 }
 
 fn word(mp4: &[u8], at: usize) -> Option<u32> {

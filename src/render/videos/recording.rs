@@ -9,7 +9,7 @@ use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
-use symphonia::core::io::{MediaSource, MediaSourceStream};
+use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 
 use super::LONGEST;
@@ -139,7 +139,7 @@ impl<B: AsRef<[u8]> + Send + Sync> MediaSource for Source<B> {
 fn decode(
     bytes: impl AsRef<[u8]> + Send + Sync + 'static,
 ) -> Result<(Vec<Frame>, u32, bool), RecordingError> {
-    let source = MediaSourceStream::new(Box::new(Source::new(bytes)), Default::default());
+    let source = MediaSourceStream::new(Box::new(Source::new(bytes)), MediaSourceStreamOptions::default());
     let probe = symphonia::default::get_probe();
     let mut file = probe
         .probe(&Hint::new(), source, FormatOptions::default(), MetadataOptions::default())
