@@ -162,12 +162,13 @@ async fn what_a_file_really_is_decides() {
     let mp4 = [&[0, 0, 0, 0x18][..], b"ftypmp42\0\0\0\0mp42isom", &[0; 40]].concat();
     let wav = [&b"RIFF\x24\0\0\0WAVEfmt "[..], &[0; 40]].concat();
     let jpeg_head = b"\xFF\xD8\xFF\xE0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xFF\xC0\x00\x11\x08\x01\x00\x02\x00\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01\xFF\xD9";
-    let good: [(&str, &[u8], &str); 11] = [
+    let good: [(&str, &[u8], &str); 12] = [
         ("IMAGE", &png(5_000, 10_000), "image/png"),
         ("IMAGE", jpeg_head, "image/jpeg"),
         ("IMAGE", b"GIF89a\x01\x00\x01\x00\x00\x00\x00;<script>", "image/gif"),
         ("VIDEO", &mp4, "video/mp4"),
         ("AUDIO", &wav, "audio/wav"),
+        ("AUDIO", b"\xFF\xF1\x50\x40\x01\x7F\xFC\0\0\0\x07", "audio/aac"),
         ("DOCUMENT", b"%PDF-1.7\n", "application/pdf"),
         ("DOCUMENT", "Ünïcödé".as_bytes(), "text/plain"),
         ("CAPTIONS", b"WEBVTT\n\n00:00.000 --> 00:01.000\nHello", "text/vtt"),
@@ -215,7 +216,7 @@ async fn what_a_file_really_is_decides() {
     let late = [vec![b'a'; 100_000], vec![0xFF]].concat();
     assert_eq!(member.try_send(&acme, "DOCUMENT", &late).await["userErrors"][0]["code"], "INVALID");
     let seen = member.ok("{ organization { assets { totalCount } } }", json!({})).await;
-    assert_eq!(seen["organization"]["assets"]["totalCount"], 11);
+    assert_eq!(seen["organization"]["assets"]["totalCount"], 12);
 
     for (field, more, code) in [
         ("bytes", json!({"bytes": 0}), "OUT_OF_RANGE"),

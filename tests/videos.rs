@@ -1,15 +1,16 @@
-//! Videos: played by another program than the one that made them, with their captions, and stopped when nobody wants them.
+//! Videos: played by another program than the one that made them, with their captions and their sound, and stopped when nobody
+//! wants them.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::files;
 use crate::support::work::Room;
+use crate::support::{cast, files};
 
 const MADE: &str = "job { id status engine { provider } error { code message field } }
-    video { id kind durationSeconds captionContrast notes validity { channel valid problems }
+    video { id kind durationSeconds hasSound captionContrast notes validity { channel valid problems }
         scenes { text startSeconds endSeconds } video { id url mimeType width height durationSeconds bytes }
         poster { url mimeType width } captionsSrt { url mimeType } captionsVtt { url mimeType } }";
 
@@ -74,6 +75,7 @@ async fn a_film_of_texts_and_pictures_plays_elsewhere() {
     assert_eq!(made["status"], "SUCCEEDED", "{made:#}");
     let video = &made["result"];
     assert_eq!((&video["durationSeconds"], &video["kind"]), (&json!(3.0), &json!("ZOOM_IN")));
+    assert_eq!(video["hasSound"], false);
     assert_eq!(video["scenes"], json!([{"text": "Ich atme.", "startSeconds": 0.0, "endSeconds": 3.0}]));
     assert!(video["captionContrast"].as_f64().unwrap() >= 3.0, "{video:#}");
     assert!(
@@ -164,7 +166,7 @@ async fn slides_become_scenes_and_a_film_that_nobody_wants_stops() {
         (json!({"scenes": ["x".repeat(401)]}), "TOO_LONG", "scenes"),
         (json!({"scenes": ["a"], "visualPostId": drawn["visualPost"]["id"]}), "INVALID", "visualPostId"),
         (json!({"assetIds": [picture]}), "NOT_FOUND", "assetIds"),
-        (json!({"scenes": ["a"], "musicAssetId": picture}), "INVALID", "musicAssetId"),
+        (json!({"scenes": ["a"], "musicAssetId": picture}), "NOT_FOUND", "musicAssetId"),
     ] {
         let (found, at) = refused(more.clone()).await;
         assert_eq!((&found, &at[1]), (&json!(code), &json!(field)), "{more}");
@@ -176,4 +178,139 @@ async fn slides_become_scenes_and_a_film_that_nobody_wants_stops() {
         (&json!("INSUFFICIENT_INPUT"), &json!(["input", "scenes"])),
         "{failed:#}"
     );
+}
+
+/// Samples a second of the recordings that are given here, which is not that of films.
+const RATE: u32 = 22_050;
+
+/// A recording of a tone: a WAV file of 16 bits, mono.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the numbers of tests are small")]
+fn recording(hz: f64, amplitude: f64, seconds: f64) -> Vec<u8> {
+    let count = (seconds * f64::from(RATE)) as u32;
+    let bytes = count * 2;
+    let mut file = [&b"RIFF"[..], &(bytes + 36).to_le_bytes(), b"WAVEfmt ", &16_u32.to_le_bytes()].concat();
+    file.extend([1_u16, 1].iter().flat_map(|word| word.to_le_bytes()));
+    file.extend([RATE, RATE * 2].iter().flat_map(|word| word.to_le_bytes()));
+    file.extend([2_u16, 16].iter().flat_map(|word| word.to_le_bytes()));
+    file.extend([&b"data"[..], &bytes.to_le_bytes()].concat());
+    let sample = |at: u32| amplitude * (std::f64::consts::TAU * hz * f64::from(at) / f64::from(RATE)).sin();
+    file.extend((0..count).flat_map(|at| ((sample(at) * 32_767.0) as i16).to_le_bytes()));
+    file
+}
+
+/// The sound of a film as another program plays it: the left side at 48 kHz.
+fn sound(file: &Path) -> Vec<f64> {
+    let said = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(file)
+        .args(["-vn", "-af", "pan=mono|c0=c0", "-f", "f32le", "-"])
+        .output()
+        .unwrap();
+    assert!(said.status.success() && said.stderr.is_empty(), "{}", String::from_utf8_lossy(&said.stderr));
+    said.stdout.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes).into()).collect()
+}
+
+/// How much of a frequency a tenth of a second has: its amplitude (Goertzel).
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the numbers of tests are small")]
+fn level(sound: &[f64], seconds: f64, hz: f64) -> f64 {
+    let turn = 2.0 * (std::f64::consts::TAU * hz / 48_000.0).cos();
+    let (mut last, mut before) = (0.0, 0.0);
+    for sample in &sound[(seconds * 48_000.0) as usize..][..4_800] {
+        (last, before) = (sample + turn * last - before, last);
+    }
+    2.0 * (last * last + before * before - turn * last * before).max(0.0).sqrt() / 4_800.0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_film_speaks_and_its_music_makes_way() {
+    let room = Room::new().await;
+    let owner = room.owner();
+    let voice = owner.keep_file(&room.acme, "AUDIO", &recording(440.0, 0.5, 1.2)).await;
+    let music = owner.keep_file(&room.acme, "AUDIO", &recording(1_500.0, 0.3, 0.9)).await;
+    let asked = json!({"scenes": ["Ich atme."], "durationSeconds": 4, "seed": 5,
+        "voiceOverAssetId": voice["id"], "musicAssetId": music["id"]});
+    let made = make(&room, asked.clone()).await;
+    assert_eq!(made["status"], "SUCCEEDED", "{made:#}");
+    let video = &made["result"];
+    assert_eq!((&video["hasSound"], &video["durationSeconds"]), (&json!(true), &json!(4.0)));
+    let fetch =
+        async |video: &Value| files::get(&room.server, video["video"]["url"].as_str().unwrap()).await.body;
+    let film = fetch(video).await;
+    let again = make(&room, asked).await;
+    assert!(film == fetch(&again["result"]).await, "the same input gives the same film");
+    if !has_ffmpeg() {
+        return;
+    }
+    let file = crate::support::config().data_dir.join("film-with-sound.mp4");
+    std::fs::write(&file, film).unwrap();
+    let found = probe(&file);
+    let streams = found["streams"].as_array().unwrap();
+    assert_eq!(streams.len(), 2, "{found:#}");
+    for (stream, codec) in streams.iter().zip(["h264", "aac"]) {
+        assert_eq!(stream["codec_name"], codec, "{found:#}");
+        let [start, seconds] =
+            ["start_time", "duration"].map(|entry| stream[entry].as_str().unwrap().parse::<f64>().unwrap());
+        assert!(start.abs() < 0.001 && (seconds - 4.0).abs() < 0.03, "{found:#}");
+    }
+    assert_eq!((&streams[1]["profile"], &streams[1]["channels"]), (&json!("LC"), &json!(2)));
+    let heard = sound(&file);
+    // As long as the pictures, up to the end of a frame of AAC.
+    assert!((4 * 48_000..4 * 48_000 + 1_024).contains(&heard.len()), "{}", heard.len());
+    let [speaks, silent] = [0.5, 2.0].map(|seconds| level(&heard, seconds, 440.0));
+    assert!((speaks - 0.5).abs() < 0.03 && silent < 0.01, "{speaks} {silent}");
+    let [under, after, end] = [0.5, 2.6, 3.85].map(|seconds| level(&heard, seconds, 1_500.0));
+    assert!(under > 0.03 && under * 3.0 < after && end < after / 4.0, "{under} {after} {end}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_heard_is_refused_before_anything_is_rendered() {
+    let room = Room::new().await;
+    let (owner, member) = (room.owner(), room.member());
+    let keep = async |kind: &str, bytes: &[u8]| owner.keep_file(&room.acme, kind, bytes).await["id"].clone();
+    let tone = recording(440.0, 0.5, 3.5);
+    let mut surround = tone.clone();
+    (surround[22], surround[32]) = (6, 12);
+    let picture = crate::visuals::plain(90, 160, aicos::agents::visuals::builtin::Color::new(9, 9, 9));
+    let cases = [
+        ("musicAssetId", keep("IMAGE", &picture).await, "The file is no recording."),
+        ("voiceOverAssetId", keep("DOCUMENT", b"Ich atme.").await, "The file is no recording."),
+        ("musicAssetId", keep("AUDIO", &tone[..tone.len() / 2]).await, "it is damaged"),
+        ("musicAssetId", keep("AUDIO", b"ID3\x04no music at all").await, "it is damaged"),
+        ("voiceOverAssetId", keep("AUDIO", &surround).await, "it has 6 channels"),
+        (
+            "voiceOverAssetId",
+            keep("AUDIO", &recording(440.0, 0.0, 1.0)).await,
+            "there is nothing to hear in it",
+        ),
+        (
+            "voiceOverAssetId",
+            keep("AUDIO", &tone).await,
+            "lasts 3.50 seconds and the film 3: set `durationSeconds` to 4 ",
+        ),
+    ];
+    for (field, id, reason) in cases {
+        let failed = make(&room, json!({"scenes": ["Ich atme."], field: id})).await;
+        assert_eq!(
+            (&failed["error"]["code"], &failed["error"]["field"]),
+            (&json!("INVALID"), &json!(["input", field])),
+            "{failed:#}"
+        );
+        assert!(failed["error"]["message"].as_str().unwrap().contains(reason), "{failed:#}");
+    }
+    // Somebody else's is not there; one's own is.
+    let globex = cast::organization(&room.server, "Globex").await;
+    let theirs = globex.owner.at(&room.server).keep_file(&globex, "AUDIO", &tone).await["id"].clone();
+    let own = keep("AUDIO", &tone).await;
+    for field in ["voiceOverAssetId", "musicAssetId"] {
+        let asked = |id: &Value| json!({"projectId": room.acme.project, "scenes": ["Ich atme."], "durationSeconds": 4, field: id});
+        let refused = member.try_mutate("videoGenerate", asked(&theirs), "job { id }").await;
+        assert_eq!(
+            (&refused["userErrors"][0]["code"], &refused["userErrors"][0]["field"], &refused["job"]),
+            (&json!("NOT_FOUND"), &json!(["input", field]), &Value::Null),
+            "{refused:#}"
+        );
+        let started = member.mutate("videoGenerate", asked(&own), "job { id }").await;
+        let job = member.finished(started["job"]["id"].as_str().unwrap()).await;
+        assert_eq!(job["status"], "SUCCEEDED", "{job:#}");
+    }
 }

@@ -39,7 +39,7 @@ pub fn sniff(kind: AssetKind, head: &[u8]) -> Result<&'static str, Fault> {
     let found = match (kind, known) {
         (AssetKind::Image, Some(mime @ ("image/png" | "image/jpeg" | "image/gif" | "image/webp")))
         | (AssetKind::Video, Some(mime @ ("video/mp4" | "video/webm" | "video/quicktime")))
-        | (AssetKind::Audio, Some(mime @ ("audio/mpeg" | "audio/ogg")))
+        | (AssetKind::Audio, Some(mime @ ("audio/mpeg" | "audio/aac" | "audio/ogg")))
         | (AssetKind::Document, Some(mime @ "application/pdf")) => Some(mime),
         (AssetKind::Video, Some("video/x-m4v")) => Some("video/mp4"),
         (AssetKind::Audio, Some("audio/m4a")) => Some("audio/mp4"),
@@ -167,6 +167,7 @@ pub fn extension(mime_type: &str) -> &'static str {
         "video/quicktime" => "mov",
         "audio/mpeg" => "mp3",
         "audio/mp4" => "m4a",
+        "audio/aac" => "aac",
         "audio/wav" => "wav",
         "audio/ogg" => "ogg",
         "application/pdf" => "pdf",

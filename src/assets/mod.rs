@@ -49,7 +49,7 @@ pub enum AssetKind {
     Image,
     /// A video: MP4, `WebM` or `QuickTime`, at most 200 MiB.
     Video,
-    /// A recording: MP3, M4A, WAV or Ogg, at most 50 MiB.
+    /// A recording: MP3, M4A, AAC, WAV or Ogg, at most 50 MiB.
     Audio,
     /// A document: PDF or plain text, at most 50 MiB.
     Document,
@@ -79,11 +79,12 @@ impl AssetKind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    const fn takes(self) -> &'static str {
+    /// What it may be, in words.
+    pub const fn takes(self) -> &'static str {
         match self {
             Self::Image => "a PNG, JPEG, GIF or WebP picture",
             Self::Video => "an MP4, WebM or QuickTime video",
-            Self::Audio => "an MP3, M4A, WAV or Ogg recording",
+            Self::Audio => "an MP3, M4A, AAC, WAV or Ogg recording",
             Self::Document => "a PDF, or plain text that does not begin with `<`",
             Self::Captions => "WebVTT or SubRip captions",
             Self::Calendar => "an iCalendar file",

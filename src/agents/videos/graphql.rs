@@ -11,7 +11,7 @@ use crate::agents::graphql::{AgentOutput, EngineInput, Given, agent_output, orde
 use crate::agents::posts::graphql::ChannelValidity;
 use crate::agents::visuals::graphql::Typeface;
 use crate::assets::graphql::{Asset, part};
-use crate::error::{Error, Fault, FaultCode, Result};
+use crate::error::Result;
 use crate::graphql::context::{Requires, input_id};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::id::{AssetId, PeriodId, VisualPostId};
@@ -21,7 +21,8 @@ use crate::projects::graphql::Project;
 use crate::retrieval::Language;
 
 agent_output! {
-    /// A film of pictures and texts, with its captions: H.264 in MP4, rendered in process, with an empty sound track.
+    /// A film of pictures and texts, with its captions: H.264 in MP4, rendered in process, with the sound of a voice-over
+    /// and of music (AAC-LC, stereo); without any, its sound track is silence.
     Video(Videos) {
         /// How it moves.
         async fn kind(&self) -> VideoKind {
@@ -58,6 +59,11 @@ agent_output! {
         /// Its length in seconds.
         async fn duration_seconds(&self) -> f64 {
             self.content.seconds
+        }
+
+        /// Whether there is a voice-over or music in it.
+        async fn has_sound(&self) -> bool {
+            self.content.has_sound
         }
 
         /// The least contrast of drawn texts with what is behind them, 1 to 21, as WCAG 2.2 measures it; null without any.
@@ -156,9 +162,11 @@ struct VideoGenerateInput {
     /// Whether the texts are drawn into the film; the caption files have them in any case.
     #[graphql(default = true)]
     captions: bool,
-    /// A spoken recording. No film has sound so far: leave it out.
+    /// A spoken recording, as an asset of the kind `AUDIO`: it is heard from the beginning, at its own loudness, and is never
+    /// cut. One that is longer than the film is refused.
     voice_over_asset_id: Option<ID>,
-    /// Music. No film has sound so far: leave it out.
+    /// Music, as an asset of the kind `AUDIO`: it begins again when it is shorter than the film, is turned down under the
+    /// voice-over, and fades out at the end.
     music_asset_id: Option<ID>,
     /// The size.
     #[graphql(default_with = "VideoSize::Reel")]
@@ -175,16 +183,8 @@ struct VideoGenerateInput {
 
 impl VideoGenerateInput {
     fn asked(&self) -> Result<Input> {
-        for (field, given) in
-            [("voiceOverAssetId", &self.voice_over_asset_id), ("musicAssetId", &self.music_asset_id)]
-        {
-            if given.is_some() {
-                let message = format!(
-                    "Films have no sound so far. Leave `{field}` out, and add the sound where you publish."
-                );
-                return Err(Error::fault(Fault::at(FaultCode::Invalid, field, message)));
-            }
-        }
+        let recording =
+            |field, id: &Option<ID>| id.as_ref().map(|id| input_id::<AssetId>(field, id)).transpose();
         let assets = self.asset_ids.iter().flatten().map(|id| input_id::<AssetId>("assetIds", id));
         Input {
             kind: self.kind.into(),
@@ -198,6 +198,8 @@ impl VideoGenerateInput {
             // What is no number of seconds is none of the range either.
             seconds: u32::try_from(self.duration_seconds).unwrap_or(0),
             captions: self.captions,
+            voice_over: recording("voiceOverAssetId", &self.voice_over_asset_id)?,
+            music: recording("musicAssetId", &self.music_asset_id)?,
             size: self.size.into(),
             typeface: self.typeface.into(),
             period: self.period_id.as_ref().map(|id| input_id::<PeriodId>("periodId", id)).transpose()?,
@@ -228,7 +230,7 @@ pub struct VideoMutation;
 
 #[Object]
 impl VideoMutation {
-    /// Makes a film of pictures and texts, or of a visual post's slides. Requires: `AGENT_USE`, and `CONTENT_READ` for the
+    /// Makes a film of pictures and texts, or of a visual post's slides, with the sound of recordings. Requires: `AGENT_USE`, and `CONTENT_READ` for the
     /// result.
     /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `PROVIDER_NOT_CONFIGURED`,
     /// `IDEMPOTENCY_KEY_REUSED`, `QUOTA_EXCEEDED`; of the job `NOT_FOUND`, `INSUFFICIENT_INPUT`, `INVALID`, `QUOTA_EXCEEDED`.
@@ -240,7 +242,10 @@ impl VideoMutation {
     ) -> async_graphql::Result<Option<VideoGeneratePayload>> {
         let outcome = async {
             let asked = input.asked()?;
-            let assets: Vec<_> = asked.assets.iter().map(|id| ("assetIds", *id)).collect();
+            let pictures = asked.assets.iter().map(|id| ("assetIds", *id));
+            let recordings = [("voiceOverAssetId", asked.voice_over), ("musicAssetId", asked.music)];
+            let recordings = recordings.into_iter().filter_map(|(field, id)| Some((field, id?)));
+            let assets: Vec<_> = pictures.chain(recordings).collect();
             let slides = asked.visual.map(|id| ("visualPostId", AgentKind::VisualPost, id.uuid()));
             let outputs: Vec<_> = slides.into_iter().collect();
             let given = Given {

@@ -1,6 +1,7 @@
 //! The agent that makes videos: pictures and texts become a film with captions, rendered and encoded in process.
 //!
-//! Only the built-in engine ([`builtin`]) makes films. They are silent: their sound track, which some players ask for, is empty.
+//! Only the built-in engine ([`builtin`]) makes films. They have the sound of recordings that are given, mixed; without any,
+//! their sound track, which some players ask for, is silence.
 
 pub mod graphql;
 
@@ -16,8 +17,8 @@ use tokio::sync::watch;
 pub use aicos_render::videos as builtin;
 
 use self::builtin::{
-    LONGEST, Progress, SCENE_TEXT, SCENES, SHORTEST, SceneSpec, VideoError, VideoKind, VideoNote, VideoScene,
-    VideoSize, VideoSpec,
+    LONGEST, Progress, Recording, SCENE_TEXT, SCENES, SHORTEST, SceneSpec, Sound, VideoError, VideoKind,
+    VideoNote, VideoScene, VideoSize, VideoSpec,
 };
 use super::agent::{self, Agent, Made, Order, Tools};
 use super::channel::Channel;
@@ -37,6 +38,8 @@ use crate::usage::Amounts;
 const FRAMES_A_SECOND: u32 = 30;
 /// How often whoever watches is told how far the film is.
 const TELLING: Duration = Duration::from_secs(1);
+/// Bytes of a recording: as many as may be uploaded.
+const RECORDING_BYTES: u64 = 50 << 20;
 
 /// What the agent is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -53,6 +56,10 @@ pub struct Input {
     pub seconds: u32,
     /// Whether texts are drawn into the film.
     pub captions: bool,
+    /// The recording that speaks.
+    pub voice_over: Option<AssetId>,
+    /// The music.
+    pub music: Option<AssetId>,
     /// Its size.
     pub size: VideoSize,
     /// The typeface.
@@ -114,6 +121,9 @@ pub struct Content {
     pub size: (u32, u32),
     /// Its length in seconds.
     pub seconds: f64,
+    /// Whether there is anything to hear.
+    #[serde(default)]
+    pub has_sound: bool,
     /// The least contrast of drawn texts; none without any.
     pub contrast: Option<f32>,
     /// What whoever asked should know.
@@ -151,6 +161,10 @@ impl Agent for Videos {
             (scenes(&mut tx, input).await?, BrandKit { typeface: input.typeface, ..brand }, period)
         };
         run.release().await;
+        let sound = Sound {
+            voice_over: recording(tools, run, input.voice_over, "voiceOverAssetId").await?,
+            music: recording(tools, run, input.music, "musicAssetId").await?,
+        };
         let mut pictures = Vec::new();
         let mut specs = Vec::with_capacity(scenes.len());
         for Scene { text, picture, text_in_picture } in scenes {
@@ -173,7 +187,7 @@ impl Agent for Videos {
             seed: *seed,
             ..VideoSpec::default()
         };
-        let film = render(run, spec, pictures).await?;
+        let film = render(run, spec, pictures, sound).await?;
         run.progress(0.97, "Storing the film.").await?;
         keep(tools, run, order, film).await
     }
@@ -233,14 +247,48 @@ async fn scenes(tx: &mut ReadTx<'_>, input: &Input) -> Result<Vec<Scene>> {
     Ok(content.slides.into_iter().map(scene).collect())
 }
 
+/// An asset as a recording to be heard.
+async fn recording(
+    tools: &Tools,
+    run: &Run,
+    id: Option<AssetId>,
+    field: &'static str,
+) -> Result<Option<Recording>, Failure> {
+    let Some(id) = id else { return Ok(None) };
+    let refuse = |code, message: String| Failure::fail(Fault::at(code, field, message));
+    let asset = {
+        let mut tx = run.read(Action::ContentRead).await?;
+        assets::find(&mut tx, id).await?
+    };
+    run.release().await;
+    let Some(asset) = asset else {
+        let message = "There is no such recording any more, or it is not visible to you.";
+        return Err(refuse(FaultCode::NotFound, message.to_owned()));
+    };
+    if asset.kind != AssetKind::Audio {
+        let message = format!("The file is no recording. Give {}.", AssetKind::Audio.takes());
+        return Err(refuse(FaultCode::Invalid, message));
+    }
+    let scope = run.scope();
+    let bytes = assets::bytes(tools.storage.of(&scope), &asset, RECORDING_BYTES).await?;
+    let decoded = agent::compute(move || Recording::read(bytes)).await?;
+    let unusable = |error| refuse(FaultCode::Invalid, format!("The recording cannot be used: {error}."));
+    decoded.map(Some).map_err(unusable)
+}
+
 /// Renders on a thread of its own, tells whoever watches how far it is, and stops when nobody waits for it any more.
-async fn render(run: &Run, spec: VideoSpec, pictures: Vec<Picture>) -> Result<builtin::Video, Failure> {
+async fn render(
+    run: &Run,
+    spec: VideoSpec,
+    pictures: Vec<Picture>,
+    sound: Sound,
+) -> Result<builtin::Video, Failure> {
     let (tell, told) = watch::channel(Progress { done: 0, frames: 1 });
     // Dropped with this future, whether the job is cancelled or the server shuts down.
     let wanted = Arc::new(());
     let unwanted = Arc::downgrade(&wanted);
     let mut rendering = std::pin::pin!(agent::compute(move || {
-        builtin::generate(&spec, &pictures, |progress| {
+        builtin::generate(&spec, &pictures, &sound, |progress| {
             tell.send_replace(progress);
             if unwanted.strong_count() == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
@@ -308,6 +356,7 @@ async fn keep(
         scenes: film.scenes,
         size: (film.width, film.height),
         seconds: film.duration_seconds,
+        has_sound: order.input.voice_over.is_some() || order.input.music.is_some(),
         contrast: film.caption_contrast,
         notes: film.notes,
     };

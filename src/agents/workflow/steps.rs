@@ -21,7 +21,7 @@ use crate::agents::videos::{self, Videos};
 use crate::agents::visuals::{self, Visuals};
 use crate::engine::Usage;
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::id::AccountId;
+use crate::id::{AccountId, AssetId};
 use crate::jobs::{AgentKind, Failure, Run};
 use crate::retrieval::reading;
 use crate::retrieval::{Format, Language};
@@ -429,6 +429,8 @@ impl StepAgent for Videos {
             Parameter::optional("kind", Type::Text),
             Parameter::optional("size", Type::Text),
             Parameter::optional("durationSeconds", Type::Number),
+            Parameter::optional("voiceOver", Type::Assets),
+            Parameter::optional("music", Type::Assets),
             Parameter::optional("period", Type::Period),
             Parameter::optional("language", Type::Language),
         ],
@@ -445,6 +447,8 @@ impl StepAgent for Videos {
             visual: None,
             seconds: u32::try_from(values.number("durationSeconds").unwrap_or(15)).unwrap_or(0),
             captions: true,
+            voice_over: only(values, "voiceOver")?,
+            music: only(values, "music")?,
             size: chosen("size", &named("size", "REEL"))?,
             typeface: visuals::builtin::Typeface::default(),
             period: values.period("period"),
@@ -461,6 +465,18 @@ impl StepAgent for Videos {
         values.put("count", number(content.scenes.len()));
         values.put("texts", Value::Texts(said));
         values
+    }
+}
+
+/// The file of a list that has one at the most.
+fn only(values: &Values, field: &'static str) -> Result<Option<AssetId>> {
+    match values.assets(field)[..] {
+        [] => Ok(None),
+        [id] => Ok(Some(id)),
+        _ => {
+            let message = format!("`{field}` is one file.");
+            Err(Error::fault(Fault::at(FaultCode::Invalid, field, message)))
+        }
     }
 }
 
@@ -498,6 +514,23 @@ mod tests {
             let draws = matches!(step.agent(), AgentKind::VisualPost | AgentKind::Video);
             assert_eq!((prompt_tokens > 0, completion_tokens > 0), (!draws, !draws));
         }
+    }
+
+    #[test]
+    fn a_film_takes_one_voice_and_one_piece_of_music() {
+        let [voice, music] = [AssetId::generate(), AssetId::generate()];
+        let given = |music: &[AssetId]| {
+            let files = |ids: &[AssetId]| Value::Texts(ids.iter().map(ToString::to_string).collect());
+            let mut values = Values::default();
+            values.put("scenes", Value::Texts(vec!["Atme.".to_owned()]));
+            values.put("voiceOver", files(&[voice]));
+            values.put("music", files(music));
+            Given { values, language: Language::German, began: Utc::now() }
+        };
+        let input = <Videos as StepAgent>::input(&given(&[music])).unwrap();
+        assert_eq!((input.voice_over, input.music), (Some(voice), Some(music)));
+        assert_eq!(<Videos as StepAgent>::input(&given(&[])).unwrap().music, None);
+        assert!(<Videos as StepAgent>::input(&given(&[music, voice])).is_err());
     }
 
     #[test]

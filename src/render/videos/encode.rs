@@ -7,8 +7,10 @@ use openh264::encoder::{
     RateControlMode, UsageType, VuiConfig,
 };
 use openh264::formats::YUVSlices;
+use syom::EncodeOptions;
 
-use super::VideoError;
+use super::recording::{Frame, RATE};
+use super::{VideoError, mp4};
 
 /// A film that grows frame by frame. Only encoded bytes are kept, until the index in front of them can be written.
 pub(crate) struct Film {
@@ -18,12 +20,25 @@ pub(crate) struct Film {
     height: usize,
     fps: u32,
     frames: u32,
-    silent_track: bool,
+    sound: Sound,
     yuv: Vec<u8>,
+}
+
+/// What is heard.
+pub(crate) enum Sound {
+    /// Nothing: there is no sound track.
+    None,
+    /// Silence, in a track that some players ask for.
+    Silence,
+    /// Frames of AAC-LC in stereo at [`RATE`], each under an ADTS header. The first is the encoder's own and stands before
+    /// the film.
+    Frames(Vec<Vec<u8>>),
 }
 
 /// Samples of a frame of AAC.
 const AAC_FRAME: u32 = 1_024;
+/// Bits of a second of sound: what reels are sent with, and a little more.
+const SOUND_BITS: u32 = 160_000;
 /// Samples a second of the silent track.
 const SAMPLE_RATE: u32 = 44_100;
 /// A frame of silence in AAC-LC, mono, under an ADTS header (ISO/IEC 14496-3).
@@ -38,7 +53,7 @@ fn failed(error: impl std::fmt::Display) -> VideoError {
 }
 
 impl Film {
-    pub(crate) fn new(width: u32, height: u32, fps: u32, silent_track: bool) -> Result<Self, VideoError> {
+    pub(crate) fn new(width: u32, height: u32, fps: u32, sound: Sound) -> Result<Self, VideoError> {
         // About six megabits a second at 1080×1920: what a reel is sent with.
         let bits = u32::try_from(u64::from(width) * u64::from(height) * 3)
             .unwrap_or(u32::MAX)
@@ -64,8 +79,13 @@ impl Film {
         let mut builder = MuxerBuilder::new(Vec::new())
             .video(VideoCodec::H264, width, height, f64::from(fps))
             .with_fast_start(true);
-        if silent_track {
-            builder = builder.audio(AudioCodec::Aac(AacProfile::Lc), SAMPLE_RATE, 1);
+        let track = match sound {
+            Sound::None => None,
+            Sound::Silence => Some((SAMPLE_RATE, 1)),
+            Sound::Frames(_) => Some((RATE, 2)),
+        };
+        if let Some((rate, channels)) = track {
+            builder = builder.audio(AudioCodec::Aac(AacProfile::Lc), rate, channels);
         }
         let muxer = builder.build().map_err(failed)?;
         let (width, height) = (width as usize, height as usize);
@@ -76,7 +96,7 @@ impl Film {
             height,
             fps,
             frames: 0,
-            silent_track,
+            sound,
             yuv: vec![0; width * height * 3 / 2],
         })
     }
@@ -108,12 +128,41 @@ impl Film {
 
     /// The MP4, with its index first.
     pub(crate) fn finish(mut self) -> Result<Vec<u8>, VideoError> {
-        if self.silent_track {
-            silence(&mut self.muxer, f64::from(self.frames) / f64::from(self.fps))?;
+        match &self.sound {
+            Sound::None => {}
+            Sound::Silence => silence(&mut self.muxer, f64::from(self.frames) / f64::from(self.fps))?,
+            Sound::Frames(frames) => {
+                for (at, frame) in (0_u32..).zip(frames) {
+                    let seconds = f64::from(at) * f64::from(AAC_FRAME) / f64::from(RATE);
+                    self.muxer.write_audio(seconds, frame).map_err(failed)?;
+                }
+            }
         }
         self.muxer.finish_in_place().map_err(failed)?;
-        Ok(self.muxer.into_writer())
+        let mut film = self.muxer.into_writer();
+        if matches!(self.sound, Sound::Frames(_)) {
+            let length = self.frames * 1_000 / self.fps;
+            mp4::begin_sound_after(&mut film, AAC_FRAME, RATE, length)
+                .ok_or_else(|| failed("its index is none that is known"))?;
+        }
+        Ok(film)
     }
+}
+
+/// Encodes stereo sound at [`RATE`].
+pub(crate) fn sound(frames: &[Frame]) -> Result<Sound, VideoError> {
+    let options = EncodeOptions::adts().with_bitrate_bps(SOUND_BITS);
+    let mut encoder = syom::Encoder::new(RATE, 2, &options).map_err(failed)?;
+    let mut encoded = Vec::new();
+    let side = |side: usize| frames.iter().map(|frame| frame[side]).collect::<Vec<_>>();
+    let (left, right) = (side(0), side(1));
+    let mut keep = |frame: syom::EncodedFrame<'_>| {
+        encoded.push(frame.au.to_vec());
+        Ok(())
+    };
+    encoder.feed(&[&left, &right], &mut keep).map_err(failed)?;
+    encoder.finish(&mut keep).map_err(failed)?;
+    Ok(Sound::Frames(encoded))
 }
 
 /// As many frames of silence as fit into the film.

@@ -2,12 +2,16 @@
 //!
 //! [`generate`] renders one frame after the other, so that memory does not grow with the length except for the encoded
 //! bytes: two backgrounds, one frame and the encoder's pictures are held at a time. The film is H.264 in MP4 with its
-//! index first, as Instagram takes it, and plays at a pace that people can read (see [`timing`]).
+//! index first, as Instagram takes it, and plays at a pace that people can read (see [`timing`]). What is heard is mixed and
+//! encoded before the first frame.
 
 mod camera;
 pub mod captions;
 mod encode;
 mod kinetic;
+mod mix;
+mod mp4;
+mod recording;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -20,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::visuals::{BrandKit, PeriodMark, Picture, SceneError, encode as still};
 pub use captions::Cue;
+pub use recording::{Recording, RecordingError};
 
 use crate::Language;
 
@@ -47,7 +52,7 @@ pub struct VideoSpec {
     pub period: Option<PeriodMark>,
     /// Which way a parallax moves.
     pub direction: Direction,
-    /// Whether a silent sound track is added, which some players ask for.
+    /// Whether a film without sound has a silent sound track, which some players ask for.
     pub silent_track: bool,
     /// Decides where generated shapes are and which way the camera goes.
     pub seed: u64,
@@ -157,6 +162,15 @@ pub enum Direction {
     Up,
     /// Downwards.
     Down,
+}
+
+/// What is heard in a video; nothing by itself.
+#[derive(Debug, Default)]
+pub struct Sound {
+    /// Speaks from the beginning, at its own loudness. It is not longer than the film.
+    pub voice_over: Option<Recording>,
+    /// Goes on for as long as the film: it begins again when it is shorter, makes way for the voice, and fades out.
+    pub music: Option<Recording>,
 }
 
 /// A finished video.
@@ -288,13 +302,15 @@ pub struct Progress {
 pub fn generate(
     spec: &VideoSpec,
     pictures: &[Picture],
+    sound: &Sound,
     mut progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Video, VideoError> {
     let plan = timing::plan(spec)?;
     check_pictures(spec, pictures)?;
     let (width, height) = spec.size.pixels();
+    let sound = heard(spec, sound, &plan)?;
     let mut stage = stage::Stage::new(spec, pictures, &plan);
-    let mut film = encode::Film::new(width, height, spec.fps, spec.silent_track)?;
+    let mut film = encode::Film::new(width, height, spec.fps, sound)?;
     for frame in 0..plan.frames {
         film.push(stage.frame(frame)?, plan.begins_at(frame))?;
         if progress(Progress { done: frame + 1, frames: plan.frames }).is_break() {
@@ -323,6 +339,33 @@ pub fn generate(
         caption_contrast: stage.caption_contrast(),
         notes,
     })
+}
+
+/// The film's sound, mixed and encoded. A voice is never cut: one that is longer than the film is refused.
+fn heard(spec: &VideoSpec, sound: &Sound, plan: &timing::Plan) -> Result<encode::Sound, VideoError> {
+    let Sound { voice_over, music } = sound;
+    if voice_over.is_none() && music.is_none() {
+        return Ok(if spec.silent_track { encode::Sound::Silence } else { encode::Sound::None });
+    }
+    let film = plan.seconds(plan.frames);
+    if let Some(voice) = voice_over {
+        let reason = match voice.seconds() {
+            None => Some(format!(
+                "the recording is longer than the longest film, which has {LONGEST} seconds, and this one has {film}: give a shorter one"
+            )),
+            Some(seconds) if seconds > film => Some(format!(
+                "the recording lasts {seconds:.2} seconds and the film {film}: set `durationSeconds` to {} or more, or give a shorter recording",
+                seconds.ceil()
+            )),
+            Some(_) => None,
+        };
+        if let Some(reason) = reason {
+            return Err(VideoError::Invalid { field: "voiceOverAssetId", reason });
+        }
+    }
+    let samples = u64::from(plan.frames) * u64::from(recording::RATE) / u64::from(plan.fps);
+    let samples = usize::try_from(samples).unwrap_or(usize::MAX);
+    encode::sound(&mix::mix(voice_over.as_ref(), music.as_ref(), samples))
 }
 
 fn check_pictures(spec: &VideoSpec, pictures: &[Picture]) -> Result<(), VideoError> {

@@ -1,10 +1,16 @@
 //! Tests of whole films, decoded back with ffmpeg.
 
-#![expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "the numbers of tests are small")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "the numbers of tests are small"
+)]
 
 use std::ops::ControlFlow;
 use std::process::Command;
 
+use super::recording::{Frame, RATE};
 use super::*;
 use crate::visuals::{Color, Template, VisualFormat, VisualSpec};
 
@@ -74,6 +80,37 @@ impl Drop for File {
     }
 }
 
+/// A tone of a frequency and amplitude at the rate of films.
+pub(super) fn tone(hz: f32, amplitude: f32, seconds: f32) -> Vec<Frame> {
+    let sample = |at: usize| amplitude * (std::f32::consts::TAU * hz * (at as f32 / RATE as f32)).sin();
+    (0..(seconds * RATE as f32).round() as usize).map(|at| [sample(at); 2]).collect()
+}
+
+/// How much of a frequency is in it: its amplitude on the left (Goertzel).
+pub(super) fn level(frames: &[Frame], hz: f32) -> f32 {
+    let angle = std::f64::consts::TAU * f64::from(hz) / f64::from(RATE);
+    let (mut last, mut before) = (0.0, 0.0);
+    for frame in frames {
+        (last, before) = (f64::from(frame[0]) + 2.0 * angle.cos() * last - before, last);
+    }
+    let power = last * last + before * before - 2.0 * angle.cos() * last * before;
+    (2.0 * power.max(0.0).sqrt() / frames.len() as f64) as f32
+}
+
+/// A WAV file of 16 bits in stereo that says that it has so many samples a second.
+pub(super) fn wav(frames: &[Frame], rate: u32) -> Vec<u8> {
+    let bytes = frames.len() as u32 * 4;
+    let mut file = [&b"RIFF"[..], &(bytes + 36).to_le_bytes(), b"WAVEfmt ", &16_u32.to_le_bytes()].concat();
+    file.extend([1_u16, 2].iter().flat_map(|word| word.to_le_bytes()));
+    file.extend([rate, rate * 4].iter().flat_map(|word| word.to_le_bytes()));
+    file.extend([4_u16, 16].iter().flat_map(|word| word.to_le_bytes()));
+    file.extend([&b"data"[..], &bytes.to_le_bytes()].concat());
+    file.extend(
+        frames.iter().flatten().flat_map(|sample| ((sample * 32_767.0).round() as i16).to_le_bytes()),
+    );
+    file
+}
+
 fn plain(color: Color, width: u32, height: u32) -> Picture {
     let rgba = [color.r, color.g, color.b, 255].repeat((width * height) as usize);
     Picture::new(width, height, rgba).unwrap()
@@ -104,7 +141,7 @@ fn tiny(kind: VideoKind, scenes: Vec<SceneSpec>) -> VideoSpec {
 }
 
 fn make(spec: &VideoSpec, pictures: &[Picture]) -> Video {
-    generate(spec, pictures, |_| ControlFlow::Continue(())).unwrap()
+    generate(spec, pictures, &Sound::default(), |_| ControlFlow::Continue(())).unwrap()
 }
 
 /// The boxes at the top of an MP4 in order.
@@ -173,6 +210,75 @@ fn the_sound_track_is_silence_of_the_same_length() {
     assert!((2.9..=3.0).contains(&seconds), "{seconds}");
     assert!(sound.iter().all(|byte| *byte == 0));
     assert_eq!(File::new("silent", &without.mp4).probe("a", "codec_name"), "");
+}
+
+#[test]
+fn a_voice_and_music_are_heard_with_the_pictures() {
+    let spec = tiny(VideoKind::Slideshow, vec![scene(None, Some(0))]);
+    let pictures = [plain(Color::BLACK, 90, 160)];
+    let film = |sound: &Sound| generate(&spec, &pictures, sound, |_| ControlFlow::Continue(()));
+    // The voice begins with the film: its first sample is its loudest.
+    let spoken = tone(440.0, 0.5, 1.0);
+    let sound = Sound {
+        voice_over: Some(Recording::of(spoken.clone())),
+        music: Some(Recording::of(tone(1_500.0, 0.3, 0.5))),
+    };
+    let video = film(&sound).unwrap();
+    assert_eq!(video, film(&sound).unwrap(), "the same every time");
+    assert!(boxes(&video.mp4).starts_with(&["ftyp".to_owned(), "moov".to_owned()]));
+    let alone = film(&Sound { music: None, ..sound }).unwrap();
+    assert!(alone.mp4 != video.mp4);
+    if !decoder() {
+        return;
+    }
+    let file = File::new("sound", &video.mp4);
+    assert_eq!(file.probe("a", "codec_name,profile,sample_rate,channels"), "aac\nLC\n48000\n2");
+    assert_eq!(file.probe("v", "nb_read_frames"), "90");
+    for stream in ["v", "a"] {
+        let [start, length] =
+            ["start_time", "duration"].map(|entry| file.probe(stream, entry).parse::<f64>().unwrap());
+        assert!(start.abs() < 1e-6 && (length - 3.0).abs() < 0.001, "{stream}: {start} {length}");
+    }
+    let heard = |file: &File| -> Vec<Frame> {
+        let sample = |bytes: &[u8; 2]| f32::from(i16::from_le_bytes(*bytes)) / 32_768.0;
+        let sound = file.sound();
+        sound.as_chunks::<4>().0.iter().map(|b| [sample(&[b[0], b[1]]), sample(&[b[2], b[3]])]).collect()
+    };
+    let frames = heard(&file);
+    // As long as the pictures, up to the end of a frame of AAC.
+    let length = RATE as usize * 3;
+    assert!((length..length + 1_024).contains(&frames.len()), "{}", frames.len());
+    let at = |seconds: f32, hz: f32| level(&frames[(seconds * RATE as f32) as usize..][..4_800], hz);
+    assert!((at(0.4, 440.0) - 0.5).abs() < 0.01 && at(1.6, 440.0) < 0.01);
+    let (under, after) = (at(0.4, 1_500.0), at(2.05, 1_500.0));
+    assert!(under > 0.03 && under * 4.0 < after, "{under} {after}");
+    assert!(at(2.89, 1_500.0) < 0.05);
+    // Sample for sample where it was: what the encoder put before it is left out.
+    let frames = heard(&File::new("voice", &alone.mp4));
+    let error = frames.iter().zip(&spoken).map(|(a, b)| (a[0] - b[0]).abs()).fold(0.0, f32::max);
+    assert!(error < 0.05, "{error}");
+}
+
+#[test]
+fn a_voice_is_never_cut() {
+    let spec = tiny(VideoKind::Slideshow, vec![scene(None, None)]);
+    let film = |seconds: f32| {
+        let voice_over = Some(Recording::of(tone(200.0, 0.5, seconds)));
+        generate(&spec, &[], &Sound { voice_over, music: None }, |_| ControlFlow::Continue(()))
+    };
+    let Err(VideoError::Invalid { field: "voiceOverAssetId", reason }) = film(4.25) else {
+        panic!("it is longer than the film");
+    };
+    assert!(
+        reason.starts_with("the recording lasts 4.25 seconds and the film 3: set `durationSeconds` to 5 "),
+        "{reason}"
+    );
+    let Err(VideoError::Invalid { reason, .. }) = film(60.5) else { panic!("it is longer than any film") };
+    assert!(
+        reason.contains("longest film, which has 60 seconds") && !reason.contains("durationSeconds"),
+        "{reason}"
+    );
+    assert!(film(3.0).is_ok());
 }
 
 #[test]
@@ -282,7 +388,7 @@ fn a_slide_with_text_is_shown_whole() {
 fn progress_is_told_and_work_ends_when_it_should() {
     let spec = tiny(VideoKind::Slideshow, vec![scene(None, None)]);
     let mut told = Vec::new();
-    let stopped = generate(&spec, &[], |progress| {
+    let stopped = generate(&spec, &[], &Sound::default(), |progress| {
         told.push(progress.done);
         assert_eq!(progress.frames, 90);
         if progress.done == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -304,7 +410,9 @@ fn the_same_input_gives_the_same_bytes() {
 #[test]
 fn what_is_wrong_is_refused() {
     let wrong =
-        generate(&tiny(VideoKind::Slideshow, vec![scene(None, Some(3))]), &[], |_| ControlFlow::Continue(()));
+        generate(&tiny(VideoKind::Slideshow, vec![scene(None, Some(3))]), &[], &Sound::default(), |_| {
+            ControlFlow::Continue(())
+        });
     assert!(matches!(wrong, Err(VideoError::Invalid { field: "scenes", .. })));
 }
 
