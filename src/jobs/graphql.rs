@@ -317,18 +317,19 @@ impl JobMutation {
             let mut tx =
                 door.write_within(organization, row.project, Action::JobCancel).await.map_err(&missing)?;
             // What the job has made is locked before the job, as whoever works on it does.
-            match (row.agent, row.result) {
+            let may_end = match (row.agent, row.result) {
                 (Some(AgentKind::InstagramPoster), Some(result)) => {
-                    if !instagram::cancelled(&mut tx, result).await? {
-                        let message =
-                            "It is being published, or is public already. That cannot be cancelled.";
-                        return Err(Error::fault(Fault::at(FaultCode::Conflict, "id", message)));
-                    }
+                    instagram::cancelled(&mut tx, result).await?
                 }
                 (Some(AgentKind::ContentWorkflow), Some(result)) => {
                     workflow::cancelled(&mut tx, result).await?;
+                    true
                 }
-                _ => {}
+                _ => true,
+            };
+            if !may_end {
+                let message = "It is being published, or is public already. That cannot be cancelled.";
+                return Err(Error::fault(Fault::at(FaultCode::Conflict, "id", message)));
             }
             let (job, changed) = super::cancel(&mut tx, id).await?;
             if changed {
