@@ -326,7 +326,7 @@ async fn an_asset_is_its_organizations_and_its_projects() {
         cast::invite(&server, &acme.owner.token, &acme.id, &cast::address(), "ADMIN", Some(&other)).await;
     let asset = owner.keep_file(&acme, "DOCUMENT", b"A secret.").await;
     let upload = owner.announce(json!({"organizationId": acme.id}), "DOCUMENT", b"pending").await;
-    put(&server, text(&upload["url"]), b"pending").await;
+    assert_eq!(put(&server, text(&upload["url"]), b"pending").await.status, 200);
     for stranger in [globex.owner.at(&server), guest.at(&server)] {
         assert_eq!(stranger.asset(text(&asset["id"])).await, Value::Null);
         for (field, input) in [

@@ -521,19 +521,13 @@ async fn what_is_logged_of_a_request_carries_its_ids() {
     // The resolver's refusal is logged in its operation, the answer in its request.
     let deleting = crate::support::mutation("documentDelete", "");
     traced.send(&deleting, json!({"input": {"id": "doc_x"}}), &[("x-request-id", "a-request-0003")]).await;
-    let find = |lines: &[Value], message: &str, id: &str| {
-        let found = lines.iter().find(|line| {
-            line["message"].as_str().is_some_and(|text| text.starts_with(message)) && line["request.id"] == id
-        });
-        found.cloned().unwrap_or_else(|| panic!("{message} of {id} is not in {lines:#?}"))
-    };
-    let lines = traced.logged();
-    let answered = find(&lines, "request answered", "a-request-0002");
-    let attempted = find(&lines, "job attempted", "a-request-0002");
+    let answered = traced.logs("request answered", "a-request-0002").await;
+    let attempted = traced.logs("job attempted", "a-request-0002").await;
     for line in [&answered, &attempted] {
         assert_eq!(line["trace.id"], TRACE, "{line:#}");
     }
-    let refused = find(&lines, "request refused", "a-request-0003");
+    let refused = traced.logs("request refused", "a-request-0003").await;
+    let lines = traced.logged();
     let (status, ..) = traced.stop().await;
     assert!(status.success());
     let spans = collector.spans();
@@ -547,7 +541,7 @@ async fn what_is_logged_of_a_request_carries_its_ids() {
     // Without a collector there is no trace to name, and the request is named all the same.
     let plain = Process::serve(&database, &[debug]).await;
     plain.send(VIEWER, json!({}), &headers).await;
-    let answered = find(&plain.logged(), "request answered", "a-request-0002");
+    let answered = plain.logs("request answered", "a-request-0002").await;
     assert!(answered.get("trace.id").is_none() && answered.get("span.id").is_none(), "{answered:#}");
     for line in [plain.logged(), lines].concat() {
         let line = line.to_string();

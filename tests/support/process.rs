@@ -90,6 +90,22 @@ impl Process {
         self.log().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
+    /// The line of its log that begins so and is of this request: it may come a moment after the answer.
+    pub async fn logs(&self, message: &str, request: &str) -> Value {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let found = self.logged().into_iter().find(|line| {
+                let begins = line["message"].as_str().is_some_and(|text| text.starts_with(message));
+                begins && line["request.id"] == request
+            });
+            if let Some(found) = found {
+                return found;
+            }
+            assert!(Instant::now() < until, "{message} of {request} is not in {:#?}", self.logged());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Sends a document with these headers, and gives the answer.
     pub async fn send(&self, query: &str, variables: Value, headers: &[(&str, &str)]) -> Value {
         let headers: HeaderMap = headers
