@@ -103,7 +103,7 @@ pub async fn write(
     spent(run, call(engine, request, on_text).await, |reply| reply.usage).await
 }
 
-/// Has a provider's model paint for a job; it counts as [`write`] does.
+/// Has a provider's model paint for a job; it counts as [`write()`] does.
 ///
 /// # Errors
 /// The provider's failure, as a job's.
