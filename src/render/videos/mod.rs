@@ -349,7 +349,9 @@ fn heard(spec: &VideoSpec, sound: &Sound, plan: &timing::Plan) -> Result<encode:
     }
     let film = plan.seconds(plan.frames);
     if let Some(voice) = voice_over {
-        let reason = match voice.seconds() {
+        // A few samples more are of the conversion of rates, and nobody's voice.
+        let seconds = voice.seconds().map(|seconds| (seconds * 100.0).round() / 100.0);
+        let reason = match seconds {
             None => Some(format!(
                 "the recording is longer than the longest film, which has {LONGEST} seconds, and this one has {film}: give a shorter one"
             )),

@@ -29,7 +29,7 @@ pub(crate) fn begin_sound_after(mp4: &mut Vec<u8>, samples: u32, rate: u32, mill
     set(mp4, timing, rate)?;
     // The length of all of it, and of every run of samples.
     for at in std::iter::once(timing + 4).chain((durations.start + 12..durations.end).step_by(8)) {
-        let scaled = u64::from(word(mp4, at)?) * u64::from(rate) / u64::from(ticks);
+        let scaled = (u64::from(word(mp4, at)?) * u64::from(rate)).checked_div(u64::from(ticks))?;
         set(mp4, at, u32::try_from(scaled).ok()?)?;
     }
     if data.start > movie.start {

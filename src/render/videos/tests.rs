@@ -278,7 +278,7 @@ fn a_voice_is_never_cut() {
         reason.contains("longest film, which has 60 seconds") && !reason.contains("durationSeconds"),
         "{reason}"
     );
-    assert!(film(3.0).is_ok());
+    assert!(film(3.0).is_ok() && film(3.004).is_ok() && film(3.01).is_err());
 }
 
 #[test]
