@@ -51,7 +51,7 @@ pub trait Agent: Send + Sync + 'static {
         order: &Order<Self::Input>,
     ) -> impl Future<Output = Result<Made<Self::Content>, Failure>> + Send;
 
-    /// The same of such an input, where that makes a difference.
+    /// What a model reads and writes for such an input at the most, where that makes a difference.
     fn tokens(input: &Self::Input) -> Usage {
         let _ = input;
         Self::TOKENS
