@@ -99,6 +99,11 @@ impl AssetKind {
             Self::Captions | Self::Calendar => 2,
         }
     }
+
+    /// Bytes that it may have.
+    pub const fn most_bytes(self) -> u64 {
+        self.mebibytes().cast_unsigned() << 20
+    }
 }
 
 /// A file.

@@ -167,13 +167,12 @@ impl Previews {
             }
         }
         let turn = self.turn(asset.organization).await?;
-        // What an asset may have, and what is decoded anywhere else here.
-        let limits = Limits { file_bytes: 20 << 20, ..Limits::default() };
-        let original = match super::bytes(storage, asset, 20 << 20).await {
+        let original = match super::bytes(storage, asset, AssetKind::Image.most_bytes()).await {
             // The asset has been deleted meanwhile.
             Err(Error::NotFound) => return Ok(None),
             original => original?,
         };
+        let limits = Limits { file_bytes: original.len(), ..Limits::default() };
         let work = move || {
             // Whoever asked may be gone: the turn is as long as the work.
             let _turn = turn;

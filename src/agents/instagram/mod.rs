@@ -539,10 +539,9 @@ impl Poster {
         found: &Found,
         file: &Asset,
     ) -> Result<Result<AssetId, Problem>, Failure> {
-        // What is kept as a picture is no larger.
-        const MOST: u64 = 20 << 20;
         let form = found.publication.form;
-        let (asset, bytes) = assets::read(run, &self.storage, file.id, MOST).await?;
+        let most = AssetKind::Image.most_bytes();
+        let (asset, bytes) = assets::read(run, &self.storage, file.id, most).await?;
         let made = agent::compute(move || fitted(&bytes, form)).await?;
         let (jpeg, width, height) = match made {
             Ok(made) => made,

@@ -38,8 +38,6 @@ use crate::usage::Amounts;
 const FRAMES_A_SECOND: u32 = 30;
 /// How often whoever watches is told how far the film is.
 const TELLING: Duration = Duration::from_secs(1);
-/// Bytes of a recording: as many as may be uploaded.
-const RECORDING_BYTES: u64 = 50 << 20;
 
 /// What the agent is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -270,7 +268,7 @@ async fn recording(
         return Err(refuse(FaultCode::Invalid, message));
     }
     let scope = run.scope();
-    let bytes = assets::bytes(tools.storage.of(&scope), &asset, RECORDING_BYTES).await?;
+    let bytes = assets::bytes(tools.storage.of(&scope), &asset, AssetKind::Audio.most_bytes()).await?;
     let decoded = agent::compute(move || Recording::read(bytes)).await?;
     let unusable = |error| refuse(FaultCode::Invalid, format!("The recording cannot be used: {error}."));
     decoded.map(Some).map_err(unusable)
