@@ -56,7 +56,8 @@ impl Asked {
             let mut tx = run.read(Action::ContentRead).await?;
             jobs::events_of(&mut tx, run.job(), &[self.event]).await?
         };
-        let mut kept = events.into_iter().filter_map(|event| serde_json::from_value::<Paid>(event.data?).ok());
+        let mut kept =
+            events.into_iter().filter_map(|event| serde_json::from_value::<Paid>(event.data?).ok());
         let Some(paid) = kept.rfind(|paid| paid.request == self.request) else { return Ok(None) };
         let place = (Some(project), paid.asset);
         let most = u64::try_from(most).unwrap_or(u64::MAX);

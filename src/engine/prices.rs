@@ -83,7 +83,8 @@ impl Prices {
     ///
     /// Discounts, such as for prompts that the provider has cached, are not counted, so the bill may be lower.
     pub fn cost(&self, provider: Provider, model: &str, usage: Usage) -> Option<u64> {
-        let price = self.price.iter().find(|price| is_of((&price.provider, &price.model), provider, model))?;
+        let price =
+            self.price.iter().find(|price| is_of((&price.provider, &price.model), provider, model))?;
         let long = price.above.is_some_and(|above| usage.prompt_tokens > above);
         let (input, output) =
             if long { (price.long_input?, price.long_output?) } else { (price.input, price.output) };
@@ -94,7 +95,8 @@ impl Prices {
 
     /// What it costs to have so many characters spoken, as [`Prices::cost`].
     pub fn speech_cost(&self, provider: Provider, model: &str, characters: u64) -> Option<u64> {
-        let price = self.speech.iter().find(|price| is_of((&price.provider, &price.model), provider, model))?;
+        let price =
+            self.speech.iter().find(|price| is_of((&price.provider, &price.model), provider, model))?;
         let total = u128::from(characters) * u128::from(price.characters);
         u64::try_from(total.div_ceil(1_000_000)).ok()
     }
@@ -161,7 +163,10 @@ mod tests {
     fn what_is_spoken_costs_by_the_character() {
         let prices = Prices::default();
         let cost = |model, characters| prices.speech_cost(Provider::OpenAi, model, characters);
-        assert_eq!((cost("tts-1", 1_000_000), cost("tts-1-hd", 1_000_000)), (Some(15_000_000), Some(30_000_000)));
+        assert_eq!(
+            (cost("tts-1", 1_000_000), cost("tts-1-hd", 1_000_000)),
+            (Some(15_000_000), Some(30_000_000))
+        );
         assert_eq!((cost("tts-1", 1), cost("tts-1", 0)), (Some(15), Some(0)));
         // One counts tokens that it does not tell.
         assert_eq!(cost("gpt-4o-mini-tts", 1), None);

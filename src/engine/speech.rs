@@ -66,7 +66,9 @@ impl SpeechRequest {
     /// Servers that do not know the format answer with their own, which is found out from the file.
     fn body(&self, unknown: &[&'static str]) -> Value {
         let mut body = json!({ "model": self.model, "voice": self.voice, "input": self.text });
-        for (name, value) in [("response_format", Some("mp3")), ("instructions", self.instructions.as_deref())] {
+        for (name, value) in
+            [("response_format", Some("mp3")), ("instructions", self.instructions.as_deref())]
+        {
             if let Some(value) = value.filter(|_| !unknown.contains(&name)) {
                 body[name] = value.into();
             }

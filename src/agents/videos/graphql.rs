@@ -96,13 +96,14 @@ agent_output! {
     }
 }
 
-/// A scene's text and times.
+/// A scene of a film, and what it says.
 pub struct VideoScene {
     organization: OrganizationId,
     scene: builtin::VideoScene,
     recording: Option<AssetId>,
 }
 
+/// A scene's text and times.
 #[Object]
 impl VideoScene {
     /// What it says; null when it is silent.
@@ -294,7 +295,8 @@ impl VideoMutation {
     /// Makes a film of pictures and texts, or of a visual post's slides, with the sound of recordings or of a model that speaks.
     /// Requires: `AGENT_USE`, and `CONTENT_READ` for the result.
     /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `PROVIDER_NOT_CONFIGURED`,
-    /// `IDEMPOTENCY_KEY_REUSED`, `QUOTA_EXCEEDED`; of the job `NOT_FOUND`, `INSUFFICIENT_INPUT`, `INVALID`, `QUOTA_EXCEEDED`.
+    /// `IDEMPOTENCY_KEY_REUSED`, `QUOTA_EXCEEDED`; of the job `NOT_FOUND`, `INSUFFICIENT_INPUT`, `INVALID`,
+    /// `QUOTA_EXCEEDED`, `PROVIDER_FAILED`.
     #[graphql(guard = "Requires::Here(Action::AgentRun, &input.project_id)")]
     async fn video_generate(
         &self,

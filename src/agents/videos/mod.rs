@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-pub use aicos_render::videos as builtin;
 pub use self::spoken::Narration;
 pub(super) use self::spoken::suits as speaks;
+pub use aicos_render::videos as builtin;
 
 use self::builtin::{
     LONGEST, Progress, Recording, SCENE_TEXT, SCENES, SHORTEST, SceneSpec, Sound, VideoError, VideoKind,

@@ -81,7 +81,8 @@ pub(super) async fn fetch(
 ) -> Result<Spoken, Failure> {
     let Some(narration) = &order.input.narration else { return Ok(Spoken::default()) };
     if scenes.iter().all(|scene| scene.text.is_none()) {
-        let message = "There is nothing to say: no scene has a text. Give `scenes`, or leave `narration` out.";
+        let message =
+            "There is nothing to say: no scene has a text. Give `scenes`, or leave `narration` out.";
         return Err(Failure::fail(Fault::at(FaultCode::InsufficientInput, "narration", message)));
     }
     let speak = |wanted| speak(tools, run, order, wanted, narration, scenes);
@@ -99,7 +100,8 @@ async fn speak(
 ) -> Result<Spoken, Failure> {
     let engine = tools.engines.text(&wanted.provider).map_err(|error| missing(error.to_string()))?;
     suits(Some(engine.provider()))?;
-    let speech = engine.speech().ok_or_else(|| missing(format!("{} has no speech models.", engine.name())))?;
+    let speech =
+        engine.speech().ok_or_else(|| missing(format!("{} has no speech models.", engine.name())))?;
     let booth = Booth { tools, run, order, wanted, speech, provider: engine.provider(), name: engine.name() };
     // What is said twice is spoken once.
     let mut said: BTreeMap<&str, (Recording, Paid)> = BTreeMap::new();

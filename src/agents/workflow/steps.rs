@@ -555,8 +555,6 @@ pub fn sentences(brief: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -570,7 +568,9 @@ mod tests {
             assert!(takes.iter().any(|parameter| parameter.required) && !gives.is_empty());
             // What draws has a model make a file only where it is told what to paint or whose voice to use.
             let draws = matches!(step.agent(), AgentKind::VisualPost | AgentKind::Video);
-            let all = takes.iter().map(|parameter| (parameter.name.to_owned(), Binding::Is(json!("x"))));
+            let all = takes
+                .iter()
+                .map(|parameter| (parameter.name.to_owned(), Binding::Is(Value::Text("x".to_owned()))));
             match (step.share(&Inputs::new()), step.share(&all.collect())) {
                 (Share::Text(least), Share::Text(tokens)) if !draws => {
                     assert_eq!(least, tokens);

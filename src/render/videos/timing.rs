@@ -174,8 +174,9 @@ pub(crate) fn plan(spec: &VideoSpec, spoken: &[Option<f64>]) -> Result<Plan, Vid
     let is_spoken = spoken.iter().any(Option::is_some);
     let seconds = match spec.duration_seconds {
         _ if is_spoken && needed > LONGEST => {
-            let reason =
-                format!("spoken, the texts take longer than a film may last, {LONGEST} seconds: shorten them");
+            let reason = format!(
+                "spoken, the texts take longer than a film may last, {LONGEST} seconds: shorten them"
+            );
             return invalid("scenes", reason);
         }
         Some(wanted) if is_spoken => needed.max(wanted),
@@ -216,7 +217,16 @@ pub(crate) fn plan(spec: &VideoSpec, spoken: &[Option<f64>]) -> Result<Plan, Vid
     let shortest = shortest.min(frames - starts.last().copied().unwrap_or(0));
     let wanted = if spec.kind == VideoKind::Transition { 0.8 } else { 0.5 };
     let transition = ((wanted * fps).round() as u32).min(shortest / 3).max(1);
-    let mut plan = Plan { fps: spec.fps, frames, texts, starts, spoken: spoken.to_vec(), transition, cues: Vec::new(), notes };
+    let mut plan = Plan {
+        fps: spec.fps,
+        frames,
+        texts,
+        starts,
+        spoken: spoken.to_vec(),
+        transition,
+        cues: Vec::new(),
+        notes,
+    };
     plan.cues = cues(&plan);
     Ok(plan)
 }
@@ -262,7 +272,8 @@ fn cues(plan: &Plan) -> Vec<Cue> {
         let (first, last) = (plan.seconds(start + lead.min((end - start) / 4)), plan.seconds(end));
         // What is spoken is shown as long as it is heard, and a breath longer.
         let heard = plan.spoken.get(scene).copied().flatten();
-        let last = heard.map_or(last, |heard| last.min(plan.seconds(start) + BEFORE_VOICE + heard + AFTER_VOICE));
+        let last =
+            heard.map_or(last, |heard| last.min(plan.seconds(start) + BEFORE_VOICE + heard + AFTER_VOICE));
         let room = last - first;
         let all: f64 = pieces.iter().map(|piece| count(piece) + 4.0).sum();
         let mut at = first;
@@ -341,7 +352,7 @@ mod tests {
     fn a_scene_lasts_until_it_has_been_spoken() {
         let texts = spec(&["Eins.", "Ein Satz, der eine Weile dauert.", "Und Schluss."]);
         let spoken = [Some(1.1), Some(6.5), None];
-        for (wanted, length) in [(None, 10.2), (Some(3.0), 10.2), (Some(20.0), 20.0)] {
+        for (wanted, length) in [(None, 11.2), (Some(3.0), 11.2), (Some(20.0), 20.0)] {
             let plan = plan(&VideoSpec { duration_seconds: wanted, ..texts.clone() }, &spoken).unwrap();
             assert!((plan.seconds(plan.frames) - length).abs() < 1.0, "{wanted:?} {}", plan.frames);
             assert_eq!(plan.notes, []);
