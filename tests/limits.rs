@@ -247,14 +247,8 @@ async fn depth_cycles_and_bombs_are_refused_at_once() {
     for levels in [4, 10, 20] {
         target.refused(&format!("{levels} levels of two aliases"), &aliased_doubling(levels)).await;
     }
-    // The price is asked before anything is expanded.
-    let start = Instant::now();
-    target.refused("2^28", &doubling(28, 2)).await;
-    assert!(
-        start.elapsed() < Duration::from_millis(if cfg!(debug_assertions) { 1_000 } else { 100 }),
-        "{:?}",
-        start.elapsed()
-    );
+    // The price is asked before anything is expanded, which would take hours; `tests/drills/bombs` judges the time.
+    target.refused("2^300", &doubling(300, 2)).await;
     target.refused("100,000 braces", &"{".repeat(100_000)).await;
     target.refused("100,000 brackets", &format!("{{ nodes(ids: {}", "[".repeat(100_000))).await;
     target

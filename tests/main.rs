@@ -56,6 +56,7 @@ mod tenancy;
 mod tidy;
 mod usage;
 mod videos;
+mod videos_spoken;
 mod visuals;
 mod visuals_painted;
 mod webhooks;

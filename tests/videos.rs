@@ -185,7 +185,7 @@ const RATE: u32 = 22_050;
 
 /// A recording of a tone: a WAV file of 16 bits, mono.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the numbers of tests are small")]
-fn recording(hz: f64, amplitude: f64, seconds: f64) -> Vec<u8> {
+pub fn recording(hz: f64, amplitude: f64, seconds: f64) -> Vec<u8> {
     let count = (seconds * f64::from(RATE)) as u32;
     let bytes = count * 2;
     let mut file = [&b"RIFF"[..], &(bytes + 36).to_le_bytes(), b"WAVEfmt ", &16_u32.to_le_bytes()].concat();
@@ -199,7 +199,7 @@ fn recording(hz: f64, amplitude: f64, seconds: f64) -> Vec<u8> {
 }
 
 /// The sound of a film as another program plays it: the left side at 48 kHz.
-fn sound(file: &Path) -> Vec<f64> {
+pub fn sound(file: &Path) -> Vec<f64> {
     let said = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
         .arg(file)
@@ -212,7 +212,7 @@ fn sound(file: &Path) -> Vec<f64> {
 
 /// How much of a frequency a tenth of a second has: its amplitude (Goertzel).
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the numbers of tests are small")]
-fn level(sound: &[f64], seconds: f64, hz: f64) -> f64 {
+pub fn level(sound: &[f64], seconds: f64, hz: f64) -> f64 {
     let turn = 2.0 * (std::f64::consts::TAU * hz / 48_000.0).cos();
     let (mut last, mut before) = (0.0, 0.0);
     for sample in &sound[(seconds * 48_000.0) as usize..][..4_800] {

@@ -300,7 +300,7 @@ async fn what_has_been_painted_is_paid_for_once() {
 }
 
 fn limits() -> Limits {
-    Limits { painting: Duration::from_secs(20), ..Limits::default() }
+    Limits { making: Duration::from_secs(20), ..Limits::default() }
 }
 
 async fn paint(engines: &Engines) -> Result<ImageReply, Failure> {
@@ -336,7 +336,7 @@ async fn an_image_model_is_asked_in_its_providers_own_words() {
     assert_eq!(last.keys().collect::<Vec<_>>(), ["model", "n", "prompt", "size"]);
 
     let fake = FakeProvider::start().await;
-    let impatient = Limits { painting: Duration::from_millis(300), ..limits() };
+    let impatient = Limits { making: Duration::from_millis(300), ..limits() };
     let hurried = Engines::new(&fake.endpoints("sk-hush"), impatient).unwrap();
     fake.script([Reply::picture(&good).slow_headers(Duration::from_secs(30))]);
     let late = paint(&hurried).await.unwrap_err();

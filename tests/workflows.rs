@@ -823,3 +823,68 @@ async fn two_steps_that_make_the_same_file_keep_one_each() {
     assert_ne!(png(0, "id"), png(1, "id"), "{found:#}");
     room.workers.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_have_files_made_by_the_providers_of_their_agents_routes() {
+    let room = Room::new().await;
+    let steps = json!([
+        affirm("lines", &json!([])),
+        {"key": "picture", "kind": "AGENT", "agent": "VISUAL_POST", "after": ["lines"], "inputs": [
+            {"name": "text", "from": "steps.lines.text"}, {"name": "format", "value": {"text": "SQUARE"}},
+            {"name": "backgroundPrompt", "from": "brief"}]},
+        {"key": "film", "kind": "AGENT", "agent": "VIDEO", "after": ["picture"], "inputs": [
+            {"name": "scenes", "value": {"texts": ["Ich atme."]}}, {"name": "assets", "from": "steps.picture.assets"},
+            {"name": "size", "value": {"text": "REEL_SMALL"}}, {"name": "durationSeconds", "value": {"number": 3}},
+            {"name": "narrationVoice", "value": {"text": "marin"}}]},
+    ]);
+    template(&room, "studio", count(), steps).await;
+    // The run's engine writes; it neither paints nor speaks.
+    let asked = json!({"template": "studio", "engine": openai(false), "wait": false});
+    let route = async |agent: &str, provider: &str, model: &str| {
+        let engine = json!({"provider": provider, "model": model});
+        let input = json!({"organizationId": room.acme.id, "agent": agent, "engine": engine});
+        room.owner().mutate("engineRouteSet", input, "").await;
+    };
+    let refused = async || {
+        let input = self::asked(&room, &asked);
+        let payload = room.member().try_mutate("contentWorkflowRun", input, "job { id }").await;
+        let error = &payload["userErrors"][0];
+        (error["code"].clone(), error["message"].as_str().unwrap().to_owned())
+    };
+    let (code, message) = refused().await;
+    assert_eq!(code, "PROVIDER_NOT_CONFIGURED");
+    assert!(
+        message.contains("`picture`") && message.contains("`engineRouteSet` sets for VISUAL_POST"),
+        "{message}"
+    );
+    route("VISUAL_POST", "openai", "gpt-image-1").await;
+    route("VIDEO", "anthropic", "claude-sonnet-5").await;
+    let (code, message) = refused().await;
+    assert_eq!(code, "PROVIDER_NOT_CONFIGURED");
+    assert!(message.contains("`film`") && message.contains("have no speech models"), "{message}");
+    route("VIDEO", "openai", "tts-1").await;
+
+    let painted = crate::visuals::plain(256, 256, aicos::agents::visuals::builtin::Color::new(20, 40, 160));
+    let spoken = crate::videos::recording(440.0, 0.5, 1.0);
+    room.fake.script([lines(), Reply::picture(&painted).tokens(10, 20), Reply::recording(&spoken)]);
+    let made = start(&room, asked.clone()).await;
+    let run = ended(&room, &made).await;
+    assert_eq!(run["status"], "SUCCEEDED", "{run:#}");
+    let paths: Vec<String> = room.fake.requests().into_iter().map(|seen| seen.path).collect();
+    assert_eq!(paths, ["/v1/chat/completions", "/v1/images/generations", "/v1/audio/speech"]);
+    let files = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on VisualPost { background { prompt model } }
+        ... on Video { narrator { model voice } hasSound } } }";
+    let ids = json!({"ids": [step(&run, "picture")["output"]["id"], step(&run, "film")["output"]["id"]]});
+    let found = room.member().ok(files, ids).await["nodes"].clone();
+    assert_eq!(found[0]["background"], json!({"prompt": BRIEF, "model": "gpt-image-1"}));
+    assert_eq!(found[1], json!({"narrator": {"model": "tts-1", "voice": "marin"}, "hasSound": true}));
+
+    // Whose steps ask for no file needs no route.
+    let plain = json!([affirm("lines", &json!([]))]);
+    template(&room, "plain", count(), plain).await;
+    let none = json!({"organizationId": room.acme.id, "agent": "VISUAL_POST", "engine": null});
+    room.owner().mutate("engineRouteSet", none, "").await;
+    start(&room, json!({"template": "plain", "engine": openai(false), "dryRun": true})).await;
+    assert_eq!(refused().await.0, "PROVIDER_NOT_CONFIGURED", "and whose steps do, still does");
+    room.workers.stop().await;
+}

@@ -57,6 +57,11 @@ pub trait Agent: Send + Sync + 'static {
         Self::TOKENS
     }
 
+    /// Whether a provider's model does something for such an input.
+    fn asks(input: &Self::Input) -> bool {
+        Self::tokens(input).total() > 0
+    }
+
     /// Refuses an input of which the chosen engine can do nothing: a provider of this kind, or without one the built-in engine.
     ///
     /// # Errors

@@ -334,7 +334,7 @@ pub(crate) async fn order<A: Agent>(
     let mut tx = door.write_in(organization, project, Action::AgentRun).await.map_err(&missing)?;
     let providers = ctx.data_unchecked::<Arc<Providers>>();
     let place = (Some(project), A::KIND);
-    let engine = if A::tokens(&input).total() > 0 {
+    let engine = if A::asks(&input) {
         Wanted::choose(given.engine.map(Wanted::from), &mut tx, providers, place).await?
     } else {
         builtin_only(given.engine)?;

@@ -11,6 +11,7 @@ pub mod channel;
 pub mod graphql;
 pub mod hashtags;
 pub mod instagram;
+mod paid;
 pub mod posts;
 pub mod qa;
 mod store;
@@ -32,6 +33,7 @@ use self::agent::{Agent, Kit, Worker};
 use crate::db::page::{Page, Slice};
 use crate::db::{ReadTx, WriteTx};
 use crate::engine::images::{ImageEngine, ImageReply, ImageRequest};
+use crate::engine::speech::{SpeechEngine, SpeechReply, SpeechRequest};
 use crate::engine::{self, OnText, TextEngine, TextReply, TextRequest};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{ApiKeyId, JobId, OrganizationId, ProjectId, UserId};
@@ -115,6 +117,20 @@ pub async fn paint(
 ) -> Result<ImageReply, Failure> {
     let painted = counted((provider, &request.model), engine.paint(request), |reply| reply.usage).await;
     spent(run, painted, |reply| reply.usage).await
+}
+
+/// Has a provider's model speak for a job. Nobody counts tokens of it.
+///
+/// # Errors
+/// The provider's failure, as a job's.
+pub async fn speak(
+    run: &Run,
+    provider: engine::Provider,
+    engine: &dyn SpeechEngine,
+    request: &SpeechRequest,
+) -> Result<SpeechReply, Failure> {
+    let spoken = counted((provider, &request.model), engine.speak(request), |_| None).await;
+    spent(run, spoken, |_| None).await
 }
 
 async fn spent<T>(

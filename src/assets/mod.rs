@@ -582,6 +582,14 @@ pub struct NewAsset {
     pub alt_text: Option<String>,
 }
 
+/// The kind of file that begins like this, as far as this kind of asset may be one.
+///
+/// # Errors
+/// What may be sent instead.
+pub fn mime_type(kind: AssetKind, bytes: &[u8]) -> Result<&'static str, Fault> {
+    content::sniff(kind, &bytes[..bytes.len().min(content::HEAD)])
+}
+
 /// Puts a file of a job's into the storage. Nobody sees it until [`keep`] is called in the transaction that saves the
 /// job's output; without that it goes after a day. The same file of the same job is put there once, however often it is
 /// made. No transaction of the run's may be open.
@@ -589,7 +597,7 @@ pub struct NewAsset {
 /// # Errors
 /// `QUOTA_EXCEEDED`; what the database or the storage says.
 pub async fn save(run: &Run, storage: &Storage, new: NewAsset) -> Result<AssetId> {
-    let found = content::sniff(new.kind, &new.bytes[..new.bytes.len().min(content::HEAD)]);
+    let found = mime_type(new.kind, &new.bytes);
     let fits = found.as_ref().is_ok_and(|found| {
         *found == new.mime_type || (*found == "text/plain" && new.mime_type.starts_with("text/"))
     });

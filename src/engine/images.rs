@@ -143,7 +143,7 @@ impl OpenAi {
     async fn picture(&self, request: &ImageRequest) -> Result<ImageReply, Failure> {
         let provider = self.images.provider;
         request.check(provider)?;
-        let limits = self.wire.painting(ANSWER_BYTES);
+        let limits = self.wire.making(ANSWER_BYTES);
         let mut unknown = Vec::new();
         // Each turn of the loop leaves a parameter out, so it ends. What is refused costs nothing.
         let stream = loop {
@@ -194,7 +194,7 @@ impl OpenAi {
 
 impl ImageEngine for OpenAi {
     fn paint<'a>(&'a self, request: &'a ImageRequest) -> BoxFuture<'a, Result<ImageReply, Failure>> {
-        let total = self.wire.painting(ANSWER_BYTES).total;
+        let total = self.wire.making(ANSWER_BYTES).total;
         self.wire.within(self.images.provider, total, self.picture(request).boxed()).boxed()
     }
 }

@@ -1,8 +1,8 @@
 //! Engines: models of outside providers, behind ports that say nothing of any provider's wire format.
 //!
 //! It knows nothing of tenants, SQL or GraphQL, keeps nothing, and never tries again by itself: the job runner does, and a
-//! [`Failure`] tells it whether that makes sense and when. A port is a trait ([`TextEngine`], and [`images::ImageEngine`]
-//! beside it), and [`Engines`] hands them out by the provider's name.
+//! [`Failure`] tells it whether that makes sense and when. A port is a trait ([`TextEngine`], [`images::ImageEngine`] and
+//! [`speech::SpeechEngine`] beside it), and [`Engines`] hands them out by the provider's name.
 //!
 //! No key, header or body of a provider reaches a message, a log line or a `Debug` output; what a provider says of an
 //! error is shown shortened, cleaned, and without anything that looks like a key.
@@ -17,6 +17,7 @@ mod openai;
 pub mod photos;
 pub mod prices;
 mod schema;
+pub mod speech;
 mod sse;
 pub mod webhook;
 mod wire;
@@ -35,6 +36,7 @@ pub use address::{Reach, Unsafe};
 pub use failure::{Failure, Kind};
 use images::{ImageEngine, ImageReply, ImageRequest};
 pub use prices::Prices;
+use speech::{SpeechEngine, SpeechReply, SpeechRequest};
 
 /// Who answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -107,8 +109,8 @@ pub struct Limits {
     pub idle: Duration,
     /// The whole call, the requests that adapt to an older server included.
     pub total: Duration,
-    /// The whole call for a picture, of which nothing comes until all of it is there.
-    pub painting: Duration,
+    /// The whole call for a picture or a recording, of which nothing may come until all of it is there.
+    pub making: Duration,
     /// Bytes of an answer.
     pub bytes: usize,
     /// Bytes of one line of a streamed answer.
@@ -121,7 +123,7 @@ impl Default for Limits {
             connect: Duration::from_secs(10),
             idle: Duration::from_secs(30),
             total: Duration::from_secs(120),
-            painting: Duration::from_secs(240),
+            making: Duration::from_secs(240),
             bytes: 8 << 20,
             line: 1 << 20,
         }
@@ -361,6 +363,11 @@ pub trait TextEngine: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Its speech models; none where its format has none.
+    fn speech(&self) -> Option<&dyn SpeechEngine> {
+        None
+    }
+
     /// Asks, hands on the text while it arrives, and returns the whole. Dropping the future closes the connection.
     ///
     /// # Errors
@@ -520,6 +527,10 @@ impl TextEngine for Named {
         self.engine.images().map(|_| self as &dyn ImageEngine)
     }
 
+    fn speech(&self) -> Option<&dyn SpeechEngine> {
+        self.engine.speech().map(|_| self as &dyn SpeechEngine)
+    }
+
     fn write<'a>(
         &'a self,
         request: &'a TextRequest,
@@ -540,6 +551,19 @@ impl ImageEngine for Named {
             images.paint(request).await.map_err(|failure| self.renamed(failure))
         };
         painted.boxed()
+    }
+}
+
+impl SpeechEngine for Named {
+    fn speak<'a>(&'a self, request: &'a SpeechRequest) -> BoxFuture<'a, Result<SpeechReply, Failure>> {
+        let spoken = async move {
+            let Some(speech) = self.engine.speech() else {
+                let message = format!("The provider {} has no speech models.", self.name);
+                return Err(Failure::new(self.provider(), Kind::Rejected, message));
+            };
+            speech.speak(request).await.map_err(|failure| self.renamed(failure))
+        };
+        spoken.boxed()
     }
 }
 

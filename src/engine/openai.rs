@@ -15,18 +15,21 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::images::ImageEngine;
+use super::speech::SpeechEngine;
 use super::wire::{Answer, Complaint, Stream, Target, Wire};
 use super::{Endpoint, Failure, Finish, Kind, OnText, Provider, TextEngine, TextReply, TextRequest, Usage};
 
 const PROVIDER: Provider = Provider::OpenAi;
 
-/// A server's text and image models.
+/// A server's models of texts, images and speech.
 #[derive(Debug)]
 pub struct OpenAi {
     pub(super) wire: Arc<Wire>,
     target: Target,
     /// Where pictures are painted ([`super::images`]).
     pub(super) images: Target,
+    /// Where texts are spoken ([`super::speech`]).
+    pub(super) speech: Target,
     dialects: Cache<String, Dialect>,
 }
 
@@ -116,9 +119,10 @@ impl OpenAi {
     /// The models at `endpoint`.
     pub fn new(wire: Arc<Wire>, endpoint: &Endpoint) -> anyhow::Result<Self> {
         let target = |path| Target::new(PROVIDER, endpoint, path, (AUTHORIZATION, "Bearer "));
-        let (target, images) = (target("chat/completions")?, target("images/generations")?);
+        let (images, speech) = (target("images/generations")?, target("audio/speech")?);
+        let target = target("chat/completions")?;
         let dialects = Cache::builder().max_capacity(256).time_to_live(Duration::from_secs(3600)).build();
-        Ok(Self { wire, target, images, dialects })
+        Ok(Self { wire, target, images, speech, dialects })
     }
 
     async fn converse(&self, request: &TextRequest, on_text: OnText<'_>) -> Result<TextReply, Failure> {
@@ -220,6 +224,10 @@ impl TextEngine for OpenAi {
     }
 
     fn images(&self) -> Option<&dyn ImageEngine> {
+        Some(self)
+    }
+
+    fn speech(&self) -> Option<&dyn SpeechEngine> {
         Some(self)
     }
 

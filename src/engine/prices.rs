@@ -23,11 +23,23 @@ struct Price {
     long_output: Option<u64>,
 }
 
+/// A speech model's price, in millionths of a US dollar for a million characters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SpeechPrice {
+    provider: String,
+    model: String,
+    characters: u64,
+}
+
 /// What models cost.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prices {
+    #[serde(default)]
     price: Vec<Price>,
+    #[serde(default)]
+    speech: Vec<SpeechPrice>,
 }
 
 fn list_prices() -> Figment {
@@ -38,7 +50,7 @@ impl Default for Prices {
     /// The list prices.
     fn default() -> Self {
         // A test reads the table; were it wrong all the same, no model would have a cost.
-        list_prices().extract().unwrap_or(Self { price: Vec::new() })
+        list_prices().extract().unwrap_or(Self { price: Vec::new(), speech: Vec::new() })
     }
 }
 
@@ -56,7 +68,13 @@ impl Prices {
         for price in &prices.price {
             price.check().with_context(|| format!("the price of `{}` cannot be", price.model))?;
         }
-        prices.price.extend(Self::default().price);
+        for price in &prices.speech {
+            check_provider(&price.provider)
+                .with_context(|| format!("the price of `{}` cannot be", price.model))?;
+        }
+        let list = Self::default();
+        prices.price.extend(list.price);
+        prices.speech.extend(list.speech);
         Ok(prices)
     }
 
@@ -65,7 +83,8 @@ impl Prices {
     ///
     /// Discounts, such as for prompts that the provider has cached, are not counted, so the bill may be lower.
     pub fn cost(&self, provider: Provider, model: &str, usage: Usage) -> Option<u64> {
-        let price = self.price.iter().find(|price| price.is_of(provider, model))?;
+        let price =
+            self.price.iter().find(|price| is_of((&price.provider, &price.model), provider, model))?;
         let long = price.above.is_some_and(|above| usage.prompt_tokens > above);
         let (input, output) =
             if long { (price.long_input?, price.long_output?) } else { (price.input, price.output) };
@@ -73,31 +92,40 @@ impl Prices {
             + u128::from(usage.completion_tokens) * u128::from(output);
         u64::try_from(total.div_ceil(1_000_000)).ok()
     }
+
+    /// What it costs to have so many characters spoken, as [`Prices::cost`].
+    pub fn speech_cost(&self, provider: Provider, model: &str, characters: u64) -> Option<u64> {
+        let price =
+            self.speech.iter().find(|price| is_of((&price.provider, &price.model), provider, model))?;
+        let total = u128::from(characters) * u128::from(price.characters);
+        u64::try_from(total.div_ceil(1_000_000)).ok()
+    }
+}
+
+fn check_provider(name: &str) -> anyhow::Result<()> {
+    let known = Provider::ALL.map(|provider| format!("`{}`", provider.as_str())).join(" or ");
+    ensure!(Provider::parse(name).is_some(), "`provider` is {known}, the format that is spoken");
+    Ok(())
+}
+
+/// Whether the name is that of a price's model, alone or with a date. Other endings (`-pro`, `-mini`) are other models.
+fn is_of((of, model): (&str, &str), provider: Provider, name: &str) -> bool {
+    let dated = |end: &str| {
+        let digits = end.strip_prefix('-').unwrap_or_default();
+        digits.starts_with("20")
+            && digits.len() >= 8
+            && digits.chars().all(|c| c.is_ascii_digit() || c == '-')
+    };
+    of == provider.as_str() && name.strip_prefix(model).is_some_and(|end| end.is_empty() || dated(end))
 }
 
 impl Price {
     fn check(&self) -> anyhow::Result<()> {
-        let known = Provider::ALL.map(|provider| format!("`{}`", provider.as_str())).join(" or ");
-        ensure!(
-            Provider::parse(&self.provider).is_some(),
-            "`provider` is {known}, the format that is spoken"
-        );
+        check_provider(&self.provider)?;
         let long = [self.above, self.long_input, self.long_output];
         let is_whole = long.iter().all(Option::is_some) || long.iter().all(Option::is_none);
         ensure!(is_whole, "`above`, `long_input` and `long_output` belong together");
         Ok(())
-    }
-
-    /// Whether the name is the model's, alone or with a date. Other endings (`-pro`, `-mini`) are other models.
-    fn is_of(&self, provider: Provider, name: &str) -> bool {
-        let dated = |end: &str| {
-            let digits = end.strip_prefix('-').unwrap_or_default();
-            digits.starts_with("20")
-                && digits.len() >= 8
-                && digits.chars().all(|c| c.is_ascii_digit() || c == '-')
-        };
-        self.provider == provider.as_str()
-            && name.strip_prefix(self.model.as_str()).is_some_and(|end| end.is_empty() || dated(end))
     }
 }
 
@@ -129,6 +157,26 @@ mod tests {
         assert_eq!(cost("gpt-5.4-nano", usage(3, 1)), Some(2));
         assert_eq!(cost("gpt-5.4-nano", usage(0, 0)), Some(0));
         assert_eq!(cost("gpt-5.4-nano", usage(u64::MAX, u64::MAX)), None);
+    }
+
+    #[test]
+    fn what_is_spoken_costs_by_the_character() {
+        let prices = Prices::default();
+        let cost = |model, characters| prices.speech_cost(Provider::OpenAi, model, characters);
+        assert_eq!(
+            (cost("tts-1", 1_000_000), cost("tts-1-hd", 1_000_000)),
+            (Some(15_000_000), Some(30_000_000))
+        );
+        assert_eq!((cost("tts-1", 1), cost("tts-1", 0)), (Some(15), Some(0)));
+        // One counts tokens that it does not tell.
+        assert_eq!(cost("gpt-4o-mini-tts", 1), None);
+        assert_eq!(prices.speech_cost(Provider::Anthropic, "tts-1", 1), None);
+        for price in &prices.speech {
+            check_provider(&price.provider).unwrap();
+            assert!(price.characters > 0, "{price:?}");
+        }
+        let own = "[[speech]]\nprovider = \"openai\"\nmodel = \"kokoro\"\ncharacters = 500_001\n";
+        assert_eq!(Prices::parse(own).unwrap().speech_cost(Provider::OpenAi, "kokoro", 2), Some(2));
     }
 
     #[test]
@@ -171,6 +219,7 @@ mod tests {
                 "[[price]]\nprovider = \"openai\"\nmodel = \"m\"\ninput = 1\noutput = 1\nabove = 5\n",
                 "belong together",
             ),
+            ("[[speech]]\nprovider = \"x\"\nmodel = \"m\"\ncharacters = 1\n", "`openai` or `anthropic`"),
             ("[[price]]\nprovider = \"openai\"\nmodel = \"m\"\ninput = -1\noutput = 1\n", "input"),
             ("price = 3", "price"),
         ] {

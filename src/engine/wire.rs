@@ -183,10 +183,10 @@ impl Wire {
         })
     }
 
-    /// The limits of a call for a picture, whose answer has so many bytes at the most.
-    pub const fn painting(&self, bytes: usize) -> Limits {
-        let painting = self.limits.painting;
-        Limits { idle: painting, total: painting, bytes, ..self.limits }
+    /// The limits of a call for a file, whose answer has so many bytes at the most.
+    pub const fn making(&self, bytes: usize) -> Limits {
+        let making = self.limits.making;
+        Limits { idle: making, total: making, bytes, ..self.limits }
     }
 
     /// How long a whole call may take: `timeout` when that is less than the limit.

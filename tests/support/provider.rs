@@ -173,6 +173,11 @@ impl Reply {
         Self { painted: Painted::Address(url.to_owned()), ..Self::text("") }
     }
 
+    /// A text that has been spoken: the file itself, as OpenAI answers.
+    pub fn recording(bytes: &[u8]) -> Self {
+        Self::raw(200, "audio/mpeg", bytes.to_vec())
+    }
+
     /// 400: what is asked for is not painted.
     pub fn moderated() -> Self {
         let message = "Your request was rejected as a result of our safety system.";
@@ -368,6 +373,7 @@ impl FakeProvider {
             .route("/v1/chat/completions", post(chat))
             .route("/v1/messages", post(messages))
             .route("/v1/images/generations", post(images))
+            .route("/v1/audio/speech", post(speech))
             .route("/files/picture", get(kept))
             .with_state(Arc::clone(&shared));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -448,6 +454,13 @@ async fn images(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
     in_json(StatusCode::OK, &answer)
 }
 
+async fn speech(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    match shared.next("/v1/audio/speech", &headers, &body, refuse_speech).await {
+        Ok(_) => panic!("only a recording is spoken: script Reply::recording"),
+        Err(response) => response,
+    }
+}
+
 /// Gives the picture that an answer named.
 async fn kept(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     let seen = Seen { path: "/files/picture".to_owned(), headers, body: Value::Null };
@@ -476,6 +489,27 @@ fn refuse_images(_: &HeaderMap, body: &Value) -> Option<Fault> {
     known("size", &["1024x1024", "1536x1024", "1024x1536", "auto"])
         .or_else(|| known("quality", &["low", "medium", "high", "auto"]))
         .or_else(|| known("output_format", &["png", "jpeg", "webp"]))
+}
+
+/// What is wrong with a request for speech, as OpenAI's models see it.
+fn refuse_speech(_: &HeaderMap, body: &Value) -> Option<Fault> {
+    for name in ["model", "input", "voice"] {
+        if body[name].as_str().is_none_or(str::is_empty) {
+            return Some(Fault::parameter(name, &format!("Missing required parameter: '{name}'.")));
+        }
+    }
+    let voices = ["alloy", "cedar", "coral", "marin", "nova"];
+    if body["voice"].as_str().is_none_or(|voice| !voices.contains(&voice)) {
+        let message =
+            format!("Input should be one of {}", voices.map(|voice| format!("'{voice}'")).join(", "));
+        return Some(Fault::parameter("voice", &message));
+    }
+    if body["input"].as_str().is_none_or(|text| text.chars().count() > 4_096) {
+        return Some(Fault::parameter("input", "String should have at most 4096 characters"));
+    }
+    let all = ["model", "input", "voice", "response_format", "instructions", "speed", "stream_format"];
+    let unknown = body.as_object().unwrap().keys().find(|name| !all.contains(&name.as_str()));
+    unknown.map(|name| Fault::parameter(name, &format!("Unknown parameter: '{name}'.")))
 }
 
 /// What is wrong with a request of the chat format.

@@ -4,7 +4,7 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
 use super::builtin;
-use super::{Input, Videos};
+use super::{Input, Narration, Videos};
 use crate::access::Action;
 use crate::agents::channel::Channel;
 use crate::agents::graphql::{AgentOutput, EngineInput, Given, agent_output, order};
@@ -14,14 +14,14 @@ use crate::assets::graphql::{Asset, part};
 use crate::error::Result;
 use crate::graphql::context::{Requires, input_id};
 use crate::graphql::errors::{UserError, payloads, settle};
-use crate::id::{AssetId, PeriodId, VisualPostId};
+use crate::id::{AssetId, OrganizationId, PeriodId, VisualPostId};
 use crate::jobs::AgentKind;
 use crate::jobs::graphql::Job;
 use crate::projects::graphql::Project;
 use crate::retrieval::Language;
 
 agent_output! {
-    /// A film of pictures and texts, with its captions: H.264 in MP4, rendered in process, with the sound of a voice-over
+    /// A film of pictures and texts, with its captions: H.264 in MP4, rendered in process, with the sound of a voice
     /// and of music (AAC-LC, stereo); without any, its sound track is silence.
     Video(Videos) {
         /// How it moves.
@@ -53,7 +53,14 @@ agent_output! {
 
         /// The scenes with their times.
         async fn scenes(&self) -> Vec<VideoScene> {
-            self.content.scenes.iter().map(VideoScene::from).collect()
+            let recordings = self.content.narrator.iter().flat_map(|narrator| &narrator.recordings);
+            let recordings = recordings.copied().chain(std::iter::repeat(None));
+            let scene = |(scene, recording): (&builtin::VideoScene, _)| VideoScene {
+                organization: self.output.organization,
+                scene: scene.clone(),
+                recording,
+            };
+            self.content.scenes.iter().zip(recordings).map(scene).collect()
         }
 
         /// Its length in seconds.
@@ -61,9 +68,14 @@ agent_output! {
             self.content.seconds
         }
 
-        /// Whether there is a voice-over or music in it.
+        /// Whether there is a voice or music in it.
         async fn has_sound(&self) -> bool {
             self.content.has_sound
+        }
+
+        /// The voice of a machine that speaks the texts, which those who hear it should be told; null when there is none.
+        async fn narrator(&self) -> Option<VideoNarrator> {
+            self.content.narrator.as_ref().map(VideoNarrator::from)
         }
 
         /// The least contrast of drawn texts with what is behind them, 1 to 21, as WCAG 2.2 measures it; null without any.
@@ -84,20 +96,53 @@ agent_output! {
     }
 }
 
-/// A scene's text and times.
-#[derive(SimpleObject)]
+/// A scene of a film, and what it says.
 pub struct VideoScene {
-    /// What it says; null when it is silent.
-    text: Option<String>,
-    /// From when, in seconds.
-    start_seconds: f64,
-    /// Until when.
-    end_seconds: f64,
+    organization: OrganizationId,
+    scene: builtin::VideoScene,
+    recording: Option<AssetId>,
 }
 
-impl From<&builtin::VideoScene> for VideoScene {
-    fn from(scene: &builtin::VideoScene) -> Self {
-        Self { text: scene.text.clone(), start_seconds: scene.start_seconds, end_seconds: scene.end_seconds }
+/// A scene's text and times.
+#[Object]
+impl VideoScene {
+    /// What it says; null when it is silent.
+    async fn text(&self) -> Option<&str> {
+        self.scene.text.as_deref()
+    }
+
+    /// From when, in seconds.
+    async fn start_seconds(&self) -> f64 {
+        self.scene.start_seconds
+    }
+
+    /// Until when.
+    async fn end_seconds(&self) -> f64 {
+        self.scene.end_seconds
+    }
+
+    /// Its text, spoken by the film's narrator; null without one. It is the video's own, as the film is.
+    async fn recording(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Asset>> {
+        let Some(id) = self.recording else { return Ok(None) };
+        Ok(Some(part(ctx, self.organization, id).await?))
+    }
+}
+
+/// A machine that speaks.
+#[derive(SimpleObject)]
+pub struct VideoNarrator {
+    /// Whose model it is: the provider's name.
+    provider: String,
+    /// The model.
+    model: Option<String>,
+    /// The voice.
+    voice: String,
+}
+
+impl From<&super::Narrator> for VideoNarrator {
+    fn from(narrator: &super::Narrator) -> Self {
+        let super::Narrator { provider, model, voice, .. } = narrator.clone();
+        Self { provider, model, voice }
     }
 }
 
@@ -133,12 +178,22 @@ pub enum VideoSize {
     Square,
 }
 
+/// How the texts of a film are spoken.
+#[derive(InputObject, Serialize)]
+struct NarrationInput {
+    /// One of the provider's voices, for example `marin` at OpenAI.
+    voice: String,
+    /// How it speaks, in your words: calm, slowly, as to a friend. Models that do not take it, such as `tts-1`, speak as they
+    /// usually do.
+    instructions: Option<String>,
+}
+
 /// What a video is made from.
 #[derive(InputObject, Serialize)]
 struct VideoGenerateInput {
     /// In which project.
     project_id: ID,
-    /// Only the built-in engine makes films.
+    /// Whose model speaks, with `narration`; the film itself is always made by the built-in engine.
     engine: Option<EngineInput>,
     /// The same seed, input and data give the same output.
     seed: Option<i32>,
@@ -165,6 +220,9 @@ struct VideoGenerateInput {
     /// A spoken recording, as an asset of the kind `AUDIO`: it is heard from the beginning, at its own loudness, and is never
     /// cut. One that is longer than the film is refused.
     voice_over_asset_id: Option<ID>,
+    /// Has a provider's model speak the texts: a scene lasts until its own has been said, and the film as long as all of them
+    /// take, if that is longer than `durationSeconds`. Needs `engine` or a route, and is given instead of a voice-over.
+    narration: Option<NarrationInput>,
     /// Music, as an asset of the kind `AUDIO`: it begins again when it is shorter than the film, is turned down under the
     /// voice-over, and fades out at the end.
     music_asset_id: Option<ID>,
@@ -199,6 +257,10 @@ impl VideoGenerateInput {
             seconds: u32::try_from(self.duration_seconds).unwrap_or(0),
             captions: self.captions,
             voice_over: recording("voiceOverAssetId", &self.voice_over_asset_id)?,
+            narration: self.narration.as_ref().map(|narration| Narration {
+                voice: narration.voice.clone(),
+                manner: narration.instructions.clone(),
+            }),
             music: recording("musicAssetId", &self.music_asset_id)?,
             size: self.size.into(),
             typeface: self.typeface.into(),
@@ -230,10 +292,11 @@ pub struct VideoMutation;
 
 #[Object]
 impl VideoMutation {
-    /// Makes a film of pictures and texts, or of a visual post's slides, with the sound of recordings. Requires: `AGENT_USE`, and `CONTENT_READ` for the
-    /// result.
+    /// Makes a film of pictures and texts, or of a visual post's slides, with the sound of recordings or of a model that speaks.
+    /// Requires: `AGENT_USE`, and `CONTENT_READ` for the result.
     /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `PROVIDER_NOT_CONFIGURED`,
-    /// `IDEMPOTENCY_KEY_REUSED`, `QUOTA_EXCEEDED`; of the job `NOT_FOUND`, `INSUFFICIENT_INPUT`, `INVALID`, `QUOTA_EXCEEDED`.
+    /// `IDEMPOTENCY_KEY_REUSED`, `QUOTA_EXCEEDED`; of the job `NOT_FOUND`, `INSUFFICIENT_INPUT`, `INVALID`,
+    /// `QUOTA_EXCEEDED`, `PROVIDER_FAILED`.
     #[graphql(guard = "Requires::Here(Action::AgentRun, &input.project_id)")]
     async fn video_generate(
         &self,

@@ -1,10 +1,12 @@
 //! The agent that makes videos: pictures and texts become a film with captions, rendered and encoded in process.
 //!
-//! Only the built-in engine ([`builtin`]) makes films. They have the sound of recordings that are given, mixed; without any,
-//! their sound track, which some players ask for, is silence.
+//! Only the built-in engine ([`builtin`]) makes films. They have the sound of recordings that are given, or of what a provider's
+//! model speaks (`spoken`), mixed; without any, their sound track, which some players ask for, is silence.
 
 pub mod graphql;
+mod spoken;
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+pub use self::spoken::Narration;
+pub(super) use self::spoken::suits as speaks;
 pub use aicos_render::videos as builtin;
 
 use self::builtin::{
@@ -27,6 +31,7 @@ use super::visuals::{self, Visuals};
 use crate::access::Action;
 use crate::assets::{self, AssetKind, NewAsset};
 use crate::db::ReadTx;
+use crate::engine::Provider;
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{AssetId, PeriodId, VideoId, VisualPostId};
 use crate::input;
@@ -56,6 +61,9 @@ pub struct Input {
     pub captions: bool,
     /// The recording that speaks.
     pub voice_over: Option<AssetId>,
+    /// How the texts are spoken, instead of a recording.
+    #[serde(default)]
+    pub narration: Option<Narration>,
     /// The music.
     pub music: Option<AssetId>,
     /// Its size.
@@ -94,6 +102,11 @@ impl Input {
             let message = "A video needs `scenes`, `assetIds` or `visualPostId`.";
             return wrong(FaultCode::Required, "scenes", message.to_owned());
         }
+        if self.narration.is_some() && self.voice_over.is_some() {
+            let message = "A film has one voice: give `narration` or `voiceOverAssetId`, and not both.";
+            return wrong(FaultCode::Invalid, "narration", message.to_owned());
+        }
+        self.narration = self.narration.map(Narration::parse).transpose()?;
         let scene = |text: &String| input::line("scenes", text, SCENE_TEXT);
         self.scenes = self.scenes.iter().map(scene).collect::<Result<_>>()?;
         Ok(self)
@@ -122,10 +135,26 @@ pub struct Content {
     /// Whether there is anything to hear.
     #[serde(default)]
     pub has_sound: bool,
+    /// Whose voice speaks the texts; none: nobody's, or a recording's.
+    #[serde(default)]
+    pub narrator: Option<Narrator>,
     /// The least contrast of drawn texts; none without any.
     pub contrast: Option<f32>,
     /// What whoever asked should know.
     pub notes: Vec<VideoNote>,
+}
+
+/// The voice of a machine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Narrator {
+    /// The provider.
+    pub provider: String,
+    /// Its model.
+    pub model: Option<String>,
+    /// Its voice.
+    pub voice: String,
+    /// What it says in each scene.
+    pub recordings: Vec<Option<AssetId>>,
 }
 
 impl Content {
@@ -159,8 +188,10 @@ impl Agent for Videos {
             (scenes(&mut tx, input).await?, BrandKit { typeface: input.typeface, ..brand }, period)
         };
         run.release().await;
+        let spoken = spoken::fetch(tools, run, order, &scenes).await?;
         let sound = Sound {
             voice_over: recording(tools, run, input.voice_over, "voiceOverAssetId").await?,
+            narration: spoken.recordings,
             music: recording(tools, run, input.music, "musicAssetId").await?,
         };
         let mut pictures = Vec::new();
@@ -185,17 +216,43 @@ impl Agent for Videos {
             seed: *seed,
             ..VideoSpec::default()
         };
-        let film = render(run, spec, pictures, sound).await?;
+        let mut film = render(run, spec, pictures, sound).await?;
+        film.notes.extend(spoken.note);
         run.progress(0.97, "Storing the film.").await?;
-        keep(tools, run, order, film).await
+        let mut made = keep(tools, run, order, film).await?;
+        if let (Some(engine), Some(narration)) = (spoken.engine, &input.narration) {
+            let own: BTreeSet<AssetId> = spoken.files.iter().flatten().copied().collect();
+            made.files.extend(own);
+            made.content.has_sound = true;
+            made.content.narrator = Some(Narrator {
+                provider: engine.provider.clone(),
+                model: engine.model.clone(),
+                voice: narration.voice.clone(),
+                recordings: spoken.files,
+            });
+            made.engine = engine;
+        }
+        Ok(made)
+    }
+
+    /// Speech has no tokens that anybody counts.
+    fn asks(input: &Input) -> bool {
+        input.narration.is_some()
+    }
+
+    fn suits(input: &Input, engine: Option<Provider>) -> Result<()> {
+        if input.narration.is_some() { speaks(engine) } else { Ok(()) }
     }
 
     fn summary(content: &Content) -> Value {
         json!({"kind": content.kind, "seconds": content.seconds, "scenes": content.scenes.len()})
     }
 
+    /// A film lasts until everything has been said.
+    #[expect(clippy::cast_possible_truncation, reason = "films have a minute at the most")]
     fn most(input: &Input) -> Amounts {
-        Amounts { video_seconds: input.seconds.into(), ..Amounts::default() }
+        let seconds = if input.narration.is_some() { LONGEST as i64 } else { input.seconds.into() };
+        Amounts { video_seconds: seconds, ..Amounts::default() }
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "films have a minute at the most")]
@@ -355,6 +412,7 @@ async fn keep(
         size: (film.width, film.height),
         seconds: film.duration_seconds,
         has_sound: order.input.voice_over.is_some() || order.input.music.is_some(),
+        narrator: None,
         contrast: film.caption_contrast,
         notes: film.notes,
     };

@@ -19,6 +19,7 @@ use self::builtin::{
     BODY, Background, BrandKit, Color, HEADLINE, LABEL, Note, PeriodMark, Picture, Pictures, SLIDES, Scene,
     Slide as Drawn, Template, TextBlockReport, Typeface, VisualError, VisualFormat, VisualSpec,
 };
+pub(super) use self::painted::{TOKENS as PAINTING, suits as paints};
 use super::agent::{self, Agent, Made, Order, Tools};
 use crate::access::Action;
 use crate::assets::{self, AssetKind, NewAsset};

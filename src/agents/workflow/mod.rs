@@ -21,8 +21,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use self::definition::{Definition, Step, StepKind};
+use self::definition::{Definition, Step, StepKind, Work};
 use self::state::States;
+use self::steps::Share;
 use self::value::Value;
 use super::agent::{self, Wanted};
 use super::{Output, instagram, store};
@@ -116,13 +117,23 @@ impl Asked {
         let options = definition.options(self.options)?;
         let mut engines = BTreeMap::new();
         for step in &definition.steps {
-            let Some(agent) = step.agent() else { continue };
             // What no model can do, the built-in engine does, whatever the others work with; and publishing needs none.
-            if steps::find(agent).is_none_or(|known| known.tokens().total() == 0) {
-                continue;
-            }
+            let Some(agent) = step.agent() else { continue };
             let place = (Some(self.project), agent);
-            if let Some(wanted) = Wanted::choose(self.engine.clone(), tx, providers, place).await? {
+            let wanted = match step.share() {
+                Share::None => continue,
+                Share::Text(_) => Wanted::choose(self.engine.clone(), tx, providers, place).await?,
+                // A run's engine writes. Who paints and who speaks, the agents' routes say.
+                Share::File { suits, .. } => {
+                    let wanted = Wanted::choose(None, tx, providers, place).await?;
+                    if wanted.as_ref().is_none_or(|wanted| !wanted.fallback) {
+                        suits(wanted.as_ref().and_then(|wanted| wanted.kind))
+                            .map_err(|error| routeless(error, &step.key, agent))?;
+                    }
+                    wanted
+                }
+            };
+            if let Some(wanted) = wanted {
                 engines.insert(step.key.clone(), wanted);
             }
         }
@@ -145,6 +156,28 @@ impl Asked {
     }
 }
 
+impl Step {
+    /// What of its work a provider's model can do.
+    fn share(&self) -> Share {
+        let Work::Agent { agent, inputs } = &self.work else { return Share::None };
+        steps::find(*agent).map_or(Share::None, |known| known.share(inputs))
+    }
+}
+
+/// Nobody makes the file that a step asks for.
+fn routeless(error: Error, step: &str, agent: AgentKind) -> Error {
+    let Error::Invalid(faults) = error else { return error };
+    let faults = faults.into_iter().map(|fault| {
+        let message = format!(
+            "The step `{step}` asks for a file that a provider makes, which is the one that `engineRouteSet` sets for {}. {}",
+            agent.as_str(),
+            fault.message
+        );
+        Fault { message, field: None, ..fault }
+    });
+    Error::Invalid(faults.collect())
+}
+
 impl Plan {
     /// What the run costs at the most, in millionths of a US dollar, when each step succeeds at once; none when a model's price
     /// is not known. The built-in engine costs nothing.
@@ -155,13 +188,12 @@ impl Plan {
         let mut total = 0_i64;
         for step in &self.definition.steps {
             let Some(wanted) = self.engines.get(&step.key) else { continue };
-            let Some(known) = step.agent().and_then(steps::find) else { continue };
             let kind = match wanted.own {
                 Some(own) => providers::find(tx, own).await?.map(|provider| provider.kind),
                 None => engine::Provider::parse(&wanted.provider),
             };
             let model = wanted.model.as_deref().unwrap_or_default();
-            let cost = kind.and_then(|kind| prices.cost(kind, model, known.tokens()));
+            let cost = kind.and_then(|kind| prices.cost(kind, model, step.share().tokens()));
             let Some(cost) = cost.and_then(|cost| i64::try_from(cost).ok()) else { return Ok(None) };
             total = total.saturating_add(cost);
         }
@@ -178,8 +210,10 @@ impl Plan {
 
     /// What is reserved for a step from the beginning.
     fn step_needs(&self, step: &Step) -> Amounts {
-        let Some(known) = step.agent().and_then(steps::find) else { return Amounts::default() };
-        agent::needs(self.engines.get(&step.key), known.tokens(), Amounts::default())
+        match step.agent().and_then(steps::find) {
+            Some(_) => agent::needs(self.engines.get(&step.key), step.share().tokens(), Amounts::default()),
+            None => Amounts::default(),
+        }
     }
 
     /// What the audit log keeps of a run that begins.

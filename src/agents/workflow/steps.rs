@@ -1,6 +1,7 @@
 //! Which agents can be steps of a workflow: what each is given, what later steps may use of what it makes, and what it may
 //! cost. Another one is its [`StepAgent`] here and one line in `STEPS`.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -8,7 +9,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
 
-use super::definition::{Parameter, Signature};
+use super::definition::{Binding, Parameter, Signature};
 use super::value::{Type, Value, Values};
 use crate::agents::Output;
 use crate::agents::affirmations::{self, Affirmations};
@@ -19,7 +20,7 @@ use crate::agents::posts::{self, Posts};
 use crate::agents::strategy::{self, Strategies};
 use crate::agents::videos::{self, Videos};
 use crate::agents::visuals::{self, Visuals};
-use crate::engine::Usage;
+use crate::engine::{Provider, Usage};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{AccountId, AssetId};
 use crate::jobs::{AgentKind, Failure, Run};
@@ -111,10 +112,46 @@ impl Given {
     }
 }
 
+/// What of a step's work a provider's model can do.
+#[derive(Debug, Clone, Copy)]
+pub enum Share {
+    /// Nothing.
+    None,
+    /// It writes the texts: this is what it reads and writes, in tokens, at the most.
+    Text(Usage),
+    /// It makes a file: paints or speaks.
+    File {
+        /// What it reads and makes, in tokens, at the most.
+        tokens: Usage,
+        /// Refuses what has no such models.
+        suits: fn(Option<Provider>) -> Result<()>,
+    },
+}
+
+impl Share {
+    /// What a model reads and writes, in tokens, at the most.
+    pub const fn tokens(self) -> Usage {
+        match self {
+            Self::None => Usage { prompt_tokens: 0, completion_tokens: 0 },
+            Self::Text(tokens) | Self::File { tokens, .. } => tokens,
+        }
+    }
+}
+
+/// What a step's parameters are bound to.
+pub type Inputs = BTreeMap<String, Binding>;
+
 /// An agent that can be a step.
 pub trait StepAgent: Agent {
     /// What it takes and gives.
     const SIGNATURE: Signature;
+
+    /// What a model can do of it, given that these parameters are bound.
+    fn share(inputs: &Inputs) -> Share {
+        let _ = inputs;
+        Share::Text(Self::TOKENS)
+    }
+
     /// What the agent is asked, checked as if a caller had written it.
     ///
     /// # Errors
@@ -133,8 +170,8 @@ pub trait Step: Sync {
     /// What it takes and gives.
     fn signature(&self) -> Signature;
 
-    /// What a model reads and writes for it, in tokens, at the most; nothing where none can do its work.
-    fn tokens(&self) -> Usage;
+    /// What a model can do of it, given that these parameters are bound.
+    fn share(&self, inputs: &Inputs) -> Share;
 
     /// What it makes of what it is given at the most, of what a tier limits.
     ///
@@ -168,8 +205,8 @@ impl<A: StepAgent> Step for Of<A> {
         A::SIGNATURE
     }
 
-    fn tokens(&self) -> Usage {
-        A::TOKENS
+    fn share(&self, inputs: &Inputs) -> Share {
+        A::share(inputs)
     }
 
     fn most(&self, given: &Given) -> Result<Amounts> {
@@ -377,6 +414,7 @@ impl StepAgent for Visuals {
             Parameter::optional("format", Type::Text),
             Parameter::optional("period", Type::Period),
             Parameter::optional("backgroundTags", Type::Texts),
+            Parameter::optional("backgroundPrompt", Type::Text),
             Parameter::optional("slides", Type::Number),
             Parameter::optional("language", Type::Language),
         ],
@@ -388,6 +426,12 @@ impl StepAgent for Visuals {
         ],
     };
 
+    fn share(inputs: &Inputs) -> Share {
+        let painted = Share::File { tokens: visuals::PAINTING, suits: visuals::paints };
+        if inputs.contains_key("backgroundPrompt") { painted } else { Share::None }
+    }
+
+    /// What is painted goes before what there is.
     fn input(given: &Given) -> Result<Self::Input> {
         let values = &given.values;
         let named = |name: &str, usual: &str| values.text(name).unwrap_or_else(|| usual.to_owned());
@@ -400,7 +444,11 @@ impl StepAgent for Visuals {
             format: chosen("format", &named("format", "POST"))?,
             typeface: visuals::builtin::Typeface::default(),
             period: values.period("period"),
-            background: if tags.is_empty() { visuals::Wish::Template } else { visuals::Wish::Own { tags } },
+            background: match values.text("backgroundPrompt") {
+                Some(prompt) => visuals::Wish::Painted { prompt },
+                None if tags.is_empty() => visuals::Wish::Template,
+                None => visuals::Wish::Own { tags },
+            },
             logo: None,
             slides: Some(u8::try_from(values.count("slides", 1)).unwrap_or(u8::MAX)),
             language: given.language(),
@@ -430,6 +478,8 @@ impl StepAgent for Videos {
             Parameter::optional("size", Type::Text),
             Parameter::optional("durationSeconds", Type::Number),
             Parameter::optional("voiceOver", Type::Assets),
+            Parameter::optional("narrationVoice", Type::Text),
+            Parameter::optional("narrationInstructions", Type::Text),
             Parameter::optional("music", Type::Assets),
             Parameter::optional("period", Type::Period),
             Parameter::optional("language", Type::Language),
@@ -437,9 +487,15 @@ impl StepAgent for Videos {
         gives: &[("assets", Type::Assets), ("texts", Type::Texts), ("count", Type::Number)],
     };
 
+    fn share(inputs: &Inputs) -> Share {
+        let spoken = Share::File { tokens: Videos::TOKENS, suits: videos::speaks };
+        if inputs.contains_key("narrationVoice") { spoken } else { Share::None }
+    }
+
     fn input(given: &Given) -> Result<Self::Input> {
         let values = &given.values;
         let named = |name: &str, usual: &str| values.text(name).unwrap_or_else(|| usual.to_owned());
+        let manner = values.text("narrationInstructions");
         videos::Input {
             kind: chosen("kind", &named("kind", "SLIDESHOW"))?,
             assets: values.assets("assets"),
@@ -448,6 +504,7 @@ impl StepAgent for Videos {
             seconds: u32::try_from(values.number("durationSeconds").unwrap_or(15)).unwrap_or(0),
             captions: true,
             voice_over: only(values, "voiceOver")?,
+            narration: values.text("narrationVoice").map(|voice| videos::Narration { voice, manner }),
             music: only(values, "music")?,
             size: chosen("size", &named("size", "REEL"))?,
             typeface: visuals::builtin::Typeface::default(),
@@ -509,10 +566,22 @@ mod tests {
                 assert_eq!(takes.iter().position(|other| other.name == parameter.name), Some(at));
             }
             assert!(takes.iter().any(|parameter| parameter.required) && !gives.is_empty());
-            let Usage { prompt_tokens, completion_tokens } = step.tokens();
-            // Only what no model does costs none.
+            // What draws has a model make a file only where it is told what to paint or whose voice to use.
             let draws = matches!(step.agent(), AgentKind::VisualPost | AgentKind::Video);
-            assert_eq!((prompt_tokens > 0, completion_tokens > 0), (!draws, !draws));
+            let all = takes
+                .iter()
+                .map(|parameter| (parameter.name.to_owned(), Binding::Is(Value::Text("x".to_owned()))));
+            match (step.share(&Inputs::new()), step.share(&all.collect())) {
+                (Share::Text(least), Share::Text(tokens)) if !draws => {
+                    assert_eq!(least, tokens);
+                    assert!(tokens.prompt_tokens > 0 && tokens.completion_tokens > 0);
+                }
+                (Share::None, Share::File { suits, .. }) if draws => {
+                    assert!(suits(Some(Provider::OpenAi)).is_ok());
+                    assert!(suits(Some(Provider::Anthropic)).is_err() && suits(None).is_err());
+                }
+                other => panic!("{:?}: {other:?}", step.agent()),
+            }
         }
     }
 

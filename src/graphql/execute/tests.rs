@@ -26,13 +26,14 @@ async fn cost(text: &str, json: &str) -> u64 {
     prepare(&toy::executor(), text, json).await.unwrap().cost()
 }
 
-/// Refused with this code, quickly, and with a short list of errors.
+/// How long a busy machine may take to refuse what would take it hours to expand. How long it does take, `tests/drills/bombs`
+/// judges.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Refused with this code, and with a short list of errors.
 async fn refuse(executor: &ToyExecutor, text: &str, code: Code) -> Rejection {
-    let start = Instant::now();
     let rejection = prepare(executor, text, "{}").await.expect_err(&text[..text.len().min(80)]);
-    let took = start.elapsed();
     assert_eq!(rejection.code, code, "{:?}", rejection.errors);
-    assert!(took < Duration::from_millis(500), "{took:?}");
     let size: usize = rejection.errors.iter().map(|error| error.message.len()).sum();
     assert!(!rejection.errors.is_empty() && size < 10_000, "{size}");
     rejection
@@ -72,9 +73,7 @@ async fn fragment_bombs_never_go_off() {
     ] {
         let start = Instant::now();
         let rejection = prepare(&executor, &text, "{}").await.unwrap_err();
-        let took = start.elapsed();
-        println!("fragment bomb {name}: {} bytes, {took:?}, {:?}", text.len(), rejection.code);
-        assert!(took < Duration::from_millis(100), "{name}: {took:?}");
+        assert!(start.elapsed() < PATIENCE, "{name}: {:?}", rejection.code);
     }
     let nested = (0..30).fold("id".to_owned(), |inner, level| {
         format!("a{level}: parent {{ {inner} }} b{level}: parent {{ id }}")

@@ -40,9 +40,9 @@ const AHEAD: usize = milliseconds(5);
 const RELEASE: usize = milliseconds(200);
 
 /// As many frames of sound as a film has.
-pub(crate) fn mix(voice: Option<&Recording>, music: Option<&Recording>, length: usize) -> Vec<Frame> {
+pub(crate) fn mix(voice: Option<&[Frame]>, music: Option<&Recording>, length: usize) -> Vec<Frame> {
     let mut mixed = music.map_or_else(|| vec![[0.0; 2]; length], |music| bed(music.frames(), length));
-    if let Some(voice) = voice.map(Recording::frames) {
+    if let Some(voice) = voice {
         if music.is_some() {
             duck(&mut mixed, voice);
         }
@@ -52,6 +52,17 @@ pub(crate) fn mix(voice: Option<&Recording>, music: Option<&Recording>, length: 
     }
     limit(&mut mixed);
     mixed
+}
+
+/// Recordings one after the other, each from the sample that is named with it, as one voice.
+pub(crate) fn lay(recordings: &[(usize, &Recording)], length: usize) -> Vec<Frame> {
+    let mut voice = vec![[0.0; 2]; length];
+    for (start, recording) in recordings {
+        for (frame, spoken) in voice.iter_mut().skip(*start).zip(recording.frames()) {
+            *frame = [frame[0] + spoken[0], frame[1] + spoken[1]];
+        }
+    }
+    voice
 }
 
 fn scale(frame: &mut Frame, gain: f32) {
@@ -176,10 +187,20 @@ mod tests {
     #[test]
     fn a_voice_alone_is_heard_as_it_is() {
         let voice = tone(440.0, 0.6, 1.0);
-        let mixed = mix(Some(&Recording::of(voice.clone())), None, 2 * SECOND);
+        let mixed = mix(Some(&voice), None, 2 * SECOND);
         assert_eq!(mixed.len(), 2 * SECOND);
         assert_eq!(mixed[..SECOND], voice[..]);
         assert_eq!(mixed[SECOND..], vec![[0.0; 2]; SECOND][..]);
+    }
+
+    #[test]
+    fn recordings_are_laid_where_they_begin_and_no_further_than_the_film() {
+        let [first, second] = [200.0, 300.0].map(|hz| Recording::of(tone(hz, 0.4, 1.0)));
+        let voice = lay(&[(SECOND / 2, &first), (2 * SECOND, &second), (9 * SECOND, &first)], 3 * SECOND - 1);
+        assert_eq!(voice.len(), 3 * SECOND - 1);
+        assert_eq!(voice[..SECOND / 2], vec![[0.0; 2]; SECOND / 2][..]);
+        assert_eq!(voice[SECOND / 2..][..SECOND], first.frames()[..]);
+        assert_eq!(voice[2 * SECOND..], second.frames()[..SECOND - 1]);
     }
 
     #[test]
@@ -190,7 +211,7 @@ mod tests {
         voice.extend(vec![[0.0; 2]; SECOND / 5]);
         voice.extend(tone(440.0, 0.4, 0.8));
         let music = Recording::of(tone(1_200.0, 0.3, 8.0));
-        let mixed = mix(Some(&Recording::of(voice)), Some(&music), 8 * SECOND);
+        let mixed = mix(Some(&voice), Some(&music), 8 * SECOND);
         let music_at = |seconds| level(at(&mixed, seconds), 1_200.0);
         let full = 0.3;
         assert!((music_at(0.3) - full).abs() < 0.01, "before it speaks: {}", music_at(0.3));
@@ -222,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_is_too_loud_is_turned_down_and_not_cut_off() {
-        let voice = Recording::of(tone(300.0, 0.9, 2.0));
+        let voice = tone(300.0, 0.9, 2.0);
         let music = Recording::of(tone(1_000.0, 1.0, 4.0));
         let mixed = mix(Some(&voice), Some(&music), 4 * SECOND);
         assert!(peak(&mixed) <= CEILING, "{}", peak(&mixed));
@@ -234,7 +255,7 @@ mod tests {
 
     #[test]
     fn the_same_recordings_give_the_same_sound_at_any_length() {
-        let (voice, music) = (Recording::of(tone(300.0, 0.9, 1.0)), Recording::of(tone(900.0, 0.8, 0.3)));
+        let (voice, music) = (tone(300.0, 0.9, 1.0), Recording::of(tone(900.0, 0.8, 0.3)));
         for length in [1, 2, 479, SECOND, 3 * SECOND + 1] {
             let once = mix(Some(&voice), Some(&music), length);
             assert_eq!(once.len(), length);

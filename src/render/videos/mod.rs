@@ -169,8 +169,18 @@ pub enum Direction {
 pub struct Sound {
     /// Speaks from the beginning, at its own loudness. It is not longer than the film.
     pub voice_over: Option<Recording>,
+    /// Speaks the scenes' texts, a recording for each, instead of a voice-over; a scene lasts until its own has been heard.
+    pub narration: Vec<Option<Recording>>,
     /// Goes on for as long as the film: it begins again when it is shorter, makes way for the voice, and fades out.
     pub music: Option<Recording>,
+}
+
+impl Sound {
+    /// How long each scene is spoken, in seconds; what is longer than any film has no end.
+    fn spoken(&self) -> Vec<Option<f64>> {
+        let seconds = |spoken: &Recording| spoken.seconds().unwrap_or(f64::INFINITY);
+        self.narration.iter().map(|spoken| spoken.as_ref().map(seconds)).collect()
+    }
 }
 
 /// A finished video.
@@ -235,6 +245,8 @@ pub enum VideoNote {
         /// Which scene, from 0.
         scene: usize,
     },
+    /// The provider did not speak the texts; nobody does.
+    NotSpoken,
 }
 
 impl fmt::Display for VideoNote {
@@ -250,6 +262,7 @@ impl fmt::Display for VideoNote {
             Self::PictureEnlarged { scene } => {
                 write!(f, "The picture of scene {} has fewer pixels than the film and looks soft.", scene + 1)
             }
+            Self::NotSpoken => f.write_str("The provider did not speak the texts: the film has no voice."),
         }
     }
 }
@@ -305,7 +318,7 @@ pub fn generate(
     sound: &Sound,
     mut progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Video, VideoError> {
-    let plan = timing::plan(spec)?;
+    let plan = timing::plan(spec, &sound.spoken())?;
     check_pictures(spec, pictures)?;
     let (width, height) = spec.size.pixels();
     let sound = heard(spec, sound, &plan)?;
@@ -343,8 +356,9 @@ pub fn generate(
 
 /// The film's sound, mixed and encoded. A voice is never cut: one that is longer than the film is refused.
 fn heard(spec: &VideoSpec, sound: &Sound, plan: &timing::Plan) -> Result<encode::Sound, VideoError> {
-    let Sound { voice_over, music } = sound;
-    if voice_over.is_none() && music.is_none() {
+    let Sound { voice_over, narration, music } = sound;
+    let is_narrated = narration.iter().any(Option::is_some);
+    if voice_over.is_none() && music.is_none() && !is_narrated {
         return Ok(if spec.silent_track { encode::Sound::Silence } else { encode::Sound::None });
     }
     let film = plan.seconds(plan.frames);
@@ -367,7 +381,9 @@ fn heard(spec: &VideoSpec, sound: &Sound, plan: &timing::Plan) -> Result<encode:
     }
     let samples = u64::from(plan.frames) * u64::from(recording::RATE) / u64::from(plan.fps);
     let samples = usize::try_from(samples).unwrap_or(usize::MAX);
-    encode::sound(&mix::mix(voice_over.as_ref(), music.as_ref(), samples))
+    let narrated = if is_narrated { mix::lay(&plan.voices(narration), samples) } else { Vec::new() };
+    let voice = if is_narrated { Some(&narrated[..]) } else { voice_over.as_ref().map(Recording::frames) };
+    encode::sound(&mix::mix(voice, music.as_ref(), samples))
 }
 
 fn check_pictures(spec: &VideoSpec, pictures: &[Picture]) -> Result<(), VideoError> {

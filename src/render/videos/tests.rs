@@ -222,6 +222,7 @@ fn a_voice_and_music_are_heard_with_the_pictures() {
     let sound = Sound {
         voice_over: Some(Recording::of(spoken.clone())),
         music: Some(Recording::of(tone(1_500.0, 0.3, 0.5))),
+        ..Sound::default()
     };
     let video = film(&sound).unwrap();
     assert_eq!(video, film(&sound).unwrap(), "the same every time");
@@ -239,11 +240,6 @@ fn a_voice_and_music_are_heard_with_the_pictures() {
             ["start_time", "duration"].map(|entry| file.probe(stream, entry).parse::<f64>().unwrap());
         assert!(start.abs() < 1e-6 && (length - 3.0).abs() < 0.001, "{stream}: {start} {length}");
     }
-    let heard = |file: &File| -> Vec<Frame> {
-        let sample = |bytes: &[u8; 2]| f32::from(i16::from_le_bytes(*bytes)) / 32_768.0;
-        let sound = file.sound();
-        sound.as_chunks::<4>().0.iter().map(|b| [sample(&[b[0], b[1]]), sample(&[b[2], b[3]])]).collect()
-    };
     let frames = heard(&file);
     // As long as the pictures, up to the end of a frame of AAC.
     let length = RATE as usize * 3;
@@ -259,12 +255,53 @@ fn a_voice_and_music_are_heard_with_the_pictures() {
     assert!(error < 0.05, "{error}");
 }
 
+/// The frames of a film's sound.
+fn heard(file: &File) -> Vec<Frame> {
+    let sample = |bytes: &[u8; 2]| f32::from(i16::from_le_bytes(*bytes)) / 32_768.0;
+    let sound = file.sound();
+    sound.as_chunks::<4>().0.iter().map(|b| [sample(&[b[0], b[1]]), sample(&[b[2], b[3]])]).collect()
+}
+
+#[test]
+fn each_scene_is_spoken_while_it_is_shown() {
+    let scenes = vec![scene(Some("Eins."), None), scene(None, None), scene(Some("Zwei und drei."), None)];
+    let spec = VideoSpec { duration_seconds: None, ..tiny(VideoKind::Slideshow, scenes) };
+    let spoken = |hz, seconds| Some(Recording::of(tone(hz, 0.5, seconds)));
+    let narration = vec![spoken(440.0, 1.5), None, spoken(880.0, 4.0)];
+    let sound = Sound { narration, ..Sound::default() };
+    let video = generate(&spec, &[], &sound, |_| ControlFlow::Continue(())).unwrap();
+    // What is said decides, where it takes longer than reading: 0.3 + 1.5 + 0.4, a silent scene, 0.3 + 4 + 0.4.
+    let ends = video.scenes.iter().map(|scene| (scene.end_seconds * 10.0).round()).collect::<Vec<_>>();
+    assert_eq!(ends, [22.0, 52.0, 99.0]);
+    let last = video.cues.last().unwrap();
+    assert!(last.start_seconds < 5.6 && last.end_seconds > 9.5, "{last:?}");
+    if !decoder() {
+        return;
+    }
+    let frames = heard(&File::new("narration", &video.mp4));
+    let at = |seconds: f32, hz: f32| level(&frames[(seconds * RATE as f32) as usize..][..4_800], hz);
+    for (seconds, hz, is_heard) in [
+        (0.1, 440.0, false),
+        (0.4, 440.0, true),
+        (1.6, 440.0, true),
+        (2.0, 440.0, false),
+        (4.0, 880.0, false),
+        (5.3, 880.0, false),
+        (5.6, 880.0, true),
+        (9.3, 880.0, true),
+        (9.7, 880.0, false),
+    ] {
+        let level = at(seconds, hz);
+        assert!(if is_heard { (level - 0.5).abs() < 0.02 } else { level < 0.02 }, "{seconds} {hz}: {level}");
+    }
+}
+
 #[test]
 fn a_voice_is_never_cut() {
     let spec = tiny(VideoKind::Slideshow, vec![scene(None, None)]);
     let film = |seconds: f32| {
         let voice_over = Some(Recording::of(tone(200.0, 0.5, seconds)));
-        generate(&spec, &[], &Sound { voice_over, music: None }, |_| ControlFlow::Continue(()))
+        generate(&spec, &[], &Sound { voice_over, ..Sound::default() }, |_| ControlFlow::Continue(()))
     };
     let Err(VideoError::Invalid { field: "voiceOverAssetId", reason }) = film(4.25) else {
         panic!("it is longer than the film");

@@ -12,6 +12,7 @@
 //! Text Style Guide, General Requirements).
 
 use super::captions::{self, Cue};
+use super::recording::{RATE, Recording};
 use super::{LONGEST, SCENE_TEXT, SCENES, SHORTEST, VideoError, VideoKind, VideoNote, VideoScene, VideoSpec};
 use crate::Language;
 use crate::visuals::fonts::{Face, Voice};
@@ -36,6 +37,10 @@ const SILENT_SCENE: f64 = 3.0;
 const CUE: f64 = 5.0 / 6.0;
 /// Seconds of a cue at the most.
 const LONG_CUE: f64 = 7.0;
+/// Seconds before a scene's text is spoken: the change of scenes is half over.
+const BEFORE_VOICE: f64 = 0.3;
+/// Seconds after it: a breath.
+const AFTER_VOICE: f64 = 0.4;
 /// Frames between cues.
 const GAP: u32 = 2;
 
@@ -59,6 +64,8 @@ pub(crate) struct Plan {
     pub texts: Vec<Option<String>>,
     /// The first frame of every scene, and the number of frames at the end.
     pub starts: Vec<u32>,
+    /// How long each scene's text is spoken, in seconds.
+    spoken: Vec<Option<f64>>,
     /// Frames of a change of scenes.
     pub transition: u32,
     pub cues: Vec<Cue>,
@@ -83,6 +90,16 @@ impl Plan {
     pub(crate) fn span(&self, scene: usize) -> (u32, u32) {
         let start = self.starts.get(scene).copied().unwrap_or(0);
         (start, self.starts.get(scene + 1).copied().unwrap_or(self.frames))
+    }
+
+    /// The recordings of scenes, each with the sample of the film that it begins with.
+    pub(crate) fn voices<'a>(&self, narration: &'a [Option<Recording>]) -> Vec<(usize, &'a Recording)> {
+        let begins = |scene| (self.seconds(self.span(scene).0) + BEFORE_VOICE) * f64::from(RATE);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the film")]
+        let voice = |(scene, spoken): (usize, &'a Option<Recording>)| {
+            Some((begins(scene).round() as usize, spoken.as_ref()?))
+        };
+        narration.iter().enumerate().filter_map(voice).collect()
     }
 
     /// Whether a scene begins with a frame without a change, so that a key frame pays.
@@ -117,9 +134,9 @@ impl Plan {
     }
 }
 
-/// Checks a spec and plans its film.
+/// Checks a spec and plans its film, whose scenes are spoken for so many seconds each; none: they are read.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by a minute")]
-pub(crate) fn plan(spec: &VideoSpec) -> Result<Plan, VideoError> {
+pub(crate) fn plan(spec: &VideoSpec, spoken: &[Option<f64>]) -> Result<Plan, VideoError> {
     let invalid = |field, reason: String| Err(VideoError::Invalid { field, reason });
     if spec.scenes.is_empty() {
         let reason = "there is nothing to show: give a picture or a text".to_owned();
@@ -142,8 +159,11 @@ pub(crate) fn plan(spec: &VideoSpec) -> Result<Plan, VideoError> {
     let texts = texts(spec, &mut left_out)?;
     let comfortable: Vec<f64> = texts
         .iter()
-        .map(|text| {
-            text.as_ref().map_or(SILENT_SCENE, |text| reading_seconds(text, spec.language).max(SCENE))
+        .enumerate()
+        .map(|(scene, text)| match (spoken.get(scene).copied().flatten(), text) {
+            (Some(seconds), _) => (BEFORE_VOICE + seconds + AFTER_VOICE).max(SCENE),
+            (None, Some(text)) => reading_seconds(text, spec.language).max(SCENE),
+            (None, None) => SILENT_SCENE,
         })
         .collect();
     let needed: f64 = comfortable.iter().sum();
@@ -151,7 +171,15 @@ pub(crate) fn plan(spec: &VideoSpec) -> Result<Plan, VideoError> {
     if !left_out.is_empty() {
         notes.push(VideoNote::CharactersLeftOut { characters: left_out });
     }
+    let is_spoken = spoken.iter().any(Option::is_some);
     let seconds = match spec.duration_seconds {
+        _ if is_spoken && needed > LONGEST => {
+            let reason = format!(
+                "spoken, the texts take longer than a film may last, {LONGEST} seconds: shorten them"
+            );
+            return invalid("scenes", reason);
+        }
+        Some(wanted) if is_spoken => needed.max(wanted),
         None if needed > LONGEST => {
             return invalid(
                 "scenes",
@@ -189,7 +217,16 @@ pub(crate) fn plan(spec: &VideoSpec) -> Result<Plan, VideoError> {
     let shortest = shortest.min(frames - starts.last().copied().unwrap_or(0));
     let wanted = if spec.kind == VideoKind::Transition { 0.8 } else { 0.5 };
     let transition = ((wanted * fps).round() as u32).min(shortest / 3).max(1);
-    let mut plan = Plan { fps: spec.fps, frames, texts, starts, transition, cues: Vec::new(), notes };
+    let mut plan = Plan {
+        fps: spec.fps,
+        frames,
+        texts,
+        starts,
+        spoken: spoken.to_vec(),
+        transition,
+        cues: Vec::new(),
+        notes,
+    };
     plan.cues = cues(&plan);
     Ok(plan)
 }
@@ -233,6 +270,10 @@ fn cues(plan: &Plan) -> Vec<Cue> {
         // The text comes when the change of scenes is half over.
         let lead = if scene == 0 { plan.fps / 10 } else { plan.transition / 2 };
         let (first, last) = (plan.seconds(start + lead.min((end - start) / 4)), plan.seconds(end));
+        // What is spoken is shown as long as it is heard, and a breath longer.
+        let heard = plan.spoken.get(scene).copied().flatten();
+        let last =
+            heard.map_or(last, |heard| last.min(plan.seconds(start) + BEFORE_VOICE + heard + AFTER_VOICE));
         let room = last - first;
         let all: f64 = pieces.iter().map(|piece| count(piece) + 4.0).sum();
         let mut at = first;
@@ -265,7 +306,7 @@ mod tests {
     #[test]
     fn the_length_follows_the_text_and_the_language() {
         let text = "Ich nehme mir heute Zeit für das, was mir guttut, und lasse alles andere ruhig liegen.";
-        let plan = plan(&spec(&[text])).unwrap();
+        let plan = plan(&spec(&[text]), &[]).unwrap();
         let expected = FINDING + count(text) / (920.0 / 60.0);
         assert!(
             (plan.seconds(plan.frames) - expected).abs() < 0.03,
@@ -278,10 +319,10 @@ mod tests {
     #[test]
     fn a_wanted_length_is_kept_and_a_rush_is_said() {
         let slow = VideoSpec { duration_seconds: Some(15.0), ..spec(&["Kurz."]) };
-        let plan = super::plan(&slow).unwrap();
+        let plan = super::plan(&slow, &[]).unwrap();
         assert_eq!((plan.frames, plan.notes.len()), (450, 0));
         let text = "Ein langer Text, der ganz bestimmt nicht in drei Sekunden gelesen werden kann, so sehr man sich auch beeilt.";
-        let plan = super::plan(&VideoSpec { duration_seconds: Some(3.0), ..spec(&[text]) }).unwrap();
+        let plan = super::plan(&VideoSpec { duration_seconds: Some(3.0), ..spec(&[text]) }, &[]).unwrap();
         assert_eq!(plan.frames, 90);
         assert!(matches!(plan.notes.as_slice(), [VideoNote::FastToRead { .. }]));
     }
@@ -289,7 +330,7 @@ mod tests {
     #[test]
     fn scenes_and_cues_are_in_order_without_overlap() {
         let long = "Erster Gedanke, der etwas länger ist als alle anderen; er wird geteilt, damit man ihn in Ruhe lesen kann. Zweiter Gedanke.";
-        let plan = plan(&spec(&[long, "Kurz.", "Noch ein Satz, der passt."])).unwrap();
+        let plan = plan(&spec(&[long, "Kurz.", "Noch ein Satz, der passt."]), &[]).unwrap();
         assert!(plan.starts.is_sorted());
         assert!(plan.cues.len() >= 4, "{:?}", plan.cues);
         for pair in plan.cues.windows(2) {
@@ -308,8 +349,31 @@ mod tests {
     }
 
     #[test]
+    fn a_scene_lasts_until_it_has_been_spoken() {
+        let texts = spec(&["Eins.", "Ein Satz, der eine Weile dauert.", "Und Schluss."]);
+        let spoken = [Some(1.1), Some(6.5), None];
+        for (wanted, length) in [(None, 11.2), (Some(3.0), 11.2), (Some(20.0), 20.0)] {
+            let plan = plan(&VideoSpec { duration_seconds: wanted, ..texts.clone() }, &spoken).unwrap();
+            assert!((plan.seconds(plan.frames) - length).abs() < 1.0, "{wanted:?} {}", plan.frames);
+            assert_eq!(plan.notes, []);
+            for (scene, seconds) in spoken.iter().enumerate() {
+                let Some(seconds) = seconds else { continue };
+                let (start, end) = plan.span(scene);
+                assert!(plan.seconds(end - start) >= BEFORE_VOICE + seconds, "{scene}");
+                let last = plan.cues.iter().rfind(|cue| cue.scene == scene).unwrap();
+                let heard = plan.seconds(start) + BEFORE_VOICE + seconds;
+                assert!(last.end_seconds >= heard && last.end_seconds <= heard + AFTER_VOICE, "{last:?}");
+            }
+        }
+        for endless in [60.0, f64::INFINITY] {
+            let refused = plan(&texts, &[Some(endless), None, None]).unwrap_err();
+            assert!(refused.to_string().contains("spoken"), "{refused}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_planned_is_refused() {
-        let refused = |spec: VideoSpec| plan(&spec).unwrap_err();
+        let refused = |spec: VideoSpec| plan(&spec, &[]).unwrap_err();
         assert!(matches!(refused(VideoSpec::default()), VideoError::InsufficientInput { .. }));
         assert!(matches!(
             refused(VideoSpec { kind: VideoKind::Transition, ..spec(&["Eins."]) }),
