@@ -251,6 +251,78 @@ async fn pictures_carousels_reels_and_stories_are_published() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn people_places_and_covers_go_along_with_what_is_published() {
+    let studio = Studio::connected().await;
+    let (picture, video) = (studio.picture().await, studio.file("VIDEO", &mp4(1)).await);
+    let other = studio.file("IMAGE", &jpeg(1080, 1080)).await;
+    let shown = "publication { id } job { id }";
+    let publish = async |more: Value| {
+        let input = with(json!({"projectId": studio.acme.project, "caption": "Us."}), &more);
+        let made = studio.admin().mutate("instagramPublish", input, shown).await;
+        let ended = studio.ended(&made).await;
+        assert_eq!(ended["state"], "PUBLISHED", "{ended:#}");
+        let query =
+            "query($id: ID!) { node(id: $id) { ... on Publication { collaborators locationId coverSeconds
+            userTags { username file x y } } } }";
+        let kept = studio.admin().ok(query, json!({"id": made["publication"]["id"]})).await["node"].clone();
+        (studio.graph.published().pop().unwrap(), kept)
+    };
+    let tags = json!([{"username": "@ada.l", "x": 0.25, "y": 0.5}, {"username": "bo", "x": 0.0, "y": 1.0}]);
+    let feed = json!({"assetIds": [picture], "userTags": tags, "collaborators": ["@herons"], "locationId": "7640348500"});
+    let (out, kept) = publish(feed).await;
+    let sent = |form: &std::collections::HashMap<String, String>, name: &str| -> Value {
+        serde_json::from_str(&form[name]).unwrap()
+    };
+    let placed = json!([{"username": "ada.l", "x": 0.25, "y": 0.5}, {"username": "bo", "x": 0.0, "y": 1.0}]);
+    assert_eq!(sent(&out.form, "user_tags"), placed);
+    assert_eq!(sent(&out.form, "collaborators"), json!(["herons"]));
+    assert_eq!(out.form["location_id"], "7640348500");
+    let first = json!({"username": "ada.l", "file": 1, "x": 0.25, "y": 0.5});
+    assert_eq!((&kept["userTags"][0], &kept["collaborators"]), (&first, &json!(["herons"])));
+    assert_eq!((&kept["locationId"], &kept["coverSeconds"]), (&json!("7640348500"), &Value::Null));
+
+    let reel =
+        json!({"assetIds": [video], "kind": "REEL", "coverSeconds": 0.5, "userTags": [{"username": "bo"}]});
+    let (out, kept) = publish(reel).await;
+    assert_eq!((&*out.form["thumb_offset"], &kept["coverSeconds"]), ("500", &json!(0.5)));
+    assert_eq!(sent(&out.form, "user_tags"), json!([{"username": "bo"}]));
+
+    // Each page has its own people, and the whole has the place.
+    let tags = json!([{"username": "ada", "file": 2, "x": 0.5, "y": 0.5}, {"username": "bo", "file": 3}]);
+    let pages = json!({"assetIds": [picture, other, video], "kind": "CAROUSEL", "userTags": tags, "locationId": "12"});
+    let (out, _) = publish(pages).await;
+    assert_eq!(out.form["location_id"], "12");
+    assert!(!out.pages[0].contains_key("user_tags") && !out.form.contains_key("user_tags"));
+    assert_eq!(sent(&out.pages[1], "user_tags"), json!([{"username": "ada", "x": 0.5, "y": 0.5}]));
+    assert_eq!(sent(&out.pages[2], "user_tags"), json!([{"username": "bo"}]));
+
+    let admin = studio.admin();
+    for (more, code, field) in [
+        (json!({"userTags": [{"username": "a b", "x": 0.5, "y": 0.5}]}), "INVALID", "userTags"),
+        (json!({"userTags": [{"username": "bo"}]}), "REQUIRED", "userTags"),
+        (json!({"userTags": [{"username": "bo", "x": 0.5}]}), "REQUIRED", "userTags"),
+        (json!({"userTags": [{"username": "bo", "x": 0.5, "y": 2.0}]}), "OUT_OF_RANGE", "userTags"),
+        (
+            json!({"userTags": [{"username": "bo", "file": 2, "x": 0.5, "y": 0.5}]}),
+            "OUT_OF_RANGE",
+            "userTags",
+        ),
+        (json!({"collaborators": ["a", "b", "c", "d"]}), "TOO_LONG", "collaborators"),
+        (json!({"collaborators": ["a"], "kind": "STORY"}), "INVALID", "collaborators"),
+        (json!({"locationId": "here"}), "INVALID", "locationId"),
+        (json!({"coverSeconds": 1.0}), "INVALID", "coverSeconds"),
+        (json!({"coverSeconds": -1.0, "kind": "REEL"}), "OUT_OF_RANGE", "coverSeconds"),
+    ] {
+        let input = json!({"projectId": studio.acme.project, "caption": "So.", "assetIds": [picture]});
+        let payload = admin.try_mutate("instagramPublish", with(input, &more), "job { id }").await;
+        let error = &payload["userErrors"][0];
+        assert_eq!((&error["code"], &error["field"][1]), (&json!(code), &json!(field)), "{more} {payload:#}");
+    }
+    drop(admin);
+    studio.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_an_account_it_ends_ready_and_what_does_not_fit_is_found_before_anybody_is_asked() {
     let studio = Studio::open().await;
     let picture = studio.picture().await;

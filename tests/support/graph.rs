@@ -324,10 +324,38 @@ async fn act(inner: &Mutex<Inner>, call: Call, path: &str, form: &HashMap<String
     }
 }
 
+/// Why what goes along with a container does not belong to it.
+fn misplaced(form: &HashMap<String, String>) -> Option<&'static str> {
+    let has = |key: &str| form.contains_key(key);
+    let kind = form.get("media_type").map(String::as_str).unwrap_or_default();
+    let is_page = has("is_carousel_item");
+    if has("thumb_offset") && kind != "REELS" {
+        return Some("thumb_offset is for reels");
+    }
+    if has("collaborators") && (is_page || matches!(kind, "CAROUSEL" | "STORIES")) {
+        return Some("collaborators are for single pictures and reels");
+    }
+    if has("location_id") && (is_page || kind == "STORIES") {
+        return Some("location_id is for the whole");
+    }
+    let tags = form.get("user_tags")?;
+    let tags: Vec<Value> = serde_json::from_str(tags).ok()?;
+    let placed = has("image_url");
+    let fit = |tag: &Value| {
+        let part = |key: &str| tag[key].as_f64().is_some_and(|part| (0.0..=1.0).contains(&part));
+        tag["username"].is_string() && if placed { part("x") && part("y") } else { tag.get("x").is_none() }
+    };
+    let is_whole = matches!(kind, "CAROUSEL" | "STORIES") || tags.is_empty();
+    (is_whole || !tags.iter().all(fit)).then_some("user_tags do not belong there")
+}
+
 /// Fetches what it is told about, as the real one does. Gives why what was fetched cannot be processed.
 async fn fetch(inner: &Mutex<Inner>, form: &HashMap<String, String>) -> Result<Option<String>, Response> {
     if form.get("caption").is_some_and(|caption| caption.encode_utf16().count() > 2_200) {
         return Err(refused(36_004, 2_207_010, "The caption is too long"));
+    }
+    if let Some(said) = misplaced(form) {
+        return Err(error(400, 100, None, false, said));
     }
     let text = |key: &str| form.get(key).map(String::as_str).unwrap_or_default();
     if text("media_type") == "CAROUSEL" {

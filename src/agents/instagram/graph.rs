@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::details::Parameters;
 use super::machine::{Quota, Status};
 use crate::accounts::Connected;
 use crate::engine::graph::Trouble;
@@ -55,7 +56,12 @@ pub async fn quota(account: &Connected<'_>) -> Result<Option<Quota>, Trouble> {
 }
 
 /// Makes a container of a file. Nobody sees it, and making it twice does no harm.
-pub async fn upload(account: &Connected<'_>, source: &Source, role: Role<'_>) -> Result<String, Trouble> {
+pub async fn upload(
+    account: &Connected<'_>,
+    source: &Source,
+    role: Role<'_>,
+    more: &Parameters,
+) -> Result<String, Trouble> {
     let mut form = vec![(if source.is_video { "video_url" } else { "image_url" }, source.url.as_str())];
     match role {
         Role::Picture(caption) => form.push(("caption", caption)),
@@ -72,13 +78,20 @@ pub async fn upload(account: &Connected<'_>, source: &Source, role: Role<'_>) ->
     if let Some(words) = source.alt_text.as_deref().filter(|_| takes_words) {
         form.push(("alt_text", words));
     }
+    form.extend(more.iter().map(|(name, value)| (*name, value.as_str())));
     id(&account.post(&format!("{}/media", account.account.user_id), &form).await?)
 }
 
 /// Makes the container of a carousel of those of its pages.
-pub async fn bind(account: &Connected<'_>, pages: &[String], caption: &str) -> Result<String, Trouble> {
+pub async fn bind(
+    account: &Connected<'_>,
+    pages: &[String],
+    caption: &str,
+    more: &Parameters,
+) -> Result<String, Trouble> {
     let pages = pages.join(",");
-    let form = [("media_type", "CAROUSEL"), ("children", pages.as_str()), ("caption", caption)];
+    let mut form = vec![("media_type", "CAROUSEL"), ("children", pages.as_str()), ("caption", caption)];
+    form.extend(more.iter().map(|(name, value)| (*name, value.as_str())));
     id(&account.post(&format!("{}/media", account.account.user_id), &form).await?)
 }
 

@@ -3,6 +3,7 @@
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
+use super::details::{self, Details, Tag};
 use super::errors::Problem;
 use super::machine::{self, Form, State};
 use super::{Asked, logged, target};
@@ -147,6 +148,26 @@ impl Publication {
         self.content.scheduled_at.map(Into::into)
     }
 
+    /// Who is in the files.
+    async fn user_tags(&self) -> Vec<UserTag> {
+        self.content.details.tags.iter().map(UserTag::from).collect()
+    }
+
+    /// The accounts that are asked to show it as theirs as well.
+    async fn collaborators(&self) -> &[String] {
+        &self.content.details.collaborators
+    }
+
+    /// Where it was: the id of a page on Facebook that has a place.
+    async fn location_id(&self) -> Option<&str> {
+        self.content.details.location.as_deref()
+    }
+
+    /// At how many seconds of the reel its cover is.
+    async fn cover_seconds(&self) -> Option<f64> {
+        self.content.details.cover.map(|milliseconds| f64::from(milliseconds) / 1_000.0)
+    }
+
     /// The time zone that its time was given in.
     async fn timezone(&self) -> Option<&str> {
         self.content.timezone.as_deref()
@@ -175,6 +196,53 @@ impl Publication {
     /// What the account may publish in that time, as Instagram says.
     async fn quota_total(&self) -> Option<i32> {
         self.content.quota.and_then(|quota| quota.total)
+    }
+}
+
+/// Somebody who is in a picture or video.
+#[derive(SimpleObject)]
+pub struct UserTag {
+    /// Their name on Instagram.
+    username: String,
+    /// In which file, from 1.
+    file: i32,
+    /// Where in the picture, from 0 (left) to 1 (right).
+    x: Option<f64>,
+    /// From 0 (top) to 1 (bottom).
+    y: Option<f64>,
+}
+
+impl From<&Tag> for UserTag {
+    fn from(tag: &Tag) -> Self {
+        let part = |thousandths: u16| f64::from(thousandths) / 1_000.0;
+        Self {
+            username: tag.username.clone(),
+            file: i32::try_from(tag.file).unwrap_or(i32::MAX),
+            x: tag.place.map(|(x, _)| part(x)),
+            y: tag.place.map(|(_, y)| part(y)),
+        }
+    }
+}
+
+/// Somebody who is in a picture or video.
+#[derive(InputObject, Serialize)]
+struct UserTagInput {
+    /// Their name on Instagram, with or without `@`.
+    username: String,
+    /// In which file, from 1.
+    #[graphql(default = 1)]
+    file: i32,
+    /// Where in the picture, from 0 (left) to 1 (right). A picture needs it, a video has none.
+    x: Option<f64>,
+    /// From 0 (top) to 1 (bottom).
+    y: Option<f64>,
+}
+
+impl UserTagInput {
+    fn read(&self) -> Result<Tag> {
+        // What is no number of a file is out of range as well.
+        let file = usize::try_from(self.file).unwrap_or(0);
+        Ok(Tag { username: self.username.clone(), file, place: details::place(self.x, self.y)? })
     }
 }
 
@@ -223,6 +291,14 @@ struct InstagramPublishInput {
     /// How it is shown.
     #[graphql(default_with = "Form::Feed")]
     kind: Form,
+    /// Who is in the files, at most 20 in all; not in stories.
+    user_tags: Option<Vec<UserTagInput>>,
+    /// Names of at most 3 accounts that are asked to show it as theirs as well; of `FEED` and `REEL`.
+    collaborators: Option<Vec<String>>,
+    /// Where it was: the id of a page on Facebook that has a place; not of stories.
+    location_id: Option<String>,
+    /// At how many seconds of a `REEL` its cover is; Instagram chooses when absent.
+    cover_seconds: Option<f64>,
     /// When it shall be public; at once when absent.
     scheduled_at: Option<DateTime>,
     /// The time zone that the time was chosen in, as an IANA name such as `Europe/Berlin`, for whoever reads it.
@@ -230,6 +306,17 @@ struct InstagramPublishInput {
     /// Publishes the same once more, though the account has done so within 24 hours.
     #[graphql(default = false)]
     allow_duplicate: bool,
+}
+
+impl InstagramPublishInput {
+    fn details(&self) -> Result<Details> {
+        Ok(Details {
+            tags: self.user_tags.iter().flatten().map(UserTagInput::read).collect::<Result<_>>()?,
+            collaborators: self.collaborators.clone().unwrap_or_default(),
+            location: self.location_id.clone(),
+            cover: self.cover_seconds.map(details::cover).transpose()?,
+        })
+    }
 }
 
 /// What publishing is answered with.
@@ -282,7 +369,7 @@ impl InstagramMutation {
                     input.post_id.as_ref().map(|id| input_id("postId", id)).transpose()?,
                 ),
                 assets.collect::<Result<Vec<AssetId>>>()?,
-                &input.caption,
+                (&input.caption, input.details()?),
                 (input.scheduled_at.map(|at| at.0), input.timezone.as_deref()),
                 input.allow_duplicate,
             )?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::details::Details;
 use super::errors::{self, Kind, Meaning, Problem};
 use crate::id::{AccountId, AssetId, PostId};
 
@@ -153,6 +154,9 @@ pub struct Publication {
     pub post: Option<PostId>,
     /// The caption.
     pub caption: String,
+    /// What goes along with it.
+    #[serde(default)]
+    pub details: Details,
     /// The files that were given.
     pub assets: Vec<AssetId>,
     /// What is public together, in order; empty until it is checked.
@@ -563,6 +567,7 @@ mod tests {
             account: Some(AccountId::generate()),
             post: None,
             caption: "So.".to_owned(),
+            details: Details::default(),
             assets: Vec::new(),
             items: Vec::new(),
             scheduled_at: None,

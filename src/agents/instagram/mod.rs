@@ -4,6 +4,7 @@
 //! of [`machine`] after the other, and writes every one down; whoever takes the job up after it was lost goes on from there.
 //! While something is waited for, nothing is held.
 
+pub mod details;
 pub mod errors;
 pub mod graph;
 pub mod graphql;
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use self::details::Details;
 use self::errors::Problem;
 use self::graph::{Role, Source};
 use self::machine::{Event, Form, Item, Pace, Page, Publication, State, Status, Step, Then};
@@ -60,6 +62,7 @@ pub struct Asked {
     post: Option<PostId>,
     assets: Vec<AssetId>,
     caption: String,
+    details: Details,
     scheduled_at: Option<DateTime<Utc>>,
     timezone: Option<String>,
     allow_duplicate: bool,
@@ -74,7 +77,7 @@ impl Asked {
         form: Form,
         (account, post): (Option<AccountId>, Option<PostId>),
         assets: Vec<AssetId>,
-        caption: &str,
+        (caption, details): (&str, Details),
         (scheduled_at, timezone): (Option<DateTime<Utc>>, Option<&str>),
         allow_duplicate: bool,
     ) -> Result<Self> {
@@ -99,7 +102,8 @@ impl Asked {
             Err(message) => return refuse(FaultCode::Invalid, "timezone", message),
         };
         let caption = input::paragraph("caption", Some(caption), CAPTION)?.unwrap_or_default();
-        Ok(Self { form, account, post, assets, caption, scheduled_at, timezone, allow_duplicate })
+        let details = details.parse(form, assets.len())?;
+        Ok(Self { form, account, post, assets, caption, details, scheduled_at, timezone, allow_duplicate })
     }
 }
 
@@ -113,7 +117,7 @@ struct Order {
 pub fn logged(publication: &Publication) -> Value {
     json!({
         "state": publication.state, "kind": publication.form, "account": publication.account, "post": publication.post,
-        "caption": publication.caption, "scheduledAt": publication.scheduled_at,
+        "caption": publication.caption, "details": publication.details, "scheduledAt": publication.scheduled_at,
         "problem": publication.problems.first().map(|problem| &problem.code), "permalink": publication.permalink,
     })
 }
@@ -218,6 +222,7 @@ pub async fn order(
         account,
         post: asked.post,
         caption: asked.caption,
+        details: asked.details,
         assets: asked.assets,
         items: Vec::new(),
         scheduled_at: asked.scheduled_at,
@@ -579,10 +584,13 @@ impl Poster {
         let event = match step {
             Step::Begin => self.begin(run, publication).await?,
             Step::Upload => return self.upload(run, publication, item, account).await,
-            Step::Bind => match graph::bind(account, &item.page_containers, &publication.caption).await {
-                Ok(container) => Event::Made(container),
-                Err(error) => trouble(&error),
-            },
+            Step::Bind => {
+                let (pages, more) = (&item.page_containers, publication.details.of_whole());
+                match graph::bind(account, pages, &publication.caption, &more).await {
+                    Ok(container) => Event::Made(container),
+                    Err(error) => trouble(&error),
+                }
+            }
             Step::Publish => match graph::publish(account, container.unwrap_or_default()).await {
                 Ok(media) => Event::Live(media),
                 Err(error) => trouble(&error),
@@ -640,8 +648,9 @@ impl Poster {
         let uploaded = async {
             if publication.form == Form::Carousel {
                 let mut pages = Vec::with_capacity(sources.len());
-                for source in &sources {
-                    pages.push(graph::upload(account, source, Role::Page).await?);
+                for (page, source) in sources.iter().enumerate() {
+                    let more = publication.details.of_page(page, source.is_video);
+                    pages.push(graph::upload(account, source, Role::Page, &more).await?);
                 }
                 return Ok(Event::PagesMade(pages));
             }
@@ -651,7 +660,9 @@ impl Poster {
                 Form::Feed | Form::Carousel => Role::Picture(caption),
             };
             let Some(source) = sources.first() else { return Err(Trouble::Unreachable) };
-            graph::upload(account, source, role).await.map(Event::Made)
+            let mut more = publication.details.of_page(0, source.is_video);
+            more.extend(publication.details.of_whole());
+            graph::upload(account, source, role, &more).await.map(Event::Made)
         };
         let uploaded = uploaded.await.unwrap_or_else(|error: Trouble| trouble(&error));
         Ok(Came { events: vec![room, uploaded], files: Vec::new() })

@@ -76,7 +76,8 @@ pub fn publication(values: &Values) -> Result<instagram::Asked> {
             Error::fault(Fault::at(FaultCode::Invalid, "account", message))
         })?;
     let caption = values.text("caption").unwrap_or_default();
-    instagram::Asked::parse(form, (account, None), assets, &caption, (None, None), false)
+    let words = (caption.as_str(), instagram::details::Details::default());
+    instagram::Asked::parse(form, (account, None), assets, words, (None, None), false)
 }
 
 /// What later steps may use of what a step has left behind; none for what no step leaves.
