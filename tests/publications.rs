@@ -1016,7 +1016,7 @@ async fn a_workflow_goes_on_beside_its_publication_which_is_cancelled_with_it() 
     };
     let look = async |id: &str| {
         let shown = "query($id: ID!) { job(id: $id) { status result { ... on ContentWorkflowRun { steps { status output {
-            ... on Publication { state problems { code } job { status } } } } } } } }";
+            ... on Publication { id state problems { code } job { status } } } } } } } }";
         admin.ok(shown, json!({"id": id})).await["job"].clone()
     };
     let statuses = |job: &Value| {
@@ -1049,6 +1049,12 @@ async fn a_workflow_goes_on_beside_its_publication_which_is_cancelled_with_it() 
     assert_eq!(publication["state"], "FAILED", "{publication:#}");
     assert_eq!(publication["problems"][0]["code"], "CANCELLED", "{publication:#}");
     assert_eq!(publication["job"]["status"], "CANCELLED", "{publication:#}");
+    // One entry says both.
+    let log = "query($id: ID!) { organization { auditLog(first: 9, filter: {actions: [\"job.cancel\"], targetId: $id}) {
+        nodes { changes { field after } } } } }";
+    let log = admin.ok(log, json!({"id": id})).await["organization"]["auditLog"]["nodes"].clone();
+    let ids = json!([{"changes": [{"field": "publications", "after": [publication["id"]]}]}]);
+    assert_eq!(log, ids);
 
     // A publication whose job came to nothing by itself is waited for no longer.
     let id = begin("In vain.").await;

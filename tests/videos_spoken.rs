@@ -189,12 +189,14 @@ async fn a_fault_of_the_provider_leaves_a_silent_film_where_that_is_allowed() {
         "{made:#}"
     );
     assert!(error["message"].as_str().unwrap().contains("one of 'alloy', 'cedar'"), "{made:#}");
-    // More than a film can say.
+    // More than a film can say: nobody pays for the third text.
     room.fake.script([
         Reply::recording(&recording(440.0, 0.5, 40.0)),
         Reply::recording(&recording(880.0, 0.5, 30.0)),
     ]);
-    let made = film(&room, &speaker("tts-1", false), &json!({})).await;
+    let long = json!({"scenes": ["Ich atme.", "Ich ruhe.", "Ich schlafe."]});
+    let made = film(&room, &speaker("tts-1", true), &long).await;
+    assert_eq!(room.fake.left(), 0);
     assert_eq!(
         (&made["error"]["code"], &made["error"]["field"]),
         (&json!("INVALID"), &json!(["input", "scenes"])),

@@ -11,7 +11,7 @@ use crate::agents::graphql::AgentOutput;
 use crate::agents::{instagram, workflow};
 use crate::audit::graphql::Actor;
 use crate::db::page::PageArgs;
-use crate::db::{ReadTx, Record, Target};
+use crate::db::{Changes, ReadTx, Record, Target};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::events::Topic;
 use crate::graphql::connection::{Connection, Counter, Node, connect};
@@ -317,12 +317,13 @@ impl JobMutation {
             let mut tx =
                 door.write_within(organization, row.project, Action::JobCancel).await.map_err(&missing)?;
             // What the job has made is locked before the job, as whoever works on it does.
+            let mut publications = Vec::new();
             let may_end = match (row.agent, row.result) {
                 (Some(AgentKind::InstagramPoster), Some(result)) => {
                     instagram::cancelled(&mut tx, result).await?
                 }
                 (Some(AgentKind::ContentWorkflow), Some(result)) => {
-                    workflow::cancelled(&mut tx, result).await?;
+                    publications = workflow::cancelled(&mut tx, result).await?;
                     true
                 }
                 _ => true,
@@ -334,7 +335,14 @@ impl JobMutation {
             let (job, changed) = super::cancel(&mut tx, id).await?;
             if changed {
                 tx.announce(Topic::Job(organization, id));
-                tx.commit(Record::of(Target::job(id).within(row.project))).await?;
+                let target = Target::job(id).within(row.project);
+                // What goes with it has no entry of its own.
+                let record = if publications.is_empty() {
+                    Record::of(target)
+                } else {
+                    Record::with(target, Changes::made(&serde_json::json!({"publications": publications})))
+                };
+                tx.commit(record).await?;
             }
             Ok(JobCancelPayload { job: Some(Job::new(job)), user_errors: Vec::new() })
         };

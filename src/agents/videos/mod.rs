@@ -188,12 +188,8 @@ impl Agent for Videos {
             (scenes(&mut tx, input).await?, BrandKit { typeface: input.typeface, ..brand }, period)
         };
         run.release().await;
-        let spoken = spoken::fetch(tools, run, order, &scenes).await?;
-        let sound = Sound {
-            voice_over: recording(tools, run, input.voice_over, "voiceOverAssetId").await?,
-            narration: spoken.recordings,
-            music: recording(tools, run, input.music, "musicAssetId").await?,
-        };
+        let voice_over = recording(tools, run, input.voice_over, "voiceOverAssetId").await?;
+        let music = recording(tools, run, input.music, "musicAssetId").await?;
         let mut pictures = Vec::new();
         let mut specs = Vec::with_capacity(scenes.len());
         for Scene { text, picture, text_in_picture } in scenes {
@@ -203,6 +199,9 @@ impl Agent for Videos {
             }
             specs.push(SceneSpec { text, picture: picture.map(|_| place), text_in_picture });
         }
+        // What has to be paid for comes when all else is there.
+        let spoken = spoken::fetch(tools, run, order, &specs).await?;
+        let sound = Sound { voice_over, narration: spoken.recordings, music };
         let spec = VideoSpec {
             kind: input.kind,
             scenes: specs,

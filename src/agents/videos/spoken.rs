@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::builtin::{Recording, VideoNote};
-use super::{Input, Scene};
+use super::Input;
+use super::builtin::{LONGEST, Recording, SceneSpec, VideoNote};
 use crate::agents::agent::{self, Order, Tools, Wanted};
 use crate::agents::paid::{Asked, Paid, missing, unusable};
 use crate::assets::{self, AssetKind, NewAsset};
@@ -77,7 +77,7 @@ pub(super) async fn fetch(
     tools: &Tools,
     run: &Run,
     order: &Order<Input>,
-    scenes: &[Scene],
+    scenes: &[SceneSpec],
 ) -> Result<Spoken, Failure> {
     let Some(narration) = &order.input.narration else { return Ok(Spoken::default()) };
     if scenes.iter().all(|scene| scene.text.is_none()) {
@@ -96,7 +96,7 @@ async fn speak(
     order: &Order<Input>,
     wanted: &Wanted,
     narration: &Narration,
-    scenes: &[Scene],
+    scenes: &[SceneSpec],
 ) -> Result<Spoken, Failure> {
     let engine = tools.engines.text(&wanted.provider).map_err(|error| missing(error.to_string()))?;
     suits(Some(engine.provider()))?;
@@ -106,6 +106,7 @@ async fn speak(
     // What is said twice is spoken once.
     let mut said: BTreeMap<&str, (Recording, Paid)> = BTreeMap::new();
     let mut spoken = Spoken::default();
+    let mut seconds = 0.0;
     for (place, scene) in scenes.iter().enumerate() {
         let Some(text) = scene.text.as_deref() else {
             spoken.recordings.push(None);
@@ -120,9 +121,14 @@ async fn speak(
             });
             said.insert(text, made);
         }
-        let made = said.get(text);
-        spoken.recordings.push(made.map(|(recording, _)| recording.clone()));
-        spoken.files.push(made.map(|(_, paid)| paid.asset));
+        let Some((recording, paid)) = said.get(text) else { continue };
+        seconds += recording.seconds().unwrap_or(f64::INFINITY);
+        spoken.recordings.push(Some(recording.clone()));
+        spoken.files.push(Some(paid.asset));
+        // The plan of the film refuses what takes longer than any film; nobody pays for the rest of it.
+        if seconds > LONGEST {
+            break;
+        }
     }
     Ok(spoken)
 }

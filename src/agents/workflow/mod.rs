@@ -31,7 +31,7 @@ use crate::db::{ReadTx, WriteTx};
 use crate::engine::{self, Prices};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::events::Topic;
-use crate::id::{JobId, PeriodId, ProjectId, WorkflowRunId};
+use crate::id::{JobId, PeriodId, ProjectId, PublicationId, WorkflowRunId};
 use crate::jobs::{self, AgentKind, Event, NewJob, Status};
 use crate::providers::{self, Providers};
 use crate::retrieval::Language;
@@ -342,25 +342,26 @@ pub async fn decide(tx: &mut WriteTx<'_>, run: &Output, decision: Decision) -> R
     Ok(())
 }
 
-/// Cancels what a run that is cancelled has ordered and waits for. What is being made public goes on: that cannot be taken
-/// back.
+/// Cancels what a run that is cancelled has ordered and waits for, and says which. What is being made public goes on: that
+/// cannot be taken back.
 ///
 /// # Errors
 /// What the database says.
-pub async fn cancelled(tx: &mut WriteTx<'_>, run: Uuid) -> Result<()> {
+pub async fn cancelled(tx: &mut WriteTx<'_>, run: Uuid) -> Result<Vec<PublicationId>> {
+    let mut cancelled = Vec::new();
     let content = match lock(tx, run).await {
-        Err(Error::NotFound) => return Ok(()),
+        Err(Error::NotFound) => return Ok(cancelled),
         content => content?,
     };
     let ordered = content.states.steps.iter().filter(|state| state.has_ordered());
     let ordered: Vec<Uuid> = ordered.filter_map(|state| state.output).collect();
     for publication in store::find_many(tx, &ordered).await? {
-        if instagram::cancelled(tx, publication.id).await? {
-            jobs::cancel(tx, publication.job).await?;
+        if instagram::cancelled(tx, publication.id).await? && jobs::cancel(tx, publication.job).await?.1 {
             tx.announce(Topic::Job(tx.organization(), publication.job));
+            cancelled.push(publication.id.into());
         }
     }
-    Ok(())
+    Ok(cancelled)
 }
 
 /// The plan and the content of a run that takes up another one from a step on.
