@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::openai::{OpenAi, kind};
-use super::wire::{Answer, Complaint};
+use super::wire::Complaint;
 use super::{Failure, Kind, Provider, Usage};
 
 /// Bytes of a picture at the most.
@@ -144,21 +144,8 @@ impl OpenAi {
         let provider = self.images.provider;
         request.check(provider)?;
         let limits = self.wire.making(ANSWER_BYTES);
-        let mut unknown = Vec::new();
-        // Each turn of the loop leaves a parameter out, so it ends. What is refused costs nothing.
-        let stream = loop {
-            match self.wire.post(&self.images, &request.body(&unknown), limits).await? {
-                Answer::Stream(stream) => break stream,
-                Answer::Complaint(complaint) => {
-                    let about = |name: &&&str| !unknown.contains(*name) && complaint.is_about(name);
-                    let kind = kind(&complaint);
-                    match OPTIONAL.iter().find(about) {
-                        Some(name) if kind == Kind::Rejected => unknown.push(*name),
-                        _ => return Err(self.images.failure(kind, &complaint)),
-                    }
-                }
-            }
-        };
+        let body = |unknown: &[_]| request.body(unknown);
+        let stream = self.file(&self.images, limits, &OPTIONAL, body).await?;
         let Ok(painted) = serde_json::from_slice::<Painted>(&stream.whole().await?) else {
             return Err(Failure::broken(provider, "is not in the images format"));
         };

@@ -17,7 +17,9 @@ use serde_json::{Value, json};
 use super::images::ImageEngine;
 use super::speech::SpeechEngine;
 use super::wire::{Answer, Complaint, Stream, Target, Wire};
-use super::{Endpoint, Failure, Finish, Kind, OnText, Provider, TextEngine, TextReply, TextRequest, Usage};
+use super::{
+    Endpoint, Failure, Finish, Kind, Limits, OnText, Provider, TextEngine, TextReply, TextRequest, Usage,
+};
 
 const PROVIDER: Provider = Provider::OpenAi;
 
@@ -123,6 +125,31 @@ impl OpenAi {
         let target = target("chat/completions")?;
         let dialects = Cache::builder().max_capacity(256).time_to_live(Duration::from_secs(3600)).build();
         Ok(Self { wire, target, images, speech, dialects })
+    }
+
+    /// Asks for a file. What the server does not know of the `optional` parameters, `body` is made without.
+    pub(super) async fn file(
+        &self,
+        target: &Target,
+        limits: Limits,
+        optional: &[&'static str],
+        body: impl Fn(&[&'static str]) -> Value,
+    ) -> Result<Box<Stream>, Failure> {
+        let mut unknown = Vec::new();
+        // Each turn of the loop leaves a parameter out, so it ends. What is refused costs nothing.
+        loop {
+            match self.wire.post(target, &body(&unknown), limits).await? {
+                Answer::Stream(stream) => return Ok(stream),
+                Answer::Complaint(complaint) => {
+                    let about = |name: &&&str| !unknown.contains(*name) && complaint.is_about(name);
+                    let kind = kind(&complaint);
+                    match optional.iter().find(about) {
+                        Some(name) if kind == Kind::Rejected => unknown.push(*name),
+                        _ => return Err(target.failure(kind, &complaint)),
+                    }
+                }
+            }
+        }
     }
 
     async fn converse(&self, request: &TextRequest, on_text: OnText<'_>) -> Result<TextReply, Failure> {

@@ -7,8 +7,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::openai::{OpenAi, kind};
-use super::wire::Answer;
+use super::openai::OpenAi;
 use super::{Failure, Kind, Provider};
 
 /// Bytes of a recording at the most: ten minutes as MP3, a minute and a half as WAV.
@@ -87,21 +86,8 @@ impl OpenAi {
         let provider = self.speech.provider;
         request.check(provider)?;
         let limits = self.wire.making(RECORDING_BYTES);
-        let mut unknown = Vec::new();
-        // Each turn of the loop leaves a parameter out, so it ends. What is refused costs nothing.
-        let stream = loop {
-            match self.wire.post(&self.speech, &request.body(&unknown), limits).await? {
-                Answer::Stream(stream) => break stream,
-                Answer::Complaint(complaint) => {
-                    let about = |name: &&&str| !unknown.contains(*name) && complaint.is_about(name);
-                    let kind = kind(&complaint);
-                    match OPTIONAL.iter().find(about) {
-                        Some(name) if kind == Kind::Rejected => unknown.push(*name),
-                        _ => return Err(self.speech.failure(kind, &complaint)),
-                    }
-                }
-            }
-        };
+        let body = |unknown: &[_]| request.body(unknown);
+        let stream = self.file(&self.speech, limits, &OPTIONAL, body).await?;
         let bytes = Bytes::from(stream.whole().await?);
         if !is_sound(&bytes) {
             return Err(Failure::broken(provider, "is no recording"));
