@@ -106,7 +106,7 @@ async fn a_film_says_its_texts_while_it_shows_them() {
     assert_eq!(owner.asset(part).await, Value::Null);
 
     // What is said twice is spoken once, and a model whose price is not known has no cost.
-    room.fake.script([Reply::recording(&spoken[0])]);
+    room.fake.script([Reply::recording(include_bytes!("../src/render/videos/recordings/speech.mp3"))]);
     let made = film(&room, &speaker("gpt-4o-mini-tts", false), &json!({"scenes": ["Ja.", "Ja."]})).await;
     assert_eq!(
         (&made["status"], &made["engine"]["costMicroUsd"]),
@@ -115,6 +115,7 @@ async fn a_film_says_its_texts_while_it_shows_them() {
     );
     let scenes = &made["result"]["scenes"];
     assert_eq!(scenes[0]["recording"]["id"], scenes[1]["recording"]["id"]);
+    assert_eq!(scenes[0]["recording"]["mimeType"], "audio/mpeg", "{scenes:#}");
     assert_eq!(room.fake.left(), 0);
 }
 

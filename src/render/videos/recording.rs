@@ -247,8 +247,10 @@ mod tests {
     use super::*;
 
     /// 0.6 seconds of 440 Hz, as ffmpeg writes them.
-    const FILES: [(&str, &[u8]); 4] = [
+    const FILES: [(&str, &[u8]); 5] = [
         ("MP3", include_bytes!("recordings/tone.mp3")),
+        // 24 kHz and mono, without any head: MPEG-2, as OpenAI's speech models answer.
+        ("MP3 of a voice", include_bytes!("recordings/speech.mp3")),
         ("M4A", include_bytes!("recordings/tone.m4a")),
         ("AAC", include_bytes!("recordings/tone.aac")),
         ("Ogg", include_bytes!("recordings/tone.ogg")),
