@@ -300,6 +300,11 @@ async fn people_places_and_covers_go_along_with_what_is_published() {
     for (more, code, field) in [
         (json!({"userTags": [{"username": "a b", "x": 0.5, "y": 0.5}]}), "INVALID", "userTags"),
         (json!({"userTags": [{"username": "bo"}]}), "REQUIRED", "userTags"),
+        (
+            json!({"userTags": [{"username": "bo", "file": 2}], "assetIds": [video, picture], "kind": "CAROUSEL"}),
+            "REQUIRED",
+            "userTags",
+        ),
         (json!({"userTags": [{"username": "bo", "x": 0.5}]}), "REQUIRED", "userTags"),
         (json!({"userTags": [{"username": "bo", "x": 0.5, "y": 2.0}]}), "OUT_OF_RANGE", "userTags"),
         (

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::machine::Form;
+use crate::assets::AssetKind;
 use crate::error::{Error, Fault, FaultCode, Result};
 
 /// Tags in all files together.
@@ -111,10 +112,6 @@ impl Details {
                 let message = format!("`file` of `userTags` is a number from 1 to {files}.");
                 return refuse(FaultCode::OutOfRange, "userTags", message);
             }
-            if form == Form::Feed && tag.place.is_none() {
-                let message = "Say with `x` and `y` where in the picture somebody is.";
-                return refuse(FaultCode::Required, "userTags", message);
-            }
         }
         for name in &mut self.collaborators {
             *name = username("collaborators", name)?;
@@ -137,6 +134,27 @@ impl Details {
         takes("collaborators", !self.collaborators.is_empty(), alone, said)?;
         takes("coverSeconds", self.cover.is_some(), &[Form::Reel], "Only a `REEL` takes `coverSeconds`.")?;
         Ok(self)
+    }
+
+    /// Checks it against the files: what each is, and how long it lasts as far as that is known.
+    ///
+    /// # Errors
+    /// A fault at the field.
+    pub fn suit(&self, files: &[(AssetKind, Option<f64>)]) -> Result<()> {
+        for Tag { username, file, place } in &self.tags {
+            let found = file.checked_sub(1).and_then(|at| files.get(at));
+            if place.is_none() && found.is_some_and(|(kind, _)| *kind == AssetKind::Image) {
+                let message = format!("Say with `x` and `y` where in picture {file} {username} is.");
+                return refuse(FaultCode::Required, "userTags", message);
+            }
+        }
+        if let (Some(cover), Some((_, Some(seconds)))) = (self.cover, files.first())
+            && f64::from(cover) / 1_000.0 > *seconds
+        {
+            let message = format!("The reel lasts {seconds} seconds: its cover cannot come later.");
+            return refuse(FaultCode::OutOfRange, "coverSeconds", message);
+        }
+        Ok(())
     }
 
     /// What the container of a file takes, which is the page of that number, from 0.
@@ -215,7 +233,6 @@ mod tests {
             (tags(vec![tag("@", 1, here)]), Form::Feed, 1, FaultCode::Invalid, "userTags"),
             (tags(vec![tag("ada", 2, here)]), Form::Feed, 1, FaultCode::OutOfRange, "userTags"),
             (tags(vec![tag("ada", 0, here)]), Form::Carousel, 3, FaultCode::OutOfRange, "userTags"),
-            (tags(vec![tag("ada", 1, None)]), Form::Feed, 1, FaultCode::Required, "userTags"),
             (tags(vec![tag("ada", 1, here)]), Form::Story, 1, FaultCode::Invalid, "userTags"),
             (people(&["a", "b", "c", "d"]), Form::Feed, 1, FaultCode::TooLong, "collaborators"),
             (people(&["a"]), Form::Carousel, 2, FaultCode::Invalid, "collaborators"),
@@ -234,6 +251,15 @@ mod tests {
                 "{details:?}"
             );
         }
+        let files = [(AssetKind::Image, None), (AssetKind::Video, Some(2.0))];
+        let fits = |details: &Details, files: &[_]| details.suit(files).is_ok();
+        assert!(
+            !fits(&tags(vec![tag("ada", 1, None)]), &files) && fits(&tags(vec![tag("ada", 1, here)]), &files)
+        );
+        assert!(fits(&tags(vec![tag("ada", 2, None)]), &files));
+        let at = |cover| Details { cover: Some(cover), ..Details::default() };
+        assert!(fits(&at(2_000), &files[1..]) && !fits(&at(2_001), &files[1..]));
+        assert!(fits(&at(900_000), &[(AssetKind::Video, None)]), "nobody knows how long it is");
         assert!(place(Some(0.5), None).is_err() && place(Some(1.1), Some(0.0)).is_err());
         assert!(
             place(Some(f64::NAN), Some(0.0)).is_err() && cover(f64::NAN).is_err() && cover(-1.0).is_err()

@@ -207,6 +207,8 @@ pub async fn order(
     assets::require(tx, project, "assetIds", &asked.assets).await?;
     let account = choose(tx, project, asked.account).await?;
     let files = files(tx, &asked.assets).await?;
+    let known: Vec<_> = files.iter().map(|file| (file.kind, file.duration_seconds)).collect();
+    asked.details.suit(&known)?;
     let fingerprint = fingerprint(account, &asked.caption, &files);
     if account.is_some() && !asked.allow_duplicate {
         tx.take_turn(&format!("publication {fingerprint}")).await?;
