@@ -74,7 +74,7 @@ fn promises(sdl: &Sdl) -> BTreeSet<String> {
 }
 
 /// What the schema has beyond the contract, on purpose.
-const EXTRAS: [&str; 729] = [
+const EXTRAS: &[&str] = &[
     "Account implements Node",
     "Account.channel: Channel!",
     "Account.createdAt: DateTime!",
@@ -436,6 +436,7 @@ const EXTRAS: [&str; 729] = [
     "ProviderDeletePayload.organization: Organization",
     "ProviderDeletePayload.userErrors: [UserError!]!",
     "ProviderKind.ANTHROPIC",
+    "ProviderKind.ELEVENLABS",
     "ProviderKind.OPENAI",
     "ProviderOutcome.ANSWERED",
     "ProviderOutcome.AUTHENTICATION_FAILED",
@@ -814,7 +815,11 @@ fn the_schema_keeps_every_promise_of_the_contract() {
     assert!(broken.is_empty(), "the contract promises, and the schema does not have:\n{broken:#?}");
     assert!(contract.len() > 500, "the contract is read: {}", contract.len());
     let extras: BTreeSet<_> = schema.difference(&contract).map(String::as_str).collect();
-    assert_eq!(extras, EXTRAS.into(), "what goes beyond the contract is listed in EXTRAS, on purpose");
+    assert_eq!(
+        extras,
+        EXTRAS.iter().copied().collect(),
+        "what goes beyond the contract is listed in EXTRAS, on purpose"
+    );
 }
 
 #[test]

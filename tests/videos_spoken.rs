@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use aicos::engine::speech::{SpeechReply, SpeechRequest};
-use aicos::engine::{Engines, Failure, Kind, Limits};
+use aicos::engine::{Engines, Failure, Kind, Limits, Reach};
 use serde_json::{Value, json};
 
 use crate::support::files;
-use crate::support::provider::{FakeProvider, Reply};
+use crate::support::provider::{FakeProvider, Reply, VOICE};
 use crate::support::work::Room;
 use crate::videos::{has_ffmpeg, level, probe, recording, sound};
 
@@ -229,7 +229,7 @@ async fn only_a_provider_with_speech_models_speaks() {
     let claude = json!({"provider": "anthropic", "model": "claude-sonnet-5"});
     let voice = aicos::id::AssetId::generate();
     for (engine, more, code, field, said) in [
-        (&claude, json!({}), "PROVIDER_NOT_CONFIGURED", "engine", "have no speech models"),
+        (&claude, json!({}), "PROVIDER_NOT_CONFIGURED", "engine", "has no speech models"),
         (&json!({"provider": "builtin"}), json!({}), "PROVIDER_NOT_CONFIGURED", "engine", "does not speak"),
         (&Value::Null, json!({}), "PROVIDER_NOT_CONFIGURED", "engine", "does not speak"),
         (&tts, json!({"narration": {"voice": " "}}), "REQUIRED", "narration", "voice"),
@@ -309,4 +309,113 @@ async fn a_speech_model_is_asked_in_its_providers_own_words() {
     let limited = speak(&engines, None).await.unwrap_err();
     assert_eq!((limited.kind, limited.retry_after()), (Kind::RateLimited, Some(Duration::from_secs(20))));
     assert!(engines.text("anthropic").unwrap().speech().is_none());
+}
+
+/// The organization's own provider, which speaks by another format than the server's.
+async fn narrator(room: &Room) -> Value {
+    let input = json!({"organizationId": room.acme.id, "name": "narrator", "kind": "ELEVENLABS",
+        "baseUrl": room.fake.url(), "model": "eleven_multilingual_v2", "key": "xi-key-of-acme-0123456789"});
+    room.owner().mutate("providerCreate", input, "provider { id kind baseUrl }").await["provider"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn elevenlabs_speaks_in_its_own_words() {
+    let room = Room::reaching(Reach::Private).await;
+    let own = narrator(&room).await;
+    assert_eq!(own["kind"], "ELEVENLABS");
+    let engine = json!({"provider": "narrator"});
+    let voice = json!({"narration": {"voice": VOICE}, "scenes": ["Größe."]});
+    let spoken = recording(440.0, 0.5, 1.0);
+    room.fake.script([Reply::rate_limited("1"), Reply::recording(&spoken)]);
+    let made = film(&room, &engine, &voice).await;
+    assert_eq!((&made["status"], &made["attempts"]), (&json!("SUCCEEDED"), &json!(2)), "{made:#}");
+    let narrator = json!({"provider": "narrator", "model": "eleven_multilingual_v2", "voice": VOICE});
+    assert_eq!(made["result"]["narrator"], narrator);
+    assert_eq!(
+        made["engine"]["costMicroUsd"],
+        Value::Null,
+        "its price is the plan's, which nobody knows here"
+    );
+    let seen = room.fake.requests().pop().unwrap();
+    assert_eq!(seen.path, format!("/v1/text-to-speech/{VOICE}"));
+    assert_eq!(seen.body, json!({"text": "Größe.", "model_id": "eleven_multilingual_v2"}));
+    assert_eq!(seen.headers["xi-api-key"], "xi-key-of-acme-0123456789");
+    assert!(!seen.headers.contains_key("authorization"));
+
+    // What it says of an error, and what is refused without asking.
+    let asked = room.fake.requests().len();
+    for (reply, more, said) in [
+        (Some(Reply::insufficient_quota()), json!({}), "no credit left"),
+        (Some(Reply::unauthorized("xi-abc")), json!({}), "does not accept the API key"),
+        (None, json!({"narration": {"voice": "ZZFqnCBsd6RMkjVDRZzb"}}), "was not found"),
+        (None, json!({"narration": {"voice": "../models"}}), "is no voice of the provider narrator"),
+        (None, json!({"engine": {"provider": "narrator", "model": "eleven_x"}}), "does not exist"),
+    ] {
+        room.fake.script(reply);
+        let mut input = voice.clone();
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let made = film(&room, &engine, &input).await;
+        let error = &made["error"];
+        assert_eq!(
+            (&error["code"], &error["retryable"]),
+            (&json!("PROVIDER_FAILED"), &json!(false)),
+            "{made:#}"
+        );
+        assert!(error["message"].as_str().unwrap().contains(said), "{said}: {made:#}");
+        assert!(!made.to_string().contains("xi-"), "{made}");
+    }
+    assert_eq!((room.fake.left(), room.fake.requests().len() - asked), (0, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_speaks_is_asked_for_nothing_else() {
+    let room = Room::reaching(Reach::Private).await;
+    let own = narrator(&room).await;
+    let select = "test { outcome message model }";
+    let test = async |model: &str| {
+        let input = json!({"id": own["id"], "model": model});
+        room.owner().mutate("providerTest", input, select).await["test"].clone()
+    };
+    let answered = test("eleven_flash_v2_5").await;
+    assert_eq!(
+        answered,
+        json!({"outcome": "ANSWERED", "message": "The model answers.", "model": "eleven_flash_v2_5"})
+    );
+    let unknown = test("scribe_v1").await;
+    assert_eq!(unknown["outcome"], "REJECTED", "{unknown:#}");
+    let message = unknown["message"].as_str().unwrap();
+    assert!(message.contains("eleven_multilingual_v2, eleven_flash_v2_5."), "{message}");
+
+    let member = room.member();
+    let engine = json!({"provider": "narrator"});
+    let text =
+        json!({"projectId": room.acme.project, "text": "Morning yoga", "language": "EN", "engine": engine});
+    let question = json!({"organizationId": room.acme.id, "question": "When?", "engine": engine});
+    let picture = json!({"projectId": room.acme.project, "text": "Ja.", "background": "GENERATED",
+        "backgroundPrompt": "a lake", "engine": engine});
+    for (mutation, input, said) in [
+        ("hashtagResearch", text, "speak and do not write"),
+        ("qaAsk", question, "speak and do not write"),
+        ("visualPostCreate", picture, "has no image models"),
+    ] {
+        let payload = member.try_mutate(mutation, input, "job { id }").await;
+        let error = &payload["userErrors"][0];
+        assert_eq!(error["code"], "PROVIDER_NOT_CONFIGURED", "{payload:#}");
+        assert!(error["message"].as_str().unwrap().contains(said), "{payload:#}");
+    }
+    let route = |agent: &str| json!({"organizationId": room.acme.id, "agent": agent, "engine": engine});
+    assert_eq!(room.owner().fault("engineRouteSet", route("QA")).await, "PROVIDER_NOT_CONFIGURED");
+    room.owner().mutate("engineRouteSet", route("VIDEO"), "").await;
+    // The server has none of its own.
+    let input = asked(
+        &room,
+        &speaker("eleven_flash_v2_5", false),
+        &json!({"engine": {"provider": "elevenlabs", "model": "m"}}),
+    );
+    let payload = member.try_mutate("videoGenerate", input, "job { id }").await;
+    assert!(
+        payload["userErrors"][0]["message"].as_str().unwrap().contains("`providerCreate`"),
+        "{payload:#}"
+    );
+    assert_eq!(room.fake.requests().len(), 2, "only the tests have asked");
 }

@@ -227,7 +227,7 @@ async fn only_a_provider_with_image_models_paints() {
     };
     let claude = json!({"provider": "anthropic", "model": "claude-sonnet-5"});
     for (engine, more, code, field, said) in [
-        (claude, json!({}), "PROVIDER_NOT_CONFIGURED", "engine", "have no image models"),
+        (claude, json!({}), "PROVIDER_NOT_CONFIGURED", "engine", "has no image models"),
         (json!({"provider": "builtin"}), json!({}), "PROVIDER_NOT_CONFIGURED", "engine", "paints nothing"),
         (Value::Null, json!({}), "PROVIDER_NOT_CONFIGURED", "engine", "paints nothing"),
         (json!({"provider": "openai"}), json!({}), "REQUIRED", "engine", "Name one of its models"),
@@ -251,7 +251,7 @@ async fn only_a_provider_with_image_models_paints() {
     let claude = json!({"provider": "anthropic", "model": "claude-sonnet-5", "fallbackToBuiltin": true});
     let made = room.run("visualPostCreate", asked(&claude, &json!({})), DRAWN).await;
     assert_eq!(made["job"]["engine"]["provider"], "builtin", "{made:#}");
-    assert!(made["job"]["events"].to_string().contains("have no image models"), "{made:#}");
+    assert!(made["job"]["events"].to_string().contains("has no image models"), "{made:#}");
     assert_eq!(room.fake.requests().len(), 0);
 
     // A route names the provider for those who name none, and draws the others' slides by itself.

@@ -861,7 +861,7 @@ async fn steps_have_files_made_by_the_providers_of_their_agents_routes() {
     route("VIDEO", "anthropic", "claude-sonnet-5").await;
     let (code, message) = refused().await;
     assert_eq!(code, "PROVIDER_NOT_CONFIGURED");
-    assert!(message.contains("`film`") && message.contains("have no speech models"), "{message}");
+    assert!(message.contains("`film`") && message.contains("has no speech models"), "{message}");
     route("VIDEO", "openai", "tts-1").await;
 
     let painted = crate::visuals::plain(256, 256, aicos::agents::visuals::builtin::Color::new(20, 40, 160));

@@ -189,7 +189,12 @@ impl Wanted {
     ///
     /// # Errors
     /// A fault at the field; `PROVIDER_NOT_CONFIGURED`.
-    pub async fn check(self, tx: &mut ReadTx<'_>, providers: &Providers) -> Result<Option<Self>> {
+    pub async fn check(
+        self,
+        tx: &mut ReadTx<'_>,
+        providers: &Providers,
+        agent: AgentKind,
+    ) -> Result<Option<Self>> {
         if self.provider == providers::BUILTIN {
             return Ok(None);
         }
@@ -219,6 +224,17 @@ impl Wanted {
                 })?
             }
         };
+        // Films are spoken and pictures are painted; for everything else a model writes.
+        if !kind.writes() && !matches!(agent, AgentKind::Video | AgentKind::VisualPost) {
+            let message = format!(
+                "Models of `{provider}` speak and do not write. Name a provider of the kind OPENAI or ANTHROPIC, or the built-in engine."
+            );
+            return Err(Error::fault(Fault::at(
+                FaultCode::ProviderNotConfigured,
+                "engine.provider",
+                message,
+            )));
+        }
         let own = own.map(|own| own.id);
         Ok(Some(Self { provider, model: Some(model), fallback: self.fallback, own, kind: Some(kind) }))
     }
@@ -235,7 +251,7 @@ impl Wanted {
         (project, agent): (Option<ProjectId>, AgentKind),
     ) -> Result<Option<Self>> {
         if let Some(wanted) = wanted {
-            return wanted.check(tx, providers).await;
+            return wanted.check(tx, providers, agent).await;
         }
         let Some(route) = providers::route(tx, project, agent).await? else { return Ok(None) };
         let wanted = Self {
@@ -246,7 +262,7 @@ impl Wanted {
             kind: None,
         };
         let name = wanted.provider.clone();
-        wanted.check(tx, providers).await.map_err(|error| match error {
+        wanted.check(tx, providers, agent).await.map_err(|error| match error {
             Error::Invalid(faults) => {
                 let unusable = faults.into_iter().map(|fault| Fault {
                     message: format!(

@@ -23,7 +23,7 @@ pub mod workflow;
 
 use std::sync::Arc;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use tracing::Instrument as _;
@@ -72,6 +72,18 @@ pub async fn call(
 ) -> Result<TextReply, engine::Failure> {
     let asking = engine.write(request, on_text);
     counted((engine.provider(), &request.model), asking, |reply| reply.usage).await
+}
+
+/// Asks whether a provider's model answers.
+///
+/// # Errors
+/// The provider's failure.
+pub async fn probe(
+    engine: &dyn TextEngine,
+    model: &str,
+    timeout: Duration,
+) -> Result<engine::Probed, engine::Failure> {
+    counted((engine.provider(), model), engine.probe(model, timeout), |probed| probed.usage).await
 }
 
 async fn counted<T>(

@@ -10,6 +10,7 @@
 mod address;
 mod anthropic;
 mod client;
+mod elevenlabs;
 mod failure;
 pub mod graph;
 pub mod images;
@@ -45,18 +46,36 @@ pub enum Provider {
     OpenAi,
     /// Anthropic, and every server that speaks its messages format.
     Anthropic,
+    /// ElevenLabs, and every server that speaks its format for speech.
+    ElevenLabs,
 }
 
 impl Provider {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::OpenAi, Self::Anthropic];
+    pub const ALL: [Self; 3] = [Self::OpenAi, Self::Anthropic, Self::ElevenLabs];
 
     /// Its name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
+            Self::ElevenLabs => "elevenlabs",
         }
+    }
+
+    /// Whether it has models that write.
+    pub const fn writes(self) -> bool {
+        matches!(self, Self::OpenAi | Self::Anthropic)
+    }
+
+    /// Whether it has models that paint.
+    pub const fn paints(self) -> bool {
+        matches!(self, Self::OpenAi)
+    }
+
+    /// Whether it has models that speak.
+    pub const fn speaks(self) -> bool {
+        matches!(self, Self::OpenAi | Self::ElevenLabs)
     }
 
     /// The one of that name.
@@ -64,11 +83,12 @@ impl Provider {
         Self::ALL.into_iter().find(|provider| provider.as_str() == name)
     }
 
-    /// The settings that configure it.
+    /// What configures it.
     const fn settings(self) -> &'static str {
         match self {
-            Self::OpenAi => "OPENAI_API_KEY, or OPENAI_BASE_URL for a server that needs no key",
-            Self::Anthropic => "ANTHROPIC_API_KEY",
+            Self::OpenAi => "Set OPENAI_API_KEY, or OPENAI_BASE_URL for a server that needs no key",
+            Self::Anthropic => "Set ANTHROPIC_API_KEY",
+            Self::ElevenLabs => "Set it up for the organization with `providerCreate`",
         }
     }
 }
@@ -344,6 +364,18 @@ pub struct TextReply {
     pub finish: Finish,
 }
 
+/// What came of asking whether a model answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probed {
+    /// The model that the provider says has answered.
+    pub model: String,
+    /// What asking took; none where nothing is counted.
+    pub usage: Option<Usage>,
+}
+
+/// What asking whether a model answers may cost at the most, in tokens: models that think first need a few.
+const PROBE_TOKENS: u32 = 256;
+
 /// Is given each piece of text when it arrives; with a schema, pieces of JSON. What is given is part of the reply, unless
 /// the call fails after all.
 pub type OnText<'a> = &'a mut (dyn FnMut(&str) + Send);
@@ -356,6 +388,20 @@ pub trait TextEngine: fmt::Debug + Send + Sync {
     /// What it is called where it is used; a tenant's own has a name of its own.
     fn name(&self) -> &str {
         self.provider().as_str()
+    }
+
+    /// Asks a model for one word; where none writes, whether it is there.
+    ///
+    /// # Errors
+    /// A [`Failure`] of any kind.
+    fn probe<'a>(&'a self, model: &'a str, timeout: Duration) -> BoxFuture<'a, Result<Probed, Failure>> {
+        let probe = async move {
+            let question = TextRequest::new(model, "Reply with the word OK and nothing else.", PROBE_TOKENS);
+            let request = TextRequest { timeout: Some(timeout), ..question };
+            let reply = self.write(&request, &mut |_| ()).await?;
+            Ok(Probed { model: reply.model, usage: reply.usage })
+        };
+        probe.boxed()
     }
 
     /// Its image models; none where its format has none.
@@ -389,7 +435,7 @@ pub enum NotConfigured {
     Unknown,
     /// It is known, and this server has neither its key nor its address.
     #[error(
-        "The provider {0} is not configured. Set {settings}, or use the built-in engine.",
+        "The provider {0} is not configured. {settings}, or use the built-in engine.",
         settings = .0.settings()
     )]
     Missing(Provider),
@@ -504,6 +550,7 @@ fn engine(
     Ok(match provider {
         Provider::OpenAi => Arc::new(openai::OpenAi::new(wire, endpoint)?),
         Provider::Anthropic => Arc::new(anthropic::Anthropic::new(wire, endpoint)?),
+        Provider::ElevenLabs => Arc::new(elevenlabs::ElevenLabs::new(wire, endpoint)?),
     })
 }
 
@@ -529,6 +576,11 @@ impl TextEngine for Named {
 
     fn speech(&self) -> Option<&dyn SpeechEngine> {
         self.engine.speech().map(|_| self as &dyn SpeechEngine)
+    }
+
+    fn probe<'a>(&'a self, model: &'a str, timeout: Duration) -> BoxFuture<'a, Result<Probed, Failure>> {
+        async move { self.engine.probe(model, timeout).await.map_err(|failure| self.renamed(failure)) }
+            .boxed()
     }
 
     fn write<'a>(

@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::openai::OpenAi;
+use super::wire::Stream;
 use super::{Failure, Kind, Provider};
 
 /// Bytes of a recording at the most: ten minutes as MP3, a minute and a half as WAV.
@@ -50,7 +51,7 @@ pub trait SpeechEngine: Send + Sync {
 
 impl SpeechRequest {
     /// Refuses what every provider would refuse, without asking one.
-    fn check(&self, provider: Provider) -> Result<(), Failure> {
+    pub(super) fn check(&self, provider: Provider) -> Result<(), Failure> {
         super::check_model(provider, &self.model)?;
         let rejected = |message| Err(Failure::new(provider, Kind::Rejected, message));
         if self.voice.trim().is_empty() {
@@ -76,6 +77,22 @@ impl SpeechRequest {
     }
 }
 
+impl SpeechReply {
+    /// The body of an answer, which has to be the recording.
+    pub(super) async fn read(
+        provider: Provider,
+        request: &SpeechRequest,
+        stream: Box<Stream>,
+    ) -> Result<Self, Failure> {
+        let bytes = Bytes::from(stream.whole().await?);
+        if !is_sound(&bytes) {
+            return Err(Failure::broken(provider, "is no recording"));
+        }
+        let characters = u64::try_from(request.text.chars().count()).unwrap_or(u64::MAX);
+        Ok(Self { bytes, characters })
+    }
+}
+
 /// Whether a file begins like sound.
 fn is_sound(bytes: &[u8]) -> bool {
     infer::get(bytes).is_some_and(|found| found.matcher_type() == infer::MatcherType::Audio)
@@ -88,12 +105,7 @@ impl OpenAi {
         let limits = self.wire.making(RECORDING_BYTES);
         let body = |unknown: &[_]| request.body(unknown);
         let stream = self.file(&self.speech, limits, &OPTIONAL, body).await?;
-        let bytes = Bytes::from(stream.whole().await?);
-        if !is_sound(&bytes) {
-            return Err(Failure::broken(provider, "is no recording"));
-        }
-        let characters = u64::try_from(request.text.chars().count()).unwrap_or(u64::MAX);
-        Ok(SpeechReply { bytes, characters })
+        SpeechReply::read(provider, request, stream).await
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, ClientBuilder, Response};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
@@ -104,6 +104,17 @@ impl Target {
     pub fn with(mut self, header: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(header, value);
         self
+    }
+
+    /// What lies below it under a name.
+    #[must_use]
+    pub fn below(&self, name: &str) -> Self {
+        let mut url = self.url.clone();
+        // An address that was made by `new` has a path.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.push(name);
+        }
+        Self { url, headers: self.headers.clone(), secret: self.secret.clone(), ..*self }
     }
 
     /// The failure that a complaint is.
@@ -209,13 +220,26 @@ impl Wire {
 
     /// Posts `body`, and reads the answer's head.
     pub async fn post(&self, target: &Target, body: &Value, limits: Limits) -> Result<Answer, Failure> {
+        self.send(target, limits, |client| client.post(target.url.clone()).json(body)).await
+    }
+
+    /// Asks for what is there, and reads the answer's head.
+    pub async fn get(&self, target: &Target, limits: Limits) -> Result<Answer, Failure> {
+        self.send(target, limits, |client| client.get(target.url.clone())).await
+    }
+
+    async fn send(
+        &self,
+        target: &Target,
+        limits: Limits,
+        request: impl FnOnce(&Client) -> RequestBuilder,
+    ) -> Result<Answer, Failure> {
         let provider = target.provider;
         // What is no name is not looked up, so it is judged here.
         if let Some(refused) = self.reach.and_then(|reach| reach.check(&target.url).err()) {
             return Err(Failure::new(provider, Kind::Rejected, refused.to_string()));
         }
-        let request =
-            self.client(provider)?.post(target.url.clone()).headers(target.headers.clone()).json(body);
+        let request = request(self.client(provider)?).headers(target.headers.clone());
         let waited = limits.connect + limits.idle;
         let sent = tokio::time::timeout(waited, request.send()).await;
         let response = match sent {
@@ -302,20 +326,24 @@ fn wait(value: &HeaderValue, now: DateTime<Utc>) -> Option<Duration> {
 
 impl Complaint {
     /// Out of any of the forms that servers use: `{"error": {…}}`, `{"error": "…"}`, `{"message": "…"}`,
-    /// `{"detail": "…"}`, and each in an array.
+    /// `{"detail": "…"}`, each in an array, and `{"detail": {"status": "…", "message": "…"}}` with or without an array.
     pub fn read(status: u16, body: &Value) -> Self {
         let body = body.get(0).unwrap_or(body);
-        let error = body.get("error").filter(|error| !error.is_null()).unwrap_or(body);
+        let error = body.get("error").filter(|error| !error.is_null());
+        let detail = body.get("detail").map(|detail| detail.get(0).unwrap_or(detail));
+        let detail = detail.filter(|detail| error.is_none() && detail.is_object());
+        let error = detail.or(error).unwrap_or(body);
         let text = |key: &str| match error.get(key) {
             Some(Value::String(text)) => Some(text.clone()),
             Some(Value::Number(number)) => Some(number.to_string()),
             _ => None,
         };
+        let message = error.as_str().map(str::to_owned);
         let message =
-            error.as_str().map(str::to_owned).or_else(|| text("message")).or_else(|| text("detail"));
+            ["message", "msg", "detail"].iter().fold(message, |found, key| found.or_else(|| text(key)));
         Self {
             status,
-            code: text("code"),
+            code: text("code").or_else(|| detail.and_then(|_| text("status"))),
             kind: text("type"),
             param: text("param"),
             message: message.unwrap_or_default(),
@@ -434,6 +462,12 @@ mod tests {
             assert_eq!(complaint.code.as_deref(), Some("7"));
             assert!(complaint.is_about("p") && !complaint.is_about("q"));
         }
+        let complaint = |body| Complaint::read(401, &body);
+        let told = complaint(json!({ "detail": { "status": "quota_exceeded", "message": "no" } }));
+        assert_eq!((told.code.as_deref(), told.message.as_str()), (Some("quota_exceeded"), "no"));
+        let told =
+            complaint(json!({ "detail": [{ "loc": ["body", "text"], "msg": "no", "type": "missing" }] }));
+        assert_eq!((told.kind.as_deref(), told.message.as_str()), (Some("missing"), "no"));
         for body in [json!({ "error": "no" }), json!({ "detail": "no", "error": null })] {
             assert_eq!(Complaint::read(400, &body).message, "no");
         }

@@ -12,7 +12,7 @@ use crate::access::{Action, Scope};
 use crate::agents::agent::Wanted;
 use crate::agents::graphql::EngineInput;
 use crate::db::{Changes, Record, Target};
-use crate::engine::{self, Kind as Failing, TextRequest};
+use crate::engine::{self, Kind as Failing};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::graphql::connection::Node;
 use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at, visible};
@@ -33,6 +33,8 @@ pub enum ProviderKind {
     Openai,
     /// Anthropic's messages format.
     Anthropic,
+    /// ElevenLabs' format for speech: narrators of films, and nothing that writes.
+    Elevenlabs,
 }
 
 impl From<ProviderKind> for engine::Provider {
@@ -40,6 +42,7 @@ impl From<ProviderKind> for engine::Provider {
         match kind {
             ProviderKind::Openai => Self::OpenAi,
             ProviderKind::Anthropic => Self::Anthropic,
+            ProviderKind::Elevenlabs => Self::ElevenLabs,
         }
     }
 }
@@ -49,6 +52,7 @@ impl From<engine::Provider> for ProviderKind {
         match kind {
             engine::Provider::OpenAi => Self::Openai,
             engine::Provider::Anthropic => Self::Anthropic,
+            engine::Provider::ElevenLabs => Self::Elevenlabs,
         }
     }
 }
@@ -384,8 +388,6 @@ payloads!(
 
 /// How long a test may take: less than a request's deadline.
 const TEST: Duration = Duration::from_secs(15);
-/// What a test's answer may cost at the most, in tokens: models that think first need a few.
-const TEST_TOKENS: u32 = 256;
 
 /// Absent leaves unchanged, null clears.
 fn change<T>(given: MaybeUndefined<T>) -> Option<Option<T>> {
@@ -397,18 +399,14 @@ fn change<T>(given: MaybeUndefined<T>) -> Option<Option<T>> {
 }
 
 async fn ask(engine: &dyn engine::TextEngine, model: &str) -> ProviderTest {
-    let request = TextRequest {
-        timeout: Some(TEST),
-        ..TextRequest::new(model, "Reply with the word OK and nothing else.", TEST_TOKENS)
-    };
     let asked = Instant::now();
-    let replied = agents::call(engine, &request, &mut |_| ()).await;
+    let probed = agents::probe(engine, model, TEST).await;
     let milliseconds = i32::try_from(asked.elapsed().as_millis()).unwrap_or(i32::MAX);
-    match replied {
-        Ok(reply) => ProviderTest {
+    match probed {
+        Ok(probed) => ProviderTest {
             outcome: ProviderOutcome::Answered,
             message: "The model answers.".to_owned(),
-            model: Some(reply.model),
+            model: Some(probed.model),
             milliseconds,
         },
         Err(failure) => {
@@ -609,7 +607,7 @@ impl ProviderMutation {
                 None => None,
                 Some(engine) => {
                     // What a call could not ask for, no route asks for.
-                    Wanted::from(engine).check(&mut tx, providers).await?;
+                    Wanted::from(engine).check(&mut tx, providers, input.agent).await?;
                     let wanted = Wanted::from(engine);
                     Some(super::Route {
                         organization,

@@ -221,6 +221,7 @@ impl NewProvider {
             None => Url::parse(match kind {
                 Kind::OpenAi => "https://api.openai.com",
                 Kind::Anthropic => "https://api.anthropic.com",
+                Kind::ElevenLabs => "https://api.elevenlabs.io",
             })
             .map_err(Error::internal)?,
         };
@@ -415,9 +416,12 @@ mod tests {
 
     #[test]
     fn a_name_is_what_calls_can_say_and_says_no_other_kind() {
-        for (text, kind) in
-            [("gateway", Kind::OpenAi), ("openai", Kind::OpenAi), ("anthropic", Kind::Anthropic)]
-        {
+        for (text, kind) in [
+            ("gateway", Kind::OpenAi),
+            ("openai", Kind::OpenAi),
+            ("anthropic", Kind::Anthropic),
+            ("elevenlabs", Kind::ElevenLabs),
+        ] {
             assert_eq!(name(text, kind).unwrap(), text);
         }
         for (text, kind) in [

@@ -1,4 +1,4 @@
-//! A provider of models for tests: a server on a loopback port that speaks both real wire formats, faults included.
+//! A provider of models for tests: a server on a loopback port that speaks the real wire formats, faults included.
 //!
 //! ```ignore
 //! let fake = FakeProvider::start().await;
@@ -22,7 +22,7 @@ use aicos::engine::{Endpoint, Endpoints};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use base64::Engine as _;
@@ -30,6 +30,9 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::{Stream, StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
+
+/// The voice that ElevenLabs has here.
+pub const VOICE: &str = "JBFqnCBsd6RMkjVDRZzb";
 
 /// A request as the server got it.
 #[derive(Debug, Clone)]
@@ -107,6 +110,8 @@ struct Fault {
     status: u16,
     chat: Value,
     messages: Value,
+    /// As ElevenLabs puts it.
+    detail: Value,
     retry_after: Option<String>,
 }
 
@@ -120,6 +125,7 @@ impl Fault {
             messages: json!({
                 "type": "error", "error": { "type": messages, "message": message }, "request_id": "req_1",
             }),
+            detail: json!({ "detail": { "status": code.unwrap_or(messages), "message": message } }),
             retry_after: None,
         }
     }
@@ -374,6 +380,8 @@ impl FakeProvider {
             .route("/v1/messages", post(messages))
             .route("/v1/images/generations", post(images))
             .route("/v1/audio/speech", post(speech))
+            .route("/v1/text-to-speech/{voice}", post(eleven))
+            .route("/v1/models", get(eleven_models))
             .route("/files/picture", get(kept))
             .with_state(Arc::clone(&shared));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -459,6 +467,63 @@ async fn speech(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
         Ok(_) => panic!("only a recording is spoken: script Reply::recording"),
         Err(response) => response,
     }
+}
+
+/// ElevenLabs' text to speech.
+async fn eleven(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let path = uri.path_and_query().unwrap().as_str();
+    if path != format!("/v1/text-to-speech/{VOICE}") {
+        let message = format!("A voice with the voice_id of {path} was not found.");
+        return respond(
+            &Fault::new(404, &message, ("not_found", Some("voice_not_found")), ""),
+            Format::Detail,
+        );
+    }
+    match shared.next(path, &headers, &body, refuse_eleven).await {
+        Ok(_) => panic!("only a recording is spoken: script Reply::recording"),
+        Err(response) => response,
+    }
+}
+
+/// ElevenLabs' list of models.
+async fn eleven_models(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    if let Some(fault) = no_eleven_key(&headers) {
+        return respond(&fault, Format::Detail);
+    }
+    let seen = Seen { path: "/v1/models".to_owned(), headers, body: Value::Null };
+    shared.requests.lock().unwrap().push(seen);
+    let model =
+        |id: &str, speaks: bool| json!({ "model_id": id, "name": id, "can_do_text_to_speech": speaks });
+    let models = [("eleven_multilingual_v2", true), ("eleven_flash_v2_5", true), ("scribe_v1", false)];
+    in_json(StatusCode::OK, &Value::from(models.map(|(id, speaks)| model(id, speaks)).to_vec()))
+}
+
+fn no_eleven_key(headers: &HeaderMap) -> Option<Fault> {
+    let message = "Invalid API key";
+    (!headers.contains_key("xi-api-key"))
+        .then(|| Fault::new(401, message, ("authentication_error", Some("invalid_api_key")), ""))
+}
+
+/// What is wrong with a request for speech, as ElevenLabs sees it.
+fn refuse_eleven(headers: &HeaderMap, body: &Value) -> Option<Fault> {
+    if let Some(fault) = no_eleven_key(headers) {
+        return Some(fault);
+    }
+    let wrong = |code, message: &str| Some(Fault::new(400, message, ("validation_error", Some(code)), ""));
+    if body["text"].as_str().is_none_or(str::is_empty) {
+        return wrong("invalid_text", "The text is missing.");
+    }
+    if !["eleven_multilingual_v2", "eleven_flash_v2_5"]
+        .contains(&body["model_id"].as_str().unwrap_or_default())
+    {
+        return wrong(
+            "model_not_found",
+            &format!("A model with model ID {} does not exist.", body["model_id"]),
+        );
+    }
+    let unknown =
+        body.as_object().unwrap().keys().find(|name| !["text", "model_id"].contains(&name.as_str()));
+    unknown.and_then(|name| wrong("invalid_parameters", &format!("Unknown field {name}.")))
 }
 
 /// Gives the picture that an answer named.
@@ -632,23 +697,23 @@ impl Shared {
         body: &Bytes,
         refuse: Refuse,
     ) -> Result<(Reply, Value), Response> {
-        let chat = !path.ends_with("messages");
+        let format = Format::at(path);
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let seen = Seen { path: path.to_owned(), headers: headers.clone(), body: body.clone() };
         self.requests.lock().unwrap().push(seen);
         let refused = refuse(headers, &body).or_else(|| self.lacks(&body));
         if let Some(fault) = refused {
-            return Err(respond(&fault, chat));
+            return Err(respond(&fault, format));
         }
         let next = self.script.lock().unwrap().pop_front();
         let Some(mut reply) = next else {
             let fault =
                 Fault::new(500, "The script has no more replies.", ("server_error", None), "api_error");
-            return Err(respond(&fault, chat));
+            return Err(respond(&fault, format));
         };
         tokio::time::sleep(reply.before).await;
         if let Some(fault) = &reply.error {
-            return Err(respond(fault, chat));
+            return Err(respond(fault, format));
         }
         if let Some((status, content_type, body)) = reply.raw.take() {
             let headers = [(header::CONTENT_TYPE, content_type), (header::LOCATION, "/elsewhere")];
@@ -690,16 +755,43 @@ fn in_json(status: StatusCode, body: &Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
-fn respond(fault: &Fault, chat: bool) -> Response {
-    // Only the messages format knows 529; and there a lack of credit is a 400.
-    let status = match fault.status {
-        529 if chat => 503,
-        429 if !chat && fault.retry_after.is_none() => 400,
-        status => status,
+/// Whose format an address speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// OpenAI's.
+    Chat,
+    /// Anthropic's.
+    Messages,
+    /// ElevenLabs'.
+    Detail,
+}
+
+impl Format {
+    fn at(path: &str) -> Self {
+        match path {
+            "/v1/messages" => Self::Messages,
+            path if path.starts_with("/v1/text-to-speech/") => Self::Detail,
+            _ => Self::Chat,
+        }
+    }
+}
+
+fn respond(fault: &Fault, format: Format) -> Response {
+    // Only the messages format knows 529. A lack of credit is a 400 there, and a 401 with a word of its own at ElevenLabs.
+    let is_credit = fault.status == 429 && fault.retry_after.is_none();
+    let (status, body) = match (format, fault.status) {
+        (Format::Messages, 429) if is_credit => (400, fault.messages.clone()),
+        (Format::Messages, status) => (status, fault.messages.clone()),
+        (Format::Detail, 429) if is_credit => {
+            let message = "This request exceeds your quota of 10000. You have 0 credits remaining.";
+            (401, json!({ "detail": { "status": "quota_exceeded", "message": message } }))
+        }
+        (Format::Detail, 529) => (503, fault.detail.clone()),
+        (Format::Detail, status) => (status, fault.detail.clone()),
+        (Format::Chat, 529) => (503, fault.chat.clone()),
+        (Format::Chat, status) => (status, fault.chat.clone()),
     };
-    let body = if chat { &fault.chat } else { &fault.messages };
-    let status = StatusCode::from_u16(status).unwrap();
-    let mut response = in_json(status, body);
+    let mut response = in_json(StatusCode::from_u16(status).unwrap(), &body);
     if let Some(wait) = &fault.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, wait.parse().unwrap());
     }

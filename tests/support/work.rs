@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use aicos::config::Config;
+use aicos::engine::Reach;
 use aicos::jobs::worker::Workers;
 use serde_json::{Value, json};
 
@@ -33,9 +35,14 @@ pub struct Room {
 
 impl Room {
     pub async fn new() -> Self {
+        Self::reaching(Reach::default()).await
+    }
+
+    /// Where organizations' own providers are called as far as this.
+    pub async fn reaching(reach: Reach) -> Self {
         let fake = FakeProvider::start().await;
-        let mut config = config();
-        config.providers = fake.endpoints("sk-test-key-of-the-server");
+        let providers = fake.endpoints("sk-test-key-of-the-server");
+        let config = Config { providers, reach, ..config() };
         let server = Server::with(config, tuning()).await;
         let acme = cast::organization(&server, "Acme").await;
         let workers = server.work();

@@ -48,12 +48,12 @@ impl Narration {
 /// Refuses an engine that has no speech models; none: the built-in one.
 pub(in crate::agents) fn suits(engine: Option<Provider>) -> Result<()> {
     let message = match engine {
-        Some(Provider::OpenAi) => return Ok(()),
-        Some(Provider::Anthropic) => {
-            "Providers of the kind ANTHROPIC have no speech models. Name one of the kind OPENAI and a speech model of its own, or leave `narration` out."
+        Some(provider) if provider.speaks() => return Ok(()),
+        Some(_) => {
+            "A provider of this kind has no speech models. Name one of the kind OPENAI or ELEVENLABS and a speech model of its own, or leave `narration` out."
         }
         None => {
-            "The built-in engine does not speak. Name a provider of the kind OPENAI and one of its speech models, or leave `narration` out."
+            "The built-in engine does not speak. Name a provider of the kind OPENAI or ELEVENLABS and one of its speech models, or leave `narration` out."
         }
     };
     Err(Error::fault(Fault::at(FaultCode::ProviderNotConfigured, "engine.provider", message)))

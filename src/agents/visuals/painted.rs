@@ -22,9 +22,9 @@ const EVENT: &str = "painted";
 /// Refuses an engine that has no image models; none: the built-in one.
 pub(in crate::agents) fn suits(engine: Option<Provider>) -> Result<()> {
     let message = match engine {
-        Some(Provider::OpenAi) => return Ok(()),
-        Some(Provider::Anthropic) => {
-            "Providers of the kind ANTHROPIC have no image models. Name one of the kind OPENAI and an image model of its own, or choose another background."
+        Some(provider) if provider.paints() => return Ok(()),
+        Some(_) => {
+            "A provider of this kind has no image models. Name one of the kind OPENAI and an image model of its own, or choose another background."
         }
         None => {
             "The built-in engine paints nothing. Name a provider of the kind OPENAI and one of its image models, or choose another background."
