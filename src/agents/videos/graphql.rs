@@ -181,7 +181,7 @@ pub enum VideoSize {
 /// How the texts of a film are spoken.
 #[derive(InputObject, Serialize)]
 struct NarrationInput {
-    /// One of the provider's voices, for example `marin` at OpenAI.
+    /// One of the provider's voices, for example `marin` at OpenAI; at ElevenLabs its id.
     voice: String,
     /// How it speaks, in your words: calm, slowly, as to a friend. Models that do not take it, such as `tts-1`, speak as they
     /// usually do.
