@@ -189,12 +189,7 @@ impl Wanted {
     ///
     /// # Errors
     /// A fault at the field; `PROVIDER_NOT_CONFIGURED`.
-    pub async fn check(
-        self,
-        tx: &mut ReadTx<'_>,
-        providers: &Providers,
-        agent: AgentKind,
-    ) -> Result<Option<Self>> {
+    pub async fn check(self, tx: &mut ReadTx<'_>, providers: &Providers) -> Result<Option<Self>> {
         if self.provider == providers::BUILTIN {
             return Ok(None);
         }
@@ -224,10 +219,28 @@ impl Wanted {
                 })?
             }
         };
-        // Films are spoken and pictures are painted; for everything else a model writes.
-        if !kind.writes() && !matches!(agent, AgentKind::Video | AgentKind::VisualPost) {
+        let own = own.map(|own| own.id);
+        Ok(Some(Self { provider, model: Some(model), fallback: self.fallback, own, kind: Some(kind) }))
+    }
+
+    /// As [`Wanted::check`], for what an agent has a model do: films are spoken and pictures are painted, and for everything
+    /// else a model writes.
+    ///
+    /// # Errors
+    /// As [`Wanted::check`].
+    pub async fn check_for(
+        self,
+        agent: AgentKind,
+        tx: &mut ReadTx<'_>,
+        providers: &Providers,
+    ) -> Result<Option<Self>> {
+        let wanted = self.check(tx, providers).await?;
+        let is_written = !matches!(agent, AgentKind::Video | AgentKind::VisualPost);
+        let writes = |wanted: &Self| wanted.kind.is_none_or(engine::Provider::writes);
+        if let Some(mute) = wanted.as_ref().filter(|wanted| is_written && !writes(wanted)) {
             let message = format!(
-                "Models of `{provider}` speak and do not write. Name a provider of the kind OPENAI or ANTHROPIC, or the built-in engine."
+                "Models of `{}` speak and do not write. Name a provider of the kind OPENAI or ANTHROPIC, or the built-in engine.",
+                mute.provider
             );
             return Err(Error::fault(Fault::at(
                 FaultCode::ProviderNotConfigured,
@@ -235,8 +248,7 @@ impl Wanted {
                 message,
             )));
         }
-        let own = own.map(|own| own.id);
-        Ok(Some(Self { provider, model: Some(model), fallback: self.fallback, own, kind: Some(kind) }))
+        Ok(wanted)
     }
 
     /// The engine for an order: the one that its caller names, else the one that the project's route names, else the
@@ -251,7 +263,7 @@ impl Wanted {
         (project, agent): (Option<ProjectId>, AgentKind),
     ) -> Result<Option<Self>> {
         if let Some(wanted) = wanted {
-            return wanted.check(tx, providers, agent).await;
+            return wanted.check_for(agent, tx, providers).await;
         }
         let Some(route) = providers::route(tx, project, agent).await? else { return Ok(None) };
         let wanted = Self {
@@ -262,7 +274,7 @@ impl Wanted {
             kind: None,
         };
         let name = wanted.provider.clone();
-        wanted.check(tx, providers, agent).await.map_err(|error| match error {
+        wanted.check_for(agent, tx, providers).await.map_err(|error| match error {
             Error::Invalid(faults) => {
                 let unusable = faults.into_iter().map(|fault| Fault {
                     message: format!(

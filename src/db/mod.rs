@@ -19,7 +19,7 @@ mod tx;
 use std::time::Duration;
 
 use deadpool::Runtime;
-use deadpool::managed::{Pool, Timeouts};
+use deadpool::managed::{Pool, QueueMode, Timeouts};
 use sqlx::postgres::PgConnectOptions;
 
 use connection::Connections;
@@ -76,6 +76,8 @@ impl Db {
         let pool = Pool::builder(manager)
             .max_size(settings.size)
             .timeouts(timeouts)
+            // The one that was used last has its plans and what it read last in the processor's caches.
+            .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
             .build()?;
         Ok(Self { pool, events: Events::local(), notifications, wait: settings.wait })

@@ -607,7 +607,7 @@ impl ProviderMutation {
                 None => None,
                 Some(engine) => {
                     // What a call could not ask for, no route asks for.
-                    Wanted::from(engine).check(&mut tx, providers, input.agent).await?;
+                    Wanted::from(engine).check_for(input.agent, &mut tx, providers).await?;
                     let wanted = Wanted::from(engine);
                     Some(super::Route {
                         organization,
