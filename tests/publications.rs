@@ -1086,3 +1086,157 @@ async fn a_workflow_goes_on_beside_its_publication_which_is_cancelled_with_it() 
     drop(admin);
     studio.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_comment_is_written_once_and_what_is_public_stays_so() {
+    let studio = Studio::connected().await;
+    let picture = studio.picture().await;
+    let publish = async |caption: &str, faults: &[(Call, Fault)]| {
+        for (call, fault) in faults {
+            studio.graph.fail(*call, *fault);
+        }
+        let input = json!({"assetIds": [picture], "caption": caption, "firstComment": " #one #two\nThe rest. "});
+        studio.publish(input).await
+    };
+    let comment = async |made: &Value| {
+        let publication = studio.ended(made).await;
+        assert_eq!(publication["state"], "PUBLISHED", "{publication:#}");
+        assert_eq!(codes(&publication), [""; 0]);
+        assert!(publication["permalink"].is_string(), "{publication:#}");
+        let shown = "query($id: ID!) { node(id: $id) { ... on Publication { firstComment { text state
+            problem { code message remedy retryable } } } } }";
+        let node = studio.admin().ok(shown, json!({"id": publication["id"]})).await["node"].clone();
+        let job = studio.admin().job(made["job"]["id"].as_str().unwrap()).await;
+        (node["firstComment"].clone(), job["status"].clone())
+    };
+    let below = || {
+        let published = studio.graph.published();
+        let comments = published.last().unwrap().comments.iter().map(|(_, text)| text.clone());
+        (published.len(), comments.collect::<Vec<_>>())
+    };
+    let text = "#one #two\nThe rest.";
+    let posted = json!({"text": text, "state": "POSTED", "problem": null});
+    // Done at once; done, and the answer is lost; not done, and nobody says so; refused for a while.
+    for (number, (faults, calls, looks)) in [
+        (vec![], 1, 0),
+        (vec![(Call::Comment, Fault::LoseAnswer)], 1, 1),
+        (vec![(Call::Comment, Fault::Transient)], 2, 2),
+        (vec![(Call::Comment, Fault::Error(4, None))], 2, 0),
+        (vec![(Call::Comment, Fault::LoseAnswer), (Call::Comments, Fault::Transient)], 1, 2),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let before = (studio.graph.calls(Call::Comment), studio.graph.calls(Call::Comments));
+        let made = publish(&format!("Number {number}."), &faults).await;
+        assert_eq!(comment(&made).await, (posted.clone(), json!("SUCCEEDED")), "{number}");
+        assert_eq!(below(), (number + 1, vec![text.to_owned()]), "{number}");
+        let now = (studio.graph.calls(Call::Comment) - before.0, studio.graph.calls(Call::Comments) - before.1);
+        assert_eq!(now.0, calls, "{number}");
+        assert!(now.1 >= looks, "{number} {now:?}");
+        assert_eq!(studio.graph.left(), 0, "{number}");
+    }
+    // It is found among many of others.
+    studio.graph.crowd(120);
+    let made = publish("In a crowd.", &[(Call::Comment, Fault::LoseAnswer)]).await;
+    assert_eq!(comment(&made).await.0, posted);
+    assert_eq!(below().1.len(), 1);
+    studio.graph.crowd(0);
+    // Whenever the worker vanishes, there is one.
+    for fault in [Fault::Stall, Fault::DoAndStall] {
+        let before = studio.graph.calls(Call::Comment);
+        let made = publish(&format!("Vanished {fault:?}."), &[(Call::Comment, fault)]).await;
+        studio.graph.called(Call::Comment, before + 1).await;
+        studio.lose_the_worker().await;
+        assert_eq!(comment(&made).await.0, posted, "{fault:?}");
+        assert_eq!(below().1, [text], "{fault:?}");
+    }
+    // What is refused leaves the publication as it is.
+    for (faults, code, said) in [
+        (vec![(Call::Comment, Fault::Error(10, None))], "NOT_PERMITTED", "permission"),
+        (vec![(Call::Comment, Fault::Error(200, None))], "NOT_PERMITTED", "permission"),
+        (
+            vec![(Call::Comment, Fault::LoseAnswer), (Call::Comments, Fault::Error(10, None))],
+            "OUTCOME_UNKNOWN",
+            "Look at the post",
+        ),
+    ] {
+        let made = publish(&format!("Refused {code} {}.", faults.len()), &faults).await;
+        let (shown, job) = comment(&made).await;
+        assert_eq!((&shown["state"], &shown["problem"]["code"], &job), (&json!("FAILED"), &json!(code), &json!("SUCCEEDED")));
+        assert_eq!(shown["problem"]["retryable"], false);
+        assert!(shown["problem"]["remedy"].as_str().unwrap().contains(said), "{shown:#}");
+    }
+    // Which post is public was in the answer that got lost.
+    studio.graph.fail(Call::Publish, Fault::LoseAnswer);
+    let input = json!({"assetIds": [picture], "caption": "Lost.", "firstComment": "Hi."});
+    let made = studio.publish(input).await;
+    let publication = studio.ended(&made).await;
+    assert_eq!(publication["state"], "PUBLISHED");
+    let shown = "query($id: ID!) { node(id: $id) { ... on Publication { firstComment { state problem { code } } } } }";
+    let node = studio.admin().ok(shown, json!({"id": publication["id"]})).await["node"].clone();
+    assert_eq!(node["firstComment"], json!({"state": "FAILED", "problem": {"code": "POST_UNKNOWN"}}));
+
+    let admin = studio.admin();
+    let tags = |count: usize| (0..count).map(|n| format!("#tag{n} ")).collect::<String>();
+    for (more, code) in [
+        (json!({"firstComment": "a".repeat(2_201)}), "TOO_LONG"),
+        (json!({"firstComment": "Hi.", "kind": "STORY"}), "INVALID"),
+    ] {
+        let input = json!({"projectId": studio.acme.project, "caption": "So.", "assetIds": [picture]});
+        let payload = admin.try_mutate("instagramPublish", with(input, &more), "job { id }").await;
+        let error = &payload["userErrors"][0];
+        assert_eq!((&error["code"], &error["field"][1]), (&json!(code), &json!("firstComment")), "{payload:#}");
+    }
+    let asked = studio.graph.seen().len();
+    let input = json!({"assetIds": [picture], "caption": tags(16), "firstComment": tags(15)});
+    let refused = studio.ended(&studio.publish(input).await).await;
+    assert_eq!(codes(&refused), ["TOO_MANY_HASHTAGS"]);
+    assert_eq!(studio.graph.seen().len(), asked, "nobody was asked");
+    // The log says what became of each.
+    let log = "{ organization { auditLog(first: 100, filter: {actions: [\"publication.advance\"]}) { nodes { changes { field after } } } } }";
+    let log = admin.ok(log, json!({})).await.to_string();
+    assert!(log.contains("POSTED") && log.contains("POST_UNKNOWN"), "{log}");
+    drop(admin);
+    studio.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_comment_whose_account_or_writer_goes_is_given_up() {
+    let studio = Studio::connected().await;
+    let picture = studio.picture().await;
+    let shown = "query($id: ID!) { node(id: $id) { ... on Publication { state firstComment { state problem { code } } } } }";
+    let waiting = async |caption: &str| {
+        // It is refused for a while, again and again.
+        for _ in 0..5 {
+            studio.graph.fail(Call::Comment, Fault::Error(4, None));
+        }
+        let before = studio.graph.calls(Call::Comment);
+        let input = json!({"assetIds": [picture], "caption": caption, "firstComment": "Hi."});
+        let made = studio.publish(input).await;
+        studio.graph.called(Call::Comment, before + 1).await;
+        made
+    };
+    let made = waiting("Its job ends.").await;
+    let end = "update jobs set status = 'FAILED', finished_at = now(), lease_until = null
+        where kind = 'instagram.publish' and status in ('QUEUED', 'RUNNING')";
+    let until = Instant::now() + PATIENCE;
+    while studio.server.tamper(end).await == 0 {
+        assert!(Instant::now() < until);
+    }
+    let id = json!({"id": made["publication"]["id"]});
+    let node = studio.admin().ok(shown, id).await["node"].clone();
+    assert_eq!(node["state"], "PUBLISHED");
+    let code = node["firstComment"]["problem"]["code"].as_str().unwrap();
+    assert!(["JOB_ENDED", "OUTCOME_UNKNOWN"].contains(&code), "{node:#}");
+    assert_eq!(node["firstComment"]["state"], "FAILED");
+
+    let made = waiting("Its account goes.").await;
+    let accounts = studio.admin().ok("{ organization { accounts { nodes { id } } } }", json!({})).await;
+    let account = json!({"id": accounts["organization"]["accounts"]["nodes"][0]["id"]});
+    studio.admin().mutate("accountDisconnect", account, "").await;
+    let publication = studio.ended(&made).await;
+    let node = studio.admin().ok(shown, json!({"id": publication["id"]})).await["node"].clone();
+    assert_eq!(node, json!({"state": "PUBLISHED", "firstComment": {"state": "FAILED", "problem": {"code": "ACCOUNT_GONE"}}}));
+    studio.close().await;
+}

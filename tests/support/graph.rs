@@ -33,6 +33,10 @@ pub enum Call {
     Publish,
     /// Asking where it can be seen.
     Permalink,
+    /// Writing a comment below what is public.
+    Comment,
+    /// Reading the comments.
+    Comments,
 }
 
 /// What goes wrong.
@@ -67,10 +71,13 @@ struct Container {
 /// Something public.
 #[derive(Debug, Clone)]
 pub struct Published {
+    pub id: String,
     /// The form that its container was made with.
     pub form: HashMap<String, String>,
     /// The forms of a carousel's pages.
     pub pages: Vec<HashMap<String, String>>,
+    /// What the account itself has written below it, with its id, oldest first.
+    pub comments: Vec<(String, String)>,
 }
 
 /// A call that has been made.
@@ -92,6 +99,8 @@ struct Inner {
     used: i64,
     total: i64,
     next: u64,
+    /// How many comments of others stand before the account's own.
+    crowd: usize,
 }
 
 /// The server. It stops when this is dropped.
@@ -122,6 +131,7 @@ impl FakeGraph {
             used: 2,
             total: 50,
             next: 17_900_000_000_000_000,
+            crowd: 0,
         }));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&inner));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -145,6 +155,11 @@ impl FakeGraph {
     /// A container is ready when it has been read so often.
     pub fn delay(&self, polls: usize) {
         self.with(|inner| inner.polls = polls);
+    }
+
+    /// So many comments of others stand before the account's own below everything that is public.
+    pub fn crowd(&self, comments: usize) {
+        self.with(|inner| inner.crowd = comments);
     }
 
     /// What the account has published by now, and what it may.
@@ -207,7 +222,8 @@ async fn answer(
     let path = uri.path().strip_prefix("/v24.0/").unwrap_or_default().to_owned();
     let query: HashMap<String, String> =
         form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-    let form: HashMap<String, String> = form_urlencoded::parse(&body).into_owned().collect();
+    let form: HashMap<String, String> =
+        if method == Method::GET { query.clone() } else { form_urlencoded::parse(&body).into_owned().collect() };
     let fields = query.get("fields").map(String::as_str).unwrap_or_default();
     let call = match (&method, path.as_str(), fields) {
         (&Method::GET, USER, _) => Call::Account,
@@ -216,6 +232,8 @@ async fn answer(
         (&Method::POST, path, _) if path == format!("{USER}/media_publish") => Call::Publish,
         (&Method::GET, _, "status_code,status") => Call::Status,
         (&Method::GET, _, "permalink") => Call::Permalink,
+        (&Method::POST, path, _) if path.ends_with("/comments") => Call::Comment,
+        (&Method::GET, path, "id,text,timestamp") if path.ends_with("/comments") => Call::Comments,
         _ => return error(404, 2500, None, false, "Unknown path components"),
     };
     let fault = {
@@ -316,12 +334,50 @@ async fn act(inner: &Mutex<Inner>, call: Call, path: &str, form: &HashMap<String
             let children = container.form.get("children").map(String::as_str).unwrap_or_default();
             let pages = children.split(',').filter_map(|page| inner.containers.get(page));
             let pages = pages.map(|page| page.form.clone()).collect();
-            inner.published.push(Published { form: container.form, pages });
             inner.next += 1;
-            reply(json!({"id": inner.next.to_string()}))
+            let id = inner.next.to_string();
+            inner.published.push(Published { id: id.clone(), form: container.form, pages, comments: Vec::new() });
+            reply(json!({"id": id}))
+        }
+        Call::Comment | Call::Comments => {
+            let mut inner = inner.lock().unwrap();
+            inner.next += 1;
+            let (next, crowd) = (inner.next.to_string(), inner.crowd);
+            let media = path.strip_suffix("/comments").unwrap_or_default();
+            let Some(post) = inner.published.iter_mut().find(|post| post.id == media) else {
+                return refused(100, 33, "Unsupported request");
+            };
+            if call == Call::Comments {
+                return reply(comments(post, crowd, form));
+            }
+            let Some(message) = form.get("message").filter(|message| !message.is_empty()) else {
+                return error(400, 100, None, false, "message is needed");
+            };
+            post.comments.push((next.clone(), message.clone()));
+            reply(json!({"id": next}))
         }
         Call::Permalink => reply(json!({"id": path, "permalink": "https://www.instagram.com/p/AbC123/"})),
     }
+}
+
+/// A page of the comments below a post, newest first.
+fn comments(post: &Published, crowd: usize, query: &HashMap<String, String>) -> Value {
+    let others = (0..crowd).map(|number| (format!("{}", 18_000_000_000_000_000 + number), format!("Nice {number}!")));
+    let all: Vec<_> = others.chain(post.comments.iter().rev().cloned()).collect();
+    let number = |key: &str| query.get(key).and_then(|text| text.parse::<usize>().ok());
+    let (from, limit) = (number("after").unwrap_or(0), number("limit").unwrap_or(25).min(50));
+    let data: Vec<Value> = all
+        .iter()
+        .skip(from)
+        .take(limit)
+        .map(|(id, text)| json!({"id": id, "text": text, "timestamp": "2027-01-04T10:00:00+0000"}))
+        .collect();
+    let end = from + data.len();
+    let mut paging = json!({"cursors": {"before": from.to_string(), "after": end.to_string()}});
+    if end < all.len() {
+        paging["next"] = json!("https://graph.facebook.com/next");
+    }
+    json!({"data": data, "paging": paging})
 }
 
 /// Why what goes along with a container does not belong to it.

@@ -3,6 +3,7 @@
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
+use super::comment;
 use super::details::{self, Details, Tag};
 use super::errors::Problem;
 use super::machine::{self, Form, State};
@@ -53,7 +54,7 @@ impl Publication {
     /// As it stands with its job.
     async fn standing(&self, ctx: &Context<'_>) -> Result<machine::Publication> {
         let content = self.content.clone();
-        if content.state.is_final() {
+        if content.is_settled() {
             return Ok(content);
         }
         let job = loader::job(ctx, self.output.organization, self.output.job).await?;
@@ -168,6 +169,13 @@ impl Publication {
         self.content.details.cover.map(|milliseconds| f64::from(milliseconds) / 1_000.0)
     }
 
+    /// Its first comment, and what has become of that; null when it has none.
+    async fn first_comment(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<FirstComment>> {
+        let Some(text) = self.content.details.comment.clone() else { return Ok(None) };
+        let comment::Comment { state, problem, .. } = self.standing(ctx).await?.comment;
+        Ok(Some(FirstComment { text, state, problem: problem.map(Into::into) }))
+    }
+
     /// The time zone that its time was given in.
     async fn timezone(&self) -> Option<&str> {
         self.content.timezone.as_deref()
@@ -246,6 +254,17 @@ impl UserTagInput {
     }
 }
 
+/// The comment that is written below a publication when that is public.
+#[derive(SimpleObject)]
+pub struct FirstComment {
+    /// What it says.
+    text: String,
+    /// Where it stands.
+    state: comment::State,
+    /// Why it is not, or not yet, there.
+    problem: Option<PublicationProblem>,
+}
+
 /// Why something is not, or not yet, public.
 #[derive(SimpleObject)]
 pub struct PublicationProblem {
@@ -299,6 +318,9 @@ struct InstagramPublishInput {
     location_id: Option<String>,
     /// At how many seconds of a `REEL` its cover is; Instagram chooses when absent.
     cover_seconds: Option<f64>,
+    /// A comment that is written below it when it is public, at most 2,200 characters with 20 mentions; its hashtags and the
+    /// caption's are at most 30 together. Not of stories. It needs a token that may manage comments.
+    first_comment: Option<String>,
     /// When it shall be public; at once when absent.
     scheduled_at: Option<DateTime>,
     /// The time zone that the time was chosen in, as an IANA name such as `Europe/Berlin`, for whoever reads it.
@@ -315,6 +337,7 @@ impl InstagramPublishInput {
             collaborators: self.collaborators.clone().unwrap_or_default(),
             location: self.location_id.clone(),
             cover: self.cover_seconds.map(details::cover).transpose()?,
+            comment: self.first_comment.clone(),
         })
     }
 }

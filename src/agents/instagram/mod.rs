@@ -4,6 +4,7 @@
 //! of [`machine`] after the other, and writes every one down; whoever takes the job up after it was lost goes on from there.
 //! While something is waited for, nothing is held.
 
+pub mod comment;
 pub mod details;
 pub mod errors;
 pub mod graph;
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use self::comment::Comment;
 use self::details::Details;
 use self::errors::Problem;
 use self::graph::{Role, Source};
@@ -119,6 +121,9 @@ pub fn logged(publication: &Publication) -> Value {
         "state": publication.state, "kind": publication.form, "account": publication.account, "post": publication.post,
         "caption": publication.caption, "details": publication.details, "scheduledAt": publication.scheduled_at,
         "problem": publication.problems.first().map(|problem| &problem.code), "permalink": publication.permalink,
+        "firstComment": publication.first_comment().map(|comment| json!({
+            "state": comment.state, "id": comment.id, "problem": comment.problem.as_ref().map(|problem| &problem.code),
+        })),
     })
 }
 
@@ -237,6 +242,7 @@ pub async fn order(
         published_at: None,
         permalink: None,
         links: 0,
+        comment: Comment::default(),
     };
     let input = serde_json::to_value(Order { publication: id }).map_err(Error::internal)?;
     let new = NewJob {
@@ -266,12 +272,17 @@ pub async fn find(tx: &mut ReadTx<'_>, id: Uuid) -> Result<Option<Publication>> 
     Ok(Some(standing(agent::read(&mut output)?, job)))
 }
 
-/// A publication as it stands with its job: one that came to nothing by itself takes its publication along.
+/// A publication as it stands with its job: one that came to nothing by itself takes its publication along, or what was
+/// still to be done for it.
 fn standing(publication: Publication, job: Option<jobs::Job>) -> Publication {
     let ended = job.filter(|job| matches!(job.status, jobs::Status::Failed | jobs::Status::Cancelled));
-    let Some(job) = ended.filter(|_| !publication.state.is_final()) else { return publication };
-    let unknown = (publication.state == State::Publishing).then(machine::unknown_outcome);
+    let Some(job) = ended.filter(|_| !publication.is_settled()) else { return publication };
     let message = job.error.map_or_else(|| "Its job was cancelled.".to_owned(), |error| error.message);
+    if publication.state == State::Published {
+        let problem = Problem::new("JOB_ENDED", message, "Write the comment on Instagram.");
+        return Publication { comment: publication.comment.clone().abandoned(problem), ..publication };
+    }
+    let unknown = (publication.state == State::Publishing).then(machine::unknown_outcome);
     let problem = Problem::new("JOB_ENDED", message, "Publish it again.");
     let problems = publication.problems.into_iter().chain(unknown).chain([problem]).collect();
     Publication { state: State::Failed, problems, ..publication }
@@ -383,8 +394,11 @@ impl Poster {
                 }
                 Step::Check => self.check(run, &found, connected.as_ref()).await?,
                 step => match &connected {
-                    None => Event::Refused(gone(publication)).into(),
+                    None => Event::Disconnected.into(),
                     Some(connected) => {
+                        if step == Step::Comment(comment::Step::Post) {
+                            self.save(run, &mut found, Event::Comment(comment::Event::Asking).into()).await?;
+                        }
                         if step == Step::Publish {
                             // Whether there is room is Instagram's to say, also when it cannot be asked now.
                             if let Ok(quota) = graph::quota(connected).await
@@ -481,7 +495,7 @@ impl Poster {
     ) -> Result<Came, Failure> {
         let publication = &found.publication;
         if publication.account.is_some() && connected.is_none() {
-            return Ok(Event::Refused(gone(publication)).into());
+            return Ok(Event::Disconnected.into());
         }
         let files = {
             let mut tx = run.read(Action::AgentRun).await?;
@@ -505,7 +519,8 @@ impl Poster {
             now,
         };
         let media: Vec<Media> = files.iter().map(media).collect();
-        let (mut problems, fits) = preflight::check(publication.form, &publication.caption, &media, &facts);
+        let words = (publication.caption.as_str(), publication.details.comment.as_deref());
+        let (mut problems, fits) = preflight::check(publication.form, words, &media, &facts);
         let (mut pages, mut made) = (Vec::new(), Vec::new());
         if problems.is_empty() {
             for (file, fit) in files.iter().zip(fits) {
@@ -580,7 +595,10 @@ impl Poster {
         step: Step,
     ) -> Result<Came, Failure> {
         let Some(item) = publication.current() else {
-            return Ok(link(publication, account).await.into());
+            return Ok(match step {
+                Step::Comment(step) => comment(publication, account, step).await.into(),
+                _ => link(publication, account).await.into(),
+            });
         };
         let container = item.container.as_deref();
         let event = match step {
@@ -706,6 +724,22 @@ async fn link(publication: &Publication, account: &Connected<'_>) -> Event {
     Event::Link(link, graph::quota(account).await.ok().flatten())
 }
 
+/// Writes the first comment, or looks whether it has been written.
+async fn comment(publication: &Publication, account: &Connected<'_>, step: comment::Step) -> Event {
+    let media = publication.media().unwrap_or_default();
+    let text = publication.details.comment.as_deref().unwrap_or_default();
+    Event::Comment(match step {
+        comment::Step::Post => match graph::comment(account, media, text).await {
+            Ok(id) => comment::Event::Posted(id),
+            Err(error) => comment::Event::Trouble(errors::meaning(&error)),
+        },
+        comment::Step::Seek => match graph::seek_comment(account, media, text).await {
+            Ok(sought) => comment::Event::Sought(sought),
+            Err(error) => comment::Event::Unsought(errors::meaning(&error)),
+        },
+    })
+}
+
 /// Where an item stands: a carousel whose pages are not bound yet as its slowest page, any other thing by itself.
 async fn look(account: &Connected<'_>, item: &Item) -> Result<Status, Trouble> {
     if let Some(container) = &item.container {
@@ -731,12 +765,4 @@ fn media(file: &Asset) -> Media {
         size: side(file.width).zip(side(file.height)),
         seconds: file.duration_seconds,
     }
-}
-
-/// The account is gone; what is being made public by then may be public.
-fn gone(publication: &Publication) -> Vec<Problem> {
-    let problem =
-        Problem::new("ACCOUNT_GONE", "The account has been disconnected.", "Connect one, and publish again.");
-    let unknown = (publication.state == State::Publishing).then(machine::unknown_outcome);
-    unknown.into_iter().chain([problem]).collect()
 }

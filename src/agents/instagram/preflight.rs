@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::errors::Problem;
 use super::machine::Form;
 use crate::agents::channel::Channel;
+use crate::agents::hashtags::builtin::hashtags;
 use crate::agents::posts::builtin::validity::{ProblemCode, validity};
 use crate::assets::AssetKind;
 use crate::engine::Unsafe;
@@ -61,7 +62,12 @@ pub enum Fit {
 }
 
 /// Everything that does not fit, and what has to be done to each file.
-pub fn check(form: Form, caption: &str, media: &[Media], facts: &Facts) -> (Vec<Problem>, Vec<Fit>) {
+pub fn check(
+    form: Form,
+    (caption, comment): (&str, Option<&str>),
+    media: &[Media],
+    facts: &Facts,
+) -> (Vec<Problem>, Vec<Fit>) {
     let mut problems = count(form, media);
     let fits = media.iter().enumerate().map(|(at, media)| {
         let number = at + 1;
@@ -82,6 +88,7 @@ pub fn check(form: Form, caption: &str, media: &[Media], facts: &Facts) -> (Vec<
     // Stories have no caption.
     if form != Form::Story {
         problems.extend(text(caption));
+        problems.extend(comment.into_iter().flat_map(|comment| below(caption, comment)));
     }
     if let Err(refused) = facts.address {
         let message = format!("Instagram has to fetch the files, and cannot reach where they are. {refused}");
@@ -158,6 +165,39 @@ fn text(caption: &str) -> Vec<Problem> {
     found.filter_map(read).collect()
 }
 
+/// What does not fit of a first comment. Its length was looked at when it was given; its hashtags count together with the
+/// caption's.
+fn below(caption: &str, comment: &str) -> Vec<Problem> {
+    let found = validity(comment, Channel::Instagram);
+    let mut problems: Vec<_> = found
+        .problems
+        .into_iter()
+        .filter_map(|found| match found.code {
+            ProblemCode::TooManyMentions => {
+                let message = format!("The first comment: {}", found.message);
+                Some(Problem::new("COMMENT_TOO_MANY_MENTIONS", message, "Take some mentions out of it."))
+            }
+            ProblemCode::Character => {
+                let message = format!("The first comment: {}", found.message);
+                Some(Problem::new("COMMENT_CHARACTER", message, "Type it again."))
+            }
+            ProblemCode::TooManyHashtags
+            | ProblemCode::Empty
+            | ProblemCode::TooLong
+            | ProblemCode::TooManyLinks => None,
+        })
+        .collect();
+    let (above, below) = (hashtags(caption).len(), hashtags(comment).len());
+    // A caption that has too many by itself has been reported.
+    if let Some(most) = found.limits.hashtags.filter(|most| above <= *most && above + below > *most) {
+        let message = format!(
+            "Instagram takes {most} hashtags in the caption and the first comment together, and there are {above} and {below}."
+        );
+        problems.push(Problem::new("TOO_MANY_HASHTAGS", message, "Take some hashtags out."));
+    }
+    problems
+}
+
 fn token(facts: &Facts) -> Option<Problem> {
     const REMEDY: &str = "Get a new token and give it to the account with `accountUpdate`.";
     let ends = facts.token_ends?;
@@ -223,7 +263,7 @@ mod tests {
     }
 
     fn codes(form: Form, caption: &str, media: &[Media], facts: &Facts) -> Vec<String> {
-        let (problems, fits) = check(form, caption, media, facts);
+        let (problems, fits) = check(form, (caption, None), media, facts);
         assert_eq!(fits.len(), media.len());
         assert!(problems.iter().all(|problem| !problem.message.is_empty() && !problem.remedy.is_empty()));
         problems.into_iter().map(|problem| problem.code).collect()
@@ -280,6 +320,27 @@ mod tests {
     }
 
     #[test]
+    fn a_first_comment_is_looked_at_with_its_caption() {
+        let tags = |count: usize| (0..count).map(|n| format!("#tag{n} ")).collect::<String>();
+        let names = |count: usize| (0..count).map(|n| format!("@name{n} ")).collect::<String>();
+        let codes = |form, caption: &str, comment: &str| -> Vec<String> {
+            let (problems, _) = check(form, (caption, Some(comment)), &[jpeg(100, 100)], &facts());
+            problems.into_iter().map(|problem| problem.code).collect()
+        };
+        for (caption, comment, expected) in [
+            (tags(20), tags(10), vec![]),
+            (tags(20), tags(11), vec!["TOO_MANY_HASHTAGS"]),
+            (String::new(), tags(31), vec!["TOO_MANY_HASHTAGS"]),
+            (tags(31), tags(1), vec!["TOO_MANY_HASHTAGS"]),
+            (names(20), names(20), vec![]),
+            (names(20), names(21), vec!["COMMENT_TOO_MANY_MENTIONS"]),
+            (String::new(), "a\u{7}".to_owned(), vec!["COMMENT_CHARACTER"]),
+        ] {
+            assert_eq!(codes(Form::Feed, &caption, &comment), expected, "{caption} {comment}");
+        }
+    }
+
+    #[test]
     fn the_token_and_the_address_are_looked_at() {
         let picture = [jpeg(100, 100)];
         let hour = chrono::TimeDelta::hours(1);
@@ -293,7 +354,7 @@ mod tests {
 
     #[test]
     fn what_is_no_jpeg_too_large_or_of_another_shape_is_made_anew() {
-        let of = |form, media: Media| check(form, "", &[media], &facts()).1[0];
+        let of = |form, media: Media| check(form, ("", None), &[media], &facts()).1[0];
         assert_eq!(of(Form::Feed, jpeg(1080, 1080)), Fit::AsIs);
         assert_eq!(of(Form::Feed, jpeg(1080, 1351)), Fit::Transcode);
         assert_eq!(of(Form::Feed, jpeg(1920, 1000)), Fit::Transcode);
