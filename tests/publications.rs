@@ -287,6 +287,38 @@ async fn people_places_and_covers_go_along_with_what_is_published() {
     assert_eq!((&*out.form["thumb_offset"], &kept["coverSeconds"]), ("500", &json!(0.5)));
     assert_eq!(sent(&out.form, "user_tags"), json!([{"username": "bo"}]));
 
+    // A picture is the cover: what is no JPEG is made into one, of any shape.
+    let covered = async |cover: &str| {
+        let reel =
+            json!({"assetIds": [video], "kind": "REEL", "coverAssetId": cover, "allowDuplicate": true});
+        let (out, _) = publish(reel).await;
+        assert!(
+            out.form["cover_url"].starts_with("http://127.0.0.1:") && !out.form.contains_key("thumb_offset")
+        );
+        let shown = "{ organization { outputs(first: 1) { nodes { ... on Publication { cover { id mimeType width height }
+            assets { id } } } } } }";
+        studio.admin().ok(shown, json!({})).await["organization"]["outputs"]["nodes"][0].clone()
+    };
+    let kept = covered(&picture).await;
+    assert_eq!((&kept["cover"]["id"], &kept["assets"]), (&json!(picture), &json!([{"id": video}])));
+    let png = studio.file("IMAGE", &painted(400, 1_000)).await;
+    let kept = covered(&png).await;
+    let cover = &kept["cover"];
+    assert_ne!(cover["id"], json!(png));
+    assert_eq!(
+        (&cover["mimeType"], &cover["width"], &cover["height"]),
+        (&json!("image/jpeg"), &json!(400), &json!(1_000))
+    );
+    // What cannot be one is found before Instagram is asked.
+    let asked = studio.graph.calls(Call::Media);
+    let gif = studio.file("IMAGE", b"GIF89a\x01\0\x01\0\0\0\0;").await;
+    for (cover, code) in [(&gif, "IMAGE_FORMAT"), (&video, "COVER")] {
+        let reel =
+            json!({"assetIds": [video], "kind": "REEL", "coverAssetId": cover, "allowDuplicate": true});
+        assert_eq!(codes(&studio.ended(&studio.publish(reel).await).await), [code]);
+    }
+    assert_eq!(studio.graph.calls(Call::Media), asked);
+
     // Each page has its own people, and the whole has the place.
     let tags = json!([{"username": "ada", "file": 2, "x": 0.5, "y": 0.5}, {"username": "bo", "file": 3}]);
     let pages = json!({"assetIds": [picture, other, video], "kind": "CAROUSEL", "userTags": tags, "locationId": "12"});
@@ -316,6 +348,17 @@ async fn people_places_and_covers_go_along_with_what_is_published() {
         (json!({"collaborators": ["a"], "kind": "STORY"}), "INVALID", "collaborators"),
         (json!({"locationId": "here"}), "INVALID", "locationId"),
         (json!({"coverSeconds": 1.0}), "INVALID", "coverSeconds"),
+        (json!({"coverAssetId": picture}), "INVALID", "coverAssetId"),
+        (
+            json!({"coverAssetId": picture, "coverSeconds": 1.0, "assetIds": [video], "kind": "REEL"}),
+            "INVALID",
+            "coverAssetId",
+        ),
+        (
+            json!({"coverAssetId": aicos::id::AssetId::generate().to_string(), "kind": "REEL"}),
+            "NOT_FOUND",
+            "coverAssetId",
+        ),
         (json!({"coverSeconds": -1.0, "kind": "REEL"}), "OUT_OF_RANGE", "coverSeconds"),
     ] {
         let input = json!({"projectId": studio.acme.project, "caption": "So.", "assetIds": [picture]});
@@ -1095,7 +1138,8 @@ async fn a_first_comment_is_written_once_and_what_is_public_stays_so() {
         for (call, fault) in faults {
             studio.graph.fail(*call, *fault);
         }
-        let input = json!({"assetIds": [picture], "caption": caption, "firstComment": " #one #two\nThe rest. "});
+        let input =
+            json!({"assetIds": [picture], "caption": caption, "firstComment": " #one #two\nThe rest. "});
         studio.publish(input).await
     };
     let comment = async |made: &Value| {
@@ -1131,7 +1175,8 @@ async fn a_first_comment_is_written_once_and_what_is_public_stays_so() {
         let made = publish(&format!("Number {number}."), &faults).await;
         assert_eq!(comment(&made).await, (posted.clone(), json!("SUCCEEDED")), "{number}");
         assert_eq!(below(), (number + 1, vec![text.to_owned()]), "{number}");
-        let now = (studio.graph.calls(Call::Comment) - before.0, studio.graph.calls(Call::Comments) - before.1);
+        let now =
+            (studio.graph.calls(Call::Comment) - before.0, studio.graph.calls(Call::Comments) - before.1);
         assert_eq!(now.0, calls, "{number}");
         assert!(now.1 >= looks, "{number} {now:?}");
         assert_eq!(studio.graph.left(), 0, "{number}");
@@ -1163,7 +1208,10 @@ async fn a_first_comment_is_written_once_and_what_is_public_stays_so() {
     ] {
         let made = publish(&format!("Refused {code} {}.", faults.len()), &faults).await;
         let (shown, job) = comment(&made).await;
-        assert_eq!((&shown["state"], &shown["problem"]["code"], &job), (&json!("FAILED"), &json!(code), &json!("SUCCEEDED")));
+        assert_eq!(
+            (&shown["state"], &shown["problem"]["code"], &job),
+            (&json!("FAILED"), &json!(code), &json!("SUCCEEDED"))
+        );
         assert_eq!(shown["problem"]["retryable"], false);
         assert!(shown["problem"]["remedy"].as_str().unwrap().contains(said), "{shown:#}");
     }
@@ -1186,7 +1234,11 @@ async fn a_first_comment_is_written_once_and_what_is_public_stays_so() {
         let input = json!({"projectId": studio.acme.project, "caption": "So.", "assetIds": [picture]});
         let payload = admin.try_mutate("instagramPublish", with(input, &more), "job { id }").await;
         let error = &payload["userErrors"][0];
-        assert_eq!((&error["code"], &error["field"][1]), (&json!(code), &json!("firstComment")), "{payload:#}");
+        assert_eq!(
+            (&error["code"], &error["field"][1]),
+            (&json!(code), &json!("firstComment")),
+            "{payload:#}"
+        );
     }
     let asked = studio.graph.seen().len();
     let input = json!({"assetIds": [picture], "caption": tags(16), "firstComment": tags(15)});
@@ -1237,6 +1289,9 @@ async fn a_first_comment_whose_account_or_writer_goes_is_given_up() {
     studio.admin().mutate("accountDisconnect", account, "").await;
     let publication = studio.ended(&made).await;
     let node = studio.admin().ok(shown, json!({"id": publication["id"]})).await["node"].clone();
-    assert_eq!(node, json!({"state": "PUBLISHED", "firstComment": {"state": "FAILED", "problem": {"code": "ACCOUNT_GONE"}}}));
+    assert_eq!(
+        node,
+        json!({"state": "PUBLISHED", "firstComment": {"state": "FAILED", "problem": {"code": "ACCOUNT_GONE"}}})
+    );
     studio.close().await;
 }

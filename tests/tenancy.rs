@@ -58,6 +58,7 @@ Mutation.accountDisconnect(input.id)             ok ok !FORBIDDEN !FORBIDDEN NOT
 Mutation.accountTest(input.id)                   ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.instagramPublish(input.projectId)       ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.instagramPublish(input.assetIds)        ok ok !FORBIDDEN !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.instagramPublish(input.coverAssetId)    ok ok !FORBIDDEN !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.instagramPublish(input.accountId)       ok ok !FORBIDDEN !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.instagramPublish(input.postId)          ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.affirmationsGenerate(input.projectId)   ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED

@@ -15,6 +15,9 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
+/// How a JPEG begins.
+const JPEG: &[u8] = b"\xff\xd8\xff";
+
 /// The account that it knows.
 pub const USER: &str = "17841400000000001";
 
@@ -222,8 +225,11 @@ async fn answer(
     let path = uri.path().strip_prefix("/v24.0/").unwrap_or_default().to_owned();
     let query: HashMap<String, String> =
         form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-    let form: HashMap<String, String> =
-        if method == Method::GET { query.clone() } else { form_urlencoded::parse(&body).into_owned().collect() };
+    let form: HashMap<String, String> = if method == Method::GET {
+        query.clone()
+    } else {
+        form_urlencoded::parse(&body).into_owned().collect()
+    };
     let fields = query.get("fields").map(String::as_str).unwrap_or_default();
     let call = match (&method, path.as_str(), fields) {
         (&Method::GET, USER, _) => Call::Account,
@@ -336,7 +342,12 @@ async fn act(inner: &Mutex<Inner>, call: Call, path: &str, form: &HashMap<String
             let pages = pages.map(|page| page.form.clone()).collect();
             inner.next += 1;
             let id = inner.next.to_string();
-            inner.published.push(Published { id: id.clone(), form: container.form, pages, comments: Vec::new() });
+            inner.published.push(Published {
+                id: id.clone(),
+                form: container.form,
+                pages,
+                comments: Vec::new(),
+            });
             reply(json!({"id": id}))
         }
         Call::Comment | Call::Comments => {
@@ -362,7 +373,8 @@ async fn act(inner: &Mutex<Inner>, call: Call, path: &str, form: &HashMap<String
 
 /// A page of the comments below a post, newest first.
 fn comments(post: &Published, crowd: usize, query: &HashMap<String, String>) -> Value {
-    let others = (0..crowd).map(|number| (format!("{}", 18_000_000_000_000_000 + number), format!("Nice {number}!")));
+    let others =
+        (0..crowd).map(|number| (format!("{}", 18_000_000_000_000_000 + number), format!("Nice {number}!")));
     let all: Vec<_> = others.chain(post.comments.iter().rev().cloned()).collect();
     let number = |key: &str| query.get(key).and_then(|text| text.parse::<usize>().ok());
     let (from, limit) = (number("after").unwrap_or(0), number("limit").unwrap_or(25).min(50));
@@ -387,6 +399,9 @@ fn misplaced(form: &HashMap<String, String>) -> Option<&'static str> {
     let is_page = has("is_carousel_item");
     if has("thumb_offset") && kind != "REELS" {
         return Some("thumb_offset is for reels");
+    }
+    if has("cover_url") && (kind != "REELS" || has("thumb_offset")) {
+        return Some("cover_url is for reels, instead of thumb_offset");
     }
     if has("collaborators") && (is_page || matches!(kind, "CAROUSEL" | "STORIES")) {
         return Some("collaborators are for single pictures and reels");
@@ -429,16 +444,22 @@ async fn fetch(inner: &Mutex<Inner>, form: &HashMap<String, String>) -> Result<O
         (None, Some(url)) => (url, true),
         _ => return Err(error(400, 100, None, false, "image_url or video_url is needed")),
     };
-    let fetched = reqwest::Client::new().get(url).send().await.map_err(|_| unfetched())?;
-    if !fetched.status().is_success() {
-        return Err(unfetched());
+    let get = async |url: &str| {
+        let fetched = reqwest::Client::new().get(url).send().await.ok()?;
+        if fetched.status().is_success() { fetched.bytes().await.ok() } else { None }
+    };
+    let bytes = get(url).await.ok_or_else(unfetched)?;
+    if let Some(cover) = form.get("cover_url") {
+        let cover = get(cover).await.ok_or_else(unfetched)?;
+        if !cover.starts_with(JPEG) {
+            return Err(refused(36_001, 2_207_005, "Only JPEG is accepted"));
+        }
     }
-    let bytes = fetched.bytes().await.map_err(|_| unfetched())?;
     if is_video {
         let is_mp4 = bytes.get(4..8) == Some(b"ftyp");
         return Ok((!is_mp4).then(|| "Error: Media upload has failed with error code 2207026".to_owned()));
     }
-    if !bytes.starts_with(b"\xff\xd8\xff") {
+    if !bytes.starts_with(JPEG) {
         return Err(refused(36_001, 2_207_005, "Only JPEG is accepted"));
     }
     let Ok(size) = imagesize::blob_size(&bytes) else {

@@ -475,6 +475,17 @@ impl World {
                     "/input/assetIds/0",
                 )
             }
+            "Mutation.instagramPublish(input.coverAssetId)" => {
+                cast::forget_accounts(server).await;
+                let (owner, place) = (self.own(caller), self.own_project(caller));
+                let asset = cast::asset(server, owner, Some(place)).await;
+                Case::mutation(
+                    "instagramPublish",
+                    json!({"projectId": place, "caption": format!("Covered by {caller}"), "assetIds": [asset],
+                        "kind": "REEL", "coverAssetId": cast::asset(server, acme, None).await}),
+                    "/input/coverAssetId",
+                )
+            }
             "Mutation.instagramPublish(input.accountId)" => {
                 let (owner, place) = (self.own(caller), self.own_project(caller));
                 let asset = cast::asset(server, owner, Some(place)).await;

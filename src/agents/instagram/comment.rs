@@ -110,7 +110,10 @@ impl Comment {
                 // A call whose answer was lost may still be on its way.
                 let waited = self.asked_at.map_or(pace.settle, |at| (now - at).to_std().unwrap_or_default());
                 if let Some(rest) = pace.settle.checked_sub(waited).filter(|rest| !rest.is_zero()) {
-                    return Then::Wait(rest, "It is not known yet whether the first comment is there.".to_owned());
+                    return Then::Wait(
+                        rest,
+                        "It is not known yet whether the first comment is there.".to_owned(),
+                    );
                 }
                 if self.asks > TRIES {
                     self.fail(self.problem.clone().unwrap_or_else(unknown_outcome));
@@ -253,9 +256,14 @@ mod tests {
 
     #[test]
     fn an_error_leads_where_its_meaning_says() {
-        for (code, state) in
-            [(10, State::Failed), (200, State::Failed), (190, State::Failed), (100, State::Failed), (2, State::Posting), (4, State::Waiting)]
-        {
+        for (code, state) in [
+            (10, State::Failed),
+            (200, State::Failed),
+            (190, State::Failed),
+            (100, State::Failed),
+            (2, State::Posting),
+            (4, State::Waiting),
+        ] {
             let mut one = asked();
             let then = one.take(Event::Trouble(said(code)), start(), &PACE);
             assert_eq!((one.state, then == Then::On), (state, state == State::Failed), "{code}");

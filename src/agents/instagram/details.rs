@@ -10,6 +10,7 @@ use super::machine::Form;
 use crate::agents::posts::builtin::validity::{self, Unit};
 use crate::assets::AssetKind;
 use crate::error::{Error, Fault, FaultCode, Result};
+use crate::id::AssetId;
 use crate::input;
 
 /// Tags in all files together.
@@ -39,6 +40,8 @@ pub struct Details {
     pub location: Option<String>,
     /// At how many milliseconds of a reel its cover is.
     pub cover: Option<u32>,
+    /// The picture that is a reel's cover.
+    pub cover_asset: Option<AssetId>,
     /// The first comment, which is written below it when it is public.
     pub comment: Option<String>,
 }
@@ -151,6 +154,13 @@ impl Details {
         let said = "Only `FEED` and `REEL` take `collaborators`.";
         takes("collaborators", !self.collaborators.is_empty(), alone, said)?;
         takes("coverSeconds", self.cover.is_some(), &[Form::Reel], "Only a `REEL` takes `coverSeconds`.")?;
+        let said = "Only a `REEL` takes `coverAssetId`.";
+        takes("coverAssetId", self.cover_asset.is_some(), &[Form::Reel], said)?;
+        if self.cover.is_some() && self.cover_asset.is_some() {
+            let message =
+                "A cover is a moment of the reel or a picture: leave out `coverSeconds` or `coverAssetId`.";
+            return refuse(FaultCode::Invalid, "coverAssetId", message);
+        }
         Ok(self)
     }
 
@@ -244,6 +254,11 @@ mod tests {
             ..Details::default()
         };
         let at = |id: &str| Details { location: Some(id.to_owned()), ..Details::default() };
+        let pictured = |cover| {
+            let cover_asset = Some(AssetId::generate());
+            Details { cover, cover_asset, ..Details::default() }
+        };
+        assert!(pictured(None).parse(Form::Reel, 1).is_ok());
         let says = |text: &str| Details { comment: Some(text.to_owned()), ..Details::default() };
         // A family is one character to whoever reads it.
         let families = "👨‍👩‍👧".repeat(2_000);
@@ -264,6 +279,8 @@ mod tests {
             (at(""), Form::Feed, 1, FaultCode::Invalid, "locationId"),
             (at("12"), Form::Story, 1, FaultCode::Invalid, "locationId"),
             (covered, Form::Feed, 1, FaultCode::Invalid, "coverSeconds"),
+            (pictured(None), Form::Feed, 1, FaultCode::Invalid, "coverAssetId"),
+            (pictured(Some(0)), Form::Reel, 1, FaultCode::Invalid, "coverAssetId"),
             (says("Hi."), Form::Story, 1, FaultCode::Invalid, "firstComment"),
             (says(&"é".repeat(2_201)), Form::Feed, 1, FaultCode::TooLong, "firstComment"),
         ] {

@@ -169,6 +169,12 @@ impl Publication {
         self.content.details.cover.map(|milliseconds| f64::from(milliseconds) / 1_000.0)
     }
 
+    /// The picture of the reel's cover as it is published; null without one, or when it is gone or not visible to the caller.
+    async fn cover(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Asset>> {
+        let Some(id) = self.content.cover.or(self.content.details.cover_asset) else { return Ok(None) };
+        Ok(loader::asset(ctx, self.output.organization, id).await?.map(Asset::new))
+    }
+
     /// Its first comment, and what has become of that; null when it has none.
     async fn first_comment(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<FirstComment>> {
         let Some(text) = self.content.details.comment.clone() else { return Ok(None) };
@@ -318,6 +324,9 @@ struct InstagramPublishInput {
     location_id: Option<String>,
     /// At how many seconds of a `REEL` its cover is; Instagram chooses when absent.
     cover_seconds: Option<f64>,
+    /// The picture that is the cover of a `REEL`, instead of a moment of it; made into a JPEG when it is none. Instagram shows
+    /// the middle of it, 9:16.
+    cover_asset_id: Option<ID>,
     /// A comment that is written below it when it is public, at most 2,200 characters with 20 mentions; its hashtags and the
     /// caption's are at most 30 together. Not of stories. It needs a token that may manage comments.
     first_comment: Option<String>,
@@ -337,6 +346,7 @@ impl InstagramPublishInput {
             collaborators: self.collaborators.clone().unwrap_or_default(),
             location: self.location_id.clone(),
             cover: self.cover_seconds.map(details::cover).transpose()?,
+            cover_asset: self.cover_asset_id.as_ref().map(|id| input_id("coverAssetId", id)).transpose()?,
             comment: self.first_comment.clone(),
         })
     }

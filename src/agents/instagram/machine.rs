@@ -162,6 +162,9 @@ pub struct Publication {
     pub assets: Vec<AssetId>,
     /// What is public together, in order; empty until it is checked.
     pub items: Vec<Item>,
+    /// The picture of a reel's cover, as Instagram is told about it.
+    #[serde(default)]
+    pub cover: Option<AssetId>,
     /// When it shall be public; none: at once.
     pub scheduled_at: Option<DateTime<Utc>>,
     /// The time zone that its time was given in.
@@ -249,6 +252,8 @@ pub enum Event {
     NotConnected,
     /// The account is gone.
     Disconnected,
+    /// A picture for a reel's cover fits.
+    Covered(AssetId),
     /// Everything fits.
     Checked(Vec<Item>),
     /// Its time has come.
@@ -306,7 +311,8 @@ impl Publication {
 
     /// Whether nothing more happens to it, nor to its first comment.
     pub fn is_settled(&self) -> bool {
-        let waits = self.state == State::Published && self.first_comment().is_some_and(|it| it.next().is_some());
+        let waits =
+            self.state == State::Published && self.first_comment().is_some_and(|it| it.next().is_some());
         self.state.is_final() && !waits
     }
 
@@ -325,7 +331,9 @@ impl Publication {
             State::Published if self.permalink.is_none() && self.links < LINKS && self.media().is_some() => {
                 Step::Link
             }
-            State::Published => self.first_comment().and_then(Comment::next).map_or(Step::Done, Step::Comment),
+            State::Published => {
+                self.first_comment().and_then(Comment::next).map_or(Step::Done, Step::Comment)
+            }
             State::ReadyNotConnected => Step::Done,
             State::Failed | State::Expired => Step::Fail,
         }
@@ -347,6 +355,7 @@ impl Publication {
                 )];
             }
             Event::Disconnected => self.disconnected(),
+            Event::Covered(picture) => self.cover = Some(picture),
             Event::Checked(items) => {
                 self.items = items;
                 let waits = self.scheduled_at.is_some_and(|at| at > now);
@@ -408,8 +417,11 @@ impl Publication {
 
     /// What is public by then stays so, and what is being made public may be.
     fn disconnected(&mut self) {
-        let problem =
-            Problem::new("ACCOUNT_GONE", "The account has been disconnected.", "Connect one, and publish again.");
+        let problem = Problem::new(
+            "ACCOUNT_GONE",
+            "The account has been disconnected.",
+            "Connect one, and publish again.",
+        );
         if self.state == State::Published {
             self.links = LINKS;
             self.comment = std::mem::take(&mut self.comment).abandoned(problem);
@@ -616,6 +628,7 @@ mod tests {
             details: Details::default(),
             assets: Vec::new(),
             items: Vec::new(),
+            cover: None,
             scheduled_at: None,
             timezone: None,
             fingerprint: String::new(),

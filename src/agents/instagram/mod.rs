@@ -210,6 +210,7 @@ pub async fn order(
         return Err(Error::fault(Fault::at(FaultCode::NotFound, "projectId", message)));
     }
     assets::require(tx, project, "assetIds", &asked.assets).await?;
+    assets::require(tx, project, "coverAssetId", asked.details.cover_asset.as_slice()).await?;
     let account = choose(tx, project, asked.account).await?;
     let files = files(tx, &asked.assets).await?;
     let known: Vec<_> = files.iter().map(|file| (file.kind, file.duration_seconds)).collect();
@@ -232,6 +233,7 @@ pub async fn order(
         details: asked.details,
         assets: asked.assets,
         items: Vec::new(),
+        cover: None,
         scheduled_at: asked.scheduled_at,
         timezone: asked.timezone,
         fingerprint,
@@ -497,14 +499,16 @@ impl Poster {
         if publication.account.is_some() && connected.is_none() {
             return Ok(Event::Disconnected.into());
         }
-        let files = {
+        let named: Vec<AssetId> =
+            publication.assets.iter().chain(&publication.details.cover_asset).copied().collect();
+        let mut files = {
             let mut tx = run.read(Action::AgentRun).await?;
-            files(&mut tx, &publication.assets).await?
+            files(&mut tx, &named).await?
         };
         run.release().await;
         let scope = run.scope();
         let visible = files.iter().all(|file| scope.may_see(file.project, Permission::ContentRead));
-        if files.len() < publication.assets.len() || !visible {
+        if files.len() < named.len() || !visible {
             let message = "Some of the files are gone, or may not be read by whoever asked.";
             let problem = Problem::new("MEDIA_GONE", message, "Choose other files.");
             return Ok(Event::Refused(vec![problem]).into());
@@ -518,15 +522,29 @@ impl Poster {
             at: publication.scheduled_at.unwrap_or(now),
             now,
         };
+        let cover = files.split_off(publication.assets.len()).pop();
         let media: Vec<Media> = files.iter().map(media).collect();
         let words = (publication.caption.as_str(), publication.details.comment.as_deref());
         let (mut problems, fits) = preflight::check(publication.form, words, &media, &facts);
-        let (mut pages, mut made) = (Vec::new(), Vec::new());
+        let cover = match cover
+            .map(|file| preflight::cover(&self::media(&file)).map(|fit| (file, fit)))
+            .transpose()
+        {
+            Ok(cover) => cover,
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        };
+        let (mut fitting, mut made) = (Vec::new(), Vec::new());
         if problems.is_empty() {
-            for (file, fit) in files.iter().zip(fits) {
-                let asset = match fit {
+            let shown = files.iter().zip(fits).map(|(file, fit)| (publication.form, file, fit));
+            // A cover may have any shape, as a story may.
+            let covers = cover.iter().map(|(file, fit)| (Form::Story, file, *fit));
+            for (form, file, fit) in shown.chain(covers) {
+                fitting.push(match fit {
                     Fit::AsIs => file.id,
-                    Fit::Transcode => match self.transcode(run, found, file).await? {
+                    Fit::Transcode => match self.transcode(run, found.project, form, file).await? {
                         Ok(asset) => {
                             made.push(asset);
                             asset
@@ -536,18 +554,23 @@ impl Poster {
                             continue;
                         }
                     },
-                };
-                pages.push(Page { asset, is_video: file.kind == AssetKind::Video });
+                });
             }
         }
         if !problems.is_empty() {
             return Ok(Event::Refused(problems).into());
         }
+        let covered = fitting.split_off(files.len()).pop();
+        let pages = files
+            .iter()
+            .zip(fitting)
+            .map(|(file, asset)| Page { asset, is_video: file.kind == AssetKind::Video });
         let items = match publication.form {
-            Form::Story => pages.into_iter().map(|page| Item::new(vec![page])).collect(),
-            _ => vec![Item::new(pages)],
+            Form::Story => pages.map(|page| Item::new(vec![page])).collect(),
+            _ => vec![Item::new(pages.collect())],
         };
-        let mut events = vec![Event::Checked(items)];
+        let mut events: Vec<_> =
+            covered.map(Event::Covered).into_iter().chain([Event::Checked(items)]).collect();
         if connected.is_none() {
             events.push(Event::NotConnected);
         }
@@ -558,10 +581,10 @@ impl Poster {
     async fn transcode(
         &self,
         run: &Run,
-        found: &Found,
+        project: Option<ProjectId>,
+        form: Form,
         file: &Asset,
     ) -> Result<Result<AssetId, Problem>, Failure> {
-        let form = found.publication.form;
         let most = AssetKind::Image.most_bytes();
         let (asset, bytes) = assets::read(run, &self.storage, file.id, most).await?;
         let made = agent::compute(move || fitted(&bytes, form)).await?;
@@ -574,7 +597,7 @@ impl Poster {
         };
         let side = |side: u32| i32::try_from(side).ok();
         let new = NewAsset {
-            project: found.project,
+            project,
             kind: AssetKind::Image,
             bytes: jpeg.into(),
             mime_type: "image/jpeg",
@@ -658,12 +681,14 @@ impl Poster {
         if full != Then::On {
             return Ok(room.into());
         }
-        let sources = self.sources(run, item).await?;
-        if sources.len() < item.pages.len() {
+        let named: Vec<AssetId> = item.pages.iter().map(|page| page.asset).chain(publication.cover).collect();
+        let mut sources = self.sources(run, &named).await?;
+        if sources.len() < named.len() {
             let problem =
                 Problem::new("MEDIA_GONE", "A file has been deleted meanwhile.", "Choose other files.");
             return Ok(Event::Refused(vec![problem]).into());
         }
+        let cover = sources.split_off(item.pages.len()).pop();
         let caption = publication.caption.as_str();
         let uploaded = async {
             if publication.form == Form::Carousel {
@@ -682,17 +707,17 @@ impl Poster {
             let Some(source) = sources.first() else { return Err(Trouble::Unreachable) };
             let mut more = publication.details.of_page(0, source.is_video);
             more.extend(publication.details.of_whole());
+            more.extend(cover.map(|picture| ("cover_url", picture.url)));
             graph::upload(account, source, role, &more).await.map(Event::Made)
         };
         let uploaded = uploaded.await.unwrap_or_else(|error: Trouble| trouble(&error));
         Ok(Came { events: vec![room, uploaded], files: Vec::new() })
     }
 
-    async fn sources(&self, run: &Run, item: &Item) -> Result<Vec<Source>, Failure> {
-        let ids: Vec<AssetId> = item.pages.iter().map(|page| page.asset).collect();
+    async fn sources(&self, run: &Run, ids: &[AssetId]) -> Result<Vec<Source>, Failure> {
         let files = {
             let mut tx = run.read(Action::AgentRun).await?;
-            files(&mut tx, &ids).await?
+            files(&mut tx, ids).await?
         };
         run.release().await;
         let scope = run.scope();
