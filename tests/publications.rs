@@ -1295,3 +1295,112 @@ async fn a_first_comment_whose_account_or_writer_goes_is_given_up() {
     );
     studio.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instagram_says_what_it_shows_for_the_best_hashtags_and_how_many_it_still_answers_about() {
+    let studio = Studio::open().await;
+    let account = studio.connect(json!({})).await;
+    let project = studio.acme.project.clone();
+    let member = studio.acme.member.at(&studio.server);
+    let select = "job { status } hashtags { hashtags { tag score instagram { topPosts averageLikes postsWithLikes averageComments
+        recentPosts readAt } } warnings }";
+    let research = async |text: &str, account: &Value| {
+        let input = json!({"projectId": project, "text": text, "language": "EN", "count": 8, "accountId": account, "wait": true});
+        let made = member.mutate("hashtagResearch", input, select).await;
+        assert_eq!(made["job"]["status"], "SUCCEEDED", "{made:#}");
+        made["hashtags"].clone()
+    };
+    let unmeasured = |set: &Value| {
+        let warnings =
+            set["warnings"].as_array().unwrap().iter().map(|warning| warning.as_str().unwrap().to_owned());
+        warnings.filter(|warning| warning.starts_with("Nothing of Instagram's")).collect::<Vec<_>>()
+    };
+    let text = "Morning yoga brings calm breathing, strong shoulders, better sleep, patient teachers and a quiet studio by the river.";
+    let set = research(text, &account["id"]).await;
+    let hashtags = set["hashtags"].as_array().unwrap();
+    assert!(hashtags.len() > 5, "{set:#}");
+    let measured = hashtags.iter().filter(|hashtag| hashtag["instagram"].is_object()).count();
+    assert_eq!((measured, unmeasured(&set)), (5, vec![]), "the best five: {set:#}");
+    let sample = &hashtags[0]["instagram"];
+    assert_eq!(
+        (&sample["topPosts"], &sample["postsWithLikes"], &sample["recentPosts"]),
+        (&json!(4), &json!(3), &json!(3))
+    );
+    // Of 0, 200 and 300 likes; whoever hides theirs does not count. Of 0 to 3 comments.
+    assert!((sample["averageLikes"].as_f64().unwrap() - 166.666_7).abs() < 0.001, "{sample:#}");
+    assert_eq!(sample["averageComments"], 1.5);
+    assert!(sample["readAt"].is_string());
+    let none = json!({"projectId": project, "text": text, "language": "EN", "count": 8, "wait": true});
+    let without = member.mutate("hashtagResearch", none, select).await["hashtags"].clone();
+    let scores = |set: &Value| {
+        let hashtags = set["hashtags"].as_array().unwrap().iter();
+        hashtags.map(|hashtag| (hashtag["tag"].clone(), hashtag["score"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(scores(&set), scores(&without), "a sample changes no score");
+    assert!(without["hashtags"][0]["instagram"].is_null());
+
+    // The same again costs nothing: the ids are known.
+    let searched = studio.graph.calls(Call::Hashtag);
+    assert_eq!((searched, studio.graph.calls(Call::Top)), (5, 5));
+    assert!(research(text, &account["id"]).await["hashtags"][4]["instagram"].is_object());
+    assert_eq!((studio.graph.calls(Call::Hashtag), studio.graph.calls(Call::Top)), (5, 10));
+
+    // Another program has asked about 23: there is room for two more, and the rest goes without.
+    studio.graph.search_elsewhere(23);
+    let other = "Fresh bread, sour dough, warm ovens, honest grain, early bakers and a small village market on Saturdays.";
+    let set = research(other, &account["id"]).await;
+    let measured =
+        set["hashtags"].as_array().unwrap().iter().filter(|hashtag| hashtag["instagram"].is_object());
+    assert_eq!(measured.count(), 2, "{set:#}");
+    let warnings = unmeasured(&set);
+    assert!(
+        warnings.len() == 3 && warnings.iter().all(|warning| warning.contains("no more hashtags")),
+        "{set:#}"
+    );
+    assert_eq!(studio.graph.calls(Call::Hashtag), 7, "nobody was asked in vain");
+    // What was asked more than 7 days ago counts no longer.
+    let old = "update hashtag_searches set asked_at = now() - interval '8 days'";
+    assert_eq!(studio.server.tamper(old).await, 7);
+    studio.graph.forget_searches();
+    assert_eq!(unmeasured(&research(other, &account["id"]).await), [""; 0]);
+
+    // What is asked is written down first: when the answer is lost, it counts all the same.
+    studio.graph.fail(Call::Hashtag, Fault::LoseAnswer);
+    let set = research("Violins and cellos.", &account["id"]).await;
+    let warnings = unmeasured(&set);
+    assert!(warnings.len() == 1 && warnings[0].contains("did not arrive"), "{set:#}");
+    let noted = "update hashtag_searches set asked_at = asked_at where external_id is null";
+    assert_eq!(studio.server.tamper(noted).await, 1);
+
+    // The account is not able to, in one way or another; the set is there all the same.
+    for (fault, said) in [
+        (Fault::Error(10, None), "does not allow this"),
+        (Fault::Error(190, Some(463)), "accountUpdate"),
+        (Fault::Transient, "Ask again later"),
+        (Fault::Error(4, None), "too many calls"),
+    ] {
+        studio.graph.fail(Call::Searched, fault);
+        let before = studio.graph.calls(Call::Hashtag);
+        let set = research(text, &account["id"]).await;
+        let warnings = unmeasured(&set);
+        assert!(warnings.len() == 1 && warnings[0].contains(said), "{said}: {warnings:?}");
+        assert!(!set["hashtags"].as_array().unwrap().is_empty());
+        assert_eq!(studio.graph.calls(Call::Hashtag), before);
+    }
+    let expire = "update accounts set expires_at = now() - interval '1 hour'";
+    assert_eq!(studio.server.tamper(expire).await, 1);
+    assert!(unmeasured(&research(text, &account["id"]).await)[0].contains("has expired"));
+    let other = studio.connect(json!({"userId": "17841400000000002", "login": "INSTAGRAM"})).await;
+    assert!(unmeasured(&research(text, &other["id"]).await)[0].contains("FACEBOOK"));
+    let missing = json!({"projectId": project, "text": text, "accountId": aicos::id::AccountId::generate().to_string()});
+    let refused = member.try_mutate("hashtagResearch", missing, "job { id }").await;
+    let error = &refused["userErrors"][0];
+    assert_eq!((&error["code"], &error["field"][1]), (&json!("NOT_FOUND"), &json!("accountId")));
+    // The log says who asked what by which account.
+    let log = "{ organization { auditLog(first: 50, filter: {actions: [\"hashtag.search\"], targetId: $id}) { nodes { changes { field after } } } } }";
+    let log = format!("query($id: ID!) {log}");
+    let log = studio.admin().ok(&log, json!({"id": account["id"]})).await.to_string();
+    assert!(log.contains("violins") && log.contains("bakers"), "{log}");
+    drop(member);
+    studio.close().await;
+}

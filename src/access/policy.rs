@@ -413,6 +413,8 @@ actions! {
     AgentRun, "agent.run", AgentUse;
     /// Save what an agent has made: done by a job, in the name of whoever asked.
     OutputCreate, "output.create", AgentUse;
+    /// Ask Instagram about hashtags by a connected account: done by a job, in the name of whoever asked.
+    HashtagSearch, "hashtag.search", AgentUse;
     /// Change a post, or ask for its approval.
     PostUpdate, "post.update", ContentUpdate;
     /// Approve a post.

@@ -2,7 +2,7 @@
 //! format, and sets its traps. It fetches what it is told about, publishes a container once, counts the quota, and does what
 //! a test tells it to: fail, stall, do it and lose the answer.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -40,6 +40,14 @@ pub enum Call {
     Comment,
     /// Reading the comments.
     Comments,
+    /// Which hashtags have been asked about.
+    Searched,
+    /// Looking for a hashtag.
+    Hashtag,
+    /// The posts of a hashtag that are shown first.
+    Top,
+    /// Its posts of the last day.
+    Recent,
 }
 
 /// What goes wrong.
@@ -104,6 +112,10 @@ struct Inner {
     next: u64,
     /// How many comments of others stand before the account's own.
     crowd: usize,
+    /// Hashtags with their ids.
+    hashtags: BTreeMap<String, String>,
+    /// The ids that the account has asked about within 7 days.
+    searched: BTreeSet<String>,
 }
 
 /// The server. It stops when this is dropped.
@@ -135,6 +147,8 @@ impl FakeGraph {
             total: 50,
             next: 17_900_000_000_000_000,
             crowd: 0,
+            hashtags: BTreeMap::new(),
+            searched: BTreeSet::new(),
         }));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&inner));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -163,6 +177,16 @@ impl FakeGraph {
     /// So many comments of others stand before the account's own below everything that is public.
     pub fn crowd(&self, comments: usize) {
         self.with(|inner| inner.crowd = comments);
+    }
+
+    /// Another program has asked about so many hashtags by the account.
+    pub fn search_elsewhere(&self, hashtags: usize) {
+        self.with(|inner| inner.searched.extend((0..hashtags).map(|number| (900 + number).to_string())));
+    }
+
+    /// What was asked about lies more than 7 days back.
+    pub fn forget_searches(&self) {
+        self.with(|inner| inner.searched.clear());
     }
 
     /// What the account has published by now, and what it may.
@@ -238,6 +262,10 @@ async fn answer(
         (&Method::POST, path, _) if path == format!("{USER}/media_publish") => Call::Publish,
         (&Method::GET, _, "status_code,status") => Call::Status,
         (&Method::GET, _, "permalink") => Call::Permalink,
+        (&Method::GET, path, _) if path == format!("{USER}/recently_searched_hashtags") => Call::Searched,
+        (&Method::GET, "ig_hashtag_search", _) => Call::Hashtag,
+        (&Method::GET, path, _) if path.ends_with("/top_media") => Call::Top,
+        (&Method::GET, path, _) if path.ends_with("/recent_media") => Call::Recent,
         (&Method::POST, path, _) if path.ends_with("/comments") => Call::Comment,
         (&Method::GET, path, "id,text,timestamp") if path.ends_with("/comments") => Call::Comments,
         _ => return error(404, 2500, None, false, "Unknown path components"),
@@ -367,6 +395,19 @@ async fn act(inner: &Mutex<Inner>, call: Call, path: &str, form: &HashMap<String
             post.comments.push((next.clone(), message.clone()));
             reply(json!({"id": next}))
         }
+        Call::Searched => {
+            let searched = inner.lock().unwrap().searched.clone();
+            reply(json!({"data": searched.iter().map(|id| json!({"id": id})).collect::<Vec<_>>()}))
+        }
+        Call::Hashtag => hashtag(&mut inner.lock().unwrap(), form),
+        Call::Top | Call::Recent => {
+            let inner = inner.lock().unwrap();
+            let hashtag = path.split('/').next().unwrap_or_default();
+            if !inner.searched.contains(hashtag) || form.get("user_id").is_none_or(|user| user != USER) {
+                return error(400, 100, None, false, "Unsupported get request");
+            }
+            reply(posts(call, form))
+        }
         Call::Permalink => reply(json!({"id": path, "permalink": "https://www.instagram.com/p/AbC123/"})),
     }
 }
@@ -390,6 +431,42 @@ fn comments(post: &Published, crowd: usize, query: &HashMap<String, String>) -> 
         paging["next"] = json!("https://graph.facebook.com/next");
     }
     json!({"data": data, "paging": paging})
+}
+
+/// Looks for a hashtag; 30 different ones in 7 days. The guide and the reference show different forms of the answer.
+fn hashtag(inner: &mut Inner, query: &HashMap<String, String>) -> Response {
+    let (Some(name), Some(USER)) = (query.get("q"), query.get("user_id").map(String::as_str)) else {
+        return error(400, 100, None, false, "user_id and q are needed");
+    };
+    if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
+        return error(400, 100, None, false, "The hashtag is not valid");
+    }
+    let next = (17_840_000_000_000_000 + inner.hashtags.len()).to_string();
+    let id = inner.hashtags.entry(name.to_lowercase()).or_insert(next).clone();
+    if !inner.searched.contains(&id) && inner.searched.len() >= 30 {
+        return error(400, 18, None, false, "The maximum number of unique hashtags has been reached");
+    }
+    inner.searched.insert(id.clone());
+    let is_list = inner.hashtags.len() % 2 == 0;
+    let answer = if is_list { json!({"data": [{"id": id}]}) } else { json!({"id": id}) };
+    axum::Json(answer).into_response()
+}
+
+/// Posts of a hashtag with the fields that are asked for; whether its likes are shown is for a post's owner to say.
+fn posts(call: Call, query: &HashMap<String, String>) -> Value {
+    let fields = query.get("fields").map(String::as_str).unwrap_or_default();
+    let count = if call == Call::Top { 4 } else { 3 };
+    let post = |number: usize| {
+        let mut post = json!({"id": (18_100_000_000_000_000 + number).to_string()});
+        if fields.contains("like_count") && number != 1 {
+            post["like_count"] = json!(100 * number);
+        }
+        if fields.contains("comments_count") {
+            post["comments_count"] = json!(number);
+        }
+        post
+    };
+    json!({"data": (0..count).map(post).collect::<Vec<_>>(), "paging": {"cursors": {"after": "end"}}})
 }
 
 /// Why what goes along with a container does not belong to it.

@@ -541,6 +541,12 @@ impl World {
                     "periodId": cast::period(server, acme).await}),
                 "/input/periodId",
             ),
+            "Mutation.hashtagResearch(input.accountId)" => Case::mutation(
+                "hashtagResearch",
+                json!({"projectId": self.own_project(caller), "text": "Yoga am Morgen",
+                    "accountId": cast::account(server, acme).await}),
+                "/input/accountId",
+            ),
             "Mutation.contentStrategyCreate(input.projectId)" => Case::mutation(
                 "contentStrategyCreate",
                 json!({"projectId": project().await, "goals": ["Sleep well"], "channels": ["X"], "timezone": "UTC",

@@ -137,13 +137,11 @@ async fn choose(
     project: ProjectId,
     named: Option<AccountId>,
 ) -> Result<Option<AccountId>> {
-    let usable = accounts::usable(tx, project).await?;
     if let Some(id) = named {
-        let found = usable.iter().any(|account| account.id == id);
-        let message = "There is no such account, or this project cannot publish by it.";
-        let refused = || Error::fault(Fault::at(FaultCode::NotFound, "accountId", message));
-        return if found { Ok(Some(id)) } else { Err(refused()) };
+        accounts::require(tx, project, id).await?;
+        return Ok(Some(id));
     }
+    let usable = accounts::usable(tx, project).await?;
     for place in [Some(project), None] {
         let mut there = usable.iter().filter(|account| account.project == place);
         match (there.next(), there.next()) {
