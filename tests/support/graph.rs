@@ -48,6 +48,8 @@ pub enum Call {
     Top,
     /// Its posts of the last day.
     Recent,
+    /// What is counted of a post.
+    Insights,
 }
 
 /// What goes wrong.
@@ -266,6 +268,7 @@ async fn answer(
         (&Method::GET, "ig_hashtag_search", _) => Call::Hashtag,
         (&Method::GET, path, _) if path.ends_with("/top_media") => Call::Top,
         (&Method::GET, path, _) if path.ends_with("/recent_media") => Call::Recent,
+        (&Method::GET, path, _) if path.ends_with("/insights") => Call::Insights,
         (&Method::POST, path, _) if path.ends_with("/comments") => Call::Comment,
         (&Method::GET, path, "id,text,timestamp") if path.ends_with("/comments") => Call::Comments,
         _ => return error(404, 2500, None, false, "Unknown path components"),
@@ -408,6 +411,7 @@ async fn act(inner: &Mutex<Inner>, call: Call, path: &str, form: &HashMap<String
             }
             reply(posts(call, form))
         }
+        Call::Insights => insights(&inner.lock().unwrap(), path, form),
         Call::Permalink => reply(json!({"id": path, "permalink": "https://www.instagram.com/p/AbC123/"})),
     }
 }
@@ -450,6 +454,31 @@ fn hashtag(inner: &mut Inner, query: &HashMap<String, String>) -> Response {
     let is_list = inner.hashtags.len() % 2 == 0;
     let answer = if is_list { json!({"data": [{"id": id}]}) } else { json!({"id": id}) };
     axum::Json(answer).into_response()
+}
+
+/// What is counted of a post. Of stories other things are counted than of the rest; shares are not known yet.
+fn insights(inner: &Inner, path: &str, query: &HashMap<String, String>) -> Response {
+    let media = path.strip_suffix("/insights").unwrap_or_default();
+    let Some(post) = inner.published.iter().find(|post| post.id == media) else {
+        return refused(100, 33, "Unsupported get request");
+    };
+    let is_story = post.form.get("media_type").is_some_and(|kind| kind == "STORIES");
+    let asked = query.get("metric").map(String::as_str).unwrap_or_default();
+    let mut data = Vec::new();
+    for (at, name) in asked.split(',').enumerate() {
+        let counted: &[&str] = if is_story {
+            &["reach", "views", "shares"]
+        } else {
+            &["reach", "views", "likes", "comments", "saved", "shares"]
+        };
+        if !counted.contains(&name) {
+            return error(400, 100, None, false, "metric must be one of those that the media has");
+        }
+        if name != "shares" {
+            data.push(json!({"name": name, "period": "lifetime", "values": [{"value": 10 * at}], "id": format!("{media}/insights/{name}/lifetime")}));
+        }
+    }
+    axum::Json(json!({"data": data})).into_response()
 }
 
 /// Posts of a hashtag with the fields that are asked for; whether its likes are shown is for a post's owner to say.

@@ -745,6 +745,16 @@ impl World {
                 json!({"id": cast::document(server, acme, None).await.1}),
                 "/input/id",
             ),
+            "Mutation.publicationExport(input.id)" => Case::mutation(
+                "publicationExport",
+                json!({"id": cast::output(server, acme, "INSTAGRAM_POSTER").await}),
+                "/input/id",
+            ),
+            "Mutation.publicationMeasure(input.id)" => Case::mutation(
+                "publicationMeasure",
+                json!({"id": cast::measured(server, acme).await}),
+                "/input/id",
+            ),
             "Mutation.outputRate(input.id)" => Case::mutation(
                 "outputRate",
                 json!({"id": cast::answer(server, acme, None).await, "stars": 3}),

@@ -98,7 +98,9 @@ pub(super) async fn measure(
     if !learned.is_empty() {
         let mut tx = run.write(Some(project), Action::HashtagSearch).await?;
         store::identify(&mut tx, account, &learned).await?;
-        tx.commit(Record::of(Target::account(account).within(Some(project)))).await?;
+        let found: Vec<&String> = learned.iter().map(|(key, _)| key).collect();
+        let changes = Changes::made(&json!({"found": found}));
+        tx.commit(Record::with(Target::account(account).within(Some(project)), changes)).await?;
         run.release().await;
     }
     Ok(())

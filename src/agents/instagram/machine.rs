@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::comment::{self, Comment};
 use super::details::Details;
 use super::errors::{self, Kind, Meaning, Problem};
+use super::insights::Insights;
 use crate::id::{AccountId, AssetId, PostId};
 
 /// Tries of what fails for a while, before it is given up.
@@ -188,6 +189,9 @@ pub struct Publication {
     /// How far its first comment is, when its details have one.
     #[serde(default)]
     pub comment: Comment,
+    /// What Instagram counts of it, when it was last asked.
+    #[serde(default)]
+    pub insights: Option<Insights>,
 }
 
 /// How long is waited for what.
@@ -290,6 +294,33 @@ pub enum Then {
 }
 
 impl Publication {
+    /// One of which nothing is known but how it is shown.
+    pub fn new(form: Form) -> Self {
+        Self {
+            state: State::Validating,
+            form,
+            account: None,
+            post: None,
+            caption: String::new(),
+            details: Details::default(),
+            assets: Vec::new(),
+            items: Vec::new(),
+            cover: None,
+            scheduled_at: None,
+            timezone: None,
+            fingerprint: String::new(),
+            problems: Vec::new(),
+            quota: None,
+            failures: 0,
+            remade: 0,
+            published_at: None,
+            permalink: None,
+            links: 0,
+            comment: Comment::default(),
+            insights: None,
+        }
+    }
+
     /// What is to be made public next.
     pub fn current(&self) -> Option<&Item> {
         self.items.iter().find(|item| !item.is_live)
@@ -619,28 +650,8 @@ mod tests {
     }
 
     fn fresh(form: Form) -> Publication {
-        Publication {
-            state: State::Validating,
-            form,
-            account: Some(AccountId::generate()),
-            post: None,
-            caption: "So.".to_owned(),
-            details: Details::default(),
-            assets: Vec::new(),
-            items: Vec::new(),
-            cover: None,
-            scheduled_at: None,
-            timezone: None,
-            fingerprint: String::new(),
-            problems: Vec::new(),
-            quota: None,
-            failures: 0,
-            remade: 0,
-            published_at: None,
-            permalink: None,
-            links: 0,
-            comment: Comment::default(),
-        }
+        let account = Some(AccountId::generate());
+        Publication { account, caption: "So.".to_owned(), ..Publication::new(form) }
     }
 
     fn said(code: i64, subcode: Option<i64>) -> Meaning {

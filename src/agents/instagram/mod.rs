@@ -4,11 +4,14 @@
 //! of [`machine`] after the other, and writes every one down; whoever takes the job up after it was lost goes on from there.
 //! While something is waited for, nothing is held.
 
+mod bundle;
 pub mod comment;
 pub mod details;
 pub mod errors;
+pub mod export;
 pub mod graph;
 pub mod graphql;
+pub mod insights;
 pub mod machine;
 pub mod preflight;
 
@@ -22,10 +25,10 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use self::comment::Comment;
 use self::details::Details;
 use self::errors::Problem;
 use self::graph::{Role, Source};
+use self::insights::Insights;
 use self::machine::{Event, Form, Item, Pace, Page, Publication, State, Status, Step, Then};
 use self::preflight::{Facts, Fit, Media};
 use super::posts::{self, state::PostState};
@@ -223,26 +226,15 @@ pub async fn order(
     }
     let id = PublicationId::generate();
     let publication = Publication {
-        state: State::Validating,
-        form: asked.form,
         account,
         post: asked.post,
         caption: asked.caption,
         details: asked.details,
         assets: asked.assets,
-        items: Vec::new(),
-        cover: None,
         scheduled_at: asked.scheduled_at,
         timezone: asked.timezone,
         fingerprint,
-        problems: Vec::new(),
-        quota: None,
-        failures: 0,
-        remade: 0,
-        published_at: None,
-        permalink: None,
-        links: 0,
-        comment: Comment::default(),
+        ..Publication::new(asked.form)
     };
     let input = serde_json::to_value(Order { publication: id }).map_err(Error::internal)?;
     let new = NewJob {
@@ -316,6 +308,23 @@ pub async fn cancelled(tx: &mut WriteTx<'_>, id: Uuid) -> Result<bool> {
         posts::settle(tx, post.uuid(), PostState::Approved).await?;
     }
     Ok(true)
+}
+
+/// Keeps what Instagram counts of a publication that is public. Gives what the audit log says of it.
+///
+/// # Errors
+/// [`Error::NotFound`]; `CONFLICT` while its job still works on it.
+pub async fn measured(tx: &mut WriteTx<'_>, id: Uuid, insights: Insights) -> Result<Changes> {
+    let content = store::content(tx, id).await?.ok_or(Error::NotFound)?;
+    let mut publication: Publication = serde_json::from_value(content).map_err(Error::internal)?;
+    if !publication.is_settled() {
+        return Err(insights::unsettled());
+    }
+    let changes = Changes::between(&publication.insights, &Some(&insights));
+    publication.insights = Some(insights);
+    let content = serde_json::to_value(&publication).map_err(Error::internal)?;
+    store::set_content(tx, id, &content).await?;
+    Ok(changes)
 }
 
 /// What publishes.
