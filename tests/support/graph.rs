@@ -451,7 +451,7 @@ fn hashtag(inner: &mut Inner, query: &HashMap<String, String>) -> Response {
         return error(400, 18, None, false, "The maximum number of unique hashtags has been reached");
     }
     inner.searched.insert(id.clone());
-    let is_list = inner.hashtags.len() % 2 == 0;
+    let is_list = inner.hashtags.len().is_multiple_of(2);
     let answer = if is_list { json!({"data": [{"id": id}]}) } else { json!({"id": id}) };
     axum::Json(answer).into_response()
 }

@@ -171,13 +171,13 @@ async fn admit(
             admitted.push(Admitted { place, key, id });
         }
     }
-    if !new.is_empty() {
+    if new.is_empty() {
+        drop(tx);
+    } else {
         run.hold(&mut tx).await?;
         store::search(&mut tx, account, &new, Utc::now() - PERIOD).await?;
         let changes = Changes::made(&json!({"hashtags": new}));
         tx.commit(Record::with(Target::account(account).within(Some(project)), changes)).await?;
-    } else {
-        drop(tx);
     }
     run.release().await;
     Ok((admitted, left_out))

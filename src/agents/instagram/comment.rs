@@ -121,12 +121,11 @@ impl Comment {
                     self.state = State::Waiting;
                 }
             }
-            Event::Sought(Sought::Crowded) => self.fail(unknown_outcome()),
             Event::Unsought(meaning) if meaning.kind.retryable() => {
                 return self.again(meaning, pace);
             }
-            // Who may not read the comments cannot find out, and what may be there is not made again.
-            Event::Unsought(_) => self.fail(unknown_outcome()),
+            // Who cannot read all the comments cannot find out, and what may be there is not made again.
+            Event::Unsought(_) | Event::Sought(Sought::Crowded) => self.fail(unknown_outcome()),
             Event::Impossible(problem) => self.fail(problem),
         }
         Then::On
@@ -170,14 +169,13 @@ impl Comment {
         self.problem = Some(Problem { retryable: false, ..problem });
     }
 
-    /// As it stands when nobody works on it any more, for a reason.
-    pub fn abandoned(mut self, problem: Problem) -> Self {
+    /// Nobody works on it any more, for a reason.
+    pub fn abandon(&mut self, problem: Problem) {
         match self.state {
             State::Posted | State::Failed => {}
             State::Waiting => self.fail(problem),
             State::Posting => self.fail(unknown_outcome()),
         }
-        self
     }
 }
 
@@ -306,10 +304,14 @@ mod tests {
     #[test]
     fn one_that_nobody_works_on_any_more_says_what_is_known() {
         let reason = || Problem::new("JOB_ENDED", "Its job has ended.", "Write it yourself.");
-        assert_eq!(Comment::default().abandoned(reason()).problem.unwrap().code, "JOB_ENDED");
-        assert_eq!(asked().abandoned(reason()).problem.unwrap().code, "OUTCOME_UNKNOWN");
+        let code = |mut one: Comment| {
+            one.abandon(reason());
+            (one.state, one.problem.map(|problem| problem.code))
+        };
+        assert_eq!(code(Comment::default()), (State::Failed, Some("JOB_ENDED".to_owned())));
+        assert_eq!(code(asked()), (State::Failed, Some("OUTCOME_UNKNOWN".to_owned())));
         let mut one = asked();
         one.take(Event::Posted("17".into()), start(), &PACE);
-        assert_eq!(one.clone().abandoned(reason()), one);
+        assert_eq!(code(one), (State::Posted, None));
     }
 }

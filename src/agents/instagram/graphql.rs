@@ -39,7 +39,7 @@ use crate::providers::BUILTIN;
 /// Something on its way to being public on Instagram, or public there.
 pub struct Publication {
     output: Output,
-    content: machine::Publication,
+    content: Box<machine::Publication>,
 }
 
 impl Publication {
@@ -62,10 +62,10 @@ impl Publication {
     async fn standing(&self, ctx: &Context<'_>) -> Result<machine::Publication> {
         let content = self.content.clone();
         if content.is_settled() {
-            return Ok(content);
+            return Ok(*content);
         }
         let job = loader::job(ctx, self.output.organization, self.output.job).await?;
-        Ok(super::standing(content, job))
+        Ok(super::standing(*content, job))
     }
 }
 
@@ -470,13 +470,12 @@ const FRESH: TimeDelta = TimeDelta::minutes(1);
 
 /// The publication that a mutation names, and whose it is.
 async fn named(ctx: &Context<'_>, id: &ID) -> Result<(OrganizationId, Publication)> {
-    match place(ctx, id).await? {
-        (organization, AgentOutput::Publication(publication)) => Ok((organization, publication)),
-        _ => {
-            let message = "`id` is not a publication's id. One looks like `pub_01jd3x8r5nf6xr8m2zq0v7k9we`.";
-            Err(Error::fault(Fault::at(FaultCode::Invalid, "id", message)))
-        }
+    let (organization, found) = place(ctx, id).await?;
+    if let AgentOutput::Publication(publication) = found {
+        return Ok((organization, publication));
     }
+    let message = "`id` is not a publication's id. One looks like `pub_01jd3x8r5nf6xr8m2zq0v7k9we`.";
+    Err(Error::fault(Fault::at(FaultCode::Invalid, "id", message)))
 }
 
 /// A publication as it is now.

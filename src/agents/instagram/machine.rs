@@ -455,7 +455,7 @@ impl Publication {
         );
         if self.state == State::Published {
             self.links = LINKS;
-            self.comment = std::mem::take(&mut self.comment).abandoned(problem);
+            self.comment.abandon(problem);
             return;
         }
         let unknown = (self.state == State::Publishing).then(unknown_outcome);

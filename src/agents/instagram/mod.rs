@@ -266,13 +266,14 @@ pub async fn find(tx: &mut ReadTx<'_>, id: Uuid) -> Result<Option<Publication>> 
 
 /// A publication as it stands with its job: one that came to nothing by itself takes its publication along, or what was
 /// still to be done for it.
-fn standing(publication: Publication, job: Option<jobs::Job>) -> Publication {
+fn standing(mut publication: Publication, job: Option<jobs::Job>) -> Publication {
     let ended = job.filter(|job| matches!(job.status, jobs::Status::Failed | jobs::Status::Cancelled));
     let Some(job) = ended.filter(|_| !publication.is_settled()) else { return publication };
     let message = job.error.map_or_else(|| "Its job was cancelled.".to_owned(), |error| error.message);
     if publication.state == State::Published {
         let problem = Problem::new("JOB_ENDED", message, "Write the comment on Instagram.");
-        return Publication { comment: publication.comment.clone().abandoned(problem), ..publication };
+        publication.comment.abandon(problem);
+        return publication;
     }
     let unknown = (publication.state == State::Publishing).then(machine::unknown_outcome);
     let problem = Problem::new("JOB_ENDED", message, "Publish it again.");
