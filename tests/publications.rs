@@ -1464,6 +1464,11 @@ async fn a_publication_is_exported_with_everything_that_has_to_be_typed() {
     // It goes with the publication, and not before.
     assert_eq!(owner.fault("assetDelete", json!({"id": bundle["id"]})).await, "CONFLICT");
 
+    // The same picture twice is one file.
+    let twice = json!({"assetIds": [picture, picture], "kind": "STORY", "caption": ""});
+    let twice = studio.ended(&studio.publish(twice).await).await;
+    assert_eq!((&twice["state"], &twice["assets"][0]), (&json!("READY_NOT_CONNECTED"), &twice["assets"][1]));
+
     // What does not fit, what is too large, what has lost a file, and what is no publication.
     let refused = studio.ended(&studio.publish(json!({"assetIds": [picture, picture]})).await).await;
     assert_eq!(refused["state"], "FAILED");

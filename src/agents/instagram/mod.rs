@@ -554,7 +554,10 @@ impl Poster {
                     Fit::AsIs => file.id,
                     Fit::Transcode => match self.transcode(run, found.project, form, file).await? {
                         Ok(asset) => {
-                            made.push(asset);
+                            // The same picture twice is one file.
+                            if !made.contains(&asset) {
+                                made.push(asset);
+                            }
                             asset
                         }
                         Err(problem) => {
