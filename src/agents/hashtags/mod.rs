@@ -1,8 +1,8 @@
 //! The agent that finds hashtags for a text, with what speaks for each of them.
 //!
 //! The built-in engine ([`builtin`]) takes key phrases of the text, and what the organization itself has used. Ideas of a
-//! provider's model are scored by the same function beside them. By a connected account, Instagram shows what there is of the
-//! best of them ([`instagram`]).
+//! provider's model are scored by the same function beside them. By a connected account, Instagram says what it shows for the
+//! best of them.
 
 pub mod builtin;
 pub mod graphql;
