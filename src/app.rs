@@ -404,7 +404,13 @@ impl App {
             drain: drain.clone(),
             ..http::graphql::Settings::default()
         };
-        let kit = Kit { providers, storage: Arc::clone(&storage), photos: photos(config), webhooks };
+        let kit = Kit {
+            providers,
+            storage: Arc::clone(&storage),
+            photos: photos(config),
+            accounts: Arc::clone(&accounts),
+            webhooks,
+        };
         let live = Arc::<Live>::default();
         let entrance = Entrance::new(db.clone(), Arc::clone(&identity), limiter, Arc::clone(&live));
         let endpoint = Endpoint::new(entrance, executor, settings);

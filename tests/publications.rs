@@ -287,6 +287,38 @@ async fn people_places_and_covers_go_along_with_what_is_published() {
     assert_eq!((&*out.form["thumb_offset"], &kept["coverSeconds"]), ("500", &json!(0.5)));
     assert_eq!(sent(&out.form, "user_tags"), json!([{"username": "bo"}]));
 
+    // A picture is the cover: what is no JPEG is made into one, of any shape.
+    let covered = async |cover: &str| {
+        let reel =
+            json!({"assetIds": [video], "kind": "REEL", "coverAssetId": cover, "allowDuplicate": true});
+        let (out, _) = publish(reel).await;
+        assert!(
+            out.form["cover_url"].starts_with("http://127.0.0.1:") && !out.form.contains_key("thumb_offset")
+        );
+        let shown = "{ organization { outputs(first: 1) { nodes { ... on Publication { cover { id mimeType width height }
+            assets { id } } } } } }";
+        studio.admin().ok(shown, json!({})).await["organization"]["outputs"]["nodes"][0].clone()
+    };
+    let kept = covered(&picture).await;
+    assert_eq!((&kept["cover"]["id"], &kept["assets"]), (&json!(picture), &json!([{"id": video}])));
+    let png = studio.file("IMAGE", &painted(400, 1_000)).await;
+    let kept = covered(&png).await;
+    let cover = &kept["cover"];
+    assert_ne!(cover["id"], json!(png));
+    assert_eq!(
+        (&cover["mimeType"], &cover["width"], &cover["height"]),
+        (&json!("image/jpeg"), &json!(400), &json!(1_000))
+    );
+    // What cannot be one is found before Instagram is asked.
+    let asked = studio.graph.calls(Call::Media);
+    let gif = studio.file("IMAGE", b"GIF89a\x01\0\x01\0\0\0\0;").await;
+    for (cover, code) in [(&gif, "IMAGE_FORMAT"), (&video, "COVER")] {
+        let reel =
+            json!({"assetIds": [video], "kind": "REEL", "coverAssetId": cover, "allowDuplicate": true});
+        assert_eq!(codes(&studio.ended(&studio.publish(reel).await).await), [code]);
+    }
+    assert_eq!(studio.graph.calls(Call::Media), asked);
+
     // Each page has its own people, and the whole has the place.
     let tags = json!([{"username": "ada", "file": 2, "x": 0.5, "y": 0.5}, {"username": "bo", "file": 3}]);
     let pages = json!({"assetIds": [picture, other, video], "kind": "CAROUSEL", "userTags": tags, "locationId": "12"});
@@ -316,6 +348,17 @@ async fn people_places_and_covers_go_along_with_what_is_published() {
         (json!({"collaborators": ["a"], "kind": "STORY"}), "INVALID", "collaborators"),
         (json!({"locationId": "here"}), "INVALID", "locationId"),
         (json!({"coverSeconds": 1.0}), "INVALID", "coverSeconds"),
+        (json!({"coverAssetId": picture}), "INVALID", "coverAssetId"),
+        (
+            json!({"coverAssetId": picture, "coverSeconds": 1.0, "assetIds": [video], "kind": "REEL"}),
+            "INVALID",
+            "coverAssetId",
+        ),
+        (
+            json!({"coverAssetId": aicos::id::AssetId::generate().to_string(), "kind": "REEL"}),
+            "NOT_FOUND",
+            "coverAssetId",
+        ),
         (json!({"coverSeconds": -1.0, "kind": "REEL"}), "OUT_OF_RANGE", "coverSeconds"),
     ] {
         let input = json!({"projectId": studio.acme.project, "caption": "So.", "assetIds": [picture]});
@@ -1083,6 +1126,441 @@ async fn a_workflow_goes_on_beside_its_publication_which_is_cancelled_with_it() 
     assert_eq!(statuses(&look(&id).await), ["SUCCEEDED"; 4]);
     let published = studio.graph.published();
     assert_eq!(published.iter().map(|it| it.form["caption"].as_str()).collect::<Vec<_>>(), ["Quickly."]);
+    drop(admin);
+    studio.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_comment_is_written_once_and_what_is_public_stays_so() {
+    let studio = Studio::connected().await;
+    let picture = studio.picture().await;
+    let publish = async |caption: &str, faults: &[(Call, Fault)]| {
+        for (call, fault) in faults {
+            studio.graph.fail(*call, *fault);
+        }
+        let input =
+            json!({"assetIds": [picture], "caption": caption, "firstComment": " #one #two\nThe rest. "});
+        studio.publish(input).await
+    };
+    let comment = async |made: &Value| {
+        let publication = studio.ended(made).await;
+        assert_eq!(publication["state"], "PUBLISHED", "{publication:#}");
+        assert_eq!(codes(&publication), [""; 0]);
+        assert!(publication["permalink"].is_string(), "{publication:#}");
+        let shown = "query($id: ID!) { node(id: $id) { ... on Publication { firstComment { text state
+            problem { code message remedy retryable } } } } }";
+        let node = studio.admin().ok(shown, json!({"id": publication["id"]})).await["node"].clone();
+        let job = studio.admin().job(made["job"]["id"].as_str().unwrap()).await;
+        (node["firstComment"].clone(), job["status"].clone())
+    };
+    let below = || {
+        let published = studio.graph.published();
+        let comments = published.last().unwrap().comments.iter().map(|(_, text)| text.clone());
+        (published.len(), comments.collect::<Vec<_>>())
+    };
+    let text = "#one #two\nThe rest.";
+    let posted = json!({"text": text, "state": "POSTED", "problem": null});
+    // Done at once; done, and the answer is lost; not done, and nobody says so; refused for a while.
+    for (number, (faults, calls, looks)) in [
+        (vec![], 1, 0),
+        (vec![(Call::Comment, Fault::LoseAnswer)], 1, 1),
+        (vec![(Call::Comment, Fault::Transient)], 2, 1),
+        (vec![(Call::Comment, Fault::Error(4, None))], 2, 0),
+        (vec![(Call::Comment, Fault::LoseAnswer), (Call::Comments, Fault::Transient)], 1, 2),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let before = (studio.graph.calls(Call::Comment), studio.graph.calls(Call::Comments));
+        let made = publish(&format!("Number {number}."), &faults).await;
+        assert_eq!(comment(&made).await, (posted.clone(), json!("SUCCEEDED")), "{number}");
+        assert_eq!(below(), (number + 1, vec![text.to_owned()]), "{number}");
+        let now =
+            (studio.graph.calls(Call::Comment) - before.0, studio.graph.calls(Call::Comments) - before.1);
+        assert_eq!(now.0, calls, "{number}");
+        assert!(now.1 >= looks, "{number} {now:?}");
+        assert_eq!(studio.graph.left(), 0, "{number}");
+    }
+    // It is found among many of others.
+    studio.graph.crowd(120);
+    let made = publish("In a crowd.", &[(Call::Comment, Fault::LoseAnswer)]).await;
+    assert_eq!(comment(&made).await.0, posted);
+    assert_eq!(below().1.len(), 1);
+    studio.graph.crowd(0);
+    // Whenever the worker vanishes, there is one.
+    for fault in [Fault::Stall, Fault::DoAndStall] {
+        let before = studio.graph.calls(Call::Comment);
+        let made = publish(&format!("Vanished {fault:?}."), &[(Call::Comment, fault)]).await;
+        studio.graph.called(Call::Comment, before + 1).await;
+        studio.lose_the_worker().await;
+        assert_eq!(comment(&made).await.0, posted, "{fault:?}");
+        assert_eq!(below().1, [text], "{fault:?}");
+    }
+    // What is refused leaves the publication as it is.
+    for (number, (faults, code, said)) in [
+        (vec![(Call::Comment, Fault::Error(10, None))], "NOT_PERMITTED", "permission"),
+        (vec![(Call::Comment, Fault::Error(200, None))], "NOT_PERMITTED", "permission"),
+        (
+            vec![(Call::Comment, Fault::LoseAnswer), (Call::Comments, Fault::Error(10, None))],
+            "OUTCOME_UNKNOWN",
+            "Look at the post",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let made = publish(&format!("Refused {number}."), &faults).await;
+        let (shown, job) = comment(&made).await;
+        assert_eq!(
+            (&shown["state"], &shown["problem"]["code"], &job),
+            (&json!("FAILED"), &json!(code), &json!("SUCCEEDED"))
+        );
+        assert_eq!(shown["problem"]["retryable"], false);
+        assert!(shown["problem"]["remedy"].as_str().unwrap().contains(said), "{shown:#}");
+    }
+    // Which post is public was in the answer that got lost.
+    studio.graph.fail(Call::Publish, Fault::LoseAnswer);
+    let input = json!({"assetIds": [picture], "caption": "Lost.", "firstComment": "Hi."});
+    let made = studio.publish(input).await;
+    let publication = studio.ended(&made).await;
+    assert_eq!(publication["state"], "PUBLISHED");
+    let shown = "query($id: ID!) { node(id: $id) { ... on Publication { firstComment { state problem { code } } } } }";
+    let node = studio.admin().ok(shown, json!({"id": publication["id"]})).await["node"].clone();
+    assert_eq!(node["firstComment"], json!({"state": "FAILED", "problem": {"code": "POST_UNKNOWN"}}));
+
+    let admin = studio.admin();
+    let tags = |count: usize| (0..count).map(|n| format!("#tag{n} ")).collect::<String>();
+    for (more, code) in [
+        (json!({"firstComment": "a".repeat(2_201)}), "TOO_LONG"),
+        (json!({"firstComment": "Hi.", "kind": "STORY"}), "INVALID"),
+    ] {
+        let input = json!({"projectId": studio.acme.project, "caption": "So.", "assetIds": [picture]});
+        let payload = admin.try_mutate("instagramPublish", with(input, &more), "job { id }").await;
+        let error = &payload["userErrors"][0];
+        assert_eq!(
+            (&error["code"], &error["field"][1]),
+            (&json!(code), &json!("firstComment")),
+            "{payload:#}"
+        );
+    }
+    let asked = studio.graph.seen().len();
+    let input = json!({"assetIds": [picture], "caption": tags(16), "firstComment": tags(15)});
+    let refused = studio.ended(&studio.publish(input).await).await;
+    assert_eq!(codes(&refused), ["TOO_MANY_HASHTAGS"]);
+    assert_eq!(studio.graph.seen().len(), asked, "nobody was asked");
+    // The log says what became of each.
+    let log = "{ organization { auditLog(first: 100, filter: {actions: [\"publication.advance\"]}) { nodes { changes { field after } } } } }";
+    let log = admin.ok(log, json!({})).await.to_string();
+    assert!(log.contains("POSTED") && log.contains("POST_UNKNOWN"), "{log}");
+    drop(admin);
+    studio.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_comment_whose_account_or_writer_goes_is_given_up() {
+    let studio = Studio::connected().await;
+    let picture = studio.picture().await;
+    let shown = "query($id: ID!) { node(id: $id) { ... on Publication { state firstComment { state problem { code } } } } }";
+    let waiting = async |caption: &str| {
+        // It is refused for a while, again and again.
+        for _ in 0..5 {
+            studio.graph.fail(Call::Comment, Fault::Error(4, None));
+        }
+        let before = studio.graph.calls(Call::Comment);
+        let input = json!({"assetIds": [picture], "caption": caption, "firstComment": "Hi."});
+        let made = studio.publish(input).await;
+        studio.graph.called(Call::Comment, before + 1).await;
+        made
+    };
+    let made = waiting("Its job ends.").await;
+    let end = "update jobs set status = 'FAILED', finished_at = now(), lease_until = null
+        where kind = 'instagram.publish' and status in ('QUEUED', 'RUNNING')";
+    let until = Instant::now() + PATIENCE;
+    while studio.server.tamper(end).await == 0 {
+        assert!(Instant::now() < until);
+    }
+    let id = json!({"id": made["publication"]["id"]});
+    let node = studio.admin().ok(shown, id).await["node"].clone();
+    assert_eq!(node["state"], "PUBLISHED");
+    let code = node["firstComment"]["problem"]["code"].as_str().unwrap();
+    assert!(["JOB_ENDED", "OUTCOME_UNKNOWN"].contains(&code), "{node:#}");
+    assert_eq!(node["firstComment"]["state"], "FAILED");
+
+    let made = waiting("Its account goes.").await;
+    let accounts = studio.admin().ok("{ organization { accounts { nodes { id } } } }", json!({})).await;
+    let account = json!({"id": accounts["organization"]["accounts"]["nodes"][0]["id"]});
+    studio.admin().mutate("accountDisconnect", account, "").await;
+    let publication = studio.ended(&made).await;
+    let node = studio.admin().ok(shown, json!({"id": publication["id"]})).await["node"].clone();
+    assert_eq!(
+        node,
+        json!({"state": "PUBLISHED", "firstComment": {"state": "FAILED", "problem": {"code": "ACCOUNT_GONE"}}})
+    );
+    studio.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instagram_says_what_it_shows_for_the_best_hashtags_and_how_many_it_still_answers_about() {
+    let studio = Studio::open().await;
+    let account = studio.connect(json!({})).await;
+    let project = studio.acme.project.clone();
+    let member = studio.acme.member.at(&studio.server);
+    let select = "job { status } hashtags { hashtags { tag score instagram { topPosts averageLikes postsWithLikes averageComments
+        recentPosts readAt } } warnings }";
+    let research = async |text: &str, account: &Value| {
+        let input = json!({"projectId": project, "text": text, "language": "EN", "count": 8, "accountId": account, "wait": true});
+        let made = member.mutate("hashtagResearch", input, select).await;
+        assert_eq!(made["job"]["status"], "SUCCEEDED", "{made:#}");
+        made["hashtags"].clone()
+    };
+    let unmeasured = |set: &Value| {
+        let warnings =
+            set["warnings"].as_array().unwrap().iter().map(|warning| warning.as_str().unwrap().to_owned());
+        warnings.filter(|warning| warning.starts_with("Nothing of Instagram's")).collect::<Vec<_>>()
+    };
+    let text = "Morning yoga brings calm breathing, strong shoulders, better sleep, patient teachers and a quiet studio by the river.";
+    let set = research(text, &account["id"]).await;
+    let hashtags = set["hashtags"].as_array().unwrap();
+    assert!(hashtags.len() > 5, "{set:#}");
+    let measured = hashtags.iter().filter(|hashtag| hashtag["instagram"].is_object()).count();
+    assert_eq!((measured, unmeasured(&set)), (5, vec![]), "the best five: {set:#}");
+    let sample = &hashtags[0]["instagram"];
+    assert_eq!(
+        (&sample["topPosts"], &sample["postsWithLikes"], &sample["recentPosts"]),
+        (&json!(4), &json!(3), &json!(3))
+    );
+    // Of 0, 200 and 300 likes; whoever hides theirs does not count. Of 0 to 3 comments.
+    assert!((sample["averageLikes"].as_f64().unwrap() - 166.666_7).abs() < 0.001, "{sample:#}");
+    assert_eq!(sample["averageComments"], 1.5);
+    assert!(sample["readAt"].is_string());
+    let none = json!({"projectId": project, "text": text, "language": "EN", "count": 8, "wait": true});
+    let without = member.mutate("hashtagResearch", none, select).await["hashtags"].clone();
+    let scores = |set: &Value| {
+        let hashtags = set["hashtags"].as_array().unwrap().iter();
+        hashtags.map(|hashtag| (hashtag["tag"].clone(), hashtag["score"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(scores(&set), scores(&without), "a sample changes no score");
+    assert!(without["hashtags"][0]["instagram"].is_null());
+
+    // The same again costs nothing: the ids are known.
+    let searched = studio.graph.calls(Call::Hashtag);
+    assert_eq!((searched, studio.graph.calls(Call::Top)), (5, 5));
+    assert!(research(text, &account["id"]).await["hashtags"][4]["instagram"].is_object());
+    assert_eq!((studio.graph.calls(Call::Hashtag), studio.graph.calls(Call::Top)), (5, 10));
+
+    // Another program has asked about 23: there is room for two more, and the rest goes without.
+    studio.graph.search_elsewhere(23);
+    let other = "Fresh bread, sour dough, warm ovens, honest grain, early bakers and a small village market on Saturdays.";
+    let set = research(other, &account["id"]).await;
+    let measured =
+        set["hashtags"].as_array().unwrap().iter().filter(|hashtag| hashtag["instagram"].is_object());
+    assert_eq!(measured.count(), 2, "{set:#}");
+    let warnings = unmeasured(&set);
+    assert!(
+        warnings.len() == 3 && warnings.iter().all(|warning| warning.contains("no more hashtags")),
+        "{set:#}"
+    );
+    assert_eq!(studio.graph.calls(Call::Hashtag), 7, "nobody was asked in vain");
+    // What was asked more than 7 days ago counts no longer.
+    let old = "update hashtag_searches set asked_at = now() - interval '8 days'";
+    assert_eq!(studio.server.tamper(old).await, 7);
+    studio.graph.forget_searches();
+    assert_eq!(unmeasured(&research(other, &account["id"]).await), [""; 0]);
+
+    // What is asked is written down first: when the answer is lost, it counts all the same.
+    studio.graph.fail(Call::Hashtag, Fault::LoseAnswer);
+    let set = research("Violins and cellos.", &account["id"]).await;
+    let warnings = unmeasured(&set);
+    assert!(warnings.len() == 1 && warnings[0].contains("did not arrive"), "{set:#}");
+    let noted = "update hashtag_searches set asked_at = asked_at where external_id is null";
+    assert_eq!(studio.server.tamper(noted).await, 1);
+
+    // The account is not able to, in one way or another; the set is there all the same.
+    for (fault, said) in [
+        (Fault::Error(10, None), "does not allow this"),
+        (Fault::Error(190, Some(463)), "accountUpdate"),
+        (Fault::Transient, "Ask again later"),
+        (Fault::Error(4, None), "too many calls"),
+    ] {
+        studio.graph.fail(Call::Searched, fault);
+        let before = studio.graph.calls(Call::Hashtag);
+        let set = research(text, &account["id"]).await;
+        let warnings = unmeasured(&set);
+        assert!(warnings.len() == 1 && warnings[0].contains(said), "{said}: {warnings:?}");
+        assert!(!set["hashtags"].as_array().unwrap().is_empty());
+        assert_eq!(studio.graph.calls(Call::Hashtag), before);
+    }
+    let expire = "update accounts set expires_at = now() - interval '1 hour'";
+    assert_eq!(studio.server.tamper(expire).await, 1);
+    assert!(unmeasured(&research(text, &account["id"]).await)[0].contains("has expired"));
+    let other = studio.connect(json!({"userId": "17841400000000002", "login": "INSTAGRAM"})).await;
+    assert!(unmeasured(&research(text, &other["id"]).await)[0].contains("FACEBOOK"));
+    let missing = json!({"projectId": project, "text": text, "accountId": aicos::id::AccountId::generate().to_string()});
+    let refused = member.try_mutate("hashtagResearch", missing, "job { id }").await;
+    let error = &refused["userErrors"][0];
+    assert_eq!((&error["code"], &error["field"][1]), (&json!("NOT_FOUND"), &json!("accountId")));
+    // The log says who asked what by which account.
+    let log = "{ organization { auditLog(first: 50, filter: {actions: [\"hashtag.search\"], targetId: $id}) { nodes { changes { field after } } } } }";
+    let log = format!("query($id: ID!) {log}");
+    let log = studio.admin().ok(&log, json!({"id": account["id"]})).await.to_string();
+    assert!(log.contains("violins") && log.contains("sourdough"), "{log}");
+    drop(member);
+    studio.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publication_is_exported_with_everything_that_has_to_be_typed() {
+    let studio = Studio::open().await;
+    let (owner, admin) = (studio.acme.owner.at(&studio.server), studio.admin());
+    let picture = studio.file("IMAGE", &painted(400, 600)).await;
+    owner.mutate("assetUpdate", json!({"id": picture, "altText": "A red wall."}), "").await;
+    let film = mp4(9);
+    let video = studio.file("VIDEO", &film).await;
+    let made = studio
+        .publish(json!({"assetIds": [video, picture], "kind": "CAROUSEL", "caption": "Zwei schöne Dinge.",
+            "firstComment": "#eins #zwei", "locationId": "12", "userTags": [{"username": "ada", "file": 1}]}))
+        .await;
+    let publication = studio.ended(&made).await;
+    assert_eq!(publication["state"], "READY_NOT_CONNECTED");
+    let select = "job { id status agent error { code message } } publication { id state bundle { id kind mimeType bytes url } }";
+    let id = json!({"id": publication["id"], "wait": true, "idempotencyKey": "bundle"});
+    let member = studio.acme.member.at(&studio.server);
+    let exported = member.mutate("publicationExport", id.clone(), select).await;
+    assert_eq!(exported["job"]["status"], "SUCCEEDED", "{exported:#}");
+    let bundle = &exported["publication"]["bundle"];
+    assert_eq!((&bundle["kind"], &bundle["mimeType"]), (&json!("ARCHIVE"), &json!("application/zip")));
+    let fetched = files::get(&studio.server, bundle["url"].as_str().unwrap()).await;
+    assert_eq!(
+        (fetched.status.as_u16(), fetched.body.len() as u64),
+        (200, bundle["bytes"].as_u64().unwrap())
+    );
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(fetched.body)).unwrap();
+    let mut read = |name: &str| {
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut archive.by_name(name).unwrap(), &mut bytes).unwrap();
+        bytes
+    };
+    assert_eq!(read("01.mp4"), film);
+    // What was no JPEG is in it as it would be published.
+    let jpeg = read("02.jpg");
+    let size = imagesize::blob_size(&jpeg).unwrap();
+    assert!(jpeg.starts_with(b"\xff\xd8\xff") && (size.width, size.height) == (400, 500), "{size:?}");
+    let mut text = |name: &str| String::from_utf8(read(name)).unwrap();
+    assert_eq!(
+        (text("caption.txt").as_str(), text("first-comment.txt").as_str()),
+        ("Zwei schöne Dinge.", "#eins #zwei")
+    );
+    assert_eq!(text("alt-texts.txt"), "02.jpg: A red wall.");
+    let about: Value = serde_json::from_str(&text("publication.json")).unwrap();
+    assert_eq!((&about["kind"], &about["locationId"]), (&json!("CAROUSEL"), &json!("12")));
+    assert_eq!(about["userTags"], json!([{"username": "ada", "file": 1, "x": null, "y": null}]));
+    // It is made once, whoever asks and however often.
+    let again = admin.mutate("publicationExport", json!({"id": publication["id"]}), select).await;
+    assert_eq!((&again["job"], &again["publication"]["bundle"]["id"]), (&Value::Null, &bundle["id"]));
+    assert_eq!(
+        member.mutate("publicationExport", id, select).await["publication"]["bundle"]["id"],
+        bundle["id"]
+    );
+    // It goes with the publication, and not before.
+    assert_eq!(owner.fault("assetDelete", json!({"id": bundle["id"]})).await, "CONFLICT");
+
+    // The same picture twice is one file.
+    let twice = json!({"assetIds": [picture, picture], "kind": "STORY", "caption": ""});
+    let twice = studio.ended(&studio.publish(twice).await).await;
+    assert_eq!((&twice["state"], &twice["assets"][0]), (&json!("READY_NOT_CONNECTED"), &twice["assets"][1]));
+
+    // What does not fit, what is too large, what has lost a file, and what is no publication.
+    let refused = studio.ended(&studio.publish(json!({"assetIds": [picture, picture]})).await).await;
+    assert_eq!(refused["state"], "FAILED");
+    assert_eq!(admin.fault("publicationExport", json!({"id": refused["id"]})).await, "CONFLICT");
+    let large = studio
+        .ended(&studio.publish(json!({"assetIds": [video], "kind": "STORY", "caption": ""})).await)
+        .await;
+    assert_eq!(studio.server.tamper("update assets set bytes = 104857601 where kind = 'VIDEO'").await, 1);
+    assert_eq!(admin.fault("publicationExport", json!({"id": large["id"]})).await, "OUT_OF_RANGE");
+    owner.mutate("assetDelete", json!({"id": video}), "").await;
+    assert_eq!(admin.fault("publicationExport", json!({"id": large["id"]})).await, "CONFLICT");
+    let post = cast::output(&studio.server, &studio.acme, "POST_COMPOSITION").await;
+    assert_eq!(admin.fault("publicationExport", json!({"id": post})).await, "INVALID");
+    // Archives are not sent.
+    let sent = json!({"organizationId": studio.acme.id, "kind": "ARCHIVE", "bytes": 100});
+    assert_eq!(admin.fault("assetUploadCreate", sent).await, "INVALID");
+    drop((owner, admin, member));
+    studio.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_instagram_counts_is_asked_for_and_what_it_does_not_say_is_not_known() {
+    let studio = Studio::connected().await;
+    let admin = studio.admin();
+    let picture = studio.picture().await;
+    let select = "publication { insights { reach views likes comments saved shares measuredAt } }";
+    let made = studio.publish(json!({"assetIds": [picture]})).await;
+    let id = json!({"id": studio.ended(&made).await["id"]});
+    let measured = admin.mutate("publicationMeasure", id.clone(), select).await;
+    let insights = &measured["publication"]["insights"];
+    assert_eq!(
+        (&insights["reach"], &insights["views"], &insights["likes"], &insights["saved"], &insights["shares"]),
+        (&json!(0.0), &json!(10.0), &json!(20.0), &json!(40.0), &Value::Null),
+        "{measured:#}"
+    );
+    // Within a minute nobody is asked again.
+    let again = admin.mutate("publicationMeasure", id.clone(), select).await;
+    assert_eq!((&again, studio.graph.calls(Call::Insights)), (&measured, 1));
+    let old = "update outputs set content = jsonb_set(content, '{insights,measured_at}', '\"2020-01-01T00:00:00Z\"') where content ? 'insights'
+        and content -> 'insights' <> 'null'";
+    let stale = async || assert_eq!(studio.server.tamper(old).await, 1);
+    for (fault, said) in [
+        (Fault::Error(10, None), "does not allow this"),
+        (Fault::Error(190, Some(463)), "accountUpdate"),
+        (Fault::Transient, "Ask again later"),
+        (Fault::LoseAnswer, "Ask again later"),
+    ] {
+        stale().await;
+        studio.graph.fail(Call::Insights, fault);
+        let refused = admin.try_mutate("publicationMeasure", id.clone(), "publication { id }").await;
+        let error = &refused["userErrors"][0];
+        assert_eq!(error["code"], "PROVIDER_FAILED", "{refused:#}");
+        assert!(error["message"].as_str().unwrap().contains(said), "{refused:#}");
+    }
+    assert!(
+        admin.mutate("publicationMeasure", id.clone(), select).await["publication"]["insights"]["reach"]
+            .is_number()
+    );
+    // The log has the figures.
+    let log = "query($id: ID!) { organization { auditLog(first: 9, filter: {actions: [\"publication.measure\"], targetId: $id}) {
+        nodes { changes { field after } } } } }";
+    let log = admin.ok(log, id.clone()).await.to_string();
+    assert!(log.contains("\"likes\""), "{log}");
+
+    // Stories are counted otherwise, and each by itself.
+    let other = studio.file("IMAGE", &jpeg(1080, 1920)).await;
+    let one = studio.publish(json!({"assetIds": [other], "kind": "STORY", "caption": ""})).await;
+    let one = json!({"id": studio.ended(&one).await["id"]});
+    let story = admin.mutate("publicationMeasure", one, select).await;
+    let insights = &story["publication"]["insights"];
+    assert_eq!((&insights["views"], &insights["likes"]), (&json!(10.0), &Value::Null), "{story:#}");
+    let two = studio.publish(json!({"assetIds": [other, picture], "kind": "STORY", "caption": ""})).await;
+    let two = json!({"id": studio.ended(&two).await["id"]});
+    assert_eq!(admin.fault("publicationMeasure", two).await, "CONFLICT");
+    // Which post it is, is not known; it is not public; its account is gone.
+    studio.graph.fail(Call::Publish, Fault::LoseAnswer);
+    let lost = studio.publish(json!({"assetIds": [picture], "caption": "Lost."})).await;
+    let lost = json!({"id": studio.ended(&lost).await["id"]});
+    assert_eq!(admin.fault("publicationMeasure", lost).await, "CONFLICT");
+    let later = studio
+        .publish(json!({"assetIds": [picture], "caption": "Later.", "scheduledAt": "2999-01-01T00:00:00Z"}))
+        .await;
+    assert_eq!(
+        admin.fault("publicationMeasure", json!({"id": later["publication"]["id"]})).await,
+        "CONFLICT"
+    );
+    let accounts = admin.ok("{ organization { accounts { nodes { id } } } }", json!({})).await;
+    let account = json!({"id": accounts["organization"]["accounts"]["nodes"][0]["id"]});
+    admin.mutate("accountDisconnect", account, "").await;
+    let stale = "update outputs set content = jsonb_set(content, '{insights}', 'null')";
+    assert!(studio.server.tamper(stale).await > 0);
+    assert_eq!(admin.fault("publicationMeasure", id).await, "CONFLICT");
     drop(admin);
     studio.close().await;
 }

@@ -58,12 +58,14 @@ Mutation.accountDisconnect(input.id)             ok ok !FORBIDDEN !FORBIDDEN NOT
 Mutation.accountTest(input.id)                   ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND !FORBIDDEN NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.instagramPublish(input.projectId)       ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.instagramPublish(input.assetIds)        ok ok !FORBIDDEN !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.instagramPublish(input.coverAssetId)    ok ok !FORBIDDEN !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.instagramPublish(input.accountId)       ok ok !FORBIDDEN !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.instagramPublish(input.postId)          ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.affirmationsGenerate(input.projectId)   ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.affirmationsGenerate(input.periodId)    ok ok ok !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.hashtagResearch(input.projectId)        ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.hashtagResearch(input.periodId)         ok ok ok !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.hashtagResearch(input.accountId)        ok ok ok !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.contentStrategyCreate(input.projectId)  ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.visualPostCreate(input.projectId)       ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.visualPostCreate(input.periodId)        ok ok ok !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
@@ -98,6 +100,8 @@ Mutation.scheduleUpdate(input.workflow.periodId) ok ok !FORBIDDEN !FORBIDDEN ok 
 Mutation.scheduleDelete(input.id)                ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.contentWorkflowTemplateDelete(input.id) ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.jobCancel(input.id)                     ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.publicationExport(input.id)             ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.publicationMeasure(input.id)            ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.outputRate(input.id)                    ok ok ok ok ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.outputDelete(input.id)                  ok ok !FORBIDDEN !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Organization.auditLog(filter.actorId)            ok ok null null null ok null ok none none !UNAUTHENTICATED

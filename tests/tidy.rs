@@ -93,6 +93,7 @@ fn graphql_stays_in_its_rooms() {
         "accounts/mod.rs",
         "agents/channel.rs",
         "agents/hashtags/builtin/mod.rs",
+        "agents/instagram/comment.rs",
         "agents/instagram/machine.rs",
         "agents/posts/state.rs",
         "agents/workflow/definition.rs",

@@ -413,6 +413,8 @@ actions! {
     AgentRun, "agent.run", AgentUse;
     /// Save what an agent has made: done by a job, in the name of whoever asked.
     OutputCreate, "output.create", AgentUse;
+    /// Ask Instagram about hashtags by a connected account: done by a job, in the name of whoever asked.
+    HashtagSearch, "hashtag.search", AgentUse;
     /// Change a post, or ask for its approval.
     PostUpdate, "post.update", ContentUpdate;
     /// Approve a post.
@@ -423,6 +425,10 @@ actions! {
     PublicationCreate, "publication.create", ContentPublish;
     /// Take a publication further: done by a job, in the name of whoever asked.
     PublicationAdvance, "publication.advance", ContentPublish;
+    /// Make one file of a publication: asked for, and then done by a job, in the name of whoever asked.
+    PublicationExport, "publication.export", AgentUse;
+    /// Ask Instagram what it counts of a publication.
+    PublicationMeasure, "publication.measure", AgentUse;
     /// Note how far a run of a workflow is: done by a job, in the name of whoever asked.
     WorkflowAdvance, "workflow.advance", AgentUse;
     /// Approve a step of a run, or refuse it.

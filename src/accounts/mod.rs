@@ -348,6 +348,18 @@ pub async fn usable(tx: &mut ReadTx<'_>, project: ProjectId) -> Result<Vec<Accou
     store::usable(tx, project).await
 }
 
+/// Makes sure that an account is there, and that a project can use it.
+///
+/// # Errors
+/// `NOT_FOUND` at `accountId`.
+pub async fn require(tx: &mut ReadTx<'_>, project: ProjectId, id: AccountId) -> Result<()> {
+    if usable(tx, project).await?.iter().any(|account| account.id == id) {
+        return Ok(());
+    }
+    let message = "There is no such account, or this project cannot publish by it.";
+    Err(Error::fault(Fault::at(FaultCode::NotFound, "accountId", message)))
+}
+
 /// One page of accounts, newest first.
 ///
 /// # Errors

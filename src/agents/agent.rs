@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::text::{Refusal, RefusalCode};
 use super::{Output, store, write};
 use crate::access::{Action, Permission};
+use crate::accounts::Accounts;
 use crate::db::{Changes, ReadTx, Record, Target, WriteTx};
 use crate::engine::photos::Photos;
 use crate::engine::{self, Engines, JsonSchema, Message, TextRequest, Usage};
@@ -107,6 +108,8 @@ pub struct Tools {
     pub storage: Arc<Storage>,
     /// What looks for stock photos; none where the server has no key for it.
     pub photos: Option<Arc<Photos>>,
+    /// What reaches the services of connected accounts.
+    pub accounts: Arc<Accounts>,
 }
 
 /// What all agents' tools are made from.
@@ -118,6 +121,8 @@ pub struct Kit {
     pub storage: Arc<Storage>,
     /// What looks for stock photos.
     pub photos: Option<Arc<Photos>>,
+    /// What reaches the services of connected accounts.
+    pub accounts: Arc<Accounts>,
     /// What sends to the organizations' webhook endpoints.
     pub webhooks: Arc<Webhooks>,
 }
@@ -129,7 +134,8 @@ impl Kit {
     /// A fault when the provider is gone; what the database says.
     pub async fn tools(&self, tx: &mut ReadTx<'_>, own: Option<(&str, ProviderId)>) -> Result<Tools> {
         let engines = self.providers.engines_of(tx, own).await?;
-        Ok(Tools { engines, storage: Arc::clone(&self.storage), photos: self.photos.clone() })
+        let (storage, accounts) = (Arc::clone(&self.storage), Arc::clone(&self.accounts));
+        Ok(Tools { engines, storage, photos: self.photos.clone(), accounts })
     }
 }
 

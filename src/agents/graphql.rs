@@ -41,15 +41,15 @@ use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
 use crate::graphql::turn::Turn;
 use crate::id::{
-    AnswerId, AssetId, DocumentId, JobId, OrganizationId, PeriodId, ProjectId, PublicationId, WireId,
-    WorkflowRunId,
+    AccountId, AnswerId, AssetId, DocumentId, JobId, OrganizationId, PeriodId, ProjectId, PublicationId,
+    WireId, WorkflowRunId,
 };
 use crate::identity::graphql::User;
 use crate::jobs::AgentKind;
 use crate::jobs::graphql::{Job, actor};
 use crate::projects::graphql::Project;
 use crate::providers::{BUILTIN, Providers};
-use crate::{assets, idempotency, jobs, knowledge, periods};
+use crate::{accounts, assets, idempotency, jobs, knowledge, periods};
 
 /// What agents are asked to make, and what becomes of it.
 #[derive(Default, MergedObject)]
@@ -300,6 +300,7 @@ impl From<super::text::UnusedInput> for UnusedInput {
 pub(crate) struct Given<'a> {
     pub project: &'a ID,
     pub period: Option<PeriodId>,
+    pub account: Option<AccountId>,
     pub documents: Option<&'a [DocumentId]>,
     /// With the fields that name them.
     pub assets: &'a [(&'static str, AssetId)],
@@ -347,6 +348,9 @@ pub(crate) async fn order<A: Agent>(
         && periods::find(&mut tx, period).await?.is_none()
     {
         return Err(not_found_at("periodId")(Error::NotFound));
+    }
+    if let Some(account) = given.account {
+        accounts::require(&mut tx, project, account).await?;
     }
     if let Some(documents) = given.documents {
         knowledge::require(&mut tx, Some(project), "sourceDocumentIds", documents).await?;

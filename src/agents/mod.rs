@@ -57,6 +57,7 @@ pub fn works(kit: &Kit, poster: instagram::Poster) -> Vec<Box<dyn Work>> {
         worker::<visuals::Visuals>(kit),
         worker::<videos::Videos>(kit),
         Box::new(poster),
+        Box::new(instagram::export::Exporter::new(Arc::clone(&kit.storage))),
         Box::new(workflow::executor::RunWorkflow::new(kit.clone())),
     ]
 }

@@ -40,7 +40,8 @@ pub fn sniff(kind: AssetKind, head: &[u8]) -> Result<&'static str, Fault> {
         (AssetKind::Image, Some(mime @ ("image/png" | "image/jpeg" | "image/gif" | "image/webp")))
         | (AssetKind::Video, Some(mime @ ("video/mp4" | "video/webm" | "video/quicktime")))
         | (AssetKind::Audio, Some(mime @ ("audio/mpeg" | "audio/aac" | "audio/ogg")))
-        | (AssetKind::Document, Some(mime @ "application/pdf")) => Some(mime),
+        | (AssetKind::Document, Some(mime @ "application/pdf"))
+        | (AssetKind::Archive, Some(mime @ "application/zip")) => Some(mime),
         (AssetKind::Video, Some("video/x-m4v")) => Some("video/mp4"),
         (AssetKind::Audio, Some("audio/m4a")) => Some("audio/mp4"),
         (AssetKind::Audio, Some("audio/x-wav")) => Some("audio/wav"),
@@ -171,6 +172,7 @@ pub fn extension(mime_type: &str) -> &'static str {
         "audio/wav" => "wav",
         "audio/ogg" => "ogg",
         "application/pdf" => "pdf",
+        "application/zip" => "zip",
         "text/vtt" => "vtt",
         "application/x-subrip" => "srt",
         "text/calendar" => "ics",

@@ -25,7 +25,7 @@ use crate::organizations::graphql::Organization;
 use crate::projects::graphql::Project;
 use crate::storage::Storage;
 
-/// A file: a picture, a video, a recording, a document, captions or a calendar.
+/// A file: a picture, a video, a recording, a document, captions, a calendar or an archive.
 pub struct Asset {
     row: super::Asset,
     /// Until when its address is good: the same for whoever asks for both.
@@ -51,7 +51,7 @@ pub async fn part(ctx: &Context<'_>, organization: OrganizationId, id: AssetId) 
     found.map(Asset::new).ok_or_else(lost)
 }
 
-/// A file: a picture, a video, a recording, a document, captions or a calendar.
+/// A file: a picture, a video, a recording, a document, captions, a calendar or an archive.
 #[Object]
 impl Asset {
     /// The asset's id.

@@ -57,11 +57,20 @@ pub enum AssetKind {
     Captions,
     /// A calendar: iCalendar, at most 2 MiB.
     Calendar,
+    /// Several files in one, as agents make them: ZIP, at most 128 MiB. It cannot be sent.
+    Archive,
 }
 
 impl AssetKind {
-    const ALL: [Self; 6] =
-        [Self::Image, Self::Video, Self::Audio, Self::Document, Self::Captions, Self::Calendar];
+    const ALL: [Self; 7] = [
+        Self::Image,
+        Self::Video,
+        Self::Audio,
+        Self::Document,
+        Self::Captions,
+        Self::Calendar,
+        Self::Archive,
+    ];
 
     /// The spelling of the wire and of the database.
     pub const fn as_str(self) -> &'static str {
@@ -72,6 +81,7 @@ impl AssetKind {
             Self::Document => "DOCUMENT",
             Self::Captions => "CAPTIONS",
             Self::Calendar => "CALENDAR",
+            Self::Archive => "ARCHIVE",
         }
     }
 
@@ -88,6 +98,7 @@ impl AssetKind {
             Self::Document => "a PDF, or plain text that does not begin with `<`",
             Self::Captions => "WebVTT or SubRip captions",
             Self::Calendar => "an iCalendar file",
+            Self::Archive => "a ZIP archive",
         }
     }
 
@@ -95,6 +106,7 @@ impl AssetKind {
         match self {
             Self::Image => 20,
             Self::Video => 200,
+            Self::Archive => 128,
             Self::Audio | Self::Document => 50,
             Self::Captions | Self::Calendar => 2,
         }
@@ -259,6 +271,10 @@ impl NewUpload {
         alt: Option<&str>,
         words: &[String],
     ) -> Result<Self> {
+        if kind == AssetKind::Archive {
+            let message = "Archives are made here, and not sent. Send each file by itself.";
+            return Err(Error::fault(Fault::at(FaultCode::Invalid, "kind", message)));
+        }
         let (bytes, most) = (i64::from(bytes), kind.mebibytes());
         if !(1..=most * MIB).contains(&bytes) {
             let message = format!("`bytes` is the file's length, from 1 byte to {most} MiB for this kind.");
@@ -632,6 +648,14 @@ pub async fn keep(tx: &mut WriteTx<'_>, output: Uuid, ids: &[AssetId]) -> Result
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
     let kept = store::keep(tx, output, &ids).await?;
     if usize::try_from(kept) == Ok(ids.len()) { Ok(()) } else { Err(Error::NotFound) }
+}
+
+/// The archive that belongs to an output.
+///
+/// # Errors
+/// What the database says.
+pub async fn bundle(tx: &mut ReadTx<'_>, output: Uuid) -> Result<Option<AssetId>> {
+    store::bundle(tx, output).await
 }
 
 /// An asset and all of its bytes, at most so many. No transaction of the run's may be open.

@@ -317,6 +317,18 @@ pub(super) async fn keep(tx: &mut WriteTx<'_>, output: Uuid, ids: &[Uuid]) -> Re
     Ok(done.rows_affected())
 }
 
+/// The archive that belongs to an output.
+pub(super) async fn bundle(tx: &mut ReadTx<'_>, output: Uuid) -> Result<Option<AssetId>> {
+    let found = sqlx::query_scalar!(
+        "select id from assets where organization_id = (select app.current_organization()) and output_id = $1
+            and kind = 'ARCHIVE' and state = 'READY' order by id limit 1",
+        output
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(found.map(Into::into))
+}
+
 /// Where objects may be left.
 pub(super) struct Leftover {
     pub organization: OrganizationId,

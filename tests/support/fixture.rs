@@ -131,6 +131,9 @@ pub async fn world(server: &Server) -> World {
     let workers = server.work();
     let tenants = [tenant(server, "Acme").await, tenant(server, "Globex").await];
     workers.stop().await;
+    // By each account Instagram has been asked about a hashtag.
+    let asked = "insert into hashtag_searches (organization_id, account_id, tag) select organization_id, id, 'yoga' from accounts";
+    assert_eq!(server.tamper(asked).await, 6);
     let [first, second] = &tenants;
     let email = "both@people.example";
     let both = cast::invite(server, &first.cast.owner.token, &first.cast.id, email, "ADMIN", None).await;

@@ -2,7 +2,7 @@
 //! format, and sets its traps. It fetches what it is told about, publishes a container once, counts the quota, and does what
 //! a test tells it to: fail, stall, do it and lose the answer.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -14,6 +14,9 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 use url::form_urlencoded;
+
+/// How a JPEG begins.
+const JPEG: &[u8] = b"\xff\xd8\xff";
 
 /// The account that it knows.
 pub const USER: &str = "17841400000000001";
@@ -33,6 +36,20 @@ pub enum Call {
     Publish,
     /// Asking where it can be seen.
     Permalink,
+    /// Writing a comment below what is public.
+    Comment,
+    /// Reading the comments.
+    Comments,
+    /// Which hashtags have been asked about.
+    Searched,
+    /// Looking for a hashtag.
+    Hashtag,
+    /// The posts of a hashtag that are shown first.
+    Top,
+    /// Its posts of the last day.
+    Recent,
+    /// What is counted of a post.
+    Insights,
 }
 
 /// What goes wrong.
@@ -67,10 +84,13 @@ struct Container {
 /// Something public.
 #[derive(Debug, Clone)]
 pub struct Published {
+    pub id: String,
     /// The form that its container was made with.
     pub form: HashMap<String, String>,
     /// The forms of a carousel's pages.
     pub pages: Vec<HashMap<String, String>>,
+    /// What the account itself has written below it, with its id, oldest first.
+    pub comments: Vec<(String, String)>,
 }
 
 /// A call that has been made.
@@ -92,6 +112,12 @@ struct Inner {
     used: i64,
     total: i64,
     next: u64,
+    /// How many comments of others stand before the account's own.
+    crowd: usize,
+    /// Hashtags with their ids.
+    hashtags: BTreeMap<String, String>,
+    /// The ids that the account has asked about within 7 days.
+    searched: BTreeSet<String>,
 }
 
 /// The server. It stops when this is dropped.
@@ -122,6 +148,9 @@ impl FakeGraph {
             used: 2,
             total: 50,
             next: 17_900_000_000_000_000,
+            crowd: 0,
+            hashtags: BTreeMap::new(),
+            searched: BTreeSet::new(),
         }));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&inner));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -145,6 +174,21 @@ impl FakeGraph {
     /// A container is ready when it has been read so often.
     pub fn delay(&self, polls: usize) {
         self.with(|inner| inner.polls = polls);
+    }
+
+    /// So many comments of others stand before the account's own below everything that is public.
+    pub fn crowd(&self, comments: usize) {
+        self.with(|inner| inner.crowd = comments);
+    }
+
+    /// Another program has asked about so many hashtags by the account.
+    pub fn search_elsewhere(&self, hashtags: usize) {
+        self.with(|inner| inner.searched.extend((0..hashtags).map(|number| (900 + number).to_string())));
+    }
+
+    /// What was asked about lies more than 7 days back.
+    pub fn forget_searches(&self) {
+        self.with(|inner| inner.searched.clear());
     }
 
     /// What the account has published by now, and what it may.
@@ -207,7 +251,11 @@ async fn answer(
     let path = uri.path().strip_prefix("/v24.0/").unwrap_or_default().to_owned();
     let query: HashMap<String, String> =
         form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-    let form: HashMap<String, String> = form_urlencoded::parse(&body).into_owned().collect();
+    let form: HashMap<String, String> = if method == Method::GET {
+        query.clone()
+    } else {
+        form_urlencoded::parse(&body).into_owned().collect()
+    };
     let fields = query.get("fields").map(String::as_str).unwrap_or_default();
     let call = match (&method, path.as_str(), fields) {
         (&Method::GET, USER, _) => Call::Account,
@@ -216,6 +264,13 @@ async fn answer(
         (&Method::POST, path, _) if path == format!("{USER}/media_publish") => Call::Publish,
         (&Method::GET, _, "status_code,status") => Call::Status,
         (&Method::GET, _, "permalink") => Call::Permalink,
+        (&Method::GET, path, _) if path == format!("{USER}/recently_searched_hashtags") => Call::Searched,
+        (&Method::GET, "ig_hashtag_search", _) => Call::Hashtag,
+        (&Method::GET, path, _) if path.ends_with("/top_media") => Call::Top,
+        (&Method::GET, path, _) if path.ends_with("/recent_media") => Call::Recent,
+        (&Method::GET, path, _) if path.ends_with("/insights") => Call::Insights,
+        (&Method::POST, path, _) if path.ends_with("/comments") => Call::Comment,
+        (&Method::GET, path, "id,text,timestamp") if path.ends_with("/comments") => Call::Comments,
         _ => return error(404, 2500, None, false, "Unknown path components"),
     };
     let fault = {
@@ -316,12 +371,131 @@ async fn act(inner: &Mutex<Inner>, call: Call, path: &str, form: &HashMap<String
             let children = container.form.get("children").map(String::as_str).unwrap_or_default();
             let pages = children.split(',').filter_map(|page| inner.containers.get(page));
             let pages = pages.map(|page| page.form.clone()).collect();
-            inner.published.push(Published { form: container.form, pages });
             inner.next += 1;
-            reply(json!({"id": inner.next.to_string()}))
+            let id = inner.next.to_string();
+            inner.published.push(Published {
+                id: id.clone(),
+                form: container.form,
+                pages,
+                comments: Vec::new(),
+            });
+            reply(json!({"id": id}))
         }
+        Call::Comment | Call::Comments => {
+            let mut inner = inner.lock().unwrap();
+            inner.next += 1;
+            let (next, crowd) = (inner.next.to_string(), inner.crowd);
+            let media = path.strip_suffix("/comments").unwrap_or_default();
+            let Some(post) = inner.published.iter_mut().find(|post| post.id == media) else {
+                return refused(100, 33, "Unsupported request");
+            };
+            if call == Call::Comments {
+                return reply(comments(post, crowd, form));
+            }
+            let Some(message) = form.get("message").filter(|message| !message.is_empty()) else {
+                return error(400, 100, None, false, "message is needed");
+            };
+            post.comments.push((next.clone(), message.clone()));
+            reply(json!({"id": next}))
+        }
+        Call::Searched => {
+            let searched = inner.lock().unwrap().searched.clone();
+            reply(json!({"data": searched.iter().map(|id| json!({"id": id})).collect::<Vec<_>>()}))
+        }
+        Call::Hashtag => hashtag(&mut inner.lock().unwrap(), form),
+        Call::Top | Call::Recent => {
+            let inner = inner.lock().unwrap();
+            let hashtag = path.split('/').next().unwrap_or_default();
+            if !inner.searched.contains(hashtag) || form.get("user_id").is_none_or(|user| user != USER) {
+                return error(400, 100, None, false, "Unsupported get request");
+            }
+            reply(posts(call, form))
+        }
+        Call::Insights => insights(&inner.lock().unwrap(), path, form),
         Call::Permalink => reply(json!({"id": path, "permalink": "https://www.instagram.com/p/AbC123/"})),
     }
+}
+
+/// A page of the comments below a post, newest first.
+fn comments(post: &Published, crowd: usize, query: &HashMap<String, String>) -> Value {
+    let others =
+        (0..crowd).map(|number| (format!("{}", 18_000_000_000_000_000 + number), format!("Nice {number}!")));
+    let all: Vec<_> = others.chain(post.comments.iter().rev().cloned()).collect();
+    let number = |key: &str| query.get(key).and_then(|text| text.parse::<usize>().ok());
+    let (from, limit) = (number("after").unwrap_or(0), number("limit").unwrap_or(25).min(50));
+    let data: Vec<Value> = all
+        .iter()
+        .skip(from)
+        .take(limit)
+        .map(|(id, text)| json!({"id": id, "text": text, "timestamp": "2027-01-04T10:00:00+0000"}))
+        .collect();
+    let end = from + data.len();
+    let mut paging = json!({"cursors": {"before": from.to_string(), "after": end.to_string()}});
+    if end < all.len() {
+        paging["next"] = json!("https://graph.facebook.com/next");
+    }
+    json!({"data": data, "paging": paging})
+}
+
+/// Looks for a hashtag; 30 different ones in 7 days. The guide and the reference show different forms of the answer.
+fn hashtag(inner: &mut Inner, query: &HashMap<String, String>) -> Response {
+    let (Some(name), Some(USER)) = (query.get("q"), query.get("user_id").map(String::as_str)) else {
+        return error(400, 100, None, false, "user_id and q are needed");
+    };
+    if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
+        return error(400, 100, None, false, "The hashtag is not valid");
+    }
+    let next = (17_840_000_000_000_000 + inner.hashtags.len()).to_string();
+    let id = inner.hashtags.entry(name.to_lowercase()).or_insert(next).clone();
+    if !inner.searched.contains(&id) && inner.searched.len() >= 30 {
+        return error(400, 18, None, false, "The maximum number of unique hashtags has been reached");
+    }
+    inner.searched.insert(id.clone());
+    let is_list = inner.hashtags.len().is_multiple_of(2);
+    let answer = if is_list { json!({"data": [{"id": id}]}) } else { json!({"id": id}) };
+    axum::Json(answer).into_response()
+}
+
+/// What is counted of a post. Of stories other things are counted than of the rest; shares are not known yet.
+fn insights(inner: &Inner, path: &str, query: &HashMap<String, String>) -> Response {
+    let media = path.strip_suffix("/insights").unwrap_or_default();
+    let Some(post) = inner.published.iter().find(|post| post.id == media) else {
+        return refused(100, 33, "Unsupported get request");
+    };
+    let is_story = post.form.get("media_type").is_some_and(|kind| kind == "STORIES");
+    let asked = query.get("metric").map(String::as_str).unwrap_or_default();
+    let mut data = Vec::new();
+    for (at, name) in asked.split(',').enumerate() {
+        let counted: &[&str] = if is_story {
+            &["reach", "views", "shares"]
+        } else {
+            &["reach", "views", "likes", "comments", "saved", "shares"]
+        };
+        if !counted.contains(&name) {
+            return error(400, 100, None, false, "metric must be one of those that the media has");
+        }
+        if name != "shares" {
+            data.push(json!({"name": name, "period": "lifetime", "values": [{"value": 10 * at}], "id": format!("{media}/insights/{name}/lifetime")}));
+        }
+    }
+    axum::Json(json!({"data": data})).into_response()
+}
+
+/// Posts of a hashtag with the fields that are asked for; whether its likes are shown is for a post's owner to say.
+fn posts(call: Call, query: &HashMap<String, String>) -> Value {
+    let fields = query.get("fields").map(String::as_str).unwrap_or_default();
+    let count = if call == Call::Top { 4 } else { 3 };
+    let post = |number: usize| {
+        let mut post = json!({"id": (18_100_000_000_000_000 + number).to_string()});
+        if fields.contains("like_count") && number != 1 {
+            post["like_count"] = json!(100 * number);
+        }
+        if fields.contains("comments_count") {
+            post["comments_count"] = json!(number);
+        }
+        post
+    };
+    json!({"data": (0..count).map(post).collect::<Vec<_>>(), "paging": {"cursors": {"after": "end"}}})
 }
 
 /// Why what goes along with a container does not belong to it.
@@ -331,6 +505,9 @@ fn misplaced(form: &HashMap<String, String>) -> Option<&'static str> {
     let is_page = has("is_carousel_item");
     if has("thumb_offset") && kind != "REELS" {
         return Some("thumb_offset is for reels");
+    }
+    if has("cover_url") && (kind != "REELS" || has("thumb_offset")) {
+        return Some("cover_url is for reels, instead of thumb_offset");
     }
     if has("collaborators") && (is_page || matches!(kind, "CAROUSEL" | "STORIES")) {
         return Some("collaborators are for single pictures and reels");
@@ -373,16 +550,22 @@ async fn fetch(inner: &Mutex<Inner>, form: &HashMap<String, String>) -> Result<O
         (None, Some(url)) => (url, true),
         _ => return Err(error(400, 100, None, false, "image_url or video_url is needed")),
     };
-    let fetched = reqwest::Client::new().get(url).send().await.map_err(|_| unfetched())?;
-    if !fetched.status().is_success() {
-        return Err(unfetched());
+    let get = async |url: &str| {
+        let fetched = reqwest::Client::new().get(url).send().await.ok()?;
+        if fetched.status().is_success() { fetched.bytes().await.ok() } else { None }
+    };
+    let bytes = get(url).await.ok_or_else(unfetched)?;
+    if let Some(cover) = form.get("cover_url") {
+        let cover = get(cover).await.ok_or_else(unfetched)?;
+        if !cover.starts_with(JPEG) {
+            return Err(refused(36_001, 2_207_005, "Only JPEG is accepted"));
+        }
     }
-    let bytes = fetched.bytes().await.map_err(|_| unfetched())?;
     if is_video {
         let is_mp4 = bytes.get(4..8) == Some(b"ftyp");
         return Ok((!is_mp4).then(|| "Error: Media upload has failed with error code 2207026".to_owned()));
     }
-    if !bytes.starts_with(b"\xff\xd8\xff") {
+    if !bytes.starts_with(JPEG) {
         return Err(refused(36_001, 2_207_005, "Only JPEG is accepted"));
     }
     let Ok(size) = imagesize::blob_size(&bytes) else {

@@ -475,6 +475,17 @@ impl World {
                     "/input/assetIds/0",
                 )
             }
+            "Mutation.instagramPublish(input.coverAssetId)" => {
+                cast::forget_accounts(server).await;
+                let (owner, place) = (self.own(caller), self.own_project(caller));
+                let asset = cast::asset(server, owner, Some(place)).await;
+                Case::mutation(
+                    "instagramPublish",
+                    json!({"projectId": place, "caption": format!("Covered by {caller}"), "assetIds": [asset],
+                        "kind": "REEL", "coverAssetId": cast::asset(server, acme, None).await}),
+                    "/input/coverAssetId",
+                )
+            }
             "Mutation.instagramPublish(input.accountId)" => {
                 let (owner, place) = (self.own(caller), self.own_project(caller));
                 let asset = cast::asset(server, owner, Some(place)).await;
@@ -529,6 +540,12 @@ impl World {
                 json!({"projectId": self.own_project(caller), "text": "Yoga am Morgen",
                     "periodId": cast::period(server, acme).await}),
                 "/input/periodId",
+            ),
+            "Mutation.hashtagResearch(input.accountId)" => Case::mutation(
+                "hashtagResearch",
+                json!({"projectId": self.own_project(caller), "text": "Yoga am Morgen",
+                    "accountId": cast::account(server, acme).await}),
+                "/input/accountId",
             ),
             "Mutation.contentStrategyCreate(input.projectId)" => Case::mutation(
                 "contentStrategyCreate",
@@ -726,6 +743,16 @@ impl World {
             "Mutation.jobCancel(input.id)" => Case::mutation(
                 "jobCancel",
                 json!({"id": cast::document(server, acme, None).await.1}),
+                "/input/id",
+            ),
+            "Mutation.publicationExport(input.id)" => Case::mutation(
+                "publicationExport",
+                json!({"id": cast::output(server, acme, "INSTAGRAM_POSTER").await}),
+                "/input/id",
+            ),
+            "Mutation.publicationMeasure(input.id)" => Case::mutation(
+                "publicationMeasure",
+                json!({"id": cast::measured(server, acme).await}),
                 "/input/id",
             ),
             "Mutation.outputRate(input.id)" => Case::mutation(

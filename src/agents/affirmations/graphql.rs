@@ -152,6 +152,7 @@ impl AffirmationsMutation {
             let given = Given {
                 project: &input.project_id,
                 period,
+                account: None,
                 documents: None,
                 assets: &[],
                 outputs: &[],

@@ -1,10 +1,13 @@
 //! The agent that finds hashtags for a text, with what speaks for each of them.
 //!
 //! The built-in engine ([`builtin`]) takes key phrases of the text, and what the organization itself has used. Ideas of a
-//! provider's model are scored by the same function beside them.
+//! provider's model are scored by the same function beside them. By a connected account, Instagram says what it shows for the
+//! best of them.
 
 pub mod builtin;
 pub mod graphql;
+mod instagram;
+mod store;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,7 +19,7 @@ use crate::access::Action;
 use crate::db::ReadTx;
 use crate::engine::{Engines, JsonSchema, Usage};
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::id::{HashtagSetId, OrganizationId, PeriodId, ProjectId};
+use crate::id::{AccountId, HashtagSetId, OrganizationId, PeriodId, ProjectId};
 use crate::jobs::{AgentKind, Engine, Failure, Run};
 use crate::knowledge::search;
 use crate::retrieval::Language;
@@ -42,6 +45,9 @@ pub struct Input {
     pub banned: Vec<String>,
     /// Hashtags that must come out.
     pub must_include: Vec<String>,
+    /// The connected account by which Instagram is asked about the best ones.
+    #[serde(default)]
+    pub account: Option<AccountId>,
 }
 
 impl Input {
@@ -93,7 +99,10 @@ impl Agent for Hashtags {
         };
         run.release().await;
         let research = Research { corpus: Corpus { passages, counts }, ..research };
-        let set = agent::compute(move || builtin::research(&research)).await??;
+        let mut set = agent::compute(move || builtin::research(&research)).await??;
+        if let Some(account) = order.input.account {
+            instagram::measure(tools, run, order.project, account, &mut set).await?;
+        }
         Ok(Made::new(set, engine))
     }
 

@@ -1,4 +1,5 @@
-//! What goes along with the files and the words: who is in them, who else shows them, where it was, and a reel's cover.
+//! What goes along with the files and the words: who is in them, who else shows them, where it was, a reel's cover, and the
+//! first comment below it.
 //!
 //! Which container takes which of these is the Graph API's reference (IG User › Media).
 
@@ -6,8 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::machine::Form;
+use crate::agents::posts::builtin::validity::{self, Unit};
 use crate::assets::AssetKind;
 use crate::error::{Error, Fault, FaultCode, Result};
+use crate::id::AssetId;
+use crate::input;
 
 /// Tags in all files together.
 const TAGS: usize = 20;
@@ -17,6 +21,10 @@ const COLLABORATORS: usize = 3;
 const NAME: usize = 30;
 /// Digits of a place's id.
 const PLACE: usize = 25;
+/// Characters of a comment, as a reader counts them.
+const COMMENT: usize = 2_200;
+/// Unicode scalar values of a comment that is read at all: an emoji may have many.
+const COMMENT_READ: usize = 10_000;
 /// Seconds of the longest reel.
 const LONGEST: f64 = 900.0;
 
@@ -32,6 +40,10 @@ pub struct Details {
     pub location: Option<String>,
     /// At how many milliseconds of a reel its cover is.
     pub cover: Option<u32>,
+    /// The picture that is a reel's cover.
+    pub cover_asset: Option<AssetId>,
+    /// The first comment, which is written below it when it is public.
+    pub comment: Option<String>,
 }
 
 /// Somebody who is in a file.
@@ -123,16 +135,32 @@ impl Details {
                 return refuse(FaultCode::Invalid, "locationId", message);
             }
         }
+        if let Some(text) = &self.comment {
+            let text = input::paragraph("firstComment", Some(text), COMMENT_READ)?;
+            if text.as_deref().is_some_and(|text| validity::length(text, Unit::Graphemes) > COMMENT) {
+                let message = format!("`firstComment` has at most {COMMENT} characters.");
+                return refuse(FaultCode::TooLong, "firstComment", message);
+            }
+            self.comment = text;
+        }
         let takes = |field, given: bool, forms: &[Form], said: &str| {
             if given && !forms.contains(&form) { refuse(FaultCode::Invalid, field, said) } else { Ok(()) }
         };
         let words = [Form::Feed, Form::Reel, Form::Carousel];
         takes("userTags", !self.tags.is_empty(), &words, "Stories take no `userTags`.")?;
         takes("locationId", self.location.is_some(), &words, "Stories take no `locationId`.")?;
+        takes("firstComment", self.comment.is_some(), &words, "Stories take no `firstComment`.")?;
         let alone = &[Form::Feed, Form::Reel];
         let said = "Only `FEED` and `REEL` take `collaborators`.";
         takes("collaborators", !self.collaborators.is_empty(), alone, said)?;
         takes("coverSeconds", self.cover.is_some(), &[Form::Reel], "Only a `REEL` takes `coverSeconds`.")?;
+        let said = "Only a `REEL` takes `coverAssetId`.";
+        takes("coverAssetId", self.cover_asset.is_some(), &[Form::Reel], said)?;
+        if self.cover.is_some() && self.cover_asset.is_some() {
+            let message =
+                "A cover is a moment of the reel or a picture: leave out `coverSeconds` or `coverAssetId`.";
+            return refuse(FaultCode::Invalid, "coverAssetId", message);
+        }
         Ok(self)
     }
 
@@ -226,6 +254,16 @@ mod tests {
             ..Details::default()
         };
         let at = |id: &str| Details { location: Some(id.to_owned()), ..Details::default() };
+        let pictured = |cover| {
+            let cover_asset = Some(AssetId::generate());
+            Details { cover, cover_asset, ..Details::default() }
+        };
+        assert!(pictured(None).parse(Form::Reel, 1).is_ok());
+        let says = |text: &str| Details { comment: Some(text.to_owned()), ..Details::default() };
+        // A family is one character to whoever reads it.
+        let families = "👨‍👩‍👧".repeat(2_000);
+        assert_eq!(says(&families).parse(Form::Feed, 1).unwrap().comment, Some(families));
+        assert_eq!(says("  ").parse(Form::Feed, 1).unwrap().comment, None);
         let covered = Details { cover: Some(0), ..Details::default() };
         for (details, form, files, code, field) in [
             (tags(vec![tag("ada", 1, here); 21]), Form::Feed, 1, FaultCode::TooLong, "userTags"),
@@ -241,6 +279,10 @@ mod tests {
             (at(""), Form::Feed, 1, FaultCode::Invalid, "locationId"),
             (at("12"), Form::Story, 1, FaultCode::Invalid, "locationId"),
             (covered, Form::Feed, 1, FaultCode::Invalid, "coverSeconds"),
+            (pictured(None), Form::Feed, 1, FaultCode::Invalid, "coverAssetId"),
+            (pictured(Some(0)), Form::Reel, 1, FaultCode::Invalid, "coverAssetId"),
+            (says("Hi."), Form::Story, 1, FaultCode::Invalid, "firstComment"),
+            (says(&"é".repeat(2_201)), Form::Feed, 1, FaultCode::TooLong, "firstComment"),
         ] {
             let Error::Invalid(faults) = details.clone().parse(form, files).unwrap_err() else {
                 panic!("{details:?}");

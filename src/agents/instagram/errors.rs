@@ -226,14 +226,14 @@ const TABLE: &[Rule] = &[
         Kind::Account,
         "NOT_PERMITTED",
         "The token does not allow this.",
-        "Connect the account with a token that has the permission to publish.",
+        "Give the account a token that has the permission for this with `accountUpdate`.",
     ),
     code(
         200,
         Kind::Account,
         "NOT_PERMITTED",
         "The token does not allow this.",
-        "Connect the account with a token that has the permission to publish.",
+        "Give the account a token that has the permission for this with `accountUpdate`.",
     ),
     code(
         36_003,

@@ -2,10 +2,16 @@
 
 use serde_json::Value;
 
+use super::comment::Sought;
 use super::details::Parameters;
 use super::machine::{Quota, Status};
 use crate::accounts::Connected;
 use crate::engine::graph::Trouble;
+
+/// Comments that are read at once, the most that there are.
+const COMMENTS: &str = "50";
+/// How often more comments are read.
+const COMMENT_PAGES: usize = 20;
 
 /// A file as Instagram is told about it.
 #[derive(Debug, Clone)]
@@ -118,4 +124,35 @@ pub async fn publish(account: &Connected<'_>, container: &str) -> Result<String,
 pub async fn permalink(account: &Connected<'_>, media: &str) -> Result<String, Trouble> {
     let answer = account.get(media, &[("fields", "permalink")]).await?;
     answer["permalink"].as_str().map(str::to_owned).ok_or(Trouble::Lost)
+}
+
+/// Writes a comment below what is public. Gives its id.
+pub async fn comment(account: &Connected<'_>, media: &str, text: &str) -> Result<String, Trouble> {
+    id(&account.post(&format!("{media}/comments"), &[("message", text)]).await?)
+}
+
+/// Looks for a comment below what is public. White space is not compared: it may have been trimmed.
+pub async fn seek_comment(account: &Connected<'_>, media: &str, text: &str) -> Result<Sought, Trouble> {
+    let wanted: Vec<&str> = text.split_whitespace().collect();
+    let path = format!("{media}/comments");
+    let mut after = None::<String>;
+    for _ in 0..COMMENT_PAGES {
+        let mut parameters = vec![("fields", "id,text,timestamp"), ("limit", COMMENTS)];
+        parameters.extend(after.as_deref().map(|cursor| ("after", cursor)));
+        let answer = account.get(&path, &parameters).await?;
+        let comments = answer["data"].as_array().ok_or(Trouble::Lost)?;
+        let is_it = |comment: &&Value| {
+            comment["text"].as_str().is_some_and(|text| text.split_whitespace().eq(wanted.iter().copied()))
+        };
+        if let Some(found) = comments.iter().find(is_it) {
+            return id(found).map(Sought::Found);
+        }
+        // Where there is no next page, a cursor may still be given.
+        let more = answer["paging"]["next"].as_str().and(answer["paging"]["cursors"]["after"].as_str());
+        match more {
+            Some(cursor) if !comments.is_empty() => after = Some(cursor.to_owned()),
+            _ => return Ok(Sought::Absent),
+        }
+    }
+    Ok(Sought::Crowded)
 }

@@ -1,28 +1,36 @@
 //! Publications, as the schema shows them.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
-use serde::Serialize;
+use std::sync::Arc;
 
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use chrono::{TimeDelta, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::comment;
 use super::details::{self, Details, Tag};
-use super::errors::Problem;
+use super::errors::{self, Problem};
+use super::insights::{self, Insights};
 use super::machine::{self, Form, State};
-use super::{Asked, logged, target};
+use super::{Asked, export, logged, target};
 use crate::access::Action;
+use crate::accounts::Accounts;
 use crate::accounts::graphql::Account;
 use crate::agents::Output;
 use crate::agents::channel::Channel;
-use crate::agents::graphql::{AgentOutput, EngineInput, Rating, common, output, started};
+use crate::agents::graphql::{AgentOutput, EngineInput, Rating, common, output, place, started};
 use crate::agents::posts::graphql::Post;
 use crate::assets::graphql::Asset;
 use crate::audit::graphql::Actor;
 use crate::db::{Changes, Record};
-use crate::error::{Error, Fault, FaultCode, Result};
+use crate::error::{Detail, Error, Fault, FaultCode, Result};
 use crate::graphql::connection::Node;
 use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
 use crate::graphql::scalars::{DateTime, Url};
-use crate::id::{AssetId, ProjectId, PublicationId};
+use crate::graphql::turn::Turn;
+use crate::id::{AssetId, OrganizationId, ProjectId, PublicationId};
 use crate::idempotency;
 use crate::jobs::graphql::Job;
 use crate::projects::graphql::Project;
@@ -31,7 +39,7 @@ use crate::providers::BUILTIN;
 /// Something on its way to being public on Instagram, or public there.
 pub struct Publication {
     output: Output,
-    content: machine::Publication,
+    content: Box<machine::Publication>,
 }
 
 impl Publication {
@@ -53,11 +61,11 @@ impl Publication {
     /// As it stands with its job.
     async fn standing(&self, ctx: &Context<'_>) -> Result<machine::Publication> {
         let content = self.content.clone();
-        if content.state.is_final() {
-            return Ok(content);
+        if content.is_settled() {
+            return Ok(*content);
         }
         let job = loader::job(ctx, self.output.organization, self.output.job).await?;
-        Ok(super::standing(content, job))
+        Ok(super::standing(*content, job))
     }
 }
 
@@ -168,6 +176,19 @@ impl Publication {
         self.content.details.cover.map(|milliseconds| f64::from(milliseconds) / 1_000.0)
     }
 
+    /// The picture of the reel's cover as it is published; null without one, or when it is gone or not visible to the caller.
+    async fn cover(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Asset>> {
+        let Some(id) = self.content.cover.or(self.content.details.cover_asset) else { return Ok(None) };
+        Ok(loader::asset(ctx, self.output.organization, id).await?.map(Asset::new))
+    }
+
+    /// Its first comment, and what has become of that; null when it has none.
+    async fn first_comment(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<FirstComment>> {
+        let Some(text) = self.content.details.comment.clone() else { return Ok(None) };
+        let comment::Comment { state, problem, .. } = self.standing(ctx).await?.comment;
+        Ok(Some(FirstComment { text, state, problem: problem.map(Into::into) }))
+    }
+
     /// The time zone that its time was given in.
     async fn timezone(&self) -> Option<&str> {
         self.content.timezone.as_deref()
@@ -186,6 +207,23 @@ impl Publication {
     /// Why it is not, or not yet, public.
     async fn problems(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<PublicationProblem>> {
         Ok(self.standing(ctx).await?.problems.into_iter().map(Into::into).collect())
+    }
+
+    /// All of it in one file, once `publicationExport` has had that made: the pictures and videos in their order, the cover,
+    /// the caption, the alt texts and the first comment as texts, and everything else in `publication.json`.
+    async fn bundle(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Asset>> {
+        let organization = self.output.organization;
+        let found = {
+            let mut tx = ctx.door().read(organization, Action::ContentRead).await?;
+            crate::assets::bundle(&mut tx, self.output.id).await?
+        };
+        let Some(id) = found else { return Ok(None) };
+        Ok(loader::asset(ctx, organization, id).await?.map(Asset::new))
+    }
+
+    /// What Instagram counts of it, when `publicationMeasure` last asked; null before.
+    async fn insights(&self) -> Option<PublicationInsights> {
+        self.content.insights.as_ref().map(PublicationInsights::from)
     }
 
     /// What the account has published in the time that Instagram counts, when it was last asked.
@@ -246,6 +284,52 @@ impl UserTagInput {
     }
 }
 
+/// The comment that is written below a publication when that is public.
+#[derive(SimpleObject)]
+pub struct FirstComment {
+    /// What it says.
+    text: String,
+    /// Where it stands.
+    state: comment::State,
+    /// Why it is not, or not yet, there.
+    problem: Option<PublicationProblem>,
+}
+
+/// What Instagram counts of a publication: whole numbers, up to 48 hours behind. What it does not say is null.
+#[derive(SimpleObject)]
+pub struct PublicationInsights {
+    /// How many accounts have seen it.
+    reach: Option<f64>,
+    /// How often it was seen.
+    views: Option<f64>,
+    /// Likes.
+    likes: Option<f64>,
+    /// Comments.
+    comments: Option<f64>,
+    /// How often it was saved.
+    saved: Option<f64>,
+    /// How often it was shared.
+    shares: Option<f64>,
+    /// When Instagram was asked.
+    measured_at: DateTime,
+}
+
+impl From<&Insights> for PublicationInsights {
+    #[expect(clippy::cast_precision_loss, reason = "nothing is seen 2^52 times")]
+    fn from(insights: &Insights) -> Self {
+        let number = |figure: Option<u64>| figure.map(|figure| figure as f64);
+        Self {
+            reach: number(insights.reach),
+            views: number(insights.views),
+            likes: number(insights.likes),
+            comments: number(insights.comments),
+            saved: number(insights.saved),
+            shares: number(insights.shares),
+            measured_at: insights.measured_at.into(),
+        }
+    }
+}
+
 /// Why something is not, or not yet, public.
 #[derive(SimpleObject)]
 pub struct PublicationProblem {
@@ -299,6 +383,12 @@ struct InstagramPublishInput {
     location_id: Option<String>,
     /// At how many seconds of a `REEL` its cover is; Instagram chooses when absent.
     cover_seconds: Option<f64>,
+    /// The picture that is the cover of a `REEL`, instead of a moment of it; made into a JPEG when it is none. Instagram shows
+    /// the middle of it, 9:16.
+    cover_asset_id: Option<ID>,
+    /// A comment that is written below it when it is public, at most 2,200 characters with 20 mentions; its hashtags and the
+    /// caption's are at most 30 together. Not of stories. It needs a token that may manage comments.
+    first_comment: Option<String>,
     /// When it shall be public; at once when absent.
     scheduled_at: Option<DateTime>,
     /// The time zone that the time was chosen in, as an IANA name such as `Europe/Berlin`, for whoever reads it.
@@ -315,6 +405,8 @@ impl InstagramPublishInput {
             collaborators: self.collaborators.clone().unwrap_or_default(),
             location: self.location_id.clone(),
             cover: self.cover_seconds.map(details::cover).transpose()?,
+            cover_asset: self.cover_asset_id.as_ref().map(|id| input_id("coverAssetId", id)).transpose()?,
+            comment: self.first_comment.clone(),
         })
     }
 }
@@ -332,7 +424,67 @@ pub struct InstagramPublishPayload {
     user_errors: Vec<UserError>,
 }
 
-payloads!(InstagramPublishPayload);
+/// Which publication is made into one file.
+#[derive(InputObject, Serialize)]
+struct PublicationExportInput {
+    /// The publication.
+    id: ID,
+    /// Holds the answer up to 25 s; the job is always returned.
+    #[graphql(default = false)]
+    wait: bool,
+    /// Makes the call safe to repeat for 24 hours.
+    idempotency_key: Option<String>,
+}
+
+/// What exporting is answered with.
+#[derive(Default, SimpleObject)]
+pub struct PublicationExportPayload {
+    /// The job that makes the file; null when it is there already.
+    job: Option<Job>,
+    /// The publication; its `bundle` is there when the job has succeeded.
+    publication: Option<Publication>,
+    /// What the caller can put right; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+/// Which publication is measured.
+#[derive(InputObject)]
+struct PublicationMeasureInput {
+    /// The publication.
+    id: ID,
+}
+
+/// What measuring is answered with.
+#[derive(Default, SimpleObject)]
+pub struct PublicationMeasurePayload {
+    /// The publication with its `insights`.
+    publication: Option<Publication>,
+    /// What the caller can put right; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+payloads!(InstagramPublishPayload, PublicationExportPayload, PublicationMeasurePayload);
+
+/// How old figures are at the least that are asked for again.
+const FRESH: TimeDelta = TimeDelta::minutes(1);
+
+/// The publication that a mutation names, and whose it is.
+async fn named(ctx: &Context<'_>, id: &ID) -> Result<(OrganizationId, Publication)> {
+    let (organization, found) = place(ctx, id).await?;
+    if let AgentOutput::Publication(publication) = found {
+        return Ok((organization, publication));
+    }
+    let message = "`id` is not a publication's id. One looks like `pub_01jd3x8r5nf6xr8m2zq0v7k9we`.";
+    Err(Error::fault(Fault::at(FaultCode::Invalid, "id", message)))
+}
+
+/// A publication as it is now.
+async fn again(ctx: &Context<'_>, organization: OrganizationId, id: Uuid) -> Result<Option<Publication>> {
+    Ok(match output(ctx, organization, id).await? {
+        Some(AgentOutput::Publication(publication)) => Some(publication),
+        _ => None,
+    })
+}
 
 /// Publishing on Instagram.
 #[derive(Default)]
@@ -390,10 +542,7 @@ impl InstagramMutation {
             Ok(InstagramPublishPayload {
                 job: job.map(Job::new),
                 publication: match result {
-                    Some(result) => match output(ctx, organization, result).await? {
-                        Some(AgentOutput::Publication(publication)) => Some(publication),
-                        _ => None,
-                    },
+                    Some(result) => again(ctx, organization, result).await?,
                     None => None,
                 },
                 project: loader::project(ctx, organization, project).await?.map(Project::new),
@@ -402,4 +551,119 @@ impl InstagramMutation {
         };
         Ok(settle(outcome.await)?)
     }
+
+    /// Has all of a publication put into one file, for whoever has no account connected or publishes by hand; its files have
+    /// at most 100 MiB together. It is made once. Requires: `AGENT_USE` and `CONTENT_READ`.
+    /// Codes: `NOT_FOUND`, `INVALID`, `CONFLICT`, `OUT_OF_RANGE`, `IDEMPOTENCY_KEY_REUSED`; of the job `QUOTA_EXCEEDED`.
+    #[graphql(guard = "Requires::Here(Action::PublicationExport, &input.id)")]
+    async fn publication_export(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which publication.")] input: PublicationExportInput,
+    ) -> async_graphql::Result<Option<PublicationExportPayload>> {
+        let outcome = async {
+            let key = idempotency::Key::parse(input.idempotency_key.as_deref(), &input)?;
+            let (organization, found) = named(ctx, &input.id).await?;
+            let Output { id, project, .. } = found.output;
+            let of = PublicationId::from(id);
+            let missing = not_found_at("id");
+            let mut tx = ctx
+                .door()
+                .write_within(organization, project, Action::PublicationExport)
+                .await
+                .map_err(&missing)?;
+            let ordered = export::order(&mut tx, (of, project), &found.content, key.as_ref()).await?;
+            if ordered.is_some_and(|(_, is_new)| is_new) {
+                tx.commit(Record::of(target(of, project))).await?;
+            } else {
+                drop(tx);
+            }
+            let job = match ordered {
+                Some((job, _)) => started(ctx, organization, job, input.wait).await?,
+                None => None,
+            };
+            Ok(PublicationExportPayload {
+                job: job.map(Job::new),
+                publication: again(ctx, organization, id).await?,
+                user_errors: Vec::new(),
+            })
+        };
+        Ok(settle(outcome.await)?)
+    }
+
+    /// Asks Instagram what it counts of a publication that is public, at most once a minute. Several stories are not
+    /// measured together. Requires: `AGENT_USE` and `CONTENT_READ`.
+    /// Codes: `NOT_FOUND`, `INVALID`, `CONFLICT`, `PROVIDER_FAILED`.
+    #[graphql(guard = "Requires::Here(Action::PublicationMeasure, &input.id)")]
+    async fn publication_measure(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which publication.")] input: PublicationMeasureInput,
+    ) -> async_graphql::Result<Option<PublicationMeasurePayload>> {
+        let outcome = async {
+            let (organization, found) = named(ctx, &input.id).await?;
+            let Output { id, project, .. } = found.output;
+            let missing = not_found_at("id");
+            let door = ctx.door();
+            let write = async || {
+                door.write_within(organization, project, Action::PublicationMeasure).await.map_err(&missing)
+            };
+            // Whoever may not write is refused before anything is asked.
+            drop(write().await?);
+            let known = found.content.insights.as_ref().map(|insights| insights.measured_at);
+            if known.is_none_or(|at| Utc::now() - at >= FRESH) {
+                let insights = measure(ctx, organization, &found.content).await?;
+                let mut tx = write().await?;
+                let changes = super::measured(&mut tx, id, insights).await.map_err(&missing)?;
+                tx.commit(Record::with(target(id.into(), project), changes)).await?;
+            }
+            Ok(PublicationMeasurePayload {
+                publication: again(ctx, organization, id).await?,
+                user_errors: Vec::new(),
+            })
+        };
+        Ok(settle(outcome.await)?)
+    }
+}
+
+/// Asks for the figures of what is public. Nothing is held meanwhile.
+async fn measure(
+    ctx: &Context<'_>,
+    organization: OrganizationId,
+    publication: &machine::Publication,
+) -> Result<Insights> {
+    let conflict = |message: &str| Error::fault(Fault::at(FaultCode::Conflict, "id", message));
+    if publication.state != State::Published || !publication.is_settled() {
+        return Err(insights::unsettled());
+    }
+    let media = match publication.items.as_slice() {
+        [item] => item.media.as_deref().ok_or_else(|| {
+            conflict(
+                "Instagram's answer with the id of the post was lost, so that it cannot be asked about it.",
+            )
+        })?,
+        _ => return Err(conflict("Several stories have no figures together.")),
+    };
+    let door = ctx.door();
+    let connected = {
+        let mut tx = door.read(organization, Action::PublicationMeasure).await?;
+        let accounts = ctx.data_unchecked::<Arc<Accounts>>();
+        match publication.account {
+            Some(account) => accounts.connected(&mut tx, account).await?,
+            None => None,
+        }
+    };
+    let connected =
+        connected.ok_or_else(|| conflict("The account that it was published by has been disconnected."))?;
+    door.lease().release().await;
+    if let Ok(turn) = ctx.data::<Turn>() {
+        turn.give_up();
+    }
+    insights::measure(&connected, media, publication.form).await.map_err(|trouble| {
+        let Problem { message, remedy, retryable, said, .. } = errors::meaning(&trouble).problem;
+        // Nobody does it again by itself here.
+        let remedy = if retryable { "Ask again later." } else { remedy.as_str() };
+        let detail = Detail::Provider { provider: "instagram".to_owned(), provider_code: said, retryable };
+        Error::fault(Fault::new(FaultCode::ProviderFailed, format!("{message} {remedy}")).with(detail))
+    })
 }

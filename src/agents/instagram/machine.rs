@@ -9,8 +9,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::comment::{self, Comment};
 use super::details::Details;
 use super::errors::{self, Kind, Meaning, Problem};
+use super::insights::Insights;
 use crate::id::{AccountId, AssetId, PostId};
 
 /// Tries of what fails for a while, before it is given up.
@@ -161,6 +163,9 @@ pub struct Publication {
     pub assets: Vec<AssetId>,
     /// What is public together, in order; empty until it is checked.
     pub items: Vec<Item>,
+    /// The picture of a reel's cover, as Instagram is told about it.
+    #[serde(default)]
+    pub cover: Option<AssetId>,
     /// When it shall be public; none: at once.
     pub scheduled_at: Option<DateTime<Utc>>,
     /// The time zone that its time was given in.
@@ -181,6 +186,12 @@ pub struct Publication {
     pub permalink: Option<String>,
     /// How often that was asked.
     pub links: u32,
+    /// How far its first comment is, when its details have one.
+    #[serde(default)]
+    pub comment: Comment,
+    /// What Instagram counts of it, when it was last asked.
+    #[serde(default)]
+    pub insights: Option<Insights>,
 }
 
 /// How long is waited for what.
@@ -228,6 +239,8 @@ pub enum Step {
     Review,
     /// Ask where it can be seen.
     Link,
+    /// See to its first comment.
+    Comment(comment::Step),
     /// It has ended well.
     Done,
     /// It has ended.
@@ -241,6 +254,10 @@ pub enum Event {
     Refused(Vec<Problem>),
     /// Everything fits, and there is no account.
     NotConnected,
+    /// The account is gone.
+    Disconnected,
+    /// A picture for a reel's cover fits.
+    Covered(AssetId),
     /// Everything fits.
     Checked(Vec<Item>),
     /// Its time has come.
@@ -263,6 +280,8 @@ pub enum Event {
     Unseen(Meaning),
     /// It was asked where it can be seen, and what the account has published by now.
     Link(Option<String>, Option<Quota>),
+    /// Something of its first comment.
+    Comment(comment::Event),
 }
 
 /// How it goes on.
@@ -275,6 +294,33 @@ pub enum Then {
 }
 
 impl Publication {
+    /// One of which nothing is known but how it is shown.
+    pub fn new(form: Form) -> Self {
+        Self {
+            state: State::Validating,
+            form,
+            account: None,
+            post: None,
+            caption: String::new(),
+            details: Details::default(),
+            assets: Vec::new(),
+            items: Vec::new(),
+            cover: None,
+            scheduled_at: None,
+            timezone: None,
+            fingerprint: String::new(),
+            problems: Vec::new(),
+            quota: None,
+            failures: 0,
+            remade: 0,
+            published_at: None,
+            permalink: None,
+            links: 0,
+            comment: Comment::default(),
+            insights: None,
+        }
+    }
+
     /// What is to be made public next.
     pub fn current(&self) -> Option<&Item> {
         self.items.iter().find(|item| !item.is_live)
@@ -287,6 +333,18 @@ impl Publication {
     /// The id of what is public first.
     pub fn media(&self) -> Option<&str> {
         self.items.iter().find_map(|item| item.media.as_deref())
+    }
+
+    /// How far its first comment is; none when it has none.
+    pub const fn first_comment(&self) -> Option<&Comment> {
+        if self.details.comment.is_some() { Some(&self.comment) } else { None }
+    }
+
+    /// Whether nothing more happens to it, nor to its first comment.
+    pub fn is_settled(&self) -> bool {
+        let waits =
+            self.state == State::Published && self.first_comment().is_some_and(|it| it.next().is_some());
+        self.state.is_final() && !waits
     }
 
     /// What is to be done next.
@@ -304,7 +362,10 @@ impl Publication {
             State::Published if self.permalink.is_none() && self.links < LINKS && self.media().is_some() => {
                 Step::Link
             }
-            State::Published | State::ReadyNotConnected => Step::Done,
+            State::Published => {
+                self.first_comment().and_then(Comment::next).map_or(Step::Done, Step::Comment)
+            }
+            State::ReadyNotConnected => Step::Done,
             State::Failed | State::Expired => Step::Fail,
         }
     }
@@ -324,6 +385,8 @@ impl Publication {
                     "Connect one with `accountConnect`, and publish again.",
                 )];
             }
+            Event::Disconnected => self.disconnected(),
+            Event::Covered(picture) => self.cover = Some(picture),
             Event::Checked(items) => {
                 self.items = items;
                 let waits = self.scheduled_at.is_some_and(|at| at > now);
@@ -353,7 +416,7 @@ impl Publication {
                 }
                 self.state = State::Publishing;
             }
-            Event::Live(media) => self.live(Some(media), now),
+            Event::Live(media) => self.live(Some(media), now, pace),
             Event::Trouble(meaning) => return self.trouble(meaning, pace),
             Event::Unseen(meaning) => return self.again(meaning.problem, meaning.after, pace),
             Event::Link(found, quota) => {
@@ -365,6 +428,7 @@ impl Publication {
                     return Then::Wait(pace.retry, "It is public; where is not told yet.".to_owned());
                 }
             }
+            Event::Comment(event) => return self.comment.take(event, now, pace),
         }
         Then::On
     }
@@ -382,7 +446,24 @@ impl Publication {
         Then::Wait(pace.room, message.to_owned())
     }
 
-    fn live(&mut self, media: Option<String>, now: DateTime<Utc>) {
+    /// What is public by then stays so, and what is being made public may be.
+    fn disconnected(&mut self) {
+        let problem = Problem::new(
+            "ACCOUNT_GONE",
+            "The account has been disconnected.",
+            "Connect one, and publish again.",
+        );
+        if self.state == State::Published {
+            self.links = LINKS;
+            self.comment.abandon(problem);
+            return;
+        }
+        let unknown = (self.state == State::Publishing).then(unknown_outcome);
+        self.state = State::Failed;
+        self.problems = unknown.into_iter().chain([problem]).collect();
+    }
+
+    fn live(&mut self, media: Option<String>, now: DateTime<Utc>, pace: &Pace) {
         if let Some(item) = self.current_mut() {
             item.media = media;
             item.is_live = true;
@@ -393,6 +474,14 @@ impl Publication {
             State::Uploading
         } else {
             self.published_at = Some(now);
+            if self.media().is_none() {
+                let problem = Problem::new(
+                    "POST_UNKNOWN",
+                    "Instagram's answer with the id of the post was lost, and a comment needs it.",
+                    "Write the comment on Instagram.",
+                );
+                self.comment.take(comment::Event::Impossible(problem), now, pace);
+            }
             State::Published
         };
     }
@@ -409,7 +498,7 @@ impl Publication {
                 return Then::Wait(wait, "Instagram is processing the files.".to_owned());
             }
             Status::InProgress | Status::Expired => self.remake(None),
-            Status::Published => self.live(None, now),
+            Status::Published => self.live(None, now, pace),
             Status::Finished if self.state == State::Publishing => {
                 // A call whose answer was lost may still be on its way.
                 let waited = since(asked_at).to_std().unwrap_or_default();
@@ -561,26 +650,8 @@ mod tests {
     }
 
     fn fresh(form: Form) -> Publication {
-        Publication {
-            state: State::Validating,
-            form,
-            account: Some(AccountId::generate()),
-            post: None,
-            caption: "So.".to_owned(),
-            details: Details::default(),
-            assets: Vec::new(),
-            items: Vec::new(),
-            scheduled_at: None,
-            timezone: None,
-            fingerprint: String::new(),
-            problems: Vec::new(),
-            quota: None,
-            failures: 0,
-            remade: 0,
-            published_at: None,
-            permalink: None,
-            links: 0,
-        }
+        let account = Some(AccountId::generate());
+        Publication { account, caption: "So.".to_owned(), ..Publication::new(form) }
     }
 
     fn said(code: i64, subcode: Option<i64>) -> Meaning {
@@ -795,5 +866,44 @@ mod tests {
         let mut one = publishing();
         one.take(Event::Seen(Status::Failed("Error: 2207026".into())), start(), &PACE);
         assert_eq!((one.next(start()), one.problems[0].code.as_str()), (Step::Fail, "VIDEO_FORMAT"));
+    }
+
+    #[test]
+    fn a_first_comment_follows_what_is_public_and_never_makes_it_fail() {
+        let now = start();
+        let public = || {
+            let mut one = publishing();
+            one.details.comment = Some("First!".to_owned());
+            one.take(Event::Live("99".into()), now, &PACE);
+            assert_eq!((one.next(now), one.is_settled()), (Step::Link, false));
+            one.take(Event::Link(Some("https://instagram.example/p/1".into()), None), now, &PACE);
+            assert_eq!(one.next(now), Step::Comment(comment::Step::Post));
+            one
+        };
+        let mut one = public();
+        one.take(Event::Comment(comment::Event::Asking), now, &PACE);
+        assert_eq!(one.next(now), Step::Comment(comment::Step::Seek));
+        one.take(Event::Comment(comment::Event::Posted("7".into())), now, &PACE);
+        assert_eq!((one.state, one.next(now), one.is_settled()), (State::Published, Step::Done, true));
+        // It is refused, or the account is gone: the publication stays public.
+        for event in [Event::Comment(comment::Event::Trouble(said(10, None))), Event::Disconnected] {
+            let mut one = public();
+            one.take(event, now, &PACE);
+            assert_eq!((one.state, one.next(now), one.problems.len()), (State::Published, Step::Done, 0));
+            assert_eq!(one.comment.state, comment::State::Failed);
+        }
+        // Nobody knows which post it belongs to.
+        let mut one = publishing();
+        one.details.comment = Some("First!".to_owned());
+        one.take(Event::Seen(Status::Published), now, &PACE);
+        assert_eq!((one.state, one.next(now)), (State::Published, Step::Done));
+        assert_eq!(one.comment.problem.unwrap().code, "POST_UNKNOWN");
+        // What is not public yet fails without its account.
+        let mut one = publishing();
+        one.take(Event::Disconnected, now, &PACE);
+        assert_eq!(
+            one.problems.iter().map(|problem| problem.code.as_str()).collect::<Vec<_>>(),
+            ["OUTCOME_UNKNOWN", "ACCOUNT_GONE"]
+        );
     }
 }

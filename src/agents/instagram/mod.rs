@@ -4,10 +4,14 @@
 //! of [`machine`] after the other, and writes every one down; whoever takes the job up after it was lost goes on from there.
 //! While something is waited for, nothing is held.
 
+mod bundle;
+pub mod comment;
 pub mod details;
 pub mod errors;
+pub mod export;
 pub mod graph;
 pub mod graphql;
+pub mod insights;
 pub mod machine;
 pub mod preflight;
 
@@ -24,6 +28,7 @@ use uuid::Uuid;
 use self::details::Details;
 use self::errors::Problem;
 use self::graph::{Role, Source};
+use self::insights::Insights;
 use self::machine::{Event, Form, Item, Pace, Page, Publication, State, Status, Step, Then};
 use self::preflight::{Facts, Fit, Media};
 use super::posts::{self, state::PostState};
@@ -119,6 +124,9 @@ pub fn logged(publication: &Publication) -> Value {
         "state": publication.state, "kind": publication.form, "account": publication.account, "post": publication.post,
         "caption": publication.caption, "details": publication.details, "scheduledAt": publication.scheduled_at,
         "problem": publication.problems.first().map(|problem| &problem.code), "permalink": publication.permalink,
+        "firstComment": publication.first_comment().map(|comment| json!({
+            "state": comment.state, "id": comment.id, "problem": comment.problem.as_ref().map(|problem| &problem.code),
+        })),
     })
 }
 
@@ -132,13 +140,11 @@ async fn choose(
     project: ProjectId,
     named: Option<AccountId>,
 ) -> Result<Option<AccountId>> {
-    let usable = accounts::usable(tx, project).await?;
     if let Some(id) = named {
-        let found = usable.iter().any(|account| account.id == id);
-        let message = "There is no such account, or this project cannot publish by it.";
-        let refused = || Error::fault(Fault::at(FaultCode::NotFound, "accountId", message));
-        return if found { Ok(Some(id)) } else { Err(refused()) };
+        accounts::require(tx, project, id).await?;
+        return Ok(Some(id));
     }
+    let usable = accounts::usable(tx, project).await?;
     for place in [Some(project), None] {
         let mut there = usable.iter().filter(|account| account.project == place);
         match (there.next(), there.next()) {
@@ -205,6 +211,7 @@ pub async fn order(
         return Err(Error::fault(Fault::at(FaultCode::NotFound, "projectId", message)));
     }
     assets::require(tx, project, "assetIds", &asked.assets).await?;
+    assets::require(tx, project, "coverAssetId", asked.details.cover_asset.as_slice()).await?;
     let account = choose(tx, project, asked.account).await?;
     let files = files(tx, &asked.assets).await?;
     let known: Vec<_> = files.iter().map(|file| (file.kind, file.duration_seconds)).collect();
@@ -219,24 +226,15 @@ pub async fn order(
     }
     let id = PublicationId::generate();
     let publication = Publication {
-        state: State::Validating,
-        form: asked.form,
         account,
         post: asked.post,
         caption: asked.caption,
         details: asked.details,
         assets: asked.assets,
-        items: Vec::new(),
         scheduled_at: asked.scheduled_at,
         timezone: asked.timezone,
         fingerprint,
-        problems: Vec::new(),
-        quota: None,
-        failures: 0,
-        remade: 0,
-        published_at: None,
-        permalink: None,
-        links: 0,
+        ..Publication::new(asked.form)
     };
     let input = serde_json::to_value(Order { publication: id }).map_err(Error::internal)?;
     let new = NewJob {
@@ -266,12 +264,18 @@ pub async fn find(tx: &mut ReadTx<'_>, id: Uuid) -> Result<Option<Publication>> 
     Ok(Some(standing(agent::read(&mut output)?, job)))
 }
 
-/// A publication as it stands with its job: one that came to nothing by itself takes its publication along.
-fn standing(publication: Publication, job: Option<jobs::Job>) -> Publication {
+/// A publication as it stands with its job: one that came to nothing by itself takes its publication along, or what was
+/// still to be done for it.
+fn standing(mut publication: Publication, job: Option<jobs::Job>) -> Publication {
     let ended = job.filter(|job| matches!(job.status, jobs::Status::Failed | jobs::Status::Cancelled));
-    let Some(job) = ended.filter(|_| !publication.state.is_final()) else { return publication };
-    let unknown = (publication.state == State::Publishing).then(machine::unknown_outcome);
+    let Some(job) = ended.filter(|_| !publication.is_settled()) else { return publication };
     let message = job.error.map_or_else(|| "Its job was cancelled.".to_owned(), |error| error.message);
+    if publication.state == State::Published {
+        let problem = Problem::new("JOB_ENDED", message, "Write the comment on Instagram.");
+        publication.comment.abandon(problem);
+        return publication;
+    }
+    let unknown = (publication.state == State::Publishing).then(machine::unknown_outcome);
     let problem = Problem::new("JOB_ENDED", message, "Publish it again.");
     let problems = publication.problems.into_iter().chain(unknown).chain([problem]).collect();
     Publication { state: State::Failed, problems, ..publication }
@@ -305,6 +309,23 @@ pub async fn cancelled(tx: &mut WriteTx<'_>, id: Uuid) -> Result<bool> {
         posts::settle(tx, post.uuid(), PostState::Approved).await?;
     }
     Ok(true)
+}
+
+/// Keeps what Instagram counts of a publication that is public. Gives what the audit log says of it.
+///
+/// # Errors
+/// [`Error::NotFound`]; `CONFLICT` while its job still works on it.
+pub async fn measured(tx: &mut WriteTx<'_>, id: Uuid, insights: Insights) -> Result<Changes> {
+    let content = store::content(tx, id).await?.ok_or(Error::NotFound)?;
+    let mut publication: Publication = serde_json::from_value(content).map_err(Error::internal)?;
+    if !publication.is_settled() {
+        return Err(insights::unsettled());
+    }
+    let changes = Changes::between(&publication.insights, &Some(&insights));
+    publication.insights = Some(insights);
+    let content = serde_json::to_value(&publication).map_err(Error::internal)?;
+    store::set_content(tx, id, &content).await?;
+    Ok(changes)
 }
 
 /// What publishes.
@@ -383,8 +404,11 @@ impl Poster {
                 }
                 Step::Check => self.check(run, &found, connected.as_ref()).await?,
                 step => match &connected {
-                    None => Event::Refused(gone(publication)).into(),
+                    None => Event::Disconnected.into(),
                     Some(connected) => {
+                        if step == Step::Comment(comment::Step::Post) {
+                            self.save(run, &mut found, Event::Comment(comment::Event::Asking).into()).await?;
+                        }
                         if step == Step::Publish {
                             // Whether there is room is Instagram's to say, also when it cannot be asked now.
                             if let Ok(quota) = graph::quota(connected).await
@@ -481,16 +505,18 @@ impl Poster {
     ) -> Result<Came, Failure> {
         let publication = &found.publication;
         if publication.account.is_some() && connected.is_none() {
-            return Ok(Event::Refused(gone(publication)).into());
+            return Ok(Event::Disconnected.into());
         }
-        let files = {
+        let named: Vec<AssetId> =
+            publication.assets.iter().chain(&publication.details.cover_asset).copied().collect();
+        let mut files = {
             let mut tx = run.read(Action::AgentRun).await?;
-            files(&mut tx, &publication.assets).await?
+            files(&mut tx, &named).await?
         };
         run.release().await;
         let scope = run.scope();
         let visible = files.iter().all(|file| scope.may_see(file.project, Permission::ContentRead));
-        if files.len() < publication.assets.len() || !visible {
+        if files.len() < named.len() || !visible {
             let message = "Some of the files are gone, or may not be read by whoever asked.";
             let problem = Problem::new("MEDIA_GONE", message, "Choose other files.");
             return Ok(Event::Refused(vec![problem]).into());
@@ -504,16 +530,34 @@ impl Poster {
             at: publication.scheduled_at.unwrap_or(now),
             now,
         };
+        let cover = files.split_off(publication.assets.len()).pop();
         let media: Vec<Media> = files.iter().map(media).collect();
-        let (mut problems, fits) = preflight::check(publication.form, &publication.caption, &media, &facts);
-        let (mut pages, mut made) = (Vec::new(), Vec::new());
+        let words = (publication.caption.as_str(), publication.details.comment.as_deref());
+        let (mut problems, fits) = preflight::check(publication.form, words, &media, &facts);
+        let cover = match cover
+            .map(|file| preflight::cover(&self::media(&file)).map(|fit| (file, fit)))
+            .transpose()
+        {
+            Ok(cover) => cover,
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        };
+        let (mut fitting, mut made) = (Vec::new(), Vec::new());
         if problems.is_empty() {
-            for (file, fit) in files.iter().zip(fits) {
-                let asset = match fit {
+            let shown = files.iter().zip(fits).map(|(file, fit)| (publication.form, file, fit));
+            // A cover may have any shape, as a story may.
+            let covers = cover.iter().map(|(file, fit)| (Form::Story, file, *fit));
+            for (form, file, fit) in shown.chain(covers) {
+                fitting.push(match fit {
                     Fit::AsIs => file.id,
-                    Fit::Transcode => match self.transcode(run, found, file).await? {
+                    Fit::Transcode => match self.transcode(run, found.project, form, file).await? {
                         Ok(asset) => {
-                            made.push(asset);
+                            // The same picture twice is one file.
+                            if !made.contains(&asset) {
+                                made.push(asset);
+                            }
                             asset
                         }
                         Err(problem) => {
@@ -521,18 +565,23 @@ impl Poster {
                             continue;
                         }
                     },
-                };
-                pages.push(Page { asset, is_video: file.kind == AssetKind::Video });
+                });
             }
         }
         if !problems.is_empty() {
             return Ok(Event::Refused(problems).into());
         }
+        let covered = fitting.split_off(files.len()).pop();
+        let pages = files
+            .iter()
+            .zip(fitting)
+            .map(|(file, asset)| Page { asset, is_video: file.kind == AssetKind::Video });
         let items = match publication.form {
-            Form::Story => pages.into_iter().map(|page| Item::new(vec![page])).collect(),
-            _ => vec![Item::new(pages)],
+            Form::Story => pages.map(|page| Item::new(vec![page])).collect(),
+            _ => vec![Item::new(pages.collect())],
         };
-        let mut events = vec![Event::Checked(items)];
+        let mut events: Vec<_> =
+            covered.map(Event::Covered).into_iter().chain([Event::Checked(items)]).collect();
         if connected.is_none() {
             events.push(Event::NotConnected);
         }
@@ -543,10 +592,10 @@ impl Poster {
     async fn transcode(
         &self,
         run: &Run,
-        found: &Found,
+        project: Option<ProjectId>,
+        form: Form,
         file: &Asset,
     ) -> Result<Result<AssetId, Problem>, Failure> {
-        let form = found.publication.form;
         let most = AssetKind::Image.most_bytes();
         let (asset, bytes) = assets::read(run, &self.storage, file.id, most).await?;
         let made = agent::compute(move || fitted(&bytes, form)).await?;
@@ -559,7 +608,7 @@ impl Poster {
         };
         let side = |side: u32| i32::try_from(side).ok();
         let new = NewAsset {
-            project: found.project,
+            project,
             kind: AssetKind::Image,
             bytes: jpeg.into(),
             mime_type: "image/jpeg",
@@ -580,7 +629,10 @@ impl Poster {
         step: Step,
     ) -> Result<Came, Failure> {
         let Some(item) = publication.current() else {
-            return Ok(link(publication, account).await.into());
+            return Ok(match step {
+                Step::Comment(step) => comment(publication, account, step).await.into(),
+                _ => link(publication, account).await.into(),
+            });
         };
         let container = item.container.as_deref();
         let event = match step {
@@ -640,12 +692,14 @@ impl Poster {
         if full != Then::On {
             return Ok(room.into());
         }
-        let sources = self.sources(run, item).await?;
-        if sources.len() < item.pages.len() {
+        let named: Vec<AssetId> = item.pages.iter().map(|page| page.asset).chain(publication.cover).collect();
+        let mut sources = self.sources(run, &named).await?;
+        if sources.len() < named.len() {
             let problem =
                 Problem::new("MEDIA_GONE", "A file has been deleted meanwhile.", "Choose other files.");
             return Ok(Event::Refused(vec![problem]).into());
         }
+        let cover = sources.split_off(item.pages.len()).pop();
         let caption = publication.caption.as_str();
         let uploaded = async {
             if publication.form == Form::Carousel {
@@ -664,17 +718,17 @@ impl Poster {
             let Some(source) = sources.first() else { return Err(Trouble::Unreachable) };
             let mut more = publication.details.of_page(0, source.is_video);
             more.extend(publication.details.of_whole());
+            more.extend(cover.map(|picture| ("cover_url", picture.url)));
             graph::upload(account, source, role, &more).await.map(Event::Made)
         };
         let uploaded = uploaded.await.unwrap_or_else(|error: Trouble| trouble(&error));
         Ok(Came { events: vec![room, uploaded], files: Vec::new() })
     }
 
-    async fn sources(&self, run: &Run, item: &Item) -> Result<Vec<Source>, Failure> {
-        let ids: Vec<AssetId> = item.pages.iter().map(|page| page.asset).collect();
+    async fn sources(&self, run: &Run, ids: &[AssetId]) -> Result<Vec<Source>, Failure> {
         let files = {
             let mut tx = run.read(Action::AgentRun).await?;
-            files(&mut tx, &ids).await?
+            files(&mut tx, ids).await?
         };
         run.release().await;
         let scope = run.scope();
@@ -706,6 +760,22 @@ async fn link(publication: &Publication, account: &Connected<'_>) -> Event {
     Event::Link(link, graph::quota(account).await.ok().flatten())
 }
 
+/// Writes the first comment, or looks whether it has been written.
+async fn comment(publication: &Publication, account: &Connected<'_>, step: comment::Step) -> Event {
+    let media = publication.media().unwrap_or_default();
+    let text = publication.details.comment.as_deref().unwrap_or_default();
+    Event::Comment(match step {
+        comment::Step::Post => match graph::comment(account, media, text).await {
+            Ok(id) => comment::Event::Posted(id),
+            Err(error) => comment::Event::Trouble(errors::meaning(&error)),
+        },
+        comment::Step::Seek => match graph::seek_comment(account, media, text).await {
+            Ok(sought) => comment::Event::Sought(sought),
+            Err(error) => comment::Event::Unsought(errors::meaning(&error)),
+        },
+    })
+}
+
 /// Where an item stands: a carousel whose pages are not bound yet as its slowest page, any other thing by itself.
 async fn look(account: &Connected<'_>, item: &Item) -> Result<Status, Trouble> {
     if let Some(container) = &item.container {
@@ -731,12 +801,4 @@ fn media(file: &Asset) -> Media {
         size: side(file.width).zip(side(file.height)),
         seconds: file.duration_seconds,
     }
-}
-
-/// The account is gone; what is being made public by then may be public.
-fn gone(publication: &Publication) -> Vec<Problem> {
-    let problem =
-        Problem::new("ACCOUNT_GONE", "The account has been disconnected.", "Connect one, and publish again.");
-    let unknown = (publication.state == State::Publishing).then(machine::unknown_outcome);
-    unknown.into_iter().chain([problem]).collect()
 }

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::errors::Problem;
 use super::machine::Form;
 use crate::agents::channel::Channel;
+use crate::agents::hashtags::builtin::hashtags;
 use crate::agents::posts::builtin::validity::{ProblemCode, validity};
 use crate::assets::AssetKind;
 use crate::engine::Unsafe;
@@ -61,7 +62,12 @@ pub enum Fit {
 }
 
 /// Everything that does not fit, and what has to be done to each file.
-pub fn check(form: Form, caption: &str, media: &[Media], facts: &Facts) -> (Vec<Problem>, Vec<Fit>) {
+pub fn check(
+    form: Form,
+    (caption, comment): (&str, Option<&str>),
+    media: &[Media],
+    facts: &Facts,
+) -> (Vec<Problem>, Vec<Fit>) {
     let mut problems = count(form, media);
     let fits = media.iter().enumerate().map(|(at, media)| {
         let number = at + 1;
@@ -82,6 +88,7 @@ pub fn check(form: Form, caption: &str, media: &[Media], facts: &Facts) -> (Vec<
     // Stories have no caption.
     if form != Form::Story {
         problems.extend(text(caption));
+        problems.extend(comment.into_iter().flat_map(|comment| below(caption, comment)));
     }
     if let Err(refused) = facts.address {
         let message = format!("Instagram has to fetch the files, and cannot reach where they are. {refused}");
@@ -110,15 +117,35 @@ fn picture(form: Form, media: &Media, number: usize, problems: &mut Vec<Problem>
         problems.push(Problem::new("MEDIA_KIND", message, "Choose a video, or publish it as `FEED`."));
         return Fit::AsIs;
     }
-    let is_jpeg = media.mime_type == "image/jpeg";
-    if !is_jpeg && !matches!(media.mime_type.as_str(), "image/png" | "image/webp") {
-        let message = format!("File {number} is {}, which cannot be made into a JPEG here.", media.mime_type);
-        problems.push(Problem::new("IMAGE_FORMAT", message, "Send a JPEG, PNG or WebP."));
-        return Fit::AsIs;
-    }
     let has_shape =
         form == Form::Story || media.size.is_some_and(|(width, height)| is_between(width, height));
-    if is_jpeg && media.bytes <= IMAGE_BYTES && has_shape { Fit::AsIs } else { Fit::Transcode }
+    jpeg(media, has_shape, &format!("File {number}")).unwrap_or_else(|problem| {
+        problems.push(problem);
+        Fit::AsIs
+    })
+}
+
+/// What has to be done to the picture of a reel's cover. It may have any shape: Instagram takes what fits from its middle.
+///
+/// # Errors
+/// Why it cannot be one.
+pub fn cover(media: &Media) -> Result<Fit, Problem> {
+    if media.kind != AssetKind::Image {
+        let message = "The reel's cover is no picture.";
+        return Err(Problem::new("COVER", message, "Choose a picture for `coverAssetId`."));
+    }
+    jpeg(media, true, "The reel's cover")
+}
+
+/// What has to be done to a picture that Instagram shall fetch.
+fn jpeg(media: &Media, has_shape: bool, name: &str) -> Result<Fit, Problem> {
+    let is_jpeg = media.mime_type == "image/jpeg";
+    if !is_jpeg && !matches!(media.mime_type.as_str(), "image/png" | "image/webp") {
+        let message = format!("{name} is {}, which cannot be made into a JPEG here.", media.mime_type);
+        return Err(Problem::new("IMAGE_FORMAT", message, "Send a JPEG, PNG or WebP."));
+    }
+    let fits = is_jpeg && media.bytes <= IMAGE_BYTES && has_shape;
+    Ok(if fits { Fit::AsIs } else { Fit::Transcode })
 }
 
 fn video(form: Form, media: &Media, number: usize, problems: &mut Vec<Problem>) {
@@ -156,6 +183,39 @@ fn text(caption: &str) -> Vec<Problem> {
         ProblemCode::Character => problem("CAPTION_CHARACTER", found.message, "Type the caption again."),
     };
     found.filter_map(read).collect()
+}
+
+/// What does not fit of a first comment. Its length was looked at when it was given; its hashtags count together with the
+/// caption's.
+fn below(caption: &str, comment: &str) -> Vec<Problem> {
+    let found = validity(comment, Channel::Instagram);
+    let mut problems: Vec<_> = found
+        .problems
+        .into_iter()
+        .filter_map(|found| match found.code {
+            ProblemCode::TooManyMentions => {
+                let message = format!("The first comment: {}", found.message);
+                Some(Problem::new("COMMENT_TOO_MANY_MENTIONS", message, "Take some mentions out of it."))
+            }
+            ProblemCode::Character => {
+                let message = format!("The first comment: {}", found.message);
+                Some(Problem::new("COMMENT_CHARACTER", message, "Type it again."))
+            }
+            ProblemCode::TooManyHashtags
+            | ProblemCode::Empty
+            | ProblemCode::TooLong
+            | ProblemCode::TooManyLinks => None,
+        })
+        .collect();
+    let (above, below) = (hashtags(caption).len(), hashtags(comment).len());
+    // A caption that has too many by itself has been reported.
+    if let Some(most) = found.limits.hashtags.filter(|most| above <= *most && above + below > *most) {
+        let message = format!(
+            "Instagram takes {most} hashtags in the caption and the first comment together, and there are {above} and {below}."
+        );
+        problems.push(Problem::new("TOO_MANY_HASHTAGS", message, "Take some hashtags out."));
+    }
+    problems
 }
 
 fn token(facts: &Facts) -> Option<Problem> {
@@ -212,7 +272,7 @@ mod tests {
         Facts { address: Ok(()), token_ends: None, at: now(), now: now() }
     }
 
-    fn jpeg(width: u32, height: u32) -> Media {
+    fn picture(width: u32, height: u32) -> Media {
         let mime_type = "image/jpeg".to_owned();
         Media { kind: AssetKind::Image, mime_type, bytes: 1_000, size: Some((width, height)), seconds: None }
     }
@@ -223,7 +283,7 @@ mod tests {
     }
 
     fn codes(form: Form, caption: &str, media: &[Media], facts: &Facts) -> Vec<String> {
-        let (problems, fits) = check(form, caption, media, facts);
+        let (problems, fits) = check(form, (caption, None), media, facts);
         assert_eq!(fits.len(), media.len());
         assert!(problems.iter().all(|problem| !problem.message.is_empty() && !problem.remedy.is_empty()));
         problems.into_iter().map(|problem| problem.code).collect()
@@ -232,10 +292,10 @@ mod tests {
     #[test]
     fn what_fits_is_let_through() {
         for (form, media) in [
-            (Form::Feed, vec![jpeg(1080, 1350)]),
-            (Form::Carousel, vec![jpeg(1080, 1080), mp4(10.0)]),
+            (Form::Feed, vec![picture(1080, 1350)]),
+            (Form::Carousel, vec![picture(1080, 1080), mp4(10.0)]),
             (Form::Reel, vec![mp4(3.0)]),
-            (Form::Story, vec![jpeg(1080, 1920), mp4(60.0)]),
+            (Form::Story, vec![picture(1080, 1920), mp4(60.0)]),
         ] {
             assert_eq!(codes(form, "", &media, &facts()), [""; 0], "{form:?}");
         }
@@ -245,18 +305,18 @@ mod tests {
     fn every_kind_takes_its_own_files() {
         for (form, media, code) in [
             (Form::Feed, vec![], "MEDIA_COUNT"),
-            (Form::Feed, vec![jpeg(100, 100), jpeg(100, 100)], "MEDIA_COUNT"),
+            (Form::Feed, vec![picture(100, 100), picture(100, 100)], "MEDIA_COUNT"),
             (Form::Feed, vec![mp4(5.0)], "MEDIA_KIND"),
-            (Form::Reel, vec![jpeg(100, 100)], "MEDIA_KIND"),
+            (Form::Reel, vec![picture(100, 100)], "MEDIA_KIND"),
             (Form::Reel, vec![mp4(2.9)], "VIDEO_LENGTH"),
             (Form::Reel, vec![mp4(901.0)], "VIDEO_LENGTH"),
             (Form::Reel, vec![Media { mime_type: "video/webm".into(), ..mp4(5.0) }], "VIDEO_FORMAT"),
-            (Form::Carousel, vec![jpeg(100, 100)], "MEDIA_COUNT"),
-            (Form::Carousel, vec![jpeg(100, 100); 11], "MEDIA_COUNT"),
+            (Form::Carousel, vec![picture(100, 100)], "MEDIA_COUNT"),
+            (Form::Carousel, vec![picture(100, 100); 11], "MEDIA_COUNT"),
             (Form::Story, vec![], "MEDIA_COUNT"),
             (Form::Story, vec![mp4(61.0)], "VIDEO_LENGTH"),
-            (Form::Feed, vec![Media { mime_type: "image/gif".into(), ..jpeg(100, 100) }], "IMAGE_FORMAT"),
-            (Form::Story, vec![Media { kind: AssetKind::Document, ..jpeg(1, 1) }], "MEDIA_KIND"),
+            (Form::Feed, vec![Media { mime_type: "image/gif".into(), ..picture(100, 100) }], "IMAGE_FORMAT"),
+            (Form::Story, vec![Media { kind: AssetKind::Document, ..picture(1, 1) }], "MEDIA_KIND"),
         ] {
             assert_eq!(codes(form, "", &media, &facts()), [code], "{form:?} {media:?}");
         }
@@ -271,39 +331,65 @@ mod tests {
             (tags(31), "TOO_MANY_HASHTAGS"),
             (names(21), "TOO_MANY_MENTIONS"),
         ] {
-            assert_eq!(codes(Form::Feed, &caption, &[jpeg(100, 100)], &facts()), [code]);
-            assert_eq!(codes(Form::Story, &caption, &[jpeg(100, 100)], &facts()), [""; 0]);
+            assert_eq!(codes(Form::Feed, &caption, &[picture(100, 100)], &facts()), [code]);
+            assert_eq!(codes(Form::Story, &caption, &[picture(100, 100)], &facts()), [""; 0]);
         }
         for caption in ["a".repeat(2_200), tags(30), names(20)] {
-            assert_eq!(codes(Form::Feed, &caption, &[jpeg(100, 100)], &facts()), [""; 0]);
+            assert_eq!(codes(Form::Feed, &caption, &[picture(100, 100)], &facts()), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_first_comment_is_looked_at_with_its_caption() {
+        let tags = |count: usize| (0..count).map(|n| format!("#tag{n} ")).collect::<String>();
+        let names = |count: usize| (0..count).map(|n| format!("@name{n} ")).collect::<String>();
+        let codes = |form, caption: &str, comment: &str| -> Vec<String> {
+            let (problems, _) = check(form, (caption, Some(comment)), &[picture(100, 100)], &facts());
+            problems.into_iter().map(|problem| problem.code).collect()
+        };
+        for (caption, comment, expected) in [
+            (tags(20), tags(10), vec![]),
+            (tags(20), tags(11), vec!["TOO_MANY_HASHTAGS"]),
+            (String::new(), tags(31), vec!["TOO_MANY_HASHTAGS"]),
+            (tags(31), tags(1), vec!["TOO_MANY_HASHTAGS"]),
+            (names(20), names(20), vec![]),
+            (names(20), names(21), vec!["COMMENT_TOO_MANY_MENTIONS"]),
+            (String::new(), "a\u{7}".to_owned(), vec!["COMMENT_CHARACTER"]),
+        ] {
+            assert_eq!(codes(Form::Feed, &caption, &comment), expected, "{caption} {comment}");
         }
     }
 
     #[test]
     fn the_token_and_the_address_are_looked_at() {
-        let picture = [jpeg(100, 100)];
+        let one = [picture(100, 100)];
         let hour = chrono::TimeDelta::hours(1);
         let with = |token_ends| Facts { token_ends: Some(token_ends), at: now() + hour, ..facts() };
-        assert_eq!(codes(Form::Feed, "", &picture, &with(now())), ["TOKEN_EXPIRED"]);
-        assert_eq!(codes(Form::Feed, "", &picture, &with(now() + hour / 2)), ["TOKEN_EXPIRES"]);
-        assert_eq!(codes(Form::Feed, "", &picture, &with(now() + hour * 2)), [""; 0]);
+        assert_eq!(codes(Form::Feed, "", &one, &with(now())), ["TOKEN_EXPIRED"]);
+        assert_eq!(codes(Form::Feed, "", &one, &with(now() + hour / 2)), ["TOKEN_EXPIRES"]);
+        assert_eq!(codes(Form::Feed, "", &one, &with(now() + hour * 2)), [""; 0]);
         let near = Facts { address: Err(Unsafe::Private), ..facts() };
-        assert_eq!(codes(Form::Feed, "", &picture, &near), ["NOT_REACHABLE"]);
+        assert_eq!(codes(Form::Feed, "", &one, &near), ["NOT_REACHABLE"]);
     }
 
     #[test]
     fn what_is_no_jpeg_too_large_or_of_another_shape_is_made_anew() {
-        let of = |form, media: Media| check(form, "", &[media], &facts()).1[0];
-        assert_eq!(of(Form::Feed, jpeg(1080, 1080)), Fit::AsIs);
-        assert_eq!(of(Form::Feed, jpeg(1080, 1351)), Fit::Transcode);
-        assert_eq!(of(Form::Feed, jpeg(1920, 1000)), Fit::Transcode);
-        assert_eq!(of(Form::Story, jpeg(1080, 1920)), Fit::AsIs);
-        assert_eq!(of(Form::Feed, Media { bytes: IMAGE_BYTES + 1, ..jpeg(1080, 1080) }), Fit::Transcode);
-        assert_eq!(of(Form::Feed, Media { size: None, ..jpeg(1, 1) }), Fit::Transcode);
+        let of = |form, media: Media| check(form, ("", None), &[media], &facts()).1[0];
+        assert_eq!(of(Form::Feed, picture(1080, 1080)), Fit::AsIs);
+        assert_eq!(of(Form::Feed, picture(1080, 1351)), Fit::Transcode);
+        assert_eq!(of(Form::Feed, picture(1920, 1000)), Fit::Transcode);
+        assert_eq!(of(Form::Story, picture(1080, 1920)), Fit::AsIs);
+        assert_eq!(of(Form::Feed, Media { bytes: IMAGE_BYTES + 1, ..picture(1080, 1080) }), Fit::Transcode);
+        assert_eq!(of(Form::Feed, Media { size: None, ..picture(1, 1) }), Fit::Transcode);
         assert_eq!(
-            of(Form::Feed, Media { mime_type: "image/png".into(), ..jpeg(1080, 1080) }),
+            of(Form::Feed, Media { mime_type: "image/png".into(), ..picture(1080, 1080) }),
             Fit::Transcode
         );
+        assert_eq!(cover(&picture(1000, 3000)), Ok(Fit::AsIs));
+        assert_eq!(cover(&Media { mime_type: "image/png".into(), ..picture(10, 10) }), Ok(Fit::Transcode));
+        let code = |media: &Media| cover(media).unwrap_err().code;
+        assert_eq!(code(&Media { mime_type: "image/gif".into(), ..picture(10, 10) }), "IMAGE_FORMAT");
+        assert_eq!(code(&mp4(3.0)), "COVER");
         assert_eq!(target(Form::Feed, 4000, 3000), (1440, 1080));
         assert_eq!(target(Form::Feed, 1000, 2000), (1000, 1250));
         assert_eq!(target(Form::Feed, 3000, 1000), (1440, 754));

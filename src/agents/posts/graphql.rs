@@ -268,6 +268,7 @@ impl PostsMutation {
             let given = Given {
                 project: &input.project_id,
                 period: None,
+                account: None,
                 documents: documents.as_deref(),
                 assets: &assets,
                 outputs: &[],

@@ -144,6 +144,7 @@ impl Agent for Posts {
                     language: input.language,
                     banned: Vec::new(),
                     must_include: Vec::new(),
+                    account: None,
                 };
                 Some(hashtags::read(&mut tx, run.organization(), order.project, &asked).await?)
             } else {

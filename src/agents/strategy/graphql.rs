@@ -284,6 +284,7 @@ impl StrategyMutation {
             let given = Given {
                 project: &input.project_id,
                 period: None,
+                account: None,
                 documents: None,
                 assets: &[],
                 outputs: &[],

@@ -314,6 +314,7 @@ impl VideoMutation {
             let given = Given {
                 project: &input.project_id,
                 period: asked.period,
+                account: None,
                 documents: None,
                 assets: &assets,
                 outputs: &outputs,

@@ -341,6 +341,7 @@ impl VisualMutation {
             let given = Given {
                 project: &input.project_id,
                 period: asked.period,
+                account: None,
                 documents: None,
                 assets: &assets,
                 outputs: &[],

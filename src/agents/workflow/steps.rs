@@ -297,6 +297,7 @@ impl StepAgent for Hashtags {
             language: given.language(),
             banned: values.texts("banned"),
             must_include: values.texts("mustInclude"),
+            account: None,
         }
         .parse()
     }

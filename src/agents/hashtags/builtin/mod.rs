@@ -153,6 +153,41 @@ pub struct Hashtag {
     pub last_used_at: Option<DateTime<Utc>>,
     /// Where it is from.
     pub source: Source,
+    /// What Instagram shows for it, when it was asked.
+    #[serde(default)]
+    pub instagram: Option<Sample>,
+}
+
+/// What Instagram shows for a hashtag: a sample, which does not tell how many people see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Posts that were looked at of those that Instagram shows first, at most 50.
+    pub top: usize,
+    /// Their likes.
+    pub likes: Figure,
+    /// Their comments.
+    pub comments: Figure,
+    /// Posts of the last 24 hours that were looked at, at most 50.
+    pub recent: usize,
+    /// When.
+    pub read_at: DateTime<Utc>,
+}
+
+/// A number that some posts of a sample have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figure {
+    /// Of all of those together.
+    pub sum: u64,
+    /// How many have it.
+    pub of: usize,
+}
+
+impl Figure {
+    /// What one has on average; none when none has it.
+    #[expect(clippy::cast_precision_loss, reason = "likes of fifty posts are far below 2^52")]
+    pub fn average(self) -> Option<f64> {
+        (self.of > 0).then(|| rounded(self.sum as f64 / float(self.of)))
+    }
 }
 
 /// Hashtags to paste at once.
@@ -205,6 +240,8 @@ pub enum WarningKind {
     NoCorpus,
     /// There are no earlier posts to learn from.
     NoHistory,
+    /// Instagram was to say something of it, and does not.
+    NotMeasured,
 }
 
 /// The result.
@@ -438,6 +475,7 @@ impl Pool<'_> {
             used_by_us: posts,
             last_used_at: used.and_then(|used| used.last),
             source: candidate.source,
+            instagram: None,
         };
         (candidate.required, candidate.terms.clone(), hashtag)
     }
