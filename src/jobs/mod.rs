@@ -267,6 +267,19 @@ pub async fn enqueue(tx: &mut WriteTx<'_>, new: &NewJob) -> Result<()> {
     Ok(())
 }
 
+/// Enqueues a job, unless one of its kind waits or works in its project already (or in the whole organization, where it has
+/// none): then that one may take as much more. For jobs that find out for themselves what there is to do. Whoever calls this
+/// has taken a turn ([`WriteTx::take_turn`]) that such a job takes as well before it finds nothing left and ends, so that
+/// nothing is left undone between the two.
+///
+/// # Errors
+/// `QUOTA_EXCEEDED`.
+pub async fn enqueue_once(tx: &mut WriteTx<'_>, new: &NewJob) -> Result<()> {
+    let Some(active) = store::active(tx, new.kind, new.project).await? else { return enqueue(tx, new).await };
+    usage::reserve_work(tx, new.needs).await?;
+    store::allow(tx, active, new.needs).await
+}
+
 /// What is due and nobody's yet, in all organizations together.
 ///
 /// # Errors
@@ -336,6 +349,14 @@ pub async fn events(tx: &mut ReadTx<'_>, id: JobId, after: i32, first: i32) -> R
 pub async fn events_of(tx: &mut ReadTx<'_>, id: JobId, kinds: &[&str]) -> Result<Vec<Event>> {
     let kinds: Vec<String> = kinds.iter().map(|kind| (*kind).to_owned()).collect();
     store::events_of(tx, id, &kinds).await
+}
+
+/// A job's newest event of a kind.
+///
+/// # Errors
+/// What the database says.
+pub async fn last_event(tx: &mut ReadTx<'_>, id: JobId, kind: &str) -> Result<Option<Event>> {
+    store::last_event(tx, id, kind).await
 }
 
 /// Lets a job that waits for an approval, or for a time, go on now. False: it does neither.

@@ -207,6 +207,54 @@ pub(super) async fn events_of(tx: &mut ReadTx<'_>, id: JobId, kinds: &[String]) 
     Ok(events)
 }
 
+pub(super) async fn last_event(tx: &mut ReadTx<'_>, id: JobId, kind: &str) -> Result<Option<Event>> {
+    let event = sqlx::query_as!(
+        Event,
+        "select sequence, at, kind, message, data from job_events
+         where organization_id = (select app.current_organization()) and job_id = $1 and kind = $2
+         order by sequence desc limit 1",
+        id.uuid(),
+        kind
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(event)
+}
+
+/// A job of a kind that waits or works in a project, or in the whole organization.
+pub(super) async fn active(
+    tx: &mut WriteTx<'_>,
+    kind: &str,
+    project: Option<ProjectId>,
+) -> Result<Option<JobId>> {
+    let organization = tx.organization().uuid();
+    let id = sqlx::query_scalar!(
+        "select id from jobs where organization_id = $1 and kind = $2 and project_id is not distinct from $3
+            and status in ('QUEUED', 'RUNNING') and cancel_requested_at is null
+         order by id limit 1",
+        organization,
+        kind,
+        project.map(ProjectId::uuid)
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(id.map(Into::into))
+}
+
+/// Lets a job take more than it was to.
+pub(super) async fn allow(tx: &mut WriteTx<'_>, id: JobId, more: Amounts) -> Result<()> {
+    let organization = tx.organization().uuid();
+    sqlx::query!(
+        "update jobs set reserved = app.add_amounts(reserved, $3, 1) where organization_id = $1 and id = $2",
+        organization,
+        id.uuid(),
+        amounts(more)?
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 pub(super) async fn cancel(tx: &mut WriteTx<'_>, id: JobId) -> Result<bool> {
     let organization = tx.organization().uuid();
     let moved = sqlx::query!(
