@@ -8,8 +8,8 @@
 //! assert_eq!(fake.requests()[0].body["model"], "some-model");
 //! ```
 //!
-//! Each accepted request takes the next reply of the script; without one it is answered with an error that says so. The
-//! format is told by the address. A request that the real provider would not accept gets its 400 and takes no reply.
+//! Each accepted request takes the next reply of the script; without one it is answered with an error that says so. Vectors
+//! have a script of their own, and are made of the words where it says nothing. The format is told by the address. A request that the real provider would not accept gets its 400 and takes no reply.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -88,6 +88,8 @@ pub struct Reply {
     raw: Option<(StatusCode, &'static str, Bytes)>,
     /// What an image model has painted.
     painted: Painted,
+    /// Vectors come in the order of their texts backwards.
+    backwards: bool,
 }
 
 /// What an image model answers with.
@@ -150,7 +152,13 @@ impl Reply {
             error: None,
             raw: None,
             painted: Painted::Nothing,
+            backwards: false,
         }
+    }
+
+    /// Vectors of the texts, the last one first.
+    pub fn backwards() -> Self {
+        Self { backwards: true, ..Self::text("") }
     }
 
     /// A picture in base64, as GPT's image models answer.
@@ -345,6 +353,8 @@ pub struct FakeProvider {
 
 struct Shared {
     script: Mutex<VecDeque<Reply>>,
+    vectors: Mutex<VecDeque<Reply>>,
+    meanings: Mutex<Vec<&'static [&'static str]>>,
     requests: Mutex<Vec<Seen>>,
     lacking: Mutex<Vec<&'static str>>,
     kept: Mutex<Bytes>,
@@ -364,6 +374,8 @@ impl FakeProvider {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             script: Mutex::default(),
+            vectors: Mutex::default(),
+            meanings: Mutex::default(),
             requests: Mutex::default(),
             lacking: Mutex::default(),
             kept: Mutex::default(),
@@ -374,6 +386,7 @@ impl FakeProvider {
             .route("/v1/messages", post(messages))
             .route("/v1/images/generations", post(images))
             .route("/v1/audio/speech", post(speech))
+            .route("/v1/embeddings", post(embeddings))
             .route("/files/picture", get(kept))
             .with_state(Arc::clone(&shared));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -396,8 +409,18 @@ impl FakeProvider {
         self.shared.script.lock().unwrap().extend(replies);
     }
 
+    /// Adds to how requests for vectors will be answered, before they are answered from the words again.
+    pub fn script_vectors(&self, replies: impl IntoIterator<Item = Reply>) {
+        self.shared.vectors.lock().unwrap().extend(replies);
+    }
+
+    /// Words that mean the same as each other, in lower case: texts that hold any of them have vectors that are near.
+    pub fn means(&self, words: &'static [&'static str]) {
+        self.shared.meanings.lock().unwrap().push(words);
+    }
+
     /// From now on the server does not know this parameter: `max_completion_tokens`, `stream_options`, `temperature`,
-    /// `seed`, `json_schema`, `response_format`, `tool_choice`.
+    /// `seed`, `json_schema`, `response_format`, `tool_choice`, `dimensions`, `encoding_format`.
     pub fn lacks(&self, parameter: &'static str) {
         self.shared.lacking.lock().unwrap().push(parameter);
     }
@@ -459,6 +482,71 @@ async fn speech(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
         Ok(_) => panic!("only a recording is spoken: script Reply::recording"),
         Err(response) => response,
     }
+}
+
+/// How many numbers a vector has when the request does not say.
+pub const OWN_DIMENSIONS: usize = 96;
+
+/// The vector of a text: one number for each meaning that it has, and a little of each of its words.
+fn vector(text: &str, meanings: &[&[&str]], dimensions: usize) -> Vec<f64> {
+    let mut vector = vec![0.0; dimensions];
+    let text = text.to_lowercase();
+    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        match meanings.iter().position(|words| words.contains(&word)) {
+            Some(meaning) => vector[meaning % dimensions] += 1.0,
+            None => {
+                let sum = word.bytes().fold(7_usize, |sum, byte| sum.wrapping_mul(31) + usize::from(byte));
+                vector[sum % dimensions] += 0.01;
+            }
+        }
+    }
+    vector
+}
+
+async fn embeddings(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    let (reply, asked) = match shared.next("/v1/embeddings", &headers, &body, refuse_embeddings).await {
+        Ok(next) => next,
+        Err(response) => return response,
+    };
+    let meanings = shared.meanings.lock().unwrap().clone();
+    let dimensions =
+        asked["dimensions"].as_u64().map_or(OWN_DIMENSIONS, |count| usize::try_from(count).unwrap());
+    let texts: Vec<&str> =
+        asked["input"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+    let mut data: Vec<Value> = texts
+        .iter()
+        .enumerate()
+        .map(|(index, text)| json!({ "object": "embedding", "index": index, "embedding": vector(text, &meanings, dimensions) }))
+        .collect();
+    if reply.backwards {
+        data.reverse();
+    }
+    let tokens: usize = texts.iter().map(|text| text.split_whitespace().count()).sum();
+    let answer = json!({
+        "object": "list", "data": data, "model": reply.model_of(&asked),
+        "usage": { "prompt_tokens": tokens, "total_tokens": tokens },
+    });
+    in_json(StatusCode::OK, &answer)
+}
+
+/// What is wrong with a request for vectors, as OpenAI's models see it.
+fn refuse_embeddings(_: &HeaderMap, body: &Value) -> Option<Fault> {
+    if body["model"].as_str().is_none_or(str::is_empty) {
+        return Some(Fault::parameter("model", "you must provide a model parameter"));
+    }
+    let texts = body["input"].as_array().filter(|texts| (1..=2_048).contains(&texts.len()));
+    if texts.is_none_or(|texts| texts.iter().any(|text| text.as_str().is_none_or(str::is_empty))) {
+        return Some(Fault::parameter("input", "'$.input' is invalid. Please check the API reference."));
+    }
+    if body.get("dimensions").is_some_and(|count| count.as_u64().is_none_or(|count| count == 0)) {
+        return Some(Fault::parameter("dimensions", "Invalid value for 'dimensions'."));
+    }
+    if body.get("encoding_format").is_some_and(|format| format != "float" && format != "base64") {
+        return Some(Fault::parameter("encoding_format", "Invalid value for 'encoding_format'."));
+    }
+    let all = ["model", "input", "dimensions", "encoding_format", "user"];
+    let unknown = body.as_object().unwrap().keys().find(|name| !all.contains(&name.as_str()));
+    unknown.map(|name| Fault::parameter(name, &format!("Unknown parameter: '{name}'.")))
 }
 
 /// Gives the picture that an answer named.
@@ -640,7 +728,11 @@ impl Shared {
         if let Some(fault) = refused {
             return Err(respond(&fault, chat));
         }
-        let next = self.script.lock().unwrap().pop_front();
+        let next = if path.ends_with("embeddings") {
+            self.vectors.lock().unwrap().pop_front().or_else(|| Some(Reply::text("")))
+        } else {
+            self.script.lock().unwrap().pop_front()
+        };
         let Some(mut reply) = next else {
             let fault =
                 Fault::new(500, "The script has no more replies.", ("server_error", None), "api_error");
