@@ -51,7 +51,8 @@ create policy document_chunk_vectors_tenant on document_chunk_vectors to aicos_a
     with check (organization_id = (select app.current_organization())
         and ((select app.current_projects()) is null or project_id = any ((select app.current_projects())::uuid[])));
 
-grant select, insert, delete on document_chunk_vectors to aicos_app;
+-- They are deleted with their passage, or with the choice.
+grant select, insert on document_chunk_vectors to aicos_app;
 
 -- Whether a job of a kind waits or works already is asked before another one is enqueued.
 create index jobs_active on jobs (organization_id, kind) where status in ('QUEUED', 'RUNNING');

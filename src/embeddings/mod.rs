@@ -3,12 +3,13 @@
 //!
 //! They stand beside the passages and are the tenant's as these are: a vector goes with its passage, is seen where its passage
 //! is, and belongs to the choice of provider, model and length that it was made by, so that no two are ever compared that
-//! were made differently. The search is exact: it looks at all that it may see, page by page.
+//! were made differently. The search is exact: it looks at all that it may see, as they come.
 
 pub mod graphql;
 pub mod make;
 mod store;
 
+use futures_util::stream::{TryChunksError, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -32,8 +33,8 @@ use crate::usage::Amounts;
 const MODEL: usize = 200;
 /// How long vectors are of models that can make shorter ones, when nobody says.
 const SHORT: usize = 512;
-/// Vectors of a page of the search.
-const PAGE: i64 = 1_000;
+/// Vectors that are held at a time while all of them are looked at.
+const HELD: usize = 1_000;
 /// The turn of those who change what there is to make vectors of, or who look whether there is nothing left.
 const TURN: &str = "embeddings";
 
@@ -283,8 +284,8 @@ impl Embedder {
     /// As [`Embedder::find`].
     pub async fn of(tx: &mut ReadTx<'_>, providers: &Providers, place: &Place) -> Result<Option<Self>> {
         let Some(embedder) = Self::find(tx, providers).await? else { return Ok(None) };
-        let page = store::page(tx, embedder.embeddings.id, place, Uuid::nil(), 1).await?;
-        Ok(Some(embedder).filter(|_| !page.is_empty()))
+        let any = store::any(tx, embedder.embeddings.id, place).await?;
+        Ok(Some(embedder).filter(|_| any))
     }
 
     /// Has vectors made for a job; what they take is counted at once. Gives them, and the engine as the job keeps it.
@@ -320,14 +321,11 @@ impl Embedder {
         most: usize,
     ) -> Result<Vec<Uuid>> {
         let mut nearest = Nearest::new(to, most);
-        let mut after = Uuid::nil();
-        loop {
-            let page = store::page(tx, self.embeddings.id, place, after, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = last.id;
+        let mut some = store::all(tx, self.embeddings.id, place).try_chunks(HELD);
+        while let Some(vectors) = some.try_next().await.map_err(|TryChunksError(_, error)| error)? {
             // It computes: not where others wait.
             nearest = compute(move || {
-                for store::Vector { id, scale, direction } in page {
+                for store::Vector { id, scale, direction } in vectors {
                     nearest.look(id.as_u128(), &Quantised::kept(scale, &direction));
                 }
                 nearest

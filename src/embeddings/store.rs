@@ -1,5 +1,6 @@
 //! The SQL of vectors.
 
+use futures_util::stream::BoxStream;
 use uuid::Uuid;
 
 use super::{Embeddings, NewEmbeddings};
@@ -160,30 +161,43 @@ pub(super) struct Vector {
     pub direction: Vec<u8>,
 }
 
-/// Vectors of a choice in a place, by passage, after one.
-pub(super) async fn page(
-    tx: &mut ReadTx<'_>,
+fn ids(place: &Place) -> Option<Vec<Uuid>> {
+    place.documents.as_ref().map(|list| list.iter().map(|document| document.uuid()).collect())
+}
+
+/// Whether there is a vector of a choice in a place.
+pub(super) async fn any(tx: &mut ReadTx<'_>, id: Uuid, place: &Place) -> Result<bool> {
+    let documents = ids(place);
+    let any = sqlx::query_scalar!(
+        r#"select exists (select from document_chunk_vectors
+            where organization_id = (select app.current_organization()) and embeddings_id = $1
+                and ($2::uuid is null or project_id is null or project_id = $2)
+                and ($3::uuid[] is null or document_id = any($3))) as "any!""#,
+        id,
+        place.project.map(ProjectId::uuid),
+        documents.as_deref()
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(any)
+}
+
+/// All vectors of a choice in a place, in any order, while they come: they are too many to be held.
+pub(super) fn all<'t>(
+    tx: &'t mut ReadTx<'_>,
     id: Uuid,
     place: &Place,
-    after: Uuid,
-    most: i64,
-) -> Result<Vec<Vector>> {
-    let documents: Option<Vec<Uuid>> =
-        place.documents.as_ref().map(|list| list.iter().map(|document| document.uuid()).collect());
-    let rows = sqlx::query_as!(
+) -> BoxStream<'t, sqlx::Result<Vector>> {
+    let documents = ids(place);
+    sqlx::query_as!(
         Vector,
         "select chunk_id as id, scale, direction from document_chunk_vectors
-         where organization_id = (select app.current_organization()) and embeddings_id = $1 and chunk_id > $2
-            and ($3::uuid is null or project_id is null or project_id = $3)
-            and ($4::uuid[] is null or document_id = any($4))
-         order by chunk_id limit $5",
+         where organization_id = (select app.current_organization()) and embeddings_id = $1
+            and ($2::uuid is null or project_id is null or project_id = $2)
+            and ($3::uuid[] is null or document_id = any($3))",
         id,
-        after,
         place.project.map(ProjectId::uuid),
-        documents.as_deref(),
-        most
+        documents.as_deref()
     )
-    .fetch_all(tx.conn())
-    .await?;
-    Ok(rows)
+    .fetch(tx.conn())
 }

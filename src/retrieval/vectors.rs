@@ -138,7 +138,7 @@ mod tests {
             self.0 ^= self.0 << 13;
             self.0 ^= self.0 >> 7;
             self.0 ^= self.0 << 17;
-            (self.0 >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+            f32::from(u16::try_from(self.0 >> 48).unwrap()) / 32_768.0 - 1.0
         }
 
         fn vector(&mut self, count: usize) -> Vec<f32> {
