@@ -199,7 +199,7 @@ mod tests {
             let wrong = arrange(data, 2, asked).unwrap_err();
             assert!(wrong.contains(what), "{wrong}");
         }
-        let long = [1.0; DIMENSIONS + 1];
+        let long = vec![1.0; DIMENSIONS + 1];
         assert!(arrange(vec![one(Some(0), &long)], 1, None).unwrap_err().contains("4,096"));
         assert!(arrange(vec![one(Some(0), &long[1..])], 1, None).is_ok());
     }

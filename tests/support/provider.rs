@@ -65,6 +65,8 @@ enum Fate {
     Error(usize),
     /// The connection breaks after the reason to stop.
     CutAfterFinish,
+    /// It arrives, the last vector first.
+    Backwards,
 }
 
 /// One scripted answer.
@@ -88,8 +90,6 @@ pub struct Reply {
     raw: Option<(StatusCode, &'static str, Bytes)>,
     /// What an image model has painted.
     painted: Painted,
-    /// Vectors come in the order of their texts backwards.
-    backwards: bool,
 }
 
 /// What an image model answers with.
@@ -152,13 +152,12 @@ impl Reply {
             error: None,
             raw: None,
             painted: Painted::Nothing,
-            backwards: false,
         }
     }
 
     /// Vectors of the texts, the last one first.
     pub fn backwards() -> Self {
-        Self { backwards: true, ..Self::text("") }
+        Self { fate: Fate::Backwards, ..Self::text("") }
     }
 
     /// A picture in base64, as GPT's image models answer.
@@ -492,12 +491,11 @@ fn vector(text: &str, meanings: &[&[&str]], dimensions: usize) -> Vec<f64> {
     let mut vector = vec![0.0; dimensions];
     let text = text.to_lowercase();
     for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
-        match meanings.iter().position(|words| words.contains(&word)) {
-            Some(meaning) => vector[meaning % dimensions] += 1.0,
-            None => {
-                let sum = word.bytes().fold(7_usize, |sum, byte| sum.wrapping_mul(31) + usize::from(byte));
-                vector[sum % dimensions] += 0.01;
-            }
+        if let Some(meaning) = meanings.iter().position(|words| words.contains(&word)) {
+            vector[meaning % dimensions] += 1.0;
+        } else {
+            let sum = word.bytes().fold(7_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+            vector[sum % dimensions] += 0.01;
         }
     }
     vector
@@ -518,7 +516,7 @@ async fn embeddings(State(shared): State<Arc<Shared>>, headers: HeaderMap, body:
         .enumerate()
         .map(|(index, text)| json!({ "object": "embedding", "index": index, "embedding": vector(text, &meanings, dimensions) }))
         .collect();
-    if reply.backwards {
+    if reply.fate == Fate::Backwards {
         data.reverse();
     }
     let tokens: usize = texts.iter().map(|text| text.split_whitespace().count()).sum();
@@ -863,7 +861,7 @@ impl Reply {
     fn steps(&self, delta: impl Fn(&str) -> String, error: String) -> (Vec<Step>, bool) {
         let end = match self.fate {
             Fate::Cut(at) | Fate::End(at) | Fate::Stall(at) | Fate::Error(at) => at,
-            Fate::Whole | Fate::CutAfterFinish => self.deltas.len(),
+            Fate::Whole | Fate::Backwards | Fate::CutAfterFinish => self.deltas.len(),
         };
         let mut steps: Vec<Step> =
             self.deltas.iter().take(end).map(|text| Step::Delta(delta(text))).collect();
@@ -872,7 +870,7 @@ impl Reply {
             Fate::Stall(_) => steps.push(Step::Stall),
             Fate::Error(_) => steps.push(Step::Send(error)),
             Fate::End(_) => {}
-            Fate::Whole | Fate::CutAfterFinish => return (steps, true),
+            Fate::Whole | Fate::Backwards | Fate::CutAfterFinish => return (steps, true),
         }
         (steps, false)
     }
