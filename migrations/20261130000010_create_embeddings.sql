@@ -54,5 +54,5 @@ create policy document_chunk_vectors_tenant on document_chunk_vectors to aicos_a
 -- They are deleted with their passage, or with the choice.
 grant select, insert on document_chunk_vectors to aicos_app;
 
--- Whether a job of a kind waits or works already is asked before another one is enqueued.
+-- Which jobs of a kind wait or work is asked before another one is enqueued.
 create index jobs_active on jobs (organization_id, kind) where status in ('QUEUED', 'RUNNING');

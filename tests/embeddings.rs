@@ -607,5 +607,15 @@ async fn only_a_model_that_can_make_vectors_is_chosen_and_a_job_says_why_it_came
     let input = json!({"organizationId": room.acme.id, "title": "Travel", "text": EXPENSES});
     room.server.key(&key).mutate("documentCreate", input, "document { title }").await;
     assert_eq!(settled(&owner).await, 2);
+    // What is being made for nobody any more is broken off, and what was reserved for it is given back.
+    let used = tokens(&owner).await;
+    room.fake.script_vectors([Reply::text("").slow_headers(Duration::from_secs(60))]);
+    owner.mutate("embeddingsSet", with("openai", Some("another"), 8), "").await;
+    let job = jobs(&room.server).await.pop().unwrap();
+    owner.job_when(&job, |job| job["status"] == "RUNNING").await;
+    assert!(tokens(&owner).await > used);
+    owner.mutate("embeddingsSet", json!({"organizationId": room.acme.id}), "").await;
+    assert_eq!(owner.finished(&job).await["status"], "CANCELLED");
+    assert_eq!((vectors(&room.server).await, tokens(&owner).await), (0, used));
     room.workers.stop().await;
 }

@@ -127,7 +127,6 @@ impl MakeEmbeddings {
                 Some(before) => engine.and(&before),
                 None => engine,
             });
-            progress.done += passages.len();
             after = passages.last().map_or(after, |passage| passage.id);
             let mut tx = write(run, &order).await?;
             // Whoever takes a passage away, or chooses another model, has done so or waits.
@@ -138,6 +137,7 @@ impl MakeEmbeddings {
                 after = Uuid::nil();
                 continue;
             }
+            progress.done += passages.len();
             let ids: Vec<Uuid> = passages.iter().map(|passage| passage.id).collect();
             store::put(&mut tx, embedder.embeddings.id, &ids, &vectors).await?;
             keep(run, tx, &order, &passages, progress).await?;

@@ -144,8 +144,8 @@ pub async fn count(tx: &mut ReadTx<'_>, embeddings: &Embeddings) -> Result<i64> 
     store::count(tx, embeddings.id).await
 }
 
-/// Sets which model makes the vectors, and has them made; without one, all of them are deleted, as they are when it is
-/// another one. Gives the choice before and after, and whether anything is to be made.
+/// Sets which model makes the vectors, and has made what is lacking; without one, all of them are deleted, as they are when
+/// it is another one. Gives the choice before and after, and whether a job has begun.
 ///
 /// # Errors
 /// `QUOTA_EXCEEDED`.
@@ -158,7 +158,15 @@ pub async fn set(
     let same = |row: &Embeddings, new: &NewEmbeddings| {
         (&row.provider, &row.model, row.dimensions) == (&new.provider, &new.model, new.dimensions)
     };
+    let mut active = jobs::active(tx, make::KIND).await?;
     if !before.as_ref().zip(new).is_some_and(|(row, new)| same(row, new)) {
+        for (job, _) in active.drain(..) {
+            match jobs::cancel(tx, job).await {
+                // Or it has come to nothing just now.
+                Ok(_) | Err(Error::Invalid(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
         store::delete(tx).await?;
         if let Some(new) = new {
             store::insert(tx, new).await?;
@@ -168,8 +176,11 @@ pub async fn set(
     let mut begun = false;
     if after.is_some() {
         for (project, characters) in store::places(tx).await? {
-            begin(tx, project, Cause::Set, characters).await?;
-            begun = true;
+            // Who is at a place already leaves nothing in it.
+            if !active.iter().any(|(_, place)| *place == project) {
+                begin(tx, project, Cause::Set, needs(characters)).await?;
+                begun = true;
+            }
         }
     }
     Ok((before, after, begun))
@@ -191,8 +202,16 @@ pub async fn added(
     if store::find(tx).await?.is_none() {
         return Ok(true);
     }
-    let cause = if is_changed { Cause::Changed } else { Cause::Added };
-    match begin(tx, project, cause, characters).await {
+    let active = jobs::active(tx, make::KIND).await?;
+    // Places have nothing in common, and whoever is at one leaves nothing in it: no passage is paid for twice.
+    let begun = match active.into_iter().find(|(_, place)| *place == project) {
+        Some((job, _)) => jobs::enlarge(tx, job, needs(characters)).await,
+        None => {
+            let cause = if is_changed { Cause::Changed } else { Cause::Added };
+            begin(tx, project, cause, needs(characters)).await
+        }
+    };
+    match begun {
         Ok(()) => Ok(true),
         Err(Error::Invalid(faults)) if faults.iter().all(|fault| fault.code == FaultCode::QuotaExceeded) => {
             Ok(false)
@@ -231,26 +250,19 @@ struct Order {
     cause: Cause,
 }
 
-/// Has the vectors of a place made: by the job that is at it already, or by a new one. Places have nothing in common, so no
-/// passage is paid for twice.
-async fn begin(
-    tx: &mut WriteTx<'_>,
-    project: Option<ProjectId>,
-    cause: Cause,
-    characters: i64,
-) -> Result<()> {
-    let input = serde_json::to_value(Order { project, cause }).map_err(Error::internal)?;
+/// Begins a job that makes the vectors of a place.
+async fn begin(tx: &mut WriteTx<'_>, project: Option<ProjectId>, cause: Cause, needs: Amounts) -> Result<()> {
     let new = NewJob {
         id: JobId::generate(),
         kind: make::KIND,
         agent: None,
         project,
-        input,
+        input: serde_json::to_value(Order { project, cause }).map_err(Error::internal)?,
         run_at: None,
         result: None,
-        needs: needs(characters),
+        needs,
     };
-    jobs::enqueue_once(tx, &new).await
+    jobs::enqueue(tx, &new).await
 }
 
 /// What a model may read of texts of so many characters.

@@ -267,17 +267,21 @@ pub async fn enqueue(tx: &mut WriteTx<'_>, new: &NewJob) -> Result<()> {
     Ok(())
 }
 
-/// Enqueues a job, unless one of its kind waits or works in its project already (or in the whole organization, where it has
-/// none): then that one may take as much more. For jobs that find out for themselves what there is to do. Whoever calls this
-/// has taken a turn ([`WriteTx::take_turn`]) that such a job takes as well before it finds nothing left and ends, so that
-/// nothing is left undone between the two.
+/// The jobs of a kind that wait or work, each with its project, as far as the transaction sees them.
+///
+/// # Errors
+/// What the database says.
+pub async fn active(tx: &mut WriteTx<'_>, kind: &str) -> Result<Vec<(JobId, Option<ProjectId>)>> {
+    store::active(tx, kind).await
+}
+
+/// Reserves more of what a job may take, because there is more for it to do.
 ///
 /// # Errors
 /// `QUOTA_EXCEEDED`.
-pub async fn enqueue_once(tx: &mut WriteTx<'_>, new: &NewJob) -> Result<()> {
-    let Some(active) = store::active(tx, new.kind, new.project).await? else { return enqueue(tx, new).await };
-    usage::reserve_work(tx, new.needs).await?;
-    store::allow(tx, active, new.needs).await
+pub async fn enlarge(tx: &mut WriteTx<'_>, id: JobId, more: Amounts) -> Result<()> {
+    usage::reserve_work(tx, more).await?;
+    store::allow(tx, id, more).await
 }
 
 /// What is due and nobody's yet, in all organizations together.

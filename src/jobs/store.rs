@@ -221,24 +221,19 @@ pub(super) async fn last_event(tx: &mut ReadTx<'_>, id: JobId, kind: &str) -> Re
     Ok(event)
 }
 
-/// A job of a kind that waits or works in a project, or in the whole organization.
-pub(super) async fn active(
-    tx: &mut WriteTx<'_>,
-    kind: &str,
-    project: Option<ProjectId>,
-) -> Result<Option<JobId>> {
+/// The jobs of a kind that wait or work and have not been asked to end.
+pub(super) async fn active(tx: &mut WriteTx<'_>, kind: &str) -> Result<Vec<(JobId, Option<ProjectId>)>> {
     let organization = tx.organization().uuid();
-    let id = sqlx::query_scalar!(
-        "select id from jobs where organization_id = $1 and kind = $2 and project_id is not distinct from $3
-            and status in ('QUEUED', 'RUNNING') and cancel_requested_at is null
-         order by id limit 1",
+    let rows = sqlx::query!(
+        "select id, project_id from jobs where organization_id = $1 and kind = $2 and status in ('QUEUED', 'RUNNING')
+            and cancel_requested_at is null
+         order by id",
         organization,
-        kind,
-        project.map(ProjectId::uuid)
+        kind
     )
-    .fetch_optional(tx.conn())
+    .fetch_all(tx.conn())
     .await?;
-    Ok(id.map(Into::into))
+    Ok(rows.into_iter().map(|row| (row.id.into(), row.project_id.map(Into::into))).collect())
 }
 
 /// Lets a job take more than it was to.
