@@ -11,7 +11,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::store::{self, Lacking};
-use super::{Cause, Embedder, Order, TURN, needs};
+use super::{Cause, Embedder, Order, hold, needs};
 use crate::access::Action;
 use crate::db::{Changes, Record, Target, WriteTx};
 use crate::engine::embeddings::TEXTS;
@@ -129,9 +129,6 @@ impl MakeEmbeddings {
             });
             after = passages.last().map_or(after, |passage| passage.id);
             let mut tx = write(run, &order).await?;
-            // Whoever takes a passage away, or chooses another model, has done so or waits.
-            knowledge::take_shelf(&mut tx, order.project).await?;
-            tx.take_turn(TURN).await?;
             if store::find(&mut tx).await?.is_none_or(|now| now.id != embedder.embeddings.id) {
                 drop(tx);
                 after = Uuid::nil();
@@ -157,10 +154,14 @@ fn first(mut passages: Vec<Lacking>) -> Vec<Lacking> {
     passages
 }
 
-/// Whoever chose the model may do so in the whole organization, and others where they have added something.
+/// Opens a transaction in which nobody else adds a passage to the place, takes one away, or chooses another model: they have
+/// done so, or wait. Whoever chose the model may do this in the whole organization, others where they have added something.
 async fn write<'a>(run: &'a Run, order: &Order) -> Result<WriteTx<'a>> {
     let project = order.project.filter(|_| order.cause != Cause::Set);
-    run.write(project, order.cause.action()).await
+    let mut tx = run.write(project, order.cause.action()).await?;
+    knowledge::take_shelf(&mut tx, order.project).await?;
+    hold(&mut tx).await?;
+    Ok(tx)
 }
 
 fn record(run: &Run, order: &Order, passages: usize) -> Record {
@@ -195,7 +196,6 @@ async fn keep(
 /// Ends the job when nothing is left to be made; none: something is. Who adds something now waits, and makes a new job.
 async fn finish(run: &Run, order: &Order, progress: &Progress) -> Result<Option<Attempted>> {
     let mut tx = write(run, order).await?;
-    tx.take_turn(TURN).await?;
     let wanted = store::find(&mut tx).await?.is_some();
     if wanted && !store::lacking(&mut tx, order.project, Uuid::nil(), 1).await?.is_empty() {
         return Ok(None);

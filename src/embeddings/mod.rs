@@ -31,12 +31,12 @@ use crate::usage::Amounts;
 
 /// Characters of a model's name.
 const MODEL: usize = 200;
+/// The turn of whoever changes the choice.
+const TURN: &str = "embeddings";
 /// How long vectors are of models that can make shorter ones, when nobody says.
 const SHORT: usize = 512;
 /// Vectors that are held at a time while all of them are looked at.
 const HELD: usize = 1_000;
-/// The turn of those who change what there is to make vectors of, or who look whether there is nothing left.
-const TURN: &str = "embeddings";
 
 /// The model that makes an organization's vectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,8 +186,18 @@ pub async fn set(
     Ok((before, after, begun))
 }
 
-/// Has vectors made of passages that are new in a place, where the organization wants any. False: the tier has no room for
-/// that this month, and they are left out until they are asked for again.
+/// Keeps the choice as it is until the transaction ends: whoever changes it waits, and then finds what is new. Passages are
+/// touched only afterwards, and their shelf is taken before.
+///
+/// # Errors
+/// What the database says.
+pub async fn hold(tx: &mut WriteTx<'_>) -> Result<()> {
+    tx.share_turn(TURN).await
+}
+
+/// Has vectors made of passages that are new in a place, where the organization wants any; whoever calls this has taken its
+/// shelf, and holds the choice ([`hold`]).
+/// False: the tier has no room for that this month, and they are left out until they are asked for again.
 ///
 /// # Errors
 /// What the database says.
@@ -197,8 +207,6 @@ pub async fn added(
     is_changed: bool,
     characters: i64,
 ) -> Result<bool> {
-    // Whoever chooses a model now waits, and then finds these passages.
-    tx.take_turn(TURN).await?;
     if store::find(tx).await?.is_none() {
         return Ok(true);
     }

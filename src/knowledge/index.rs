@@ -110,6 +110,7 @@ async fn index(run: &Run) -> Result<Attempted> {
     let mut tx = run.write(document.project, action).await?;
     store::lock(&mut tx, document.id).await?;
     super::take_shelf(&mut tx, document.project).await?;
+    embeddings::hold(&mut tx).await?;
     // Whoever changed or deleted it meanwhile has been waited for.
     let current = super::find(&mut tx, document.id).await?.ok_or_else(gone)?;
     let mut logged = serde_json::json!({"version": input.version, "passages": made.chunks.len()});
