@@ -212,12 +212,11 @@ pub async fn added(
     }
     let active = jobs::active(tx, make::KIND).await?;
     // Places have nothing in common, and whoever is at one leaves nothing in it: no passage is paid for twice.
-    let begun = match active.into_iter().find(|(_, place)| *place == project) {
-        Some((job, _)) => jobs::enlarge(tx, job, needs(characters)).await,
-        None => {
-            let cause = if is_changed { Cause::Changed } else { Cause::Added };
-            begin(tx, project, cause, needs(characters)).await
-        }
+    let begun = if let Some((job, _)) = active.into_iter().find(|(_, place)| *place == project) {
+        jobs::enlarge(tx, job, needs(characters)).await
+    } else {
+        let cause = if is_changed { Cause::Changed } else { Cause::Added };
+        begin(tx, project, cause, needs(characters)).await
     };
     match begun {
         Ok(()) => Ok(true),
