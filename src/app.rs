@@ -23,6 +23,7 @@ use crate::assets::previews::Previews;
 use crate::config::{Config, Database};
 use crate::counters::Counters;
 use crate::db::{Db, Facts, Hot, PoolSettings, migrate};
+use crate::embeddings::make::MakeEmbeddings;
 use crate::engine::photos::Photos;
 use crate::engine::{self, Engines, Prices};
 use crate::events::redis::Redis;
@@ -466,6 +467,7 @@ impl App {
         let poster = Poster::new(Arc::clone(&self.accounts), Arc::clone(&self.storage), self.pace);
         let mut works = agents::works(&self.kit, poster);
         works.push(Box::new(IndexDocument));
+        works.push(Box::new(MakeEmbeddings::new(Arc::clone(&self.kit.providers))));
         works.push(Box::new(FireSchedule::new(Arc::clone(&self.kit.providers))));
         let (identity, events) = (Arc::clone(&self.identity), self.db.events().clone());
         Some(Workers::start(self.serve.clone(), identity, events, works, self.worker))

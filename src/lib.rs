@@ -12,6 +12,7 @@
 //! | [`jobs`] | work that outlives a request: enqueued in its change's transaction, claimed fairly, fenced by its attempt | `db`, `identity` |
 //! | [`schedules`] | runs of workflows at set times, in the name of whoever set them | `jobs`, `agents` |
 //! | [`knowledge`] | documents, their versions and passages, and the search in them | `jobs`, `retrieval` |
+//! | [`embeddings`] | vectors of passages: which model makes them, the job that does, the search among them | `jobs`, `knowledge`, `engine` |
 //! | [`assets`] | files: uploads, what they really are, and what is left of them | `jobs`, `storage` |
 //! | [`storage`] | object storage, a folder or a bucket, and a tenant's part of it | `access` |
 //! | [`agents`] | what makes content, one folder each, and what they leave behind | `jobs`, `knowledge`, `engine` |
@@ -74,6 +75,7 @@ pub mod config;
 pub mod counters;
 pub mod demo;
 pub mod doctor;
+pub mod embeddings;
 pub mod engine;
 pub mod error;
 pub mod events;

@@ -350,6 +350,9 @@ async fn every_mutation_of_an_organization_leaves_its_entry() {
     let route = json!({"organizationId": acme.id, "agent": "QA", "engine": {"provider": "own"}});
     let routed = change("provider", Value::Null, json!("own"));
     run("engineRouteSet", route, "", "engine_route.set", "EngineRoute", routed).await;
+    let vectors = json!({"organizationId": acme.id, "provider": "own", "model": "m"});
+    let chosen = change("model", Value::Null, json!("m"));
+    run("embeddingsSet", vectors, "", "embeddings.set", "Organization", chosen).await;
     let gone = change("name", json!("own"), Value::Null);
     run("providerDelete", json!({"id": provider}), "", "provider.delete", "Provider", gone).await;
     let account = json!({"organizationId": acme.id, "userId": "17841400000000001", "token": "EAAB-secret"});

@@ -23,6 +23,7 @@ mod day;
 mod documents;
 mod doorway;
 mod edge;
+mod embeddings;
 mod engine;
 mod evaluation;
 mod events;

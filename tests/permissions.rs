@@ -97,6 +97,10 @@ async fn every_field_of_an_organization_and_a_project_answers_each_role_as_the_s
     // Nothing is null for want of a value.
     let filled = json!({"id": world.acme.id, "description": "d"});
     world.client("owner").mutate("organizationUpdate", filled, "").await;
+    let provider = json!({"organizationId": world.acme.id, "name": "vectors", "kind": "OPENAI"});
+    world.client("owner").mutate("providerCreate", provider, "").await;
+    let vectors = json!({"organizationId": world.acme.id, "provider": "vectors", "model": "m"});
+    world.client("owner").mutate("embeddingsSet", vectors, "").await;
     let filled = json!({"id": world.other, "description": "d"});
     world.client("owner").mutate("projectUpdate", filled, "").await;
     world.client("owner").mutate("projectArchive", json!({"id": world.other}), "").await;

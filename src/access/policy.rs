@@ -343,6 +343,16 @@ actions! {
     EngineRouteRead, "engine_route.read", AgentConfigure;
     /// Set the engine that an agent works with when a call names none.
     EngineRouteSet, "engine_route.set", AgentConfigure;
+    /// See which model makes the vectors of passages.
+    EmbeddingsRead, "embeddings.read", AgentConfigure;
+    /// Set which model makes the vectors of passages.
+    EmbeddingsSet, "embeddings.set", AgentConfigure;
+    /// Make the vectors of all passages: done by a job, in the name of whoever set the model.
+    EmbeddingsMake, "embeddings.make", AgentConfigure;
+    /// Make the vectors of new documents: done by a job, in the name of whoever added one.
+    EmbeddingsAdd, "embeddings.add", ContentCreate;
+    /// Make the vectors of changed documents: done by a job, in the name of whoever changed one.
+    EmbeddingsRenew, "embeddings.renew", ContentUpdate;
     /// See the accounts that the organization has connected, without their tokens.
     AccountRead, "account.read", AgentConfigure;
     /// Connect an account.
@@ -468,6 +478,7 @@ impl Action {
                 | Self::ProviderDelete
                 | Self::ProviderTest
                 | Self::EngineRouteSet
+                | Self::EmbeddingsSet
                 | Self::AccountConnect
                 | Self::AccountUpdate
                 | Self::AccountDisconnect

@@ -32,6 +32,7 @@ use uuid::Uuid;
 use self::agent::{Agent, Kit, Worker};
 use crate::db::page::{Page, Slice};
 use crate::db::{ReadTx, WriteTx};
+use crate::engine::embeddings::{EmbeddingEngine, EmbeddingReply, EmbeddingRequest};
 use crate::engine::images::{ImageEngine, ImageReply, ImageRequest};
 use crate::engine::speech::{SpeechEngine, SpeechReply, SpeechRequest};
 use crate::engine::{self, OnText, TextEngine, TextReply, TextRequest};
@@ -144,6 +145,20 @@ pub async fn speak(
 ) -> Result<SpeechReply, Failure> {
     let spoken = counted((provider, &request.model), engine.speak(request), |_| None).await;
     spent(run, spoken, |_| None).await
+}
+
+/// Has a provider's model make vectors for a job; it counts as [`write()`] does.
+///
+/// # Errors
+/// The provider's failure, as a job's.
+pub async fn embed(
+    run: &Run,
+    provider: engine::Provider,
+    engine: &dyn EmbeddingEngine,
+    request: &EmbeddingRequest,
+) -> Result<EmbeddingReply, Failure> {
+    let embedded = counted((provider, &request.model), engine.embed(request), |reply| reply.usage).await;
+    spent(run, embedded, |reply| reply.usage).await
 }
 
 async fn spent<T>(

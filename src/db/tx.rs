@@ -169,11 +169,21 @@ impl<'a> WriteTx<'a> {
     /// # Errors
     /// What the database says.
     pub async fn take_turn(&mut self, turn: &str) -> Result<()> {
+        self.wait("select pg_advisory_xact_lock(hashtextextended($1, 3))", turn).await
+    }
+
+    /// Waits until nobody of the organization has taken this turn, and keeps everybody from taking it until the transaction
+    /// ends. Any number may share it at the same time.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn share_turn(&mut self, turn: &str) -> Result<()> {
+        self.wait("select pg_advisory_xact_lock_shared(hashtextextended($1, 3))", turn).await
+    }
+
+    async fn wait(&mut self, sql: &'static str, turn: &str) -> Result<()> {
         let turn = format!("{} {turn}", self.organization());
-        sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 3))")
-            .bind(turn)
-            .execute(self.conn())
-            .await?;
+        sqlx::query(sql).bind(turn).execute(self.conn()).await?;
         Ok(())
     }
 

@@ -145,7 +145,7 @@ impl OpenAi {
         request.check(provider)?;
         let limits = self.wire.making(ANSWER_BYTES);
         let body = |unknown: &[_]| request.body(unknown);
-        let stream = self.file(&self.images, limits, &OPTIONAL, body).await?;
+        let (stream, _) = self.file(&self.images, limits, &OPTIONAL, body).await?;
         let Ok(painted) = serde_json::from_slice::<Painted>(&stream.whole().await?) else {
             return Err(Failure::broken(provider, "is not in the images format"));
         };

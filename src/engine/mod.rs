@@ -1,8 +1,9 @@
 //! Engines: models of outside providers, behind ports that say nothing of any provider's wire format.
 //!
 //! It knows nothing of tenants, SQL or GraphQL, keeps nothing, and never tries again by itself: the job runner does, and a
-//! [`Failure`] tells it whether that makes sense and when. A port is a trait ([`TextEngine`], [`images::ImageEngine`] and
-//! [`speech::SpeechEngine`] beside it), and [`Engines`] hands them out by the provider's name.
+//! [`Failure`] tells it whether that makes sense and when. A port is a trait ([`TextEngine`], [`images::ImageEngine`],
+//! [`speech::SpeechEngine`] and [`embeddings::EmbeddingEngine`] beside it), and [`Engines`] hands them out by the provider's
+//! name.
 //!
 //! No key, header or body of a provider reaches a message, a log line or a `Debug` output; what a provider says of an
 //! error is shown shortened, cleaned, and without anything that looks like a key.
@@ -11,6 +12,7 @@ mod address;
 mod anthropic;
 mod client;
 mod elevenlabs;
+pub mod embeddings;
 mod failure;
 pub mod graph;
 pub mod images;
@@ -34,6 +36,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 pub use address::{Reach, Unsafe};
+use embeddings::{EmbeddingEngine, EmbeddingReply, EmbeddingRequest};
 pub use failure::{Failure, Kind};
 use images::{ImageEngine, ImageReply, ImageRequest};
 pub use prices::Prices;
@@ -81,6 +84,11 @@ impl Provider {
     /// The one of that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|provider| provider.as_str() == name)
+    }
+
+    /// Whether it has models of vectors.
+    pub const fn embeds(self) -> bool {
+        matches!(self, Self::OpenAi)
     }
 
     /// What configures it.
@@ -414,6 +422,11 @@ pub trait TextEngine: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Its models of vectors; none where its format has none ([`Provider::embeds`]).
+    fn embeddings(&self) -> Option<&dyn EmbeddingEngine> {
+        None
+    }
+
     /// Asks, hands on the text while it arrives, and returns the whole. Dropping the future closes the connection.
     ///
     /// # Errors
@@ -583,6 +596,10 @@ impl TextEngine for Named {
             .boxed()
     }
 
+    fn embeddings(&self) -> Option<&dyn EmbeddingEngine> {
+        self.engine.embeddings().map(|_| self as &dyn EmbeddingEngine)
+    }
+
     fn write<'a>(
         &'a self,
         request: &'a TextRequest,
@@ -616,6 +633,19 @@ impl SpeechEngine for Named {
             speech.speak(request).await.map_err(|failure| self.renamed(failure))
         };
         spoken.boxed()
+    }
+}
+
+impl EmbeddingEngine for Named {
+    fn embed<'a>(&'a self, request: &'a EmbeddingRequest) -> BoxFuture<'a, Result<EmbeddingReply, Failure>> {
+        let embedded = async move {
+            let Some(embeddings) = self.engine.embeddings() else {
+                let message = format!("The provider {} has no embedding models.", self.name);
+                return Err(Failure::new(self.provider(), Kind::Rejected, message));
+            };
+            embeddings.embed(request).await.map_err(|failure| self.renamed(failure))
+        };
+        embedded.boxed()
     }
 }
 

@@ -14,6 +14,7 @@ use reqwest::header::AUTHORIZATION;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::embeddings::EmbeddingEngine;
 use super::images::ImageEngine;
 use super::speech::SpeechEngine;
 use super::wire::{Answer, Complaint, Stream, Target, Wire};
@@ -23,7 +24,7 @@ use super::{
 
 const PROVIDER: Provider = Provider::OpenAi;
 
-/// A server's models of texts, images and speech.
+/// A server's models of texts, images, speech and vectors.
 #[derive(Debug)]
 pub struct OpenAi {
     pub(super) wire: Arc<Wire>,
@@ -32,6 +33,8 @@ pub struct OpenAi {
     pub(super) images: Target,
     /// Where texts are spoken ([`super::speech`]).
     pub(super) speech: Target,
+    /// Where vectors of texts are made ([`super::embeddings`]).
+    pub(super) embeddings: Target,
     dialects: Cache<String, Dialect>,
 }
 
@@ -122,24 +125,26 @@ impl OpenAi {
     pub fn new(wire: Arc<Wire>, endpoint: &Endpoint) -> anyhow::Result<Self> {
         let target = |path| Target::new(PROVIDER, endpoint, path, (AUTHORIZATION, "Bearer "));
         let (images, speech) = (target("images/generations")?, target("audio/speech")?);
+        let embeddings = target("embeddings")?;
         let target = target("chat/completions")?;
         let dialects = Cache::builder().max_capacity(256).time_to_live(Duration::from_secs(3600)).build();
-        Ok(Self { wire, target, images, speech, dialects })
+        Ok(Self { wire, target, images, speech, embeddings, dialects })
     }
 
-    /// Asks for a file. What the server does not know of the `optional` parameters, `body` is made without.
+    /// Asks for what comes as a whole. What the server does not know of the `optional` parameters, `body` is made without;
+    /// gives the answer, and which these are.
     pub(super) async fn file(
         &self,
         target: &Target,
         limits: Limits,
         optional: &[&'static str],
         body: impl Fn(&[&'static str]) -> Value,
-    ) -> Result<Box<Stream>, Failure> {
+    ) -> Result<(Box<Stream>, Vec<&'static str>), Failure> {
         let mut unknown = Vec::new();
         // Each turn of the loop leaves a parameter out, so it ends. What is refused costs nothing.
         loop {
             match self.wire.post(target, &body(&unknown), limits).await? {
-                Answer::Stream(stream) => return Ok(stream),
+                Answer::Stream(stream) => return Ok((stream, unknown)),
                 Answer::Complaint(complaint) => {
                     let about = |name: &&&str| !unknown.contains(*name) && complaint.is_about(name);
                     let kind = kind(&complaint);
@@ -255,6 +260,10 @@ impl TextEngine for OpenAi {
     }
 
     fn speech(&self) -> Option<&dyn SpeechEngine> {
+        Some(self)
+    }
+
+    fn embeddings(&self) -> Option<&dyn EmbeddingEngine> {
         Some(self)
     }
 

@@ -143,7 +143,10 @@ mod tests {
         assert!(!table.price.is_empty());
         for (at, price) in table.price.iter().enumerate() {
             price.check().unwrap();
-            assert!(price.input > 0 && price.output > price.input, "{price:?}");
+            // Models of vectors write nothing.
+            let embeds = price.model.contains("embedding");
+            assert!(price.input > 0 && embeds == (price.output == 0), "{price:?}");
+            assert!(embeds || price.output > price.input, "{price:?}");
             let same = |other: &&Price| other.provider == price.provider && other.model == price.model;
             assert_eq!(table.price.iter().position(|other| same(&other)), Some(at), "{price:?}");
         }
@@ -177,6 +180,14 @@ mod tests {
         }
         let own = "[[speech]]\nprovider = \"openai\"\nmodel = \"kokoro\"\ncharacters = 500_001\n";
         assert_eq!(Prices::parse(own).unwrap().speech_cost(Provider::OpenAi, "kokoro", 2), Some(2));
+    }
+
+    #[test]
+    fn what_is_embedded_costs_by_what_is_read() {
+        let cost = |model, read| Prices::default().cost(Provider::OpenAi, model, usage(read, 0));
+        assert_eq!(cost("text-embedding-3-small", 1_000_000), Some(20_000));
+        assert_eq!(cost("text-embedding-3-large", 1_000_000), Some(130_000));
+        assert_eq!((cost("text-embedding-3-small", 1), cost("text-embedding-3", 1)), (Some(1), None));
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl OpenAi {
         request.check(provider)?;
         let limits = self.wire.making(RECORDING_BYTES);
         let body = |unknown: &[_]| request.body(unknown);
-        let stream = self.file(&self.speech, limits, &OPTIONAL, body).await?;
+        let (stream, _) = self.file(&self.speech, limits, &OPTIONAL, body).await?;
         SpeechReply::read(provider, request, stream).await
     }
 }

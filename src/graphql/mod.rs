@@ -21,6 +21,7 @@ use crate::agents::graphql::AgentMutation;
 use crate::api_keys::graphql::ApiKeyMutation;
 use crate::assets::graphql::AssetMutation;
 use crate::audit::graphql::AuditSubscription;
+use crate::embeddings::graphql::EmbeddingsMutation;
 use crate::identity::graphql::{IdentityMutation, IdentityQuery};
 use crate::invitations::graphql::{InvitationMutation, InvitationQuery};
 use crate::jobs::graphql::{JobMutation, JobQuery, JobSubscription};
@@ -59,6 +60,7 @@ pub struct Mutation(
     AssetMutation,
     PeriodMutation,
     ProviderMutation,
+    EmbeddingsMutation,
     AccountMutation,
     JobMutation,
     AgentMutation,

@@ -267,6 +267,23 @@ pub async fn enqueue(tx: &mut WriteTx<'_>, new: &NewJob) -> Result<()> {
     Ok(())
 }
 
+/// The jobs of a kind that wait or work, each with its project, as far as the transaction sees them.
+///
+/// # Errors
+/// What the database says.
+pub async fn active(tx: &mut WriteTx<'_>, kind: &str) -> Result<Vec<(JobId, Option<ProjectId>)>> {
+    store::active(tx, kind).await
+}
+
+/// Reserves more of what a job may take, because there is more for it to do.
+///
+/// # Errors
+/// `QUOTA_EXCEEDED`.
+pub async fn enlarge(tx: &mut WriteTx<'_>, id: JobId, more: Amounts) -> Result<()> {
+    usage::reserve_work(tx, more).await?;
+    store::allow(tx, id, more).await
+}
+
 /// What is due and nobody's yet, in all organizations together.
 ///
 /// # Errors
@@ -336,6 +353,14 @@ pub async fn events(tx: &mut ReadTx<'_>, id: JobId, after: i32, first: i32) -> R
 pub async fn events_of(tx: &mut ReadTx<'_>, id: JobId, kinds: &[&str]) -> Result<Vec<Event>> {
     let kinds: Vec<String> = kinds.iter().map(|kind| (*kind).to_owned()).collect();
     store::events_of(tx, id, &kinds).await
+}
+
+/// A job's newest event of a kind.
+///
+/// # Errors
+/// What the database says.
+pub async fn last_event(tx: &mut ReadTx<'_>, id: JobId, kind: &str) -> Result<Option<Event>> {
+    store::last_event(tx, id, kind).await
 }
 
 /// Lets a job that waits for an approval, or for a time, go on now. False: it does neither.

@@ -207,6 +207,49 @@ pub(super) async fn events_of(tx: &mut ReadTx<'_>, id: JobId, kinds: &[String]) 
     Ok(events)
 }
 
+pub(super) async fn last_event(tx: &mut ReadTx<'_>, id: JobId, kind: &str) -> Result<Option<Event>> {
+    let event = sqlx::query_as!(
+        Event,
+        "select sequence, at, kind, message, data from job_events
+         where organization_id = (select app.current_organization()) and job_id = $1 and kind = $2
+         order by sequence desc limit 1",
+        id.uuid(),
+        kind
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(event)
+}
+
+/// The jobs of a kind that wait or work and have not been asked to end.
+pub(super) async fn active(tx: &mut WriteTx<'_>, kind: &str) -> Result<Vec<(JobId, Option<ProjectId>)>> {
+    let organization = tx.organization().uuid();
+    let rows = sqlx::query!(
+        "select id, project_id from jobs where organization_id = $1 and kind = $2 and status in ('QUEUED', 'RUNNING')
+            and cancel_requested_at is null
+         order by id",
+        organization,
+        kind
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id.into(), row.project_id.map(Into::into))).collect())
+}
+
+/// Lets a job take more than it was to.
+pub(super) async fn allow(tx: &mut WriteTx<'_>, id: JobId, more: Amounts) -> Result<()> {
+    let organization = tx.organization().uuid();
+    sqlx::query!(
+        "update jobs set reserved = app.add_amounts(reserved, $3, 1) where organization_id = $1 and id = $2",
+        organization,
+        id.uuid(),
+        amounts(more)?
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 pub(super) async fn cancel(tx: &mut WriteTx<'_>, id: JobId) -> Result<bool> {
     let organization = tx.organization().uuid();
     let moved = sqlx::query!(

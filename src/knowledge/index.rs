@@ -9,6 +9,7 @@ use super::store::{self, NewChunk};
 use super::{IndexInput, MimeType};
 use crate::access::Action;
 use crate::db::{Changes, Record, Target};
+use crate::embeddings;
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::jobs::worker::Work;
 use crate::jobs::{self, Attempted, Failure, Finished, Run};
@@ -64,6 +65,17 @@ fn cut(title: &str, text: &str, format: Format) -> Cut {
     cut
 }
 
+impl Cut {
+    /// How many characters there are of all passages, each under its title and heading.
+    fn characters(&self, title: &str) -> i64 {
+        let above = |heading: Option<&String>| heading.map_or(0, |heading| heading.chars().count());
+        let title = title.chars().count();
+        let above: usize = self.chunks.iter().map(|chunk| title + above(chunk.heading.as_ref())).sum();
+        let text: i64 = self.chunks.iter().map(|chunk| i64::from(chunk.end - chunk.start)).sum();
+        text + i64::try_from(above).unwrap_or(i64::MAX >> 1)
+    }
+}
+
 async fn index(run: &Run) -> Result<Attempted> {
     let looking = Action::ContentRead;
     let (input, newest, document) = {
@@ -98,16 +110,20 @@ async fn index(run: &Run) -> Result<Attempted> {
     let mut tx = run.write(document.project, action).await?;
     store::lock(&mut tx, document.id).await?;
     super::take_shelf(&mut tx, document.project).await?;
+    embeddings::hold(&mut tx).await?;
     // Whoever changed or deleted it meanwhile has been waited for.
     let current = super::find(&mut tx, document.id).await?.ok_or_else(gone)?;
+    let mut logged = serde_json::json!({"version": input.version, "passages": made.chunks.len()});
     if current.version == input.version {
         store::remove_chunks(&mut tx, &current).await?;
         store::insert_chunks(&mut tx, &current, input.version, &made.chunks).await?;
         let counts = made.terms.iter().map(|(term, count)| (term.as_str(), *count)).collect();
         store::count_chunks(&mut tx, current.project, &counts, made.chunks.len(), made.words).await?;
         store::set_indexed(&mut tx, current.id, input.version).await?;
+        let characters = made.characters(&current.title);
+        if !embeddings::added(&mut tx, current.project, input.changed, characters).await? {
+            logged["notEmbedded"] = serde_json::json!(FaultCode::QuotaExceeded);
+        }
     }
-    let changes =
-        Changes::made(&serde_json::json!({"version": input.version, "passages": made.chunks.len()}));
-    run.succeed(tx, &Finished::default(), Record::with(target, changes)).await
+    run.succeed(tx, &Finished::default(), Record::with(target, Changes::made(&logged))).await
 }

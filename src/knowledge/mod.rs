@@ -346,7 +346,7 @@ pub async fn delete(tx: &mut WriteTx<'_>, id: DocumentId) -> Result<Document> {
 }
 
 /// Those who change what a shelf holds wait for each other, so that its counts never deadlock.
-async fn take_shelf(tx: &mut WriteTx<'_>, project: Option<ProjectId>) -> Result<()> {
+pub(crate) async fn take_shelf(tx: &mut WriteTx<'_>, project: Option<ProjectId>) -> Result<()> {
     let place = project.map_or_else(String::new, |project| project.to_string());
     tx.take_turn(&format!("shelf {place}")).await
 }

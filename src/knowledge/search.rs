@@ -105,8 +105,24 @@ pub async fn search(
         place.documents.as_ref().map(|list| list.iter().map(|document| document.uuid()).collect());
     let ids =
         store::search(tx, organization, place.project, documents.as_deref(), &rare, &terms, RANKED).await?;
-    let passages = store::chunks(tx, &ids).await?.into_iter().map(passage).collect();
+    let passages = passages(tx, &ids).await?;
     Ok(Found { question, plan, statistics, passages })
+}
+
+/// Passages by id, as far as the transaction sees them, in the order of the ids.
+///
+/// # Errors
+/// What the database says.
+pub async fn passages(tx: &mut ReadTx<'_>, ids: &[Uuid]) -> Result<Vec<Passage>> {
+    Ok(store::chunks(tx, ids).await?.into_iter().map(passage).collect())
+}
+
+/// How many passages the transaction sees.
+///
+/// # Errors
+/// What the database says.
+pub async fn count(tx: &mut ReadTx<'_>) -> Result<i64> {
+    Ok(store::totals(tx, None).await?.0)
 }
 
 /// The passages that can be found for a project, those of the newest documents first, at most so many.

@@ -16,6 +16,7 @@ use crate::api_keys::graphql::ApiKey;
 use crate::assets::graphql::{Asset, AssetFilter};
 use crate::audit::graphql::{AuditEntry, AuditLogFilter};
 use crate::db::{Changes, Record, Target};
+use crate::embeddings::graphql::Embeddings;
 use crate::error::{Error, Result};
 use crate::graphql::connection::{Connection, Counter, connect};
 use crate::graphql::context::{
@@ -267,6 +268,12 @@ impl Organization {
     /// without `AGENT_CONFIGURE` in the whole organization.
     async fn engine_routes(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Vec<EngineRoute>>> {
         Ok(crate::providers::graphql::routes(ctx, self.id, None).await?)
+    }
+
+    /// The model that makes vectors of its passages, so that they are found by what they mean; null when none does, and
+    /// without `AGENT_CONFIGURE` in the whole organization.
+    async fn embeddings(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Embeddings>> {
+        Ok(crate::embeddings::graphql::current(ctx, self.id).await?)
     }
 
     /// Its documents and those of its projects, newest first. Null without `CONTENT_READ`.

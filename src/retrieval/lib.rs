@@ -10,7 +10,10 @@
 //!    [`PlanTerm::weight`] over the distinct terms that they hold, as [`Candidate`]s.
 //! 4. [`rank()`] orders them and weighs the sentences of the best, [`answer()`] picks from these, or says that none answers.
 //!
-//! No model is asked and no text is made up: an answer is joined from stretches of the documents. Everything is bounded
+//! Where a model has made vectors of chunks and question, [`Nearest`] finds the chunks that mean the same, and [`fuse`] ranks
+//! them together with those that have the words.
+//!
+//! No model is asked here and no text is made up: an answer is joined from stretches of the documents. Everything is bounded
 //! and deterministic; what a document says is only ever text.
 
 mod answer;
@@ -23,6 +26,7 @@ mod plan;
 mod question;
 mod rank;
 pub mod reading;
+mod vectors;
 mod weigh;
 mod words;
 
@@ -38,6 +42,7 @@ pub use plan::{Plan, PlanTerm, Statistics};
 use question::Role;
 pub use question::{LOOKUPS, NEIGHBOURS, Neighbourhood, Question, Synonyms};
 pub use rank::{Candidate, Ranked, rank};
+pub use vectors::{Nearest, Quantised, fuse};
 pub use words::{TERM_BYTES, Vocabulary, terms};
 
 /// How a document's text is written.

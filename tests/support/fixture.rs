@@ -135,6 +135,20 @@ pub async fn world(server: &Server) -> World {
     let asked = "insert into hashtag_searches (organization_id, account_id, tag) select organization_id, id, 'yoga' from accounts";
     assert_eq!(server.tamper(asked).await, 6);
     let [first, second] = &tenants;
+    // Nobody asks the provider: what it would have made of the passages is written down.
+    for tenant in &tenants {
+        let choice = json!({"organizationId": tenant.cast.id, "provider": "own", "model": "m"});
+        tenant.cast.owner.at(server).mutate("embeddingsSet", choice, "").await;
+    }
+    let made = server
+        .tamper(
+            "insert into document_chunk_vectors (organization_id, chunk_id, document_id, project_id, embeddings_id, scale,
+                direction)
+             select c.organization_id, c.id, c.document_id, c.project_id, e.id, 0.01, '\\x01'
+             from document_chunks c join embeddings e on e.organization_id = c.organization_id",
+        )
+        .await;
+    assert!(made >= 6, "there are {made} vectors");
     let email = "both@people.example";
     let both = cast::invite(server, &first.cast.owner.token, &first.cast.id, email, "ADMIN", None).await;
     let input = json!({"organizationId": second.cast.id, "email": email, "role": "ADMIN"});

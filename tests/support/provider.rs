@@ -8,8 +8,8 @@
 //! assert_eq!(fake.requests()[0].body["model"], "some-model");
 //! ```
 //!
-//! Each accepted request takes the next reply of the script; without one it is answered with an error that says so. The
-//! format is told by the address. A request that the real provider would not accept gets its 400 and takes no reply.
+//! Each accepted request takes the next reply of the script; without one it is answered with an error that says so. Vectors
+//! have a script of their own, and are made of the words where it says nothing. The format is told by the address. A request that the real provider would not accept gets its 400 and takes no reply.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -68,6 +68,8 @@ enum Fate {
     Error(usize),
     /// The connection breaks after the reason to stop.
     CutAfterFinish,
+    /// It arrives, the last vector first.
+    Backwards,
 }
 
 /// One scripted answer.
@@ -157,6 +159,11 @@ impl Reply {
             raw: None,
             painted: Painted::Nothing,
         }
+    }
+
+    /// Vectors of the texts, the last one first.
+    pub fn backwards() -> Self {
+        Self { fate: Fate::Backwards, ..Self::text("") }
     }
 
     /// A picture in base64, as GPT's image models answer.
@@ -351,6 +358,8 @@ pub struct FakeProvider {
 
 struct Shared {
     script: Mutex<VecDeque<Reply>>,
+    vectors: Mutex<VecDeque<Reply>>,
+    meanings: Mutex<Vec<&'static [&'static str]>>,
     requests: Mutex<Vec<Seen>>,
     lacking: Mutex<Vec<&'static str>>,
     kept: Mutex<Bytes>,
@@ -370,6 +379,8 @@ impl FakeProvider {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             script: Mutex::default(),
+            vectors: Mutex::default(),
+            meanings: Mutex::default(),
             requests: Mutex::default(),
             lacking: Mutex::default(),
             kept: Mutex::default(),
@@ -382,6 +393,7 @@ impl FakeProvider {
             .route("/v1/audio/speech", post(speech))
             .route("/v1/text-to-speech/{voice}", post(eleven))
             .route("/v1/models", get(eleven_models))
+            .route("/v1/embeddings", post(embeddings))
             .route("/files/picture", get(kept))
             .with_state(Arc::clone(&shared));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -404,8 +416,18 @@ impl FakeProvider {
         self.shared.script.lock().unwrap().extend(replies);
     }
 
+    /// Adds to how requests for vectors will be answered, before they are answered from the words again.
+    pub fn script_vectors(&self, replies: impl IntoIterator<Item = Reply>) {
+        self.shared.vectors.lock().unwrap().extend(replies);
+    }
+
+    /// Words that mean the same as each other, in lower case: texts that hold any of them have vectors that are near.
+    pub fn means(&self, words: &'static [&'static str]) {
+        self.shared.meanings.lock().unwrap().push(words);
+    }
+
     /// From now on the server does not know this parameter: `max_completion_tokens`, `stream_options`, `temperature`,
-    /// `seed`, `json_schema`, `response_format`, `tool_choice`.
+    /// `seed`, `json_schema`, `response_format`, `tool_choice`, `dimensions`, `encoding_format`.
     pub fn lacks(&self, parameter: &'static str) {
         self.shared.lacking.lock().unwrap().push(parameter);
     }
@@ -524,6 +546,70 @@ fn refuse_eleven(headers: &HeaderMap, body: &Value) -> Option<Fault> {
     let unknown =
         body.as_object().unwrap().keys().find(|name| !["text", "model_id"].contains(&name.as_str()));
     unknown.and_then(|name| wrong("invalid_parameters", &format!("Unknown field {name}.")))
+}
+
+/// How many numbers a vector has when the request does not say.
+pub const OWN_DIMENSIONS: usize = 96;
+
+/// The vector of a text: one number for each meaning that it has, and a little of each of its words.
+fn vector(text: &str, meanings: &[&[&str]], dimensions: usize) -> Vec<f64> {
+    let mut vector = vec![0.0; dimensions];
+    let text = text.to_lowercase();
+    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        if let Some(meaning) = meanings.iter().position(|words| words.contains(&word)) {
+            vector[meaning % dimensions] += 1.0;
+        } else {
+            let sum = word.bytes().fold(7_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+            vector[sum % dimensions] += 0.01;
+        }
+    }
+    vector
+}
+
+async fn embeddings(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    let (reply, asked) = match shared.next("/v1/embeddings", &headers, &body, refuse_embeddings).await {
+        Ok(next) => next,
+        Err(response) => return response,
+    };
+    let meanings = shared.meanings.lock().unwrap().clone();
+    let dimensions =
+        asked["dimensions"].as_u64().map_or(OWN_DIMENSIONS, |count| usize::try_from(count).unwrap());
+    let texts: Vec<&str> =
+        asked["input"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+    let mut data: Vec<Value> = texts
+        .iter()
+        .enumerate()
+        .map(|(index, text)| json!({ "object": "embedding", "index": index, "embedding": vector(text, &meanings, dimensions) }))
+        .collect();
+    if reply.fate == Fate::Backwards {
+        data.reverse();
+    }
+    let tokens: usize = texts.iter().map(|text| text.split_whitespace().count()).sum();
+    let answer = json!({
+        "object": "list", "data": data, "model": reply.model_of(&asked),
+        "usage": { "prompt_tokens": tokens, "total_tokens": tokens },
+    });
+    in_json(StatusCode::OK, &answer)
+}
+
+/// What is wrong with a request for vectors, as OpenAI's models see it.
+fn refuse_embeddings(_: &HeaderMap, body: &Value) -> Option<Fault> {
+    if body["model"].as_str().is_none_or(str::is_empty) {
+        return Some(Fault::parameter("model", "you must provide a model parameter"));
+    }
+    let texts = body["input"].as_array().filter(|texts| (1..=2_048).contains(&texts.len()));
+    if texts.is_none_or(|texts| texts.iter().any(|text| text.as_str().is_none_or(str::is_empty))) {
+        return Some(Fault::parameter("input", "'$.input' is invalid. Please check the API reference."));
+    }
+    if body.get("dimensions").is_some_and(|count| count.as_u64().is_none_or(|count| count == 0)) {
+        return Some(Fault::parameter("dimensions", "Invalid value for 'dimensions'."));
+    }
+    if body.get("encoding_format").is_some_and(|format| format != "float" && format != "base64") {
+        return Some(Fault::parameter("encoding_format", "Invalid value for 'encoding_format'."));
+    }
+    let all = ["model", "input", "dimensions", "encoding_format", "user"];
+    let unknown = body.as_object().unwrap().keys().find(|name| !all.contains(&name.as_str()));
+    unknown.map(|name| Fault::parameter(name, &format!("Unknown parameter: '{name}'.")))
 }
 
 /// Gives the picture that an answer named.
@@ -705,7 +791,11 @@ impl Shared {
         if let Some(fault) = refused {
             return Err(respond(&fault, format));
         }
-        let next = self.script.lock().unwrap().pop_front();
+        let next = if path.ends_with("embeddings") {
+            self.vectors.lock().unwrap().pop_front().or_else(|| Some(Reply::text("")))
+        } else {
+            self.script.lock().unwrap().pop_front()
+        };
         let Some(mut reply) = next else {
             let fault =
                 Fault::new(500, "The script has no more replies.", ("server_error", None), "api_error");
@@ -863,7 +953,7 @@ impl Reply {
     fn steps(&self, delta: impl Fn(&str) -> String, error: String) -> (Vec<Step>, bool) {
         let end = match self.fate {
             Fate::Cut(at) | Fate::End(at) | Fate::Stall(at) | Fate::Error(at) => at,
-            Fate::Whole | Fate::CutAfterFinish => self.deltas.len(),
+            Fate::Whole | Fate::Backwards | Fate::CutAfterFinish => self.deltas.len(),
         };
         let mut steps: Vec<Step> =
             self.deltas.iter().take(end).map(|text| Step::Delta(delta(text))).collect();
@@ -872,7 +962,7 @@ impl Reply {
             Fate::Stall(_) => steps.push(Step::Stall),
             Fate::Error(_) => steps.push(Step::Send(error)),
             Fate::End(_) => {}
-            Fate::Whole | Fate::CutAfterFinish => return (steps, true),
+            Fate::Whole | Fate::Backwards | Fate::CutAfterFinish => return (steps, true),
         }
         (steps, false)
     }

@@ -519,6 +519,9 @@ impl World {
                     "engine": {"provider": "builtin"}}),
                 "/input/projectId",
             ),
+            "Mutation.embeddingsSet(input.organizationId)" => {
+                Case::mutation("embeddingsSet", json!({"organizationId": acme.id}), "/input/organizationId")
+            }
             "Mutation.affirmationsGenerate(input.projectId)" => Case::mutation(
                 "affirmationsGenerate",
                 json!({"projectId": project().await, "goals": ["Ich möchte ruhiger schlafen"]}),

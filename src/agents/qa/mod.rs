@@ -2,7 +2,8 @@
 //!
 //! The built-in engine ([`crate::retrieval`]) quotes the sentences that answer, or says that none does. A provider's
 //! model gets the same passages, numbered, and has to name the ones that each sentence rests on; what it says without
-//! naming one is not an answer. Either way a citation is a stretch of one version of one document, letter for letter,
+//! naming one is not an answer. Where the organization has vectors of its passages ([`crate::embeddings`]), a model also
+//! gets those that mean what is asked. Either way a citation is a stretch of one version of one document, letter for letter,
 //! which is compared with the stored text before it is saved.
 
 pub mod conversations;
@@ -23,6 +24,7 @@ use super::Output;
 use super::agent::{self, Wanted, compute, engine_of, provided};
 use crate::access::{Action, Permission};
 use crate::db::{Changes, ReadTx, Record, Target, WriteTx};
+use crate::embeddings::Embedder;
 use crate::engine::Engines;
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{AnswerId, ConversationId, DocumentId, JobId, ProjectId, WireId as _};
@@ -38,6 +40,9 @@ use crate::{idempotency, input, knowledge};
 pub const KIND: &str = "qa.ask";
 /// Characters of a question at the most.
 pub const QUESTION_CHARACTERS: usize = 2_000;
+
+/// Passages that mean what is asked, at the most, which are ranked together with those that have its words.
+const NEAR: usize = 100;
 
 /// A question, checked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -263,7 +268,7 @@ impl Work for AnswerQuestion {
 
 impl AnswerQuestion {
     async fn answer(&self, run: &Run) -> Result<Attempted, Failure> {
-        let (ask, turns, understood_as, found, engines) = {
+        let (ask, turns, understood_as, found, engines, embedder) = {
             let mut tx = run.read(Action::QaAsk).await?;
             let ask: Ask = jobs::input(&mut tx, run.job()).await?;
             // Asking is reading: whoever may not read content is not told it by an agent either.
@@ -283,13 +288,20 @@ impl AnswerQuestion {
             let found = search::search(&mut tx, run.organization(), question, &place).await?;
             let engines =
                 self.providers.engines_of(&mut tx, ask.engine.as_ref().and_then(Wanted::own)).await?;
-            (ask, turns, understood_as, Arc::new(found), engines)
+            // The built-in engine answers by words alone.
+            let embedder = match ask.engine {
+                Some(_) => Embedder::of(&mut tx, &self.providers, &place).await?,
+                None => None,
+            };
+            (ask, turns, understood_as, Arc::new(found), engines, embedder)
         };
         run.release().await;
         run.progress(0.5, &format!("Found {} passages.", found.passages.len())).await?;
 
         let top_k = ask.top_k;
-        let asking = |wanted| ask_model(&engines, run, (&ask, &turns), wanted, &found);
+        let meant = understood_as.as_deref().unwrap_or(&ask.question);
+        let asking =
+            |wanted| ask_model((&engines, embedder.as_ref()), run, (&ask, &turns, meant), wanted, &found);
         let (draft, engine) = match provided(run, ask.engine.as_ref(), asking).await? {
             Some(answered) => answered,
             None => (builtin(Arc::clone(&found), top_k).await?, Engine::builtin()),
@@ -299,15 +311,62 @@ impl AnswerQuestion {
     }
 }
 
+/// What was found by its meaning.
+#[derive(Debug, Default)]
+struct Near {
+    /// The nearest first.
+    passages: Vec<Passage>,
+    /// What it took to find them.
+    engine: Option<Engine>,
+}
+
+/// Looks for passages that mean what is asked. When the question cannot be embedded, there are none, and an event says why.
+async fn near(run: &Run, embedder: &Embedder, ask: &Ask, question: &str) -> Result<Near, Failure> {
+    let (vector, engine) = match embedder.embed(run, vec![question.to_owned()]).await {
+        Ok((mut vectors, engine)) => (vectors.pop(), engine),
+        Err(failure) => {
+            let message =
+                format!("{} Passages are found by the question's words alone.", failure.fault().message);
+            run.note(None, "not_embedded", Some(&message), None).await?;
+            return Ok(Near::default());
+        }
+    };
+    let place = Place { project: ask.project, documents: ask.documents.clone() };
+    let passages = {
+        let mut tx = run.read(Action::QaAsk).await?;
+        let ids = match vector {
+            Some(vector) => embedder.nearest(&mut tx, vector, &place, NEAR).await?,
+            None => Vec::new(),
+        };
+        search::passages(&mut tx, &ids).await?
+    };
+    run.release().await;
+    Ok(Near { passages, engine: Some(engine) })
+}
+
+/// The passages that a model is given: the best of those with the question's words, and where there are any that mean what is
+/// asked, the best of both rankings together.
+fn best(found: &Found, near: &[Passage], top_k: usize) -> Vec<Passage> {
+    let ranked: Vec<&Passage> = found.best(usize::MAX).into_iter().map(|(passage, _)| passage).collect();
+    let ids = |list: &mut dyn Iterator<Item = &Passage>| list.map(|passage| passage.candidate.id).collect();
+    let fused = retrieval::fuse(&[ids(&mut ranked.iter().copied()), ids(&mut near.iter())], top_k);
+    let of = |id: u128| ranked.iter().copied().chain(near).find(|passage| passage.candidate.id == id);
+    fused.into_iter().filter_map(|id| of(id).cloned()).collect()
+}
+
 async fn ask_model(
-    engines: &Engines,
+    (engines, embedder): (&Engines, Option<&Embedder>),
     run: &Run,
-    (ask, turns): (&Ask, &[Turn]),
+    (ask, turns, meant): (&Ask, &[Turn], &str),
     wanted: &Wanted,
     found: &Arc<Found>,
 ) -> Result<(Draft, Engine), Failure> {
+    let near = match embedder {
+        Some(embedder) => near(run, embedder, ask, meant).await?,
+        None => Near::default(),
+    };
     let closest = builtin(Arc::clone(found), ask.top_k).await?;
-    if found.passages.is_empty() {
+    if found.passages.is_empty() && near.passages.is_empty() {
         // Nothing to ask a model about.
         return Ok((closest, Engine::builtin()));
     }
@@ -315,10 +374,14 @@ async fn ask_model(
         Failure::fail(Fault::new(FaultCode::ProviderNotConfigured, missing.to_string()))
     })?;
     let (looking, top_k) = (Arc::clone(found), ask.top_k);
-    let best = move || looking.best(top_k).into_iter().map(|(passage, _)| passage.clone()).collect();
-    let passages: Vec<Passage> = compute(best).await?;
+    let passages = compute(move || best(&looking, &near.passages, top_k)).await?;
     let reply = model::ask(run, &*engine, wanted, (&ask.question, turns), &passages).await?;
-    let engine = engine_of(engines, &*engine, &reply);
+    let answered = engine_of(engines, &*engine, &reply);
+    // Finding them is part of what the answer took.
+    let engine = match near.engine {
+        Some(embedded) => answered.and(&embedded),
+        None => answered,
+    };
     let found = Arc::clone(found);
     let read = move || model::read(&reply.text, &passages, &found.statistics);
     let read = compute(read).await?;

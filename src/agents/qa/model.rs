@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::conversations::Turn;
-use super::{Citation, place, small};
+use super::{Citation, QUESTION_CHARACTERS, place, small};
 use crate::agents;
 use crate::agents::agent::{Wanted, tokens};
 use crate::agents::text::excerpt;
@@ -27,9 +27,10 @@ const UNANSWERED: &str = "UNANSWERED";
 const TOKENS: u32 = 2_000;
 /// Characters of an earlier question, or of its answer, that a model is told: enough to know what was spoken of.
 const TURN_CHARACTERS: usize = 500;
-/// What a model reads and writes at the most: twenty passages of 250 words under their headings, the question, and six turns
-/// before it.
-pub(super) const MOST: Usage = tokens(20 * 2_500 + 4_000 + 12 * TURN_CHARACTERS as u64, TOKENS);
+/// What models read and write at the most: twenty passages of 250 words under their headings, the question, and six turns
+/// before it; and the question once more, to find passages by what it means.
+pub(super) const MOST: Usage =
+    tokens(20 * 2_500 + 4_000 + 12 * TURN_CHARACTERS as u64 + QUESTION_CHARACTERS as u64, TOKENS);
 /// How long pieces of an answer are gathered before they become an event.
 const GATHER: Duration = Duration::from_millis(100);
 
