@@ -26,8 +26,9 @@ use crate::telemetry::{count, trace};
 
 /// How long the database may take to give a sign of life.
 const SIGN_OF_LIFE: Duration = Duration::from_millis(1_500);
-/// A connection that nobody has taken for this long is asked for a sign of life first: it may have been closed.
-const RESTED: Duration = Duration::from_millis(250);
+/// A connection that nobody has taken for this long is asked for a sign of life first: it may have been closed. PostgreSQL
+/// takes longer to start again, so that what is lost while nobody asks is found out before anybody does.
+const RESTED: Duration = Duration::from_millis(100);
 /// How long what is left on a connection may take to end before the connection is closed.
 const SETTLE: Duration = Duration::from_millis(500);
 /// How often the server looks, while it runs a statement, whether somebody still waits for it. Milliseconds.
