@@ -648,7 +648,8 @@ pub fn check_data_dir(path: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(path).with_context(|| {
         format!("{} cannot be made. Choose another folder with --data-dir.", path.display())
     })?;
-    let probe = path.join(".write-test");
+    // A name of its own: another process that starts at the same moment looks as well.
+    let probe = path.join(format!(".write-test-{}", std::process::id()));
     std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).with_context(|| {
         format!("{} cannot be written. Choose another folder with --data-dir.", path.display())
     })?;
