@@ -118,6 +118,7 @@ struct Session {
     levels_rows: Statement,
     levels_arrays: Statement,
     page: Statement,
+    page_json: Statement,
     create: Statement,
 }
 
@@ -135,6 +136,7 @@ impl Session {
             levels_rows: client.prepare(statements::LEVELS_ROWS).await?,
             levels_arrays: client.prepare(statements::LEVELS_ARRAYS).await?,
             page: client.prepare(statements::PAGE).await?,
+            page_json: client.prepare(statements::PAGE_JSON).await?,
             create: client.prepare(statements::CREATE).await?,
             client,
         })
@@ -196,6 +198,12 @@ fn answer(value: &impl Serialize) -> axum::response::Response {
     ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
+/// What the database has made JSON of.
+fn json(rows: &[Row]) -> axum::response::Response {
+    let body: &str = rows[0].get(0);
+    ([(CONTENT_TYPE, "application/json")], body.to_owned()).into_response()
+}
+
 fn failed(error: impl std::fmt::Display) -> axum::response::Response {
     (axum::http::StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response()
 }
@@ -216,6 +224,7 @@ async fn handle(
         "w2-flat" => levels_flat(&pool, &ask).await,
         "w2-rows" => levels_rows(&pool, &ask).await,
         "w3" => page(&pool, &ask).await,
+        "w3-json" => page_json(&pool, &ask).await,
         "w4" => create(&pool, &ask).await,
         _ => return failed("no such workload"),
     };
@@ -252,6 +261,13 @@ async fn page(pool: &Pool, ask: &Ask<'_>) -> Answered {
     Ok(answer(&entries))
 }
 
+async fn page_json(pool: &Pool, ask: &Ask<'_>) -> Answered {
+    let rows: Rows = pool
+        .with(async |session| session.run(ask, &session.page_json, &[&ask.organization, &ask.action]).await)
+        .await;
+    Ok(json(&rows?))
+}
+
 async fn create(pool: &Pool, ask: &Ask<'_>) -> Answered {
     let (project, entry, request) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7().to_string());
     let rows: Rows = pool
@@ -270,9 +286,7 @@ async fn create(pool: &Pool, ask: &Ask<'_>) -> Answered {
 async fn levels_json(pool: &Pool, ask: &Ask<'_>) -> Answered {
     let rows: Rows =
         pool.with(async |session| session.run(ask, &session.levels_json, &[&ask.organization]).await).await;
-    let rows = rows?;
-    let body: &str = rows[0].get(0);
-    Ok(([(CONTENT_TYPE, "application/json")], body.to_owned()).into_response())
+    Ok(json(&rows?))
 }
 
 /// One row per member, with everything above it repeated.

@@ -1,7 +1,7 @@
 //! The floor's SQL: for each workload the fastest that was found.
 //!
-//! W2 was tried in four forms; `/w2` serves the winner, and each stays at its own address so that `run --floor` can
-//! compare them again.
+//! W2 was tried in four forms and W3 in two; `/w2` and `/w3` serve the winner, and each stays at its own address, to be
+//! compared again.
 
 /// The tenant's settings, as `app.enter` makes them, without its checks.
 pub const ENTER: &str = "select set_config('app.organization', $1, true), set_config('app.user', $2, true), \
@@ -106,6 +106,15 @@ where o.id = $1"
 pub const PAGE: &str = "
 select e.id, e.sequence, e.action, e.actor_label, e.target_id, e.ip, e.user_agent, e.occurred_at
 from audit_entries e where e.organization_id = $1 and e.action = $2 order by e.sequence desc limit 50";
+
+/// W3 as JSON made by the database.
+pub const PAGE_JSON: &str = "
+select coalesce(json_agg(json_build_object('id', e.id, 'sequence', e.sequence, 'action', e.action,
+    'actorLabel', e.actor_label, 'targetId', e.target_id, 'ip', e.ip, 'userAgent', e.user_agent,
+    'occurredAt', e.occurred_at) order by e.sequence desc), '[]')::text
+from (
+    select * from audit_entries e where e.organization_id = $1 and e.action = $2 order by e.sequence desc limit 50
+) e";
 
 /// W4: a project and its audit row. The trigger that numbers and chains audit rows runs here as everywhere.
 pub const CREATE: &str = "
