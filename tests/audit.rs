@@ -277,6 +277,9 @@ async fn every_mutation_of_an_organization_leaves_its_entry() {
     run("contentStrategyCreate", plan, "", "agent.run", "Job", agent("CONTENT_STRATEGY")).await;
     let slide = json!({"projectId": acme.project, "text": "Sleep well"});
     run("visualPostCreate", slide, "", "agent.run", "Job", agent("VISUAL_POST")).await;
+    let (post, scene) = cast::drawn(&server, &acme).await;
+    let redraw = json!({"visualPostId": post, "slides": [{"number": 1, "scene": scene}]});
+    run("visualPostRedraw", redraw, "", "agent.run", "Job", agent("VISUAL_POST")).await;
     let film = json!({"projectId": acme.project, "scenes": ["Sleep well"]});
     run("videoGenerate", film, "", "agent.run", "Job", agent("VIDEO")).await;
     let template = json!({"organizationId": acme.id, "key": "mine", "name": "Mine", "steps": [{"key": "gate", "kind": "APPROVAL"}]});

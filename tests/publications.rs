@@ -1408,6 +1408,159 @@ async fn instagram_says_what_it_shows_for_the_best_hashtags_and_how_many_it_stil
     studio.close().await;
 }
 
+/// A post of the account's, as Instagram tells of it; without likes where its owner hides them.
+fn posted(number: usize, hour: usize, likes: Option<usize>, caption: Option<&str>) -> Value {
+    let day = chrono::NaiveDate::from_ymd_opt(2026, 12, 30).unwrap()
+        - chrono::TimeDelta::days(number.try_into().unwrap());
+    let mut post = json!({"id": (17_700_000_000_000_000 + number).to_string(), "media_type": "IMAGE", "media_product_type": "FEED",
+        "timestamp": format!("{day}T{hour:02}:15:00+0000"), "comments_count": 2,
+        "permalink": format!("https://www.instagram.com/p/{number}/"), "username": "acme.studio"});
+    if let Some(likes) = likes {
+        post["like_count"] = json!(likes);
+    }
+    if let Some(caption) = caption {
+        post["caption"] = json!(caption);
+    }
+    post
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strategy_takes_the_account_s_last_posts_into_account_as_far_as_instagram_tells() {
+    const SELECT: &str = "job { id status attempts error { code message field ... on ProviderError { provider providerCode retryable } } }
+        strategy { id gaps pastPosts { posts measured oldestAt readAt account { id } } slots { at channel topic reason } }";
+    let studio = Studio::open().await;
+    let account = studio.connect(json!({})).await;
+    let owner = studio.acme.owner.at(&studio.server);
+    let guide = "# Yoga\n\n## Morning yoga\n\nMorning yoga wakes the body before the day asks for it. Fifteen minutes of morning yoga are \
+        enough for a calm start.\n\n## Breathing\n\nBreathing through the nose calms the heart. A long breath out tells the body to rest.\n";
+    owner.learn(&studio.acme, "Yoga", guide).await;
+    let member = studio.acme.member.at(&studio.server);
+    let asked = |more: &Value| {
+        with(
+            json!({"projectId": studio.acme.project, "goals": ["Calm"], "channels": ["INSTAGRAM", "X"], "postsPerWeek": 2, "timezone": "UTC",
+                "from": "2027-01-04T00:00:00Z", "until": "2027-01-18T00:00:00Z", "language": "EN", "wait": true}),
+            more,
+        )
+    };
+    let by = json!({"accountId": account["id"]});
+    let plan = async |more: &Value| member.mutate("contentStrategyCreate", asked(more), SELECT).await;
+
+    // 30 posts at six with 40 likes, 30 at nine with four, two whose likes are hidden, and one whose caption is gone.
+    let yoga = "Morning yoga wakes the body.";
+    let mut posts: Vec<Value> = (0..30).map(|number| posted(number, 18, Some(40), Some(yoga))).collect();
+    posts.extend((30..59).map(|number| posted(number, 9, Some(4), Some("Look at our new studio."))));
+    posts.push(posted(59, 9, Some(4), None));
+    posts.extend([posted(60, 9, None, Some("Hidden.")), posted(61, 9, None, Some(yoga))]);
+    studio.graph.post(posts.clone());
+    let made = plan(&by).await;
+    assert_eq!(made["job"]["status"], "SUCCEEDED", "{made:#}");
+    let past = &made["strategy"]["pastPosts"];
+    assert_eq!(
+        (&past["posts"], &past["measured"], &past["oldestAt"], &past["account"]),
+        (&json!(62), &json!(60), &json!("2026-10-30T09:15:00.000Z"), &Value::Null),
+        "a member does not see which accounts there are: {made:#}"
+    );
+    let slots = made["strategy"]["slots"].as_array().unwrap();
+    let of = |channel: &str| {
+        let channel = channel.to_owned();
+        slots.iter().filter(move |slot| slot["channel"] == json!(channel))
+    };
+    let said = |slot: &Value, words: &str| slot["reason"].as_str().unwrap().contains(words);
+    let best = "At 18:00, 30 measured posts had 42 interactions on average, all posts 24.";
+    assert!(of("INSTAGRAM").count() >= 2, "{made:#}");
+    for slot in of("INSTAGRAM") {
+        assert!(slot["at"].as_str().unwrap().ends_with("T18:00:00.000Z") && said(slot, best), "{slot:#}");
+    }
+    assert!(
+        of("X").all(|slot| said(slot, "Nothing is measured")),
+        "another channel's hours are its own: {made:#}"
+    );
+    let covered = |slot: &&Value| slot["topic"] == "Morning yoga";
+    assert!(slots.iter().filter(covered).all(|slot| said(slot, "31 earlier posts")), "{made:#}");
+    let seen: Vec<_> = studio.graph.seen().into_iter().filter(|seen| seen.call == Call::Posts).collect();
+    assert_eq!(seen.len(), 3, "25 at once: {seen:#?}");
+    assert!(seen[1].address.ends_with("&after=25") && seen[2].address.ends_with("&after=50"), "{seen:#?}");
+    assert!(seen.iter().all(|seen| !seen.address.contains("EAAB") && !seen.address.contains("token")));
+    let shown =
+        "query($id: ID!) { node(id: $id) { ... on ContentStrategy { pastPosts { posts account { id } } } } }";
+    let node = studio.admin().ok(shown, json!({"id": made["strategy"]["id"]})).await["node"].clone();
+    assert_eq!(node["pastPosts"], json!({"posts": 62, "account": {"id": account["id"]}}));
+
+    // Without the account nothing is known of hours, and nothing is said of posts.
+    let without = plan(&json!({})).await;
+    assert_eq!(without["strategy"]["pastPosts"], Value::Null);
+    assert!(without["strategy"]["slots"].to_string().contains("Nothing is measured"), "{without:#}");
+
+    // At most the newest hundred; likes that are hidden everywhere measure nothing; and there may be no posts at all.
+    studio.graph.post((0..130).map(|number| posted(number, 18, None, Some("So."))).collect());
+    let before = studio.graph.calls(Call::Posts);
+    let hidden = plan(&by).await;
+    let past = &hidden["strategy"]["pastPosts"];
+    assert_eq!((&past["posts"], &past["measured"]), (&json!(100), &json!(0)), "{hidden:#}");
+    assert_eq!(studio.graph.calls(Call::Posts) - before, 4);
+    assert!(!hidden["strategy"]["slots"].to_string().contains("interactions"), "{hidden:#}");
+    studio.graph.post(Vec::new());
+    let none = plan(&by).await;
+    let past = &none["strategy"]["pastPosts"];
+    assert_eq!((&past["posts"], &past["oldestAt"]), (&json!(0), &Value::Null), "{none:#}");
+    // Nineteen are too few to tell an hour by.
+    studio.graph.post(posts.iter().take(19).cloned().collect());
+    let few = plan(&by).await;
+    assert!(few["strategy"]["gaps"].to_string().contains("19 measured posts are too few"), "{few:#}");
+
+    // What passes is tried again; everything else fails the job, with what to do about it.
+    studio.graph.fail(Call::Posts, Fault::LoseAnswer);
+    let again = plan(&by).await;
+    assert_eq!(
+        (&again["job"]["status"], &again["job"]["attempts"]),
+        (&json!("SUCCEEDED"), &json!(2)),
+        "{again:#}"
+    );
+    for (fault, code, words) in [
+        (Fault::Error(190, Some(463)), "190/463", "`accountUpdate`"),
+        (Fault::Error(10, None), "10", "does not allow this"),
+        (Fault::Error(100, None), "100", "does not accept this"),
+    ] {
+        studio.graph.fail(Call::Posts, fault);
+        let failed = plan(&by).await;
+        assert_eq!(
+            (&failed["job"]["status"], &failed["strategy"]),
+            (&json!("FAILED"), &Value::Null),
+            "{failed:#}"
+        );
+        let error = &failed["job"]["error"];
+        assert_eq!(
+            (&error["code"], &error["provider"], &error["providerCode"], &error["retryable"]),
+            (&json!("PROVIDER_FAILED"), &json!("instagram"), &json!(code), &json!(false)),
+            "{failed:#}"
+        );
+        assert!(error["message"].as_str().unwrap().contains(words), "{error:#}");
+    }
+    assert_eq!(studio.graph.left(), 0);
+
+    // An account that is another project's is no account here, and neither is one that is gone.
+    let other = owner
+        .mutate("projectCreate", json!({"organizationId": studio.acme.id, "name": "Other"}), "project { id }")
+        .await;
+    let bound =
+        studio.connect(json!({"userId": "17841400000000002", "projectId": other["project"]["id"]})).await;
+    owner.mutate("accountDisconnect", json!({"id": account["id"]}), "").await;
+    for id in [&bound["id"], &account["id"]] {
+        let refused =
+            member.try_mutate("contentStrategyCreate", asked(&json!({"accountId": id})), "job { id }").await;
+        let error = &refused["userErrors"][0];
+        assert_eq!(
+            (&error["code"], &error["field"][1]),
+            (&json!("NOT_FOUND"), &json!("accountId")),
+            "{refused:#}"
+        );
+    }
+    let node = studio.admin().ok(shown, json!({"id": made["strategy"]["id"]})).await["node"].clone();
+    assert_eq!(node["pastPosts"], json!({"posts": 62, "account": null}), "what was read stays told");
+    drop((member, owner));
+    studio.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_publication_is_exported_with_everything_that_has_to_be_typed() {
     let studio = Studio::open().await;

@@ -28,6 +28,68 @@ fn the_table_of_permissions_is_the_code_s() {
     }
 }
 
+/// What an enumeration can be, as its reader says.
+fn spellings<T: serde::de::DeserializeOwned + std::fmt::Debug>() -> Vec<String> {
+    let said = serde_json::from_str::<T>("\"?\"").unwrap_err().to_string();
+    let (_, spellings) =
+        said.split_once("expected one of ").or_else(|| said.split_once("expected ")).unwrap();
+    let spellings = spellings.split('`').skip(1).step_by(2);
+    spellings.map(str::to_owned).collect()
+}
+
+/// The names of all fields of a value, however deep.
+fn fields(value: &serde_json::Value, found: &mut std::collections::BTreeSet<String>) {
+    if let Some(map) = value.as_object() {
+        found.extend(map.keys().cloned());
+    }
+    let below = value.as_object().into_iter().flat_map(|map| map.values());
+    below.chain(value.as_array().into_iter().flatten()).for_each(|value| fields(value, found));
+}
+
+#[test]
+fn a_scene_is_described_as_it_is_read() {
+    use aicos::agents::visuals::builtin::fonts::{Typeface, Voice};
+    use aicos::agents::visuals::builtin::{Align, Anchor, Layer, Pattern, Role, Scene, Slot};
+
+    let told = section(&fs::read_to_string(README).unwrap(), "scene");
+    let (_, example) = told.split_once("```json\n").unwrap();
+    let given: serde_json::Value = serde_json::from_str(example.split_once("```").unwrap().0).unwrap();
+    let scene: Scene = serde_json::from_value(given.clone()).unwrap();
+    scene.check().unwrap();
+    // It has every field, and none that is not read.
+    let (mut there, mut read) = Default::default();
+    fields(&given, &mut there);
+    fields(&serde_json::to_value(&scene).unwrap(), &mut read);
+    assert_eq!(there, read);
+
+    // Every kind of layer is in it, and has a row that names its fields.
+    let said = serde_json::from_str::<Layer>("{\"type\":\"?\"}").unwrap_err().to_string();
+    let kinds: Vec<&str> = said.split('`').skip(3).step_by(2).collect();
+    assert!(kinds.contains(&"TEXT") && kinds.len() > 7, "{said}");
+    for kind in kinds {
+        let layer = given["layers"].as_array().unwrap().iter().find(|layer| layer["type"] == kind);
+        let layer = layer.unwrap_or_else(|| panic!("the example has no layer of the type {kind}"));
+        let row = told.lines().find(|line| line.starts_with(&format!("| `{kind}`"))).unwrap();
+        for field in layer.as_object().unwrap().keys().filter(|field| *field != "type") {
+            assert!(row.contains(&format!("`{field}`")), "the row of {kind} does not name `{field}`");
+        }
+    }
+    for (of, spellings) in [
+        ("typeface", spellings::<Typeface>()),
+        ("voice", spellings::<Voice>()),
+        ("align", spellings::<Align>()),
+        ("anchor", spellings::<Anchor>()),
+        ("pattern", spellings::<Pattern>()),
+        ("role", spellings::<Role>()),
+        ("slot", spellings::<Slot>()),
+    ] {
+        assert!(spellings.len() > 1, "{of}: {spellings:?}");
+        for spelling in spellings {
+            assert!(told.contains(&format!("`{spelling}`")), "{of} may be {spelling}, which is not said");
+        }
+    }
+}
+
 /// The blocks in order: what stands after `sh`, and the lines.
 fn blocks(text: &str) -> Vec<(String, String)> {
     let mut out = Vec::new();

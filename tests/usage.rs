@@ -13,7 +13,7 @@ use crate::support::{Client, Server, mutation};
 const ERRORS: &str = "job { id status } userErrors { __typename code message ... on QuotaError { metric limit used resetsAt requiredTier } }";
 
 /// Gives an organization a tier of its own.
-async fn limit(server: &Server, organization: &Organization, limits: &Value) {
+pub async fn limit(server: &Server, organization: &Organization, limits: &Value) {
     let mut superuser = server.database.superuser().await;
     sqlx::query(
         "with made as (insert into tiers (key, name, limits, points_per_minute) values ('small', 'Small', $1, 1000000)

@@ -200,6 +200,12 @@ async fn answer(
             .body(found.to_string().into())
             .unwrap();
     }
+    if uri.path().starts_with("/v1/photos/") {
+        let host = format!("http://{}", headers[header::HOST].to_str().unwrap());
+        let photo = json!({"id": 1, "width": 4000, "height": 6000, "url": "https://www.pexels.com/photo/sea-1/",
+            "photographer": "Ana Lind", "src": {"original": format!("{host}/photos/1/sea.png")}});
+        return axum::Json(photo).into_response();
+    }
     plain(1080, 1350, Color::new(30, 60, 160)).into_response()
 }
 
@@ -256,5 +262,361 @@ async fn a_stock_photo_names_its_photographer() {
     let again = draw().await;
     assert_eq!(again["job"]["status"], "SUCCEEDED", "{again:#}");
     assert!(!made.to_string().contains(KEY) && !refused.to_string().contains(KEY));
+
+    // An edited slide shows the same photo, fetched by its number.
+    library.asked.lock().unwrap().clear();
+    let scene = made["visualPost"]["slides"][0]["scene"].clone();
+    let redraw = async |scene: &Value| {
+        let asked = json!({"visualPostId": made["visualPost"]["id"], "wait": true,
+            "slides": [{"number": 1, "scene": scene}]});
+        member.try_mutate("visualPostRedraw", asked, DRAWN).await
+    };
+    let redrawn = redraw(&scene).await;
+    assert_eq!(redrawn["job"]["status"], "SUCCEEDED", "{redrawn:#}");
+    assert_eq!(redrawn["visualPost"]["background"], *background);
+    assert_eq!(
+        file(&server, &redrawn["visualPost"]["slides"][0]["png"]).await,
+        file(&server, &slide["png"]).await
+    );
+    let asked = std::mem::take(&mut *library.asked.lock().unwrap());
+    assert_eq!((asked.len(), &asked[0]), (2, &("/v1/photos/1".to_owned(), KEY.to_owned())), "{asked:?}");
+    assert!(asked[1].0.starts_with("/photos/1/sea.png?auto=compress") && asked[1].1.is_empty(), "{asked:?}");
+    // Whoever took it stays named where it is shown.
+    let mut unnamed = scene.clone();
+    let layers = unnamed["layers"].as_array_mut().unwrap();
+    layers.retain(|layer| layer["role"] != "CREDIT");
+    let refused = redraw(&unnamed).await;
+    let error = &refused["userErrors"][0];
+    assert_eq!(error["field"], json!(["input", "slides", "0", "scene", "layers"]), "{refused:#}");
+    assert!(error["message"].as_str().unwrap().contains("Foto: Ana Lind / Pexels"), "{refused:#}");
+    unnamed["layers"].as_array_mut().unwrap().retain(|layer| layer["type"] != "PICTURE");
+    let without = redraw(&unnamed).await;
+    assert_eq!(without["job"]["status"], "SUCCEEDED", "without the photo nobody needs to be: {without:#}");
+    assert_eq!(library.asked.lock().unwrap().len(), 0, "and it is not fetched");
+    *library.fault.lock().unwrap() = Some(StatusCode::NOT_FOUND);
+    let gone = redraw(&scene).await;
+    let error = &gone["job"]["error"];
+    assert_eq!(
+        (&error["code"], &error["field"]),
+        (&json!("NOT_FOUND"), &json!(["input", "visualPostId"])),
+        "{gone:#}"
+    );
+    assert!(error["message"].as_str().unwrap().contains("no more"), "{gone:#}");
+    *library.fault.lock().unwrap() = Some(StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(redraw(&scene).await["job"]["status"], "SUCCEEDED", "what passes is tried again");
     workers.stop().await;
+}
+
+async fn file(server: &Server, asset: &Value) -> Vec<u8> {
+    let fetched = files::get(server, asset["url"].as_str().unwrap()).await;
+    assert_eq!(fetched.status, 200);
+    fetched.body
+}
+
+/// The first layer of a scene with this in its field.
+fn layer<'a>(scene: &'a mut Value, field: &str, value: &str) -> &'a mut Value {
+    scene["layers"].as_array_mut().unwrap().iter_mut().find(|layer| layer[field] == value).unwrap()
+}
+
+const REDRAWN: &str = "job { id status agent error { code message field } } visualPost { id template format notes period { id } redrawOf { id }
+        slides { altText scene png { id url altText } jpeg { id url } blocks { text contrast requiredContrast overflow inSafeArea } } }
+    project { id }";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edited_layers_are_drawn_as_a_new_visual_post() {
+    let room = Room::new().await;
+    let (owner, member) = (room.owner(), room.member());
+    let images = async || {
+        let seen = owner.ok("{ organization { usage { metrics { kind used } } } }", json!({})).await;
+        let metrics = seen["organization"]["usage"]["metrics"].as_array().unwrap();
+        metrics.iter().find(|one| one["kind"] == "IMAGES").unwrap()["used"].as_f64().unwrap()
+    };
+    let period = cast::period(&room.server, &room.acme).await;
+    let asked = json!({"text": format!("{TEXT} Ruhe ist kein Luxus."), "attribution": "Mira Hölzl", "periodId": period, "slides": 2,
+        "format": "SQUARE", "template": "minimal"});
+    let made = room.run("visualPostCreate", asked, REDRAWN).await;
+    let before = made["visualPost"].clone();
+    assert_eq!(before["redrawOf"], Value::Null);
+    assert!((images().await - 2.0).abs() < 0.1);
+    let scene = |at: usize| before["slides"][at]["scene"].clone();
+    // What a browser makes of it is the same: no number in it is one that a floating-point number is not.
+    let plain: Value = serde_json::from_str(&scene(0).to_string()).unwrap();
+    assert!(
+        plain["layers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|layer| { layer["seed"].as_u64().is_none_or(|seed| seed <= 1 << 53) }),
+        "{plain:#}"
+    );
+    let redraw = async |slides: Value| {
+        let asked = json!({"visualPostId": before["id"], "slides": slides, "wait": true});
+        let made = member.mutate("visualPostRedraw", asked, REDRAWN).await;
+        assert_eq!(made["job"]["status"], "SUCCEEDED", "{made:#}");
+        made["visualPost"].clone()
+    };
+
+    // Unchanged, it is the same to the byte, in files of its own.
+    let same = redraw(json!([{"number": 1, "scene": scene(0)}])).await;
+    assert!((images().await - 3.0).abs() < 0.1, "what is taken over is not drawn");
+    for (slide, other) in same["slides"].as_array().unwrap().iter().zip(before["slides"].as_array().unwrap())
+    {
+        for kind in ["png", "jpeg"] {
+            assert_eq!(file(&room.server, &slide[kind]).await, file(&room.server, &other[kind]).await);
+            assert_ne!(slide[kind]["id"], other[kind]["id"]);
+        }
+        for measured in ["altText", "scene", "blocks"] {
+            assert_eq!(slide[measured], other[measured]);
+        }
+    }
+    assert_eq!(same["redrawOf"]["id"], before["id"]);
+    for taken in ["template", "format", "period", "notes"] {
+        assert_eq!(same[taken], before[taken]);
+    }
+
+    // Another text, colour and place: drawn, measured and said anew.
+    let mut edited = scene(1);
+    let text = layer(&mut edited, "role", "BODY");
+    text["text"] = json!("Stille trägt mich.");
+    text["color"] = json!("#7A1020");
+    text["rect"]["y"] = json!(200);
+    let other = redraw(json!([{"number": 2, "scene": edited}])).await;
+    let slide = &other["slides"][1];
+    assert_eq!(slide["blocks"][0]["text"], "Stille trägt mich.");
+    assert_ne!(slide["blocks"][0]["contrast"], before["slides"][1]["blocks"][0]["contrast"]);
+    assert_eq!(
+        slide["altText"],
+        "Bild 2 von 2: Stille trägt mich. — Mira Hölzl. Ruhe."
+            .replace("Ruhe.", period_name(&before).as_str())
+    );
+    assert_eq!(slide["png"]["altText"], slide["altText"]);
+    assert_ne!(
+        file(&room.server, &slide["png"]).await,
+        file(&room.server, &before["slides"][1]["png"]).await
+    );
+    assert_eq!(
+        file(&room.server, &other["slides"][0]["png"]).await,
+        file(&room.server, &before["slides"][0]["png"]).await
+    );
+
+    // What cannot be read, does not fit, stands outside or has no letters is told as it is.
+    let mut poor = scene(0);
+    let text = layer(&mut poor, "role", "BODY");
+    text["text"] = json!(format!("漢 {TEXT} {TEXT}"));
+    text["rect"] = json!({"x": -400, "y": 1000, "width": 900, "height": 60});
+    let background = layer(&mut poor, "type", "CLOUDS")["base"].clone();
+    layer(&mut poor, "role", "BODY")["color"] = background;
+    let told = redraw(json!([{"number": 1, "scene": poor, "altText": "Ein Versuch."}])).await;
+    let block = &told["slides"][0]["blocks"][0];
+    assert!(block["contrast"].as_f64() < block["requiredContrast"].as_f64(), "{block:#}");
+    assert_eq!((&block["overflow"], &block["inSafeArea"]), (&json!(true), &json!(false)), "{block:#}");
+    assert!(block["text"].as_str().unwrap().ends_with('…'), "{block:#}");
+    assert_eq!(told["slides"][0]["altText"], "Ein Versuch.");
+    let notes = told["notes"].to_string();
+    assert!(notes.contains('漢') && notes.contains("shortened"), "{notes}");
+
+    // Two slides may look the same, and what was made by editing may be edited again.
+    let twice = json!({"visualPostId": told["id"], "wait": true, "idempotencyKey": "twice",
+        "slides": [{"number": 2, "scene": scene(1)}, {"number": 1, "scene": scene(1)}]});
+    let first = member.mutate("visualPostRedraw", twice.clone(), REDRAWN).await;
+    let slides = &first["visualPost"]["slides"];
+    assert_eq!(slides[0]["png"]["id"], slides[1]["png"]["id"], "{first:#}");
+    assert_eq!(first["visualPost"]["notes"], json!([]), "{first:#}");
+    assert_eq!(first["project"]["id"], json!(room.acme.project));
+    let again = member.mutate("visualPostRedraw", twice, REDRAWN).await;
+    assert_eq!(again["job"]["id"], first["job"]["id"], "the same call draws once");
+
+    // The files stay when what they were made from goes.
+    owner.mutate("outputDelete", json!({"id": before["id"]}), "deletedOutputId").await;
+    let shown =
+        "query($id: ID!) { node(id: $id) { ... on VisualPost { redrawOf { id } slides { png { url } } } } }";
+    let node = owner.ok(shown, json!({"id": same["id"]})).await["node"].clone();
+    assert_eq!(node["redrawOf"], Value::Null);
+    for slide in node["slides"].as_array().unwrap() {
+        assert!(!file(&room.server, &slide["png"]).await.is_empty());
+    }
+    let gone = json!({"visualPostId": before["id"], "slides": [{"number": 1, "scene": scene(0)}]});
+    assert_eq!(member.fault("visualPostRedraw", gone).await, "NOT_FOUND");
+    room.workers.stop().await;
+}
+
+/// The period's name, as the slide says it last.
+fn period_name(post: &Value) -> String {
+    let said = post["slides"][1]["altText"].as_str().unwrap();
+    said.rsplit("Hölzl. ").next().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edited_slides_show_the_pictures_that_they_had() {
+    let room = Room::new().await;
+    let owner = room.owner();
+    let red = plain(1080, 630, Color::new(200, 30, 30));
+    let behind = upload(&room.server, &owner, &room.acme, &["wall"], &red).await;
+    let logo =
+        upload(&room.server, &owner, &room.acme, &["logo"], &plain(200, 80, Color::new(250, 250, 250))).await;
+    let asked = json!({"text": "Atme.", "format": "LINK", "template": "minimal", "backgroundAssetId": behind, "logoAssetId": logo});
+    let made = room.run("visualPostCreate", asked, DRAWN).await;
+    let slide = &made["visualPost"]["slides"][0];
+    let redraw = async |scene: Value| {
+        let asked = json!({"visualPostId": made["visualPost"]["id"], "wait": true, "slides": [{"number": 1, "scene": scene}]});
+        room.member().mutate("visualPostRedraw", asked, DRAWN).await
+    };
+    let same = redraw(slide["scene"].clone()).await;
+    assert_eq!(same["visualPost"]["background"], made["visualPost"]["background"], "{same:#}");
+    let png = &same["visualPost"]["slides"][0]["png"];
+    assert_eq!(file(&room.server, png).await, file(&room.server, &slide["png"]).await);
+    let mut moved = slide["scene"].clone();
+    layer(&mut moved, "slot", "LOGO")["rect"]["x"] = json!(40);
+    let moved = redraw(moved).await;
+    let png = &moved["visualPost"]["slides"][0]["png"];
+    assert_ne!(file(&room.server, png).await, file(&room.server, &slide["png"]).await);
+    // Without its picture the slide cannot be drawn; one that does not show it can.
+    owner.mutate("assetDelete", json!({"id": behind}), "").await;
+    let gone = redraw(slide["scene"].clone()).await;
+    let error = &gone["job"]["error"];
+    assert_eq!(
+        (&error["code"], &error["field"]),
+        (&json!("NOT_FOUND"), &json!(["input", "visualPostId"])),
+        "{gone:#}"
+    );
+    let mut bare = slide["scene"].clone();
+    bare["layers"].as_array_mut().unwrap().retain(|layer| layer["slot"] != "BACKGROUND");
+    assert_eq!(redraw(bare).await["job"]["status"], "SUCCEEDED");
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_scene_of_the_slide_is_refused_where_it_is_wrong() {
+    let room = Room::new().await;
+    let made = room.run("visualPostCreate", json!({"text": "Atme.", "template": "quote_card"}), DRAWN).await;
+    let scene = made["visualPost"]["slides"][0]["scene"].clone();
+    let place = |field: &str, value: &str| {
+        scene["layers"].as_array().unwrap().iter().position(|layer| layer[field] == value).unwrap()
+    };
+    let (text, panel, clouds) = (place("role", "BODY"), place("type", "PANEL"), place("type", "CLOUDS"));
+    let member = room.member();
+    let refused = async |slides: Value| {
+        let asked = json!({"visualPostId": made["visualPost"]["id"], "slides": slides});
+        let answer = member.try_mutate("visualPostRedraw", asked, "job { id }").await;
+        assert_eq!(answer["job"], Value::Null, "{answer:#}");
+        let error = &answer["userErrors"][0];
+        let field: Vec<&str> =
+            error["field"].as_array().unwrap().iter().map(|part| part.as_str().unwrap()).collect();
+        let message = error["message"].as_str().unwrap();
+        assert!(message.ends_with('.') && message.len() < 500, "{message}");
+        (error["code"].as_str().unwrap().to_owned(), field[1..].join("."), message.to_owned())
+    };
+    let set = |pointer: &str, value: Value| {
+        let mut scene = scene.clone();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        scene.pointer_mut(parent).unwrap()[key] = value;
+        scene
+    };
+    let at =
+        |layer: usize, field: &str| (format!("/layers/{layer}/{field}"), format!("layers.{layer}.{field}"));
+    let one = |layer: usize, field: &str, value: Value, code: &str| {
+        let (pointer, path) = at(layer, field);
+        (set(&pointer, value), code.to_owned(), path.replace('/', "."))
+    };
+    let whole = |layer: usize, field: &str, value: Value| {
+        // A layer is read as a whole: what is wrong in it is said in words.
+        (set(&at(layer, field).0, value), "INVALID".to_owned(), format!("layers.{layer}"))
+    };
+    let many = |count: usize| {
+        let fill = json!({"type": "FILL", "color": "#FFFFFF", "opacity": 1});
+        (set("/layers", json!(vec![fill; count])), "TOO_LONG".to_owned())
+    };
+    let mut deep = json!([]);
+    for _ in 0..60 {
+        deep = json!([deep]);
+    }
+    let without = |key: &str| {
+        let mut scene = scene.clone();
+        scene.as_object_mut().unwrap().remove(key);
+        (scene, "INVALID".to_owned(), String::new())
+    };
+    let mut cases = vec![
+        (json!({}), "INVALID".to_owned(), String::new()),
+        (json!("scene"), "INVALID".to_owned(), String::new()),
+        (json!([1, 2]), "INVALID".to_owned(), String::new()),
+        (set("/safe", json!([48, 48, 984, 1254])), "INVALID".to_owned(), "safe".to_owned()),
+        without("layers"),
+        without("safe"),
+        (set("/width", json!(1081)), "INVALID".to_owned(), "width".to_owned()),
+        (set("/height", json!(64)), "INVALID".to_owned(), "height".to_owned()),
+        (set("/width", json!(1_000_000)), "OUT_OF_RANGE".to_owned(), "width".to_owned()),
+        (set("/width", json!(-1)), "INVALID".to_owned(), "width".to_owned()),
+        (set("/typeface", json!("COMIC")), "INVALID".to_owned(), "typeface".to_owned()),
+        (set("/safe/x", json!(0)), "INVALID".to_owned(), "safe".to_owned()),
+        (set("/safe/x", json!("left")), "INVALID".to_owned(), "safe.x".to_owned()),
+        (set("/title", json!("x")), "INVALID".to_owned(), "title".to_owned()),
+        (set("/safe/z", json!(1)), "INVALID".to_owned(), "safe.z".to_owned()),
+        (set("/layers", deep.clone()), "INVALID".to_owned(), "layers.0.0".to_owned()),
+        one(text, "font", json!("Arial"), "INVALID"),
+        one(text, "rect/z", json!(1), "INVALID"),
+        one(panel, "border/style", json!({"a": deep}), "INVALID"),
+        whole(text, "color", json!("red")),
+        whole(text, "align", json!("LEFT")),
+        whole(text, "size", json!("large")),
+        one(text, "type", json!("HTML"), "INVALID"),
+        whole(clouds, "seed", json!(-1)),
+        whole(clouds, "seed", json!(1.5)),
+        one(text, "size", json!(1e9), "OUT_OF_RANGE"),
+        one(text, "size", json!(1e300), "OUT_OF_RANGE"),
+        one(text, "size", json!(0), "OUT_OF_RANGE"),
+        one(text, "leading", json!(99), "OUT_OF_RANGE"),
+        one(text, "tracking", json!(-3), "OUT_OF_RANGE"),
+        one(text, "rect/x", json!(-1e39), "OUT_OF_RANGE"),
+        one(text, "rect/width", json!(-1), "OUT_OF_RANGE"),
+        one(text, "text", json!("x".repeat(5_001)), "TOO_LONG"),
+        one(panel, "opacity", json!(1.01), "OUT_OF_RANGE"),
+        one(panel, "radius", json!(1e6), "OUT_OF_RANGE"),
+        one(panel, "border/width", json!(-1), "OUT_OF_RANGE"),
+        one(clouds, "colors", json!([]), "OUT_OF_RANGE"),
+        one(clouds, "colors", json!(vec!["#FFFFFF"; 9]), "OUT_OF_RANGE"),
+    ];
+    let (scene_of, code) = many(61);
+    cases.push((scene_of, code, "layers".to_owned()));
+    let (scene_of, code) = many(3_000);
+    cases.push((scene_of, code, String::new()));
+    for (slot, width) in [("BACKGROUND", 100), ("LOGO", 100), ("LOGO", 9_000)] {
+        let picture = json!({"type": "PICTURE", "slot": slot, "rect": {"x": 0, "y": 0, "width": width, "height": 9_000}, "radius": 0});
+        let mut scene = scene.clone();
+        scene["layers"].as_array_mut().unwrap().insert(0, picture);
+        let (code, path) =
+            if width > 1_000 { ("OUT_OF_RANGE", "layers") } else { ("INVALID", "layers.0.slot") };
+        cases.push((scene, code.to_owned(), path.to_owned()));
+    }
+    for (scene, code, path) in cases {
+        let (found, field, message) = refused(json!([{"number": 1, "scene": scene}])).await;
+        let path =
+            if path.is_empty() { "slides.0.scene".to_owned() } else { format!("slides.0.scene.{path}") };
+        assert_eq!((&found, &field), (&code, &path), "{message}");
+    }
+    let slide = |number: i32| json!({"number": number, "scene": scene});
+    for (slides, code, path) in [
+        (json!([]), "REQUIRED", "slides"),
+        (json!([slide(0)]), "OUT_OF_RANGE", "slides.0.number"),
+        (json!([slide(2)]), "OUT_OF_RANGE", "slides.0.number"),
+        (json!([slide(-1)]), "OUT_OF_RANGE", "slides.0.number"),
+        (json!([slide(1), slide(1)]), "INVALID", "slides.1.number"),
+        (
+            json!([{"number": 1, "scene": scene, "altText": "x".repeat(1_001)}]),
+            "TOO_LONG",
+            "slides.0.altText",
+        ),
+    ] {
+        let (found, field, message) = refused(slides).await;
+        assert_eq!((found.as_str(), field.as_str()), (code, path), "{message}");
+    }
+    // No other output is a visual post, and nothing is drawn without room for it.
+    let set = room
+        .run("affirmationsGenerate", json!({"goals": ["Ich will ruhiger werden."]}), "affirmations { id }")
+        .await;
+    let other = json!({"visualPostId": set["affirmations"]["id"], "slides": [slide(1)]});
+    assert_eq!(member.fault("visualPostRedraw", other).await, "INVALID");
+    crate::usage::limit(&room.server, &room.acme, &json!({"IMAGES": 1})).await;
+    let full = json!({"visualPostId": made["visualPost"]["id"], "slides": [slide(1)]});
+    assert_eq!(member.fault("visualPostRedraw", full).await, "QUOTA_EXCEEDED");
+    room.workers.stop().await;
 }

@@ -56,6 +56,7 @@ pub fn works(kit: &Kit, poster: instagram::Poster) -> Vec<Box<dyn Work>> {
         worker::<posts::Posts>(kit),
         worker::<strategy::Strategies>(kit),
         worker::<visuals::Visuals>(kit),
+        worker::<visuals::redraw::Redraw>(kit),
         worker::<videos::Videos>(kit),
         Box::new(poster),
         Box::new(instagram::export::Exporter::new(Arc::clone(&kit.storage))),

@@ -59,6 +59,16 @@ struct Sizes {
     original: Url,
 }
 
+/// The number at the end of a page's address, by which the library names its photo.
+fn number(page: &str) -> Option<&str> {
+    let name = page.trim_end_matches('/').rsplit('/').next()?;
+    let number = name.rsplit('-').next()?;
+    (1..=20)
+        .contains(&number.len())
+        .then_some(number)
+        .filter(|number| number.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// A call that brought no photo.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -122,8 +132,35 @@ impl Photos {
         let count = u64::try_from(photos.len()).unwrap_or(1).max(1);
         let chosen = usize::try_from(seed % count).unwrap_or(0);
         let Some(photo) = photos.into_iter().nth(chosen) else { return Ok(None) };
+        Ok(Some(self.fetch(photo, (width, height)).await?))
+    }
+
+    /// The photo of a page once more, in the size of a slide. None: the library has it no more.
+    ///
+    /// # Errors
+    /// The library's failure.
+    pub async fn again(&self, page: &str, size: (u32, u32)) -> Result<Option<Photo>, PhotoFailure> {
+        let Some(number) = number(page) else { return Ok(None) };
+        let mut url = self.library.base_url.clone();
+        url.set_path(&format!("/v1/photos/{number}"));
+        let gone = |failure: &PhotoFailure| matches!(failure.status, Some(404 | 410));
+        let found = async {
+            let answer = self.get(url, true, ANSWER_BYTES).await?;
+            let photo = serde_json::from_slice(&answer).map_err(|_| {
+                failure(true, None, "The stock library did not send the photo. Try again later.")
+            })?;
+            self.fetch(photo, size).await
+        };
+        match found.await {
+            Ok(photo) => Ok(Some(photo)),
+            Err(failure) if gone(&failure) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn fetch(&self, photo: FoundPhoto, (width, height): (u32, u32)) -> Result<Photo, PhotoFailure> {
         let bytes = self.get(self.address(photo.src.original, width, height)?, false, PHOTO_BYTES).await?;
-        Ok(Some(Photo { photographer: photo.photographer, page: photo.url, bytes }))
+        Ok(Photo { photographer: photo.photographer, page: photo.url, bytes })
     }
 
     /// The address of a photo in the size that is needed, on one of the library's own hosts.
@@ -182,5 +219,21 @@ impl Photos {
         let body = client::body(response, most).await.map_err(|_| late())?;
         let message = "The stock library sent more than is read. Choose another background.";
         body.ok_or_else(|| failure(false, None, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_names_its_photo() {
+        assert_eq!(number("https://www.pexels.com/photo/sea-at-night-1234567/"), Some("1234567"));
+        assert_eq!(number("https://www.pexels.com/photo/1234567"), Some("1234567"));
+        for other in
+            ["", "https://www.pexels.com/photo/sea/", "https://www.pexels.com/photo/1-../", "a-1?b=2"]
+        {
+            assert_eq!(number(other), None, "{other}");
+        }
     }
 }

@@ -407,6 +407,24 @@ pub async fn output(server: &Server, organization: &Organization, agent: &str) -
     format!("{prefix}_{}", aicos::id::encode(id))
 }
 
+/// A visual post with one slide, whose layers are a colour; with its scene.
+pub async fn drawn(server: &Server, organization: &Organization) -> (String, Value) {
+    let id = output(server, organization, "VISUAL_POST").await;
+    let scene = json!({"width": 1080, "height": 1350, "typeface": "SANS", "language": "EN",
+        "safe": {"x": 48.0, "y": 48.0, "width": 984.0, "height": 1254.0},
+        "layers": [{"type": "FILL", "color": "#2196F3", "opacity": 1.0}]});
+    let slide = json!({"png": asset(server, organization, Some(&organization.project)).await,
+        "jpeg": asset(server, organization, Some(&organization.project)).await, "alt_text": "", "blocks": [], "scene": scene});
+    let body = id.rsplit('_').next().and_then(aicos::id::decode).unwrap();
+    sqlx::query("update outputs set content = jsonb_set(content, '{slides}', jsonb_build_array($2::jsonb)) where id = $1")
+        .bind(body)
+        .bind(slide)
+        .execute(&mut server.database.superuser().await)
+        .await
+        .unwrap();
+    (id, scene)
+}
+
 /// A publication that was public by an account, and has been measured just now, so that nobody is asked about it.
 pub async fn measured(server: &Server, organization: &Organization) -> String {
     let id = output(server, organization, "INSTAGRAM_POSTER").await;

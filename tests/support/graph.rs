@@ -50,6 +50,8 @@ pub enum Call {
     Recent,
     /// What is counted of a post.
     Insights,
+    /// The account's own posts.
+    Posts,
 }
 
 /// What goes wrong.
@@ -118,6 +120,8 @@ struct Inner {
     hashtags: BTreeMap<String, String>,
     /// The ids that the account has asked about within 7 days.
     searched: BTreeSet<String>,
+    /// What the account has posted by whatever program, newest first, with all its fields.
+    posted: Vec<Value>,
 }
 
 /// The server. It stops when this is dropped.
@@ -151,6 +155,7 @@ impl FakeGraph {
             crowd: 0,
             hashtags: BTreeMap::new(),
             searched: BTreeSet::new(),
+            posted: Vec::new(),
         }));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&inner));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -184,6 +189,11 @@ impl FakeGraph {
     /// Another program has asked about so many hashtags by the account.
     pub fn search_elsewhere(&self, hashtags: usize) {
         self.with(|inner| inner.searched.extend((0..hashtags).map(|number| (900 + number).to_string())));
+    }
+
+    /// The account has these posts, newest first.
+    pub fn post(&self, posts: Vec<Value>) {
+        self.with(|inner| inner.posted = posts);
     }
 
     /// What was asked about lies more than 7 days back.
@@ -261,6 +271,7 @@ async fn answer(
         (&Method::GET, USER, _) => Call::Account,
         (&Method::GET, path, _) if path == format!("{USER}/content_publishing_limit") => Call::Limit,
         (&Method::POST, path, _) if path == format!("{USER}/media") => Call::Media,
+        (&Method::GET, path, _) if path == format!("{USER}/media") => Call::Posts,
         (&Method::POST, path, _) if path == format!("{USER}/media_publish") => Call::Publish,
         (&Method::GET, _, "status_code,status") => Call::Status,
         (&Method::GET, _, "permalink") => Call::Permalink,
@@ -412,6 +423,7 @@ async fn act(inner: &Mutex<Inner>, call: Call, path: &str, form: &HashMap<String
             reply(posts(call, form))
         }
         Call::Insights => insights(&inner.lock().unwrap(), path, form),
+        Call::Posts => reply(posted(&inner.lock().unwrap().posted, form)),
         Call::Permalink => reply(json!({"id": path, "permalink": "https://www.instagram.com/p/AbC123/"})),
     }
 }
@@ -433,6 +445,29 @@ fn comments(post: &Published, crowd: usize, query: &HashMap<String, String>) -> 
     let mut paging = json!({"cursors": {"before": from.to_string(), "after": end.to_string()}});
     if end < all.len() {
         paging["next"] = json!("https://graph.facebook.com/next");
+    }
+    json!({"data": data, "paging": paging})
+}
+
+/// A page of the account's own posts, newest first, with the fields that are asked for as far as there are any.
+fn posted(all: &[Value], query: &HashMap<String, String>) -> Value {
+    let number = |key: &str| query.get(key).and_then(|text| text.parse::<usize>().ok());
+    let (from, limit) = (number("after").unwrap_or(0), number("limit").unwrap_or(25).min(100));
+    let fields: Vec<&str> = query.get("fields").map_or_else(Vec::new, |fields| fields.split(',').collect());
+    let shown = |post: &Value| {
+        let whole = post.as_object().unwrap();
+        let asked = fields.iter().filter_map(|field| Some(((*field).to_owned(), whole.get(*field)?.clone())));
+        Value::Object(asked.collect())
+    };
+    let data: Vec<Value> = all.iter().skip(from).take(limit).map(shown).collect();
+    let end = from + data.len();
+    if data.is_empty() {
+        return json!({"data": []});
+    }
+    // There are cursors on the last page as well.
+    let mut paging = json!({"cursors": {"before": from.to_string(), "after": end.to_string()}});
+    if end < all.len() {
+        paging["next"] = json!("https://graph.facebook.com/v24.0/next?access_token=EAAB-not-to-be-followed");
     }
     json!({"data": data, "paging": paging})
 }

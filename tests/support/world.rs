@@ -556,6 +556,21 @@ impl World {
                     "from": "2027-01-04T00:00:00Z", "until": "2027-01-11T00:00:00Z"}),
                 "/input/projectId",
             ),
+            "Mutation.contentStrategyCreate(input.accountId)" => Case::mutation(
+                "contentStrategyCreate",
+                json!({"projectId": self.own_project(caller), "goals": ["Sleep well"], "channels": ["X"], "timezone": "UTC",
+                    "from": "2027-01-04T00:00:00Z", "until": "2027-01-11T00:00:00Z",
+                    "accountId": cast::account(server, acme).await}),
+                "/input/accountId",
+            ),
+            "Mutation.visualPostRedraw(input.visualPostId)" => {
+                let (post, scene) = cast::drawn(server, acme).await;
+                Case::mutation(
+                    "visualPostRedraw",
+                    json!({"visualPostId": post, "slides": [{"number": 1, "scene": scene}]}),
+                    "/input/visualPostId",
+                )
+            }
             "Mutation.visualPostCreate(input.projectId)" => Case::mutation(
                 "visualPostCreate",
                 json!({"projectId": project().await, "text": "Atme."}),

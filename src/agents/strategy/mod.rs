@@ -1,10 +1,12 @@
 //! The agent that plans what to post where and when, from the organization's documents, its open questions and its posts.
 //!
 //! The built-in engine ([`builtin`]) makes the plan whatever engine is wanted: the calendar is computed. A provider's model
-//! adds working titles, which may state nothing that topic and sentence do not state.
+//! adds working titles, which may state nothing that topic and sentence do not state. By a connected account, its last posts on
+//! Instagram count among the past ones, with what is measured of them.
 
 pub mod builtin;
 pub mod graphql;
+mod instagram;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -24,7 +26,7 @@ use crate::assets::{AssetKind, NewAsset};
 use crate::db::ReadTx;
 use crate::engine::{Engines, JsonSchema, Usage};
 use crate::error::{Error, Result};
-use crate::id::{AssetId, ProjectId, StrategyId};
+use crate::id::{AccountId, AssetId, ProjectId, StrategyId};
 use crate::jobs::{AgentKind, Engine, Failure, Run};
 use crate::knowledge::search;
 use crate::retrieval::Language;
@@ -70,6 +72,9 @@ pub struct Input {
     pub events: Vec<Event>,
     /// The language of documents and reasons.
     pub language: Language,
+    /// The connected account whose last posts count among the past ones.
+    #[serde(default)]
+    pub account: Option<AccountId>,
 }
 
 impl Input {
@@ -144,6 +149,9 @@ pub struct Content {
     pub ics: AssetId,
     /// The plan as a table.
     pub csv: AssetId,
+    /// The connected account's posts that it takes into account.
+    #[serde(default)]
+    pub past: Option<instagram::Origin>,
 }
 
 /// What plans.
@@ -158,24 +166,31 @@ impl Agent for Strategies {
     type Content = Content;
 
     async fn make(tools: &Tools, run: &Run, order: &Order<Input>) -> Result<Made<Content>, Failure> {
-        let (strategy, name) = {
+        let (mut strategy, name) = {
             let mut tx = run.read(Action::ContentRead).await?;
             let project = projects::find(&mut tx, order.project).await?.ok_or(Error::NotFound)?;
             (read(&mut tx, order).await?, project.name)
         };
         run.release().await;
+        let mut past = None;
+        if let Some(account) = order.input.account {
+            let (posts, origin) = instagram::read(tools, run, order.project, account).await?;
+            strategy.past = instagram::together(strategy.past, posts);
+            past = Some(origin);
+        }
         let plan = agent::compute(move || builtin::plan(&strategy)).await??;
         let asking = |wanted| ask(run, &tools.engines, wanted, order, &plan);
         let answered = agent::provided(run, order.engine.as_ref(), asking).await?;
         let (titles, engine) = answered.unwrap_or_else(|| (BTreeMap::new(), Engine::builtin()));
         let (ics, csv) = files(tools, run, order, name, &plan).await?;
-        let content = Content { timezone: order.input.timezone.clone(), plan, titles, ics, csv };
+        let content = Content { timezone: order.input.timezone.clone(), plan, titles, ics, csv, past };
         Ok(Made { content, engine, files: vec![ics, csv] })
     }
 
     fn summary(content: &Content) -> Value {
-        let Content { plan, .. } = content;
-        json!({"pillars": plan.pillars.len(), "slots": plan.slots.len(), "gaps": plan.gaps.len()})
+        let Content { plan, past, .. } = content;
+        let posts = past.as_ref().map(|past| past.posts);
+        json!({"pillars": plan.pillars.len(), "slots": plan.slots.len(), "gaps": plan.gaps.len(), "accountPosts": posts})
     }
 }
 

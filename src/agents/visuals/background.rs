@@ -9,7 +9,7 @@ use super::builtin::{Background, Note, Pattern, PeriodMark, Picture, PictureErro
 use crate::agents::agent::{self, Order, Tools};
 use crate::assets;
 use crate::db::ReadTx;
-use crate::engine::photos::Photo;
+use crate::engine::photos::{Photo, PhotoFailure, Photos};
 use crate::error::{Detail, Error, Fault, FaultCode, Result};
 use crate::id::{AssetId, PeriodId, ProjectId};
 use crate::input;
@@ -201,29 +201,59 @@ async fn stock(
     size: (u32, u32),
     seed: u64,
 ) -> Result<Behind, Failure> {
-    let photos = tools.photos.as_ref().ok_or_else(|| {
-        let message = "No stock library is set up on this server. Ask its operator to set PEXELS_API_KEY, or choose another background.";
-        Failure::fail(Fault::at(FaultCode::ProviderNotConfigured, "background", message))
-    })?;
+    let photos = library(tools, "background")?;
     run.progress(0.05, "Looking for a photo.").await?;
     let locale = match language {
         Language::German => "de-DE",
         Language::English => "en-US",
     };
-    let found = photos.find(search, locale, size, seed).await.map_err(|failure| {
-        let detail = Detail::Provider {
-            provider: "pexels".to_owned(),
-            provider_code: failure.status.map(|status| status.to_string()),
-            retryable: failure.is_retryable,
-        };
-        Failure::from(Fault::new(FaultCode::ProviderFailed, failure.message).with(detail))
-    })?;
+    let found = photos.find(search, locale, size, seed).await.map_err(unanswered)?;
     let Some(Photo { photographer, page, bytes }) = found else {
         return Ok(Behind { notes: vec![Note::NoStockPhoto], ..Behind::default() });
     };
     let picture = read(bytes, "background").await?;
     let source = Some(Source::Stock { photographer, page });
     Ok(Behind { picture: Some(picture), source, ..Behind::default() })
+}
+
+fn library<'a>(tools: &'a Tools, field: &str) -> Result<&'a Photos, Failure> {
+    tools.photos.as_deref().ok_or_else(|| {
+        let message = "No stock library is set up on this server. Ask its operator to set PEXELS_API_KEY, or choose another background.";
+        Failure::fail(Fault::at(FaultCode::ProviderNotConfigured, field, message))
+    })
+}
+
+fn unanswered(failure: PhotoFailure) -> Failure {
+    let detail = Detail::Provider {
+        provider: "pexels".to_owned(),
+        provider_code: failure.status.map(|status| status.to_string()),
+        retryable: failure.is_retryable,
+    };
+    Fault::new(FaultCode::ProviderFailed, failure.message).with(detail).into()
+}
+
+/// The picture behind the text of a visual post that is there already.
+///
+/// # Errors
+/// A fault that says so when it is gone.
+pub(super) async fn again(
+    tools: &Tools,
+    run: &Run,
+    source: &Source,
+    size: (u32, u32),
+) -> Result<Picture, Failure> {
+    const FIELD: &str = "visualPostId";
+    let page = match source {
+        Source::Asset { id } | Source::Painted { id, .. } => return picture(tools, run, *id, FIELD).await,
+        Source::Stock { page, .. } => page,
+    };
+    let photos = library(tools, FIELD)?;
+    run.progress(0.05, "Fetching the photo again.").await?;
+    let found = photos.again(page, size).await.map_err(unanswered)?.ok_or_else(|| {
+        let message = "The stock library has the photo of this visual post no more. Take its layer out of the scenes, or make a new one with `visualPostCreate`.";
+        Failure::fail(Fault::at(FaultCode::NotFound, FIELD, message))
+    })?;
+    read(found.bytes, FIELD).await
 }
 
 /// An asset as a picture to draw with.

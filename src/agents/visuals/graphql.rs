@@ -4,15 +4,17 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
 use super::builtin;
+use super::redraw::{self, Redraw};
 use super::{Input, Source, Visuals, Wish};
 use crate::access::Action;
-use crate::agents::graphql::{AgentOutput, EngineInput, Given, agent_output, order};
+use crate::agents::graphql::{AgentOutput, EngineInput, Given, Ordered, agent_output, order, output, place};
 use crate::assets::graphql::{Asset, part};
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::graphql::context::{Requires, input_id};
+use crate::graphql::context::{Requires, input_id, not_found_at};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::scalars::{Json, Url};
-use crate::id::{AssetId, OrganizationId};
+use crate::id::{AssetId, OrganizationId, VisualPostId};
+use crate::jobs::AgentKind;
 use crate::jobs::graphql::Job;
 use crate::periods::graphql::Period;
 use crate::projects::graphql::Project;
@@ -71,6 +73,20 @@ agent_output! {
         async fn notes(&self) -> Vec<String> {
             self.content.notes.iter().map(ToString::to_string).collect()
         }
+
+        /// The visual post whose slides were edited to make this one; null when it is no redraw, and when that one is deleted.
+        async fn redraw_of(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<VisualPost>> {
+            let Some(id) = self.content.redraw_of else { return Ok(None) };
+            Ok(shown(output(ctx, self.output.organization, id.uuid()).await?))
+        }
+    }
+}
+
+/// An output as the visual post that it is.
+fn shown(output: Option<AgentOutput>) -> Option<VisualPost> {
+    match output {
+        Some(AgentOutput::VisualPost(post)) => Some(post),
+        _ => None,
     }
 }
 
@@ -121,7 +137,8 @@ impl VisualSlide {
         self.slide.blocks.iter().map(TextBlockReport::from).collect()
     }
 
-    /// Its layers from the back to the front, with their places, colours and sizes.
+    /// Its layers from the back to the front, with their places, colours and sizes: to be edited, and sent back to
+    /// `visualPostRedraw`. The README says what each kind of layer has.
     async fn scene(&self) -> async_graphql::Result<Json> {
         Ok(Json(serde_json::to_value(&self.slide.scene).map_err(Error::internal)?))
     }
@@ -313,7 +330,49 @@ pub struct VisualPostCreatePayload {
     user_errors: Vec<UserError>,
 }
 
-payloads!(VisualPostCreatePayload);
+/// A slide with other layers.
+#[derive(InputObject, Serialize)]
+struct VisualSlideInput {
+    /// Which slide, from 1.
+    number: i32,
+    /// Its layers, as `VisualSlide.scene` gives them: at most 60, and 65,536 bytes. Width, height and safe area stay as they are,
+    /// and it shows no other pictures than the visual post's own.
+    scene: Json,
+    /// What it says, for those who do not see it, at most 1,000 characters; as before when its texts are, else what they say now,
+    /// when absent.
+    alt_text: Option<String>,
+}
+
+/// Which slides of a visual post are drawn from other layers.
+#[derive(InputObject, Serialize)]
+struct VisualPostRedrawInput {
+    /// The visual post, which stays as it is.
+    visual_post_id: ID,
+    /// The slides that have changed. The others are taken over as they are.
+    slides: Vec<VisualSlideInput>,
+    /// The same seed, input and data give the same output.
+    seed: Option<i32>,
+    /// Holds the answer up to 25 s; the job is always returned.
+    #[graphql(default = false)]
+    wait: bool,
+    /// Makes the call safe to repeat for 24 hours.
+    idempotency_key: Option<String>,
+}
+
+/// What drawing a visual post from other layers is answered with.
+#[derive(Default, SimpleObject)]
+pub struct VisualPostRedrawPayload {
+    /// The job that draws.
+    job: Option<Job>,
+    /// The new visual post; null when it was not waited for or is not there yet: watch the job.
+    visual_post: Option<VisualPost>,
+    /// The project, whose list of outputs changes.
+    project: Option<Project>,
+    /// What the caller can put right; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+payloads!(VisualPostCreatePayload, VisualPostRedrawPayload);
 
 /// Drawing.
 #[derive(Default)]
@@ -350,17 +409,63 @@ impl VisualMutation {
                 wait: input.wait,
                 key: input.idempotency_key.as_deref(),
             };
-            let ordered = order::<Visuals>(ctx, given, &input, asked).await?;
-            Ok(VisualPostCreatePayload {
-                job: ordered.job,
-                visual_post: match ordered.output {
-                    Some(AgentOutput::VisualPost(post)) => Some(post),
-                    _ => None,
-                },
-                project: ordered.project,
-                user_errors: Vec::new(),
-            })
+            let Ordered { job, output, project } = order::<Visuals>(ctx, given, &input, asked).await?;
+            let visual_post = shown(output);
+            Ok(VisualPostCreatePayload { job, visual_post, project, user_errors: Vec::new() })
         };
         Ok(settle(outcome.await)?)
     }
+
+    /// Makes a new visual post of one that is there, with slides whose layers were edited: drawn again, and measured anew. The
+    /// other slides are taken over as they are; all files of the new one are its own. Only slides that are drawn count as pictures.
+    /// Requires: `AGENT_USE`, and `CONTENT_READ` for what is edited and for the result.
+    /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `IDEMPOTENCY_KEY_REUSED`, `QUOTA_EXCEEDED`; of the
+    /// job `NOT_FOUND`, `INVALID`, `QUOTA_EXCEEDED`, `PROVIDER_NOT_CONFIGURED`, `PROVIDER_FAILED`.
+    #[graphql(guard = "Requires::Here(Action::AgentRun, &input.visual_post_id)")]
+    async fn visual_post_redraw(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The slides that have changed.")] input: VisualPostRedrawInput,
+    ) -> async_graphql::Result<Option<VisualPostRedrawPayload>> {
+        let outcome = async {
+            let (of, before) = named(ctx, &input.visual_post_id).await?;
+            let slides = input.slides.iter().map(|slide| redraw::Given {
+                number: slide.number,
+                scene: &slide.scene.0,
+                alt_text: slide.alt_text.as_deref(),
+            });
+            let asked = redraw::Input::parse(of, &before.content, &slides.collect::<Vec<_>>())?;
+            let project = before.output.project.ok_or(Error::NotFound)?;
+            let given = Given {
+                project: &ID(project.to_string()),
+                period: None,
+                account: None,
+                documents: None,
+                assets: &[],
+                outputs: &[("visualPostId", AgentKind::VisualPost, of.uuid())],
+                engine: None,
+                seed: input.seed,
+                wait: input.wait,
+                key: input.idempotency_key.as_deref(),
+            };
+            let Ordered { job, output, project } = order::<Redraw>(ctx, given, &input, asked).await?;
+            let visual_post = shown(output);
+            Ok(VisualPostRedrawPayload { job, visual_post, project, user_errors: Vec::new() })
+        };
+        Ok(settle(outcome.await)?)
+    }
+}
+
+/// The visual post that a mutation names.
+async fn named(ctx: &Context<'_>, id: &ID) -> Result<(VisualPostId, VisualPost)> {
+    const FIELD: &str = "visualPostId";
+    let post: VisualPostId = input_id(FIELD, id)?;
+    let (_, found) = place(ctx, id).await.map_err(|error| match error {
+        Error::Invalid(faults) => {
+            let here = |fault: Fault| Fault::at(fault.code, FIELD, fault.message);
+            Error::Invalid(faults.into_iter().map(here).collect())
+        }
+        other => other,
+    })?;
+    shown(Some(found)).map(|found| (post, found)).ok_or_else(|| not_found_at(FIELD)(Error::NotFound))
 }

@@ -2,11 +2,13 @@
 //!
 //! The built-in engine ([`builtin`], a crate of its own) draws every slide in process. What is behind the text is the template's own, a generated
 //! pattern, one of the organization's pictures (`background`), a photo of a stock library ([`crate::engine::photos`]), or what
-//! a provider's model paints (`painted`). Text is always drawn here, so that it is never misspelt.
+//! a provider's model paints (`painted`). Text is always drawn here, so that it is never misspelt. Slides whose layers somebody
+//! has edited are drawn again ([`redraw`]).
 
 mod background;
 pub mod graphql;
 mod painted;
+pub mod redraw;
 
 use std::sync::Arc;
 
@@ -110,6 +112,27 @@ pub struct Content {
     pub slides: Vec<Slide>,
     /// What whoever asked should know.
     pub notes: Vec<Note>,
+    /// The brand's mark that they were drawn with.
+    #[serde(default)]
+    pub logo: Option<AssetId>,
+    /// The visual post whose slides were edited.
+    #[serde(default)]
+    pub redraw_of: Option<VisualPostId>,
+}
+
+impl Content {
+    /// The files that belong to it, each once: slides may look the same.
+    fn files(&self) -> Vec<AssetId> {
+        let painted = match &self.source {
+            Some(Source::Painted { id, .. }) => Some(*id),
+            _ => None,
+        };
+        let slides = self.slides.iter().flat_map(|slide| [slide.png, slide.jpeg]);
+        let mut files: Vec<AssetId> = slides.chain(painted).collect();
+        files.sort_unstable();
+        files.dedup();
+        files
+    }
 }
 
 /// A slide.
@@ -125,6 +148,13 @@ pub struct Slide {
     pub blocks: Vec<TextBlockReport>,
     /// Its layers.
     pub scene: Scene,
+    /// Whether it was drawn for this visual post, and is no copy of another one's.
+    #[serde(default = "drawn")]
+    pub is_drawn: bool,
+}
+
+const fn drawn() -> bool {
+    true
 }
 
 /// What makes pictures with text.
@@ -174,11 +204,6 @@ impl Agent for Visuals {
         let (slides, mut notes) =
             draw(tools, run, *project, spec, Loaded { background: behind.picture, logo }).await?;
         notes.extend(behind.notes);
-        let painted = match &behind.source {
-            Some(Source::Painted { id, .. }) => Some(*id),
-            _ => None,
-        };
-        let files = slides.iter().flat_map(|slide| [slide.png, slide.jpeg]).chain(painted).collect();
         let content = Content {
             template: input.template,
             format: input.format,
@@ -186,7 +211,10 @@ impl Agent for Visuals {
             source: behind.source,
             slides,
             notes,
+            logo: input.logo,
+            redraw_of: None,
         };
+        let files = content.files();
         Ok(Made { content, engine: behind.engine.unwrap_or_else(Engine::builtin), files })
     }
 
@@ -244,18 +272,30 @@ async fn draw(
     let (mut slides, mut notes) = (Vec::with_capacity(composed.slides.len()), composed.notes);
     let count = composed.slides.len();
     for (place, (scene, alt_text)) in composed.slides.into_iter().enumerate() {
-        let with = Arc::clone(&loaded);
-        let drawn = agent::compute(move || builtin::finish(scene, alt_text, &with.pictures()));
-        let drawn = drawn.await?.map_err(|error| refused(&error))?;
-        if drawn.blocks.iter().any(|block| block.overflow) && !notes.contains(&Note::Shortened) {
+        let slide = one(tools, run, project, (scene, alt_text), &loaded).await?;
+        if slide.blocks.iter().any(|block| block.overflow) && !notes.contains(&Note::Shortened) {
             notes.push(Note::Shortened);
         }
-        slides.push(keep(tools, run, project, drawn).await?);
+        slides.push(slide);
         #[expect(clippy::cast_precision_loss, reason = "there are at most ten slides")]
         let done = (place + 1) as f32 / (count + 1) as f32;
         run.progress(done, &format!("Drew slide {} of {count}.", place + 1)).await?;
     }
     Ok((slides, notes))
+}
+
+/// Draws one slide of its layers and what it says.
+async fn one(
+    tools: &Tools,
+    run: &Run,
+    project: ProjectId,
+    (scene, alt_text): (Scene, String),
+    loaded: &Arc<Loaded>,
+) -> Result<Slide, Failure> {
+    let with = Arc::clone(loaded);
+    let drawn = agent::compute(move || builtin::finish(scene, alt_text, &with.pictures()));
+    let drawn = drawn.await?.map_err(|error| refused(&error))?;
+    keep(tools, run, project, drawn).await
 }
 
 /// Puts a slide's files into the storage.
@@ -273,7 +313,8 @@ async fn keep(tools: &Tools, run: &Run, project: ProjectId, made: Drawn) -> Resu
     };
     let png = assets::save(run, &tools.storage, file("image/png", made.png)).await?;
     let jpeg = assets::save(run, &tools.storage, file("image/jpeg", made.jpeg)).await?;
-    Ok(Slide { png, jpeg, alt_text: made.alt_text, blocks: made.blocks, scene: made.scene })
+    let Drawn { alt_text, blocks, scene, .. } = made;
+    Ok(Slide { png, jpeg, alt_text, blocks, scene, is_drawn: true })
 }
 
 /// The engine's refusal, as a job's.

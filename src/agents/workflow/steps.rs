@@ -391,6 +391,7 @@ impl StepAgent for Strategies {
             blackout: Vec::new(),
             events: Vec::new(),
             language: given.language(),
+            account: None,
         }
         .parse()
     }

@@ -2,6 +2,9 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::fonts::Face;
+use super::scene::{Layer, Role, Scene};
+use super::text::clean;
 use crate::Language;
 
 /// Characters of an alt text at the most, as Instagram takes them.
@@ -24,15 +27,33 @@ pub struct Written<'a> {
     pub page: Option<(usize, usize)>,
 }
 
+/// The alt text of a scene, whoever edited it: what its texts say, in the order in which they are read.
+pub fn of_scene(scene: &Scene, page: Option<(usize, usize)>) -> String {
+    const ORDER: [Role; 5] = [Role::Headline, Role::Body, Role::Attribution, Role::Period, Role::Credit];
+    let said = |role: Role| {
+        scene.layers.iter().filter_map(move |layer| match layer {
+            Layer::Text(text) if text.role == role => {
+                Some(clean(&text.text, Face::of(scene.typeface, text.voice)).text)
+            }
+            _ => None,
+        })
+    };
+    let texts = ORDER.into_iter().flat_map(said).filter(|text| !text.is_empty());
+    let texts: Vec<String> = texts.map(|text| sentence(&text)).collect();
+    bounded(&numbered(page, scene.language).into_iter().chain(texts).collect::<Vec<_>>().join(" "))
+}
+
+fn numbered(page: Option<(usize, usize)>, language: Language) -> Option<String> {
+    let (page, pages) = page?;
+    Some(match language {
+        Language::German => format!("Bild {page} von {pages}:"),
+        Language::English => format!("Slide {page} of {pages}:"),
+    })
+}
+
 /// The alt text: number, headline, body, attribution, period and credit as they are drawn, cut at a word if too long.
 pub fn alt_text(written: &Written<'_>, language: Language) -> String {
-    let mut parts = Vec::<String>::new();
-    if let Some((page, pages)) = written.page {
-        parts.push(match language {
-            Language::German => format!("Bild {page} von {pages}:"),
-            Language::English => format!("Slide {page} of {pages}:"),
-        });
-    }
+    let mut parts: Vec<String> = numbered(written.page, language).into_iter().collect();
     parts.extend(written.headline.map(sentence));
     parts.extend(written.body.map(sentence));
     parts.extend(written.attribution.map(|name| sentence(&format!("— {name}"))));

@@ -10,6 +10,7 @@ pub mod alt;
 pub(crate) mod backdrop;
 pub mod color;
 mod compose;
+mod edited;
 pub mod encode;
 pub mod fonts;
 pub(crate) mod paint;
@@ -29,10 +30,11 @@ use serde::{Deserialize, Serialize};
 
 pub use color::Color;
 pub use compose::compose;
+pub use edited::notes;
 pub use fonts::Typeface;
 pub use paint::{Rendered, render};
 pub use picture::{Picture, PictureError, PictureFormat, PictureInfo, decode, inspect, transcode_jpeg};
-pub use scene::{Anchor, Pattern, Rect, Role, Scene, SceneError};
+pub use scene::{Anchor, Layer, Pattern, Rect, Role, Scene, SceneError, Slot};
 pub use text::Align;
 
 use crate::Language;

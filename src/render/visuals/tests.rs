@@ -6,6 +6,8 @@
     reason = "the numbers of tests are small"
 )]
 
+use proptest::prelude::*;
+
 use super::*;
 
 const TEXT: &str = "Ich gehe meinen Weg mit ruhiger Kraft und vertraue dem, was in mir wächst.";
@@ -423,4 +425,137 @@ fn difference(a: &Picture, b: &Picture) -> f32 {
         }
     }
     worst
+}
+
+/// Whatever is within its bounds, the hard ends of them above all.
+fn any_scene() -> impl Strategy<Value = Scene> {
+    let ends = |least: f32, most: f32| prop_oneof![Just(least), Just(most), least..=most];
+    let rect = move || {
+        let place = || ends(-10_000.0, 10_000.0);
+        let length = || ends(0.0, 10_000.0);
+        (place(), place(), length(), length())
+            .prop_map(|(x, y, width, height)| Rect::new(x, y, width, height))
+    };
+    let color = || any::<[u8; 3]>().prop_map(|[r, g, b]| Color::new(r, g, b));
+    let share = move || ends(0.0, 1.0);
+    let stop =
+        (share(), color(), share()).prop_map(|(at, color, opacity)| scene::Stop { at, color, opacity });
+    let border = (color(), ends(0.0, 10_000.0)).prop_map(|(color, width)| scene::Border { color, width });
+    let pattern = prop_oneof![
+        Just(Pattern::Dots),
+        Just(Pattern::Rings),
+        Just(Pattern::Waves),
+        Just(Pattern::Rays),
+        Just(Pattern::Pebbles)
+    ];
+    let voice =
+        prop_oneof![Just(fonts::Voice::Display), Just(fonts::Voice::Text), Just(fonts::Voice::Ornament)];
+    let words = prop_oneof![
+        Just(String::new()),
+        Just("Donaudampfschifffahrtsgesellschaft ".repeat(20)),
+        Just("👩‍👩‍👧 שלום ابجد\n\n\n".repeat(9)),
+        ".{0,80}".prop_map(|text: String| text),
+    ];
+    let numbers = (ends(4.0, 1_000.0), ends(0.5, 4.0), ends(-0.2, 1.0), any::<bool>());
+    let text = (words, rect(), numbers, voice, color()).prop_map(
+        |(text, rect, (size, leading, tracking, hyphenate), voice, color)| {
+            Layer::Text(scene::TextLayer {
+                role: Role::Body,
+                text,
+                rect,
+                size,
+                leading,
+                voice,
+                color,
+                align: Align::Center,
+                anchor: Anchor::Bottom,
+                hyphenate,
+                tracking,
+            })
+        },
+    );
+    let layer = prop_oneof![
+        (color(), share()).prop_map(|(color, opacity)| Layer::Fill { color, opacity }),
+        (ends(-10_000.0, 10_000.0), prop::collection::vec(stop, 2..8))
+            .prop_map(|(angle, stops)| Layer::Gradient { angle, stops }),
+        (color(), prop::collection::vec(color(), 1..8), any::<u64>())
+            .prop_map(|(base, colors, seed)| Layer::Clouds { base, colors, seed }),
+        (pattern, color(), share(), any::<u64>())
+            .prop_map(|(pattern, color, opacity, seed)| Layer::Pattern { pattern, color, opacity, seed }),
+        (rect(), ends(0.0, 10_000.0)).prop_map(|(rect, radius)| {
+            let rect =
+                Rect { width: rect.width.clamp(1.0, 900.0), height: rect.height.clamp(1.0, 900.0), ..rect };
+            Layer::Picture { slot: Slot::Background, rect, radius }
+        }),
+        (rect(), ends(0.0, 10_000.0), color(), share(), prop::option::of(border), any::<bool>()).prop_map(
+            |(rect, radius, color, opacity, border, shadow)| {
+                Layer::Panel { rect, radius, color, opacity, border, shadow }
+            }
+        ),
+        (rect(), ends(0.0, 10_000.0), color(), share())
+            .prop_map(|(rect, feather, color, opacity)| Layer::Scrim { rect, feather, color, opacity }),
+        text.clone(),
+        text,
+    ];
+    (64..200_u32, 64..200_u32, prop::collection::vec(layer, 0..8)).prop_map(|(width, height, layers)| Scene {
+        width,
+        height,
+        typeface: Typeface::Serif,
+        language: crate::Language::German,
+        safe: Rect::new(0.0, 0.0, 64.0, 64.0),
+        layers,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_within_bounds_is_drawn(scene in any_scene()) {
+        let background = picture(40, 30, |_, _| [200, 30, 30]);
+        let pictures = Pictures { background: Some(&background), logo: None };
+        scene.check().unwrap();
+        let drawn = finish(scene.clone(), alt::of_scene(&scene, Some((1, 2))), &pictures).unwrap();
+        prop_assert_eq!((drawn.width, drawn.height), (scene.width, scene.height));
+        prop_assert!(drawn.alt_text.chars().count() <= 40 * alt::ALT_TEXT);
+        prop_assert!(drawn.blocks.iter().all(|block| (1.0..=21.1).contains(&block.contrast)), "{:?}", drawn.blocks);
+        let read: Scene = serde_json::from_str(&serde_json::to_string(&scene).unwrap()).unwrap();
+        prop_assert_eq!(read, scene);
+    }
+}
+
+#[test]
+fn a_scene_says_what_its_texts_say_and_what_is_wrong_with_them() {
+    for template in TEMPLATES {
+        for format in [VisualFormat::Post, VisualFormat::Link] {
+            let background = picture(1200, 1350, |_, _| [200, 30, 30]);
+            let pictures = Pictures { background: Some(&background), logo: None };
+            let spec = VisualSpec {
+                headline: Some("Ein 🌱 für 漢".to_owned()),
+                slides: Some(2),
+                background: Background::Picture { credit: Some("Ana Lind".to_owned()) },
+                format,
+                ..spec(template)
+            };
+            let composed = compose(&spec, &pictures).unwrap();
+            let count = composed.slides.len();
+            for (at, (scene, said)) in composed.slides.iter().enumerate() {
+                assert_eq!(&alt::of_scene(scene, Some((at + 1, count))), said, "{template:?}");
+            }
+            assert!(composed.notes.contains(&Note::CharactersLeftOut { characters: vec!["漢".to_owned()] }));
+            // What cannot be drawn is not in a composed scene any more; in an edited one it may be again.
+            let (mut scene, _) = composed.slides[0].clone();
+            assert_eq!(notes([(&scene, &[][..])]), [Note::EmojiInOneColor]);
+            for layer in &mut scene.layers {
+                if let Layer::Text(text) = layer {
+                    text.text.push('漢');
+                }
+            }
+            let told = notes([(&scene, &[][..])]);
+            assert!(
+                told.contains(&Note::CharactersLeftOut { characters: vec!["漢".to_owned()] }),
+                "{told:?}"
+            );
+        }
+    }
 }
