@@ -170,15 +170,41 @@ async fn what_is_reserved_is_settled_with_what_was_taken() {
     assert_eq!(used(&member, metrics).await, [before[0] + 1, before[1], tokens]);
     // What it has written for nothing is spent as well, whether the built-in engine works instead or nobody does.
     let goals = |fallback| json!({"goals": ["I want to sleep better."], "language": "EN", "engine": openai(fallback)});
-    let select = "job { status engine { provider } }";
+    let select =
+        "job { status attempts engine { provider model promptTokens completionTokens costMicroUsd } }";
+    let took = |provider: &str, model: Value, prompt: i32, completion: i32, cost: i32| json!({"provider": provider, "model": model, "promptTokens": prompt, "completionTokens": completion, "costMicroUsd": cost});
     room.fake.script([Reply::text("This is no JSON.").tokens(100, 10)]);
     let made = room.run("affirmationsGenerate", goals(true), select).await;
-    assert_eq!(made["job"]["engine"]["provider"], "builtin", "{made:#}");
+    assert_eq!(made["job"]["engine"], took("builtin", Value::Null, 100, 10, 75 + 45), "{made:#}");
     assert_eq!(used(&member, metrics).await, [before[0] + 2, before[1], tokens + 110]);
     room.fake.script([Reply::refusal("No.").tokens(50, 5)]);
     let made = room.run("affirmationsGenerate", goals(false), select).await;
     assert_eq!(made["job"]["status"], "FAILED", "{made:#}");
+    assert_eq!(made["job"]["engine"], took("openai", json!("gpt-5.4-mini"), 50, 5, 60), "{made:#}");
     assert_eq!(used(&member, metrics).await, [before[0] + 2, before[1], tokens + 165]);
+    // What an earlier attempt has paid for in vain stands beside what was of use.
+    let line = json!({"affirmations": [{"text": "I sleep well.", "goal": 1}]});
+    room.fake.script([
+        Reply::text("This is no JSON.").tokens(100, 10),
+        Reply::json(&line).tokens(100, 20),
+        Reply::json(&json!({"affirmations": []})).tokens(40, 2),
+    ]);
+    let made = room.run("affirmationsGenerate", goals(false), select).await;
+    assert_eq!(
+        (&made["job"]["status"], &made["job"]["attempts"]),
+        (&json!("SUCCEEDED"), &json!(2)),
+        "{made:#}"
+    );
+    let all = took("openai", json!("gpt-5.4-mini"), 240, 32, 120 + 165 + 39);
+    assert_eq!(made["job"]["engine"], all, "{made:#}");
+    assert_eq!(used(&member, metrics).await, [before[0] + 3, before[1], tokens + 165 + 272]);
+    // Where a price is not known once, the whole is not known either.
+    let unpriced = json!({"goals": ["I want to sleep better."], "language": "EN",
+        "engine": {"provider": "openai", "model": "nobody-knows", "fallbackToBuiltin": true}});
+    room.fake.script([Reply::text("This is no JSON.").tokens(10, 1)]);
+    let made = room.run("affirmationsGenerate", unpriced, select).await;
+    let engine = &made["job"]["engine"];
+    assert_eq!((&engine["promptTokens"], &engine["costMicroUsd"]), (&json!(10), &Value::Null), "{made:#}");
     limit(&room.server, &room.acme, &json!({"LLM_TOKENS": 1_000})).await;
     let asking = json!({"organizationId": room.acme.id, "question": "What is paid for meals?", "engine": openai(false)});
     assert_eq!(member.fault("qaAsk", asking).await, "QUOTA_EXCEEDED");

@@ -570,7 +570,7 @@ pub async fn ask_json<T: DeserializeOwned>(
         seed: u32::try_from(seed & u64::from(u32::MAX >> 1)).ok(),
         ..TextRequest::new(model, asked.question, asked.max_tokens)
     };
-    let reply = write(run, &*engine, &request, &mut |_| ()).await?;
+    let reply = write(run, engines, &*engine, &request, &mut |_| ()).await?;
     let answer = serde_json::from_str(&reply.text).map_err(|error| {
         let detail =
             Detail::Provider { provider: wanted.provider.clone(), provider_code: None, retryable: true };

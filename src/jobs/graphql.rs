@@ -76,7 +76,8 @@ pub struct JobEvent {
     data: Option<Json>,
 }
 
-/// Which engine answered: the built-in one (provider `builtin`), or a named provider and model.
+/// Which engine answered: the built-in one (provider `builtin`), or a named provider and model. A job's figures are all that it
+/// took, with answers of models that could not be used and for which the built-in engine stepped in.
 #[derive(SimpleObject)]
 pub struct EngineInfo {
     /// `builtin`, or the provider.
@@ -87,7 +88,7 @@ pub struct EngineInfo {
     prompt_tokens: Option<i32>,
     /// Tokens received; null when nothing was sent or the provider did not say.
     completion_tokens: Option<i32>,
-    /// What it cost, in millionths of a US dollar; null when the price is not known.
+    /// What it cost, in millionths of a US dollar; null when nothing was to be paid or the price is not known.
     cost_micro_usd: Option<i32>,
 }
 
@@ -185,7 +186,8 @@ impl Job {
         self.row.error.clone().map(Into::into)
     }
 
-    /// Which engine did it; null until it has succeeded, and when no engine was needed.
+    /// Which engine did it; until the job has succeeded, the one that has answered last. Null while none has, and when no engine
+    /// was needed.
     async fn engine(&self) -> Option<EngineInfo> {
         self.row.engine.clone().map(Into::into)
     }
