@@ -13,7 +13,7 @@ use crate::support::{Client, Server, mutation};
 const ERRORS: &str = "job { id status } userErrors { __typename code message ... on QuotaError { metric limit used resetsAt requiredTier } }";
 
 /// Gives an organization a tier of its own.
-async fn limit(server: &Server, organization: &Organization, limits: &Value) {
+pub async fn limit(server: &Server, organization: &Organization, limits: &Value) {
     let mut superuser = server.database.superuser().await;
     sqlx::query(
         "with made as (insert into tiers (key, name, limits, points_per_minute) values ('small', 'Small', $1, 1000000)
@@ -28,7 +28,7 @@ async fn limit(server: &Server, organization: &Organization, limits: &Value) {
 }
 
 /// What is used of some metrics this month.
-async fn used<const N: usize>(client: &Client<'_>, kinds: [&str; N]) -> [i64; N] {
+pub async fn used<const N: usize>(client: &Client<'_>, kinds: [&str; N]) -> [i64; N] {
     let seen = client.ok("{ organization { usage { metrics { kind used } } } }", json!({})).await;
     let metrics = seen["organization"]["usage"]["metrics"].as_array().unwrap();
     kinds.map(|kind| {
@@ -39,7 +39,7 @@ async fn used<const N: usize>(client: &Client<'_>, kinds: [&str; N]) -> [i64; N]
 }
 
 /// What the rows of jobs say together is what is counted, whatever has happened to them.
-async fn agrees(server: &Server) {
+pub async fn agrees(server: &Server) {
     let mut superuser = server.database.superuser().await;
     let differing: Vec<(String, i64, i64)> = sqlx::query_as(
         "with told as (
@@ -238,14 +238,15 @@ async fn a_workflow_takes_what_its_steps_take() {
     let seen = steps(&made).await;
     // It waits for an approval; the steps behind it keep their places.
     assert!(of(&seen, "SUCCEEDED") >= 3, "{seen:#}");
-    let agents = seen.as_array().unwrap().iter().filter(|step| step["kind"] == "AGENT").count();
+    // Three of them work for each of two affirmations.
+    let agents = seen.as_array().unwrap().iter().filter(|step| step["kind"] == "AGENT").count() + 3;
     let [runs, images] = used(&member, metrics).await;
-    assert_eq!((runs, images), (i64::try_from(agents + 1).unwrap(), 1), "{seen:#}");
+    assert_eq!((runs, images), (i64::try_from(agents + 1).unwrap(), 2), "{seen:#}");
     agrees(&room.server).await;
     // Cancelled, what was made stays counted, and the rest is given back with the run's own.
     member.mutate("jobCancel", json!({"id": made["job"]["id"]}), "job { status }").await;
-    let done = i64::try_from(of(&seen, "SUCCEEDED")).unwrap();
-    assert_eq!(used(&member, metrics).await, [done, 1]);
+    let done = i64::try_from(of(&seen, "SUCCEEDED")).unwrap() + 3;
+    assert_eq!(used(&member, metrics).await, [done, 2]);
     agrees(&room.server).await;
 
     // A run that there is no room for does not begin; a step that there is no room for fails with the reason.
@@ -253,7 +254,8 @@ async fn a_workflow_takes_what_its_steps_take() {
     let mut full = input.clone();
     full["projectId"] = json!(room.acme.project);
     assert_eq!(member.fault("contentWorkflowRun", full).await, "QUOTA_EXCEEDED");
-    limit(&room.server, &room.acme, &json!({"IMAGES": 1})).await;
+    // Two are made already, and there is room for the first picture of two.
+    limit(&room.server, &room.acme, &json!({"IMAGES": 3})).await;
     let made = start().await;
     let job = member.finished(made["job"]["id"].as_str().unwrap()).await;
     assert_eq!(
@@ -265,8 +267,9 @@ async fn a_workflow_takes_what_its_steps_take() {
     let seen = steps(&made).await;
     let failed: Vec<_> = seen.as_array().unwrap().iter().filter(|step| step["status"] == "FAILED").collect();
     assert_eq!((failed.len(), &failed[0]["agent"]), (1, &json!("VISUAL_POST")), "{seen:#}");
-    let done = done + i64::try_from(of(&seen, "SUCCEEDED")).unwrap();
-    assert_eq!(used(&member, metrics).await, [done, 1]);
+    // The affirmations and the first picture.
+    assert_eq!(of(&seen, "SUCCEEDED"), 1, "{seen:#}");
+    assert_eq!(used(&member, metrics).await, [done + 2, 3]);
     agrees(&room.server).await;
     room.workers.stop().await;
 }
