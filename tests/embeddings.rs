@@ -266,6 +266,14 @@ async fn a_question_whose_words_stand_nowhere_is_answered_once_passages_have_vec
     );
     assert_eq!(engine["costMicroUsd"], 75 + 45 + 1);
     assert_eq!(tokens(&owner).await, read + 112);
+    // It was paid for also when no answer comes of it.
+    room.fake.script([Reply::server_error()]);
+    let asked = room.member().ask(&room.acme, QUESTION, json!({"engine": openai(true)})).await;
+    assert_eq!(
+        asked["job"]["engine"],
+        json!({"provider": "builtin", "model": null, "promptTokens": 2, "completionTokens": 0, "costMicroUsd": 1}),
+        "{asked:#}"
+    );
 
     // The built-in engine goes by words alone, and costs nothing.
     let before = room.fake.requests().len();

@@ -62,3 +62,4 @@ mod visuals;
 mod visuals_painted;
 mod webhooks;
 mod workflows;
+mod workflows_each;

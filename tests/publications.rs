@@ -1046,6 +1046,60 @@ async fn a_workflow_publishes_by_its_schedule_and_says_when_nothing_is_public() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_workflow_publishes_each_of_its_posts_one_after_another() {
+    let studio = Studio::open().await;
+    let admin = studio.admin();
+    studio.connect(json!({})).await;
+    let template = json!({"organizationId": studio.acme.id, "key": "each", "name": "Each",
+        "variables": [{"name": "lines", "type": "TEXTS", "default": {"texts": ["A new day.", "Another one.", "The last."]}}],
+        "steps": [
+            {"key": "draw", "kind": "AGENT", "agent": "VISUAL_POST", "forEach": "options.lines", "forEachAtMost": 2,
+                "inputs": [{"name": "text", "from": "item"}]},
+            {"key": "publish", "kind": "AGENT", "agent": "INSTAGRAM_POSTER", "after": ["draw"], "retries": 0,
+                "forEach": "steps.draw.assets", "inputs": [{"name": "assets", "from": "item"},
+                    {"name": "caption", "from": "options.lines.item"}]},
+            {"key": "public", "kind": "CONDITION", "after": ["publish"],
+                "condition": {"of": "steps.publish.permalink", "atLeast": 2}}]});
+    admin.mutate("contentWorkflowTemplateCreate", template, "").await;
+    let shown = "query($id: ID!) { job(id: $id) { status result { ... on ContentWorkflowRun { steps { status attempts holds itemCount
+        error { code } outputs { ... on Publication { state caption } } } } } } }";
+    let run = async |options: Value| {
+        let input = json!({"projectId": studio.acme.project, "template": "each", "brief": "Two of them.", "options": options});
+        let made = admin.mutate("contentWorkflowRun", input, "job { id }").await;
+        let id = made["job"]["id"].as_str().unwrap();
+        admin.finished(id).await;
+        admin.ok(shown, json!({"id": id})).await["job"].clone()
+    };
+    let job = run(json!({})).await;
+    assert_eq!(job["status"], "SUCCEEDED", "{job:#}");
+    let publish = &job["result"]["steps"][1];
+    assert_eq!(
+        publish["outputs"],
+        json!([{"state": "PUBLISHED", "caption": "A new day."}, {"state": "PUBLISHED", "caption": "Another one."}]),
+        "{publish:#}"
+    );
+    assert_eq!((&publish["attempts"], &publish["itemCount"]), (&json!(2), &json!(2)), "{publish:#}");
+    assert_eq!(job["result"]["steps"][2]["holds"], true, "{job:#}");
+    let captions: Vec<String> =
+        studio.graph.published().iter().map(|published| published.form["caption"].clone()).collect();
+    assert_eq!(captions, ["A new day.", "Another one."]);
+
+    // What Instagram refuses of one, the step fails of; what is public already is left as it is.
+    studio.graph.fail(Call::Media, Fault::Error(36_004, Some(2_207_010)));
+    let job = run(json!({"lines": ["Too much.", "Never reached."]})).await;
+    let publish = &job["result"]["steps"][1];
+    assert_eq!(
+        (&job["status"], &publish["error"]["code"]),
+        (&json!("FAILED"), &json!("PROVIDER_FAILED")),
+        "{job:#}"
+    );
+    assert_eq!(publish["outputs"].as_array().unwrap().len(), 1, "{publish:#}");
+    assert_eq!(studio.graph.published().len(), 2);
+    drop(admin);
+    studio.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_workflow_goes_on_beside_its_publication_which_is_cancelled_with_it() {
     let studio = Studio::open().await;
     let admin = studio.admin();

@@ -179,6 +179,7 @@ fn its_commands_run_one_after_the_other() {
         "\"answered\":true",
         "\"key\":\"approval\",\"status\":\"SUCCEEDED\",\"approvedBy\":{\"name\":",
         "\"key\":\"look\",\"kind\":\"APPROVAL\",\"after\":[\"tags\"]",
+        "\"key\":\"post\",\"forEach\":\"steps.write.texts\",\"forEachAtMost\":5",
         "\"contentWorkflowRun\":{\"estimatedCostMicroUsd\":0,\"userErrors\":[]}",
         "\"keyHint\":\"cdef\"",
         "\"agent\":\"POST_COMPOSITION\",\"provider\":\"gateway\"",

@@ -28,7 +28,7 @@ pub async fn limit(server: &Server, organization: &Organization, limits: &Value)
 }
 
 /// What is used of some metrics this month.
-async fn used<const N: usize>(client: &Client<'_>, kinds: [&str; N]) -> [i64; N] {
+pub async fn used<const N: usize>(client: &Client<'_>, kinds: [&str; N]) -> [i64; N] {
     let seen = client.ok("{ organization { usage { metrics { kind used } } } }", json!({})).await;
     let metrics = seen["organization"]["usage"]["metrics"].as_array().unwrap();
     kinds.map(|kind| {
@@ -39,7 +39,7 @@ async fn used<const N: usize>(client: &Client<'_>, kinds: [&str; N]) -> [i64; N]
 }
 
 /// What the rows of jobs say together is what is counted, whatever has happened to them.
-async fn agrees(server: &Server) {
+pub async fn agrees(server: &Server) {
     let mut superuser = server.database.superuser().await;
     let differing: Vec<(String, i64, i64)> = sqlx::query_as(
         "with told as (
@@ -170,15 +170,41 @@ async fn what_is_reserved_is_settled_with_what_was_taken() {
     assert_eq!(used(&member, metrics).await, [before[0] + 1, before[1], tokens]);
     // What it has written for nothing is spent as well, whether the built-in engine works instead or nobody does.
     let goals = |fallback| json!({"goals": ["I want to sleep better."], "language": "EN", "engine": openai(fallback)});
-    let select = "job { status engine { provider } }";
+    let select =
+        "job { status attempts engine { provider model promptTokens completionTokens costMicroUsd } }";
+    let took = |provider: &str, model: Value, prompt: i32, completion: i32, cost: i32| json!({"provider": provider, "model": model, "promptTokens": prompt, "completionTokens": completion, "costMicroUsd": cost});
     room.fake.script([Reply::text("This is no JSON.").tokens(100, 10)]);
     let made = room.run("affirmationsGenerate", goals(true), select).await;
-    assert_eq!(made["job"]["engine"]["provider"], "builtin", "{made:#}");
+    assert_eq!(made["job"]["engine"], took("builtin", Value::Null, 100, 10, 75 + 45), "{made:#}");
     assert_eq!(used(&member, metrics).await, [before[0] + 2, before[1], tokens + 110]);
     room.fake.script([Reply::refusal("No.").tokens(50, 5)]);
     let made = room.run("affirmationsGenerate", goals(false), select).await;
     assert_eq!(made["job"]["status"], "FAILED", "{made:#}");
+    assert_eq!(made["job"]["engine"], took("openai", json!("gpt-5.4-mini"), 50, 5, 60), "{made:#}");
     assert_eq!(used(&member, metrics).await, [before[0] + 2, before[1], tokens + 165]);
+    // What an earlier attempt has paid for in vain stands beside what was of use.
+    let line = json!({"affirmations": [{"text": "I sleep well.", "goal": 1}]});
+    room.fake.script([
+        Reply::text("This is no JSON.").tokens(100, 10),
+        Reply::json(&line).tokens(100, 20),
+        Reply::json(&json!({"affirmations": []})).tokens(40, 2),
+    ]);
+    let made = room.run("affirmationsGenerate", goals(false), select).await;
+    assert_eq!(
+        (&made["job"]["status"], &made["job"]["attempts"]),
+        (&json!("SUCCEEDED"), &json!(2)),
+        "{made:#}"
+    );
+    let all = took("openai", json!("gpt-5.4-mini"), 240, 32, 120 + 165 + 39);
+    assert_eq!(made["job"]["engine"], all, "{made:#}");
+    assert_eq!(used(&member, metrics).await, [before[0] + 3, before[1], tokens + 165 + 272]);
+    // Where a price is not known once, the whole is not known either.
+    let unpriced = json!({"goals": ["I want to sleep better."], "language": "EN",
+        "engine": {"provider": "openai", "model": "nobody-knows", "fallbackToBuiltin": true}});
+    room.fake.script([Reply::text("This is no JSON.").tokens(10, 1)]);
+    let made = room.run("affirmationsGenerate", unpriced, select).await;
+    let engine = &made["job"]["engine"];
+    assert_eq!((&engine["promptTokens"], &engine["costMicroUsd"]), (&json!(10), &Value::Null), "{made:#}");
     limit(&room.server, &room.acme, &json!({"LLM_TOKENS": 1_000})).await;
     let asking = json!({"organizationId": room.acme.id, "question": "What is paid for meals?", "engine": openai(false)});
     assert_eq!(member.fault("qaAsk", asking).await, "QUOTA_EXCEEDED");
@@ -212,14 +238,15 @@ async fn a_workflow_takes_what_its_steps_take() {
     let seen = steps(&made).await;
     // It waits for an approval; the steps behind it keep their places.
     assert!(of(&seen, "SUCCEEDED") >= 3, "{seen:#}");
-    let agents = seen.as_array().unwrap().iter().filter(|step| step["kind"] == "AGENT").count();
+    // Three of them work for each of two affirmations.
+    let agents = seen.as_array().unwrap().iter().filter(|step| step["kind"] == "AGENT").count() + 3;
     let [runs, images] = used(&member, metrics).await;
-    assert_eq!((runs, images), (i64::try_from(agents + 1).unwrap(), 1), "{seen:#}");
+    assert_eq!((runs, images), (i64::try_from(agents + 1).unwrap(), 2), "{seen:#}");
     agrees(&room.server).await;
     // Cancelled, what was made stays counted, and the rest is given back with the run's own.
     member.mutate("jobCancel", json!({"id": made["job"]["id"]}), "job { status }").await;
-    let done = i64::try_from(of(&seen, "SUCCEEDED")).unwrap();
-    assert_eq!(used(&member, metrics).await, [done, 1]);
+    let done = i64::try_from(of(&seen, "SUCCEEDED")).unwrap() + 3;
+    assert_eq!(used(&member, metrics).await, [done, 2]);
     agrees(&room.server).await;
 
     // A run that there is no room for does not begin; a step that there is no room for fails with the reason.
@@ -227,7 +254,8 @@ async fn a_workflow_takes_what_its_steps_take() {
     let mut full = input.clone();
     full["projectId"] = json!(room.acme.project);
     assert_eq!(member.fault("contentWorkflowRun", full).await, "QUOTA_EXCEEDED");
-    limit(&room.server, &room.acme, &json!({"IMAGES": 1})).await;
+    // Two are made already, and there is room for the first picture of two.
+    limit(&room.server, &room.acme, &json!({"IMAGES": 3})).await;
     let made = start().await;
     let job = member.finished(made["job"]["id"].as_str().unwrap()).await;
     assert_eq!(
@@ -239,8 +267,9 @@ async fn a_workflow_takes_what_its_steps_take() {
     let seen = steps(&made).await;
     let failed: Vec<_> = seen.as_array().unwrap().iter().filter(|step| step["status"] == "FAILED").collect();
     assert_eq!((failed.len(), &failed[0]["agent"]), (1, &json!("VISUAL_POST")), "{seen:#}");
-    let done = done + i64::try_from(of(&seen, "SUCCEEDED")).unwrap();
-    assert_eq!(used(&member, metrics).await, [done, 1]);
+    // The affirmations and the first picture.
+    assert_eq!(of(&seen, "SUCCEEDED"), 1, "{seen:#}");
+    assert_eq!(used(&member, metrics).await, [done + 2, 3]);
     agrees(&room.server).await;
     room.workers.stop().await;
 }

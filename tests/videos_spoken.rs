@@ -168,6 +168,10 @@ async fn a_fault_of_the_provider_leaves_a_silent_film_where_that_is_allowed() {
             (&json!("SUCCEEDED"), &json!("builtin")),
             "{said}: {made:#}"
         );
+        // Nine characters that were spoken, whatever can be heard of it.
+        let spoken = ["it is damaged", "there is nothing to hear in it"].contains(&said);
+        let cost = if spoken { json!(9 * 15) } else { Value::Null };
+        assert_eq!(made["engine"]["costMicroUsd"], cost, "{said}: {made:#}");
         let video = &made["result"];
         assert_eq!(
             (&video["hasSound"], &video["narrator"], &video["scenes"][0]["recording"]),

@@ -452,15 +452,25 @@ pub async fn make<A: Agent>(tools: &Tools, run: &Run, order: &Order<A::Input>) -
 }
 
 impl Product {
-    /// Saves it as what a job leaves behind, or one step of it. Gives its id and what the audit log says.
+    /// Saves it as what a job leaves behind, or one step of it, or one of the items that a step works for, by its number from
+    /// 1. Gives its id and what the audit log says.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn save(&self, tx: &mut WriteTx<'_>, job: JobId, step: Option<&str>) -> Result<(Uuid, Record)> {
+    pub async fn save(
+        &self,
+        tx: &mut WriteTx<'_>,
+        job: JobId,
+        step: Option<(&str, Option<usize>)>,
+    ) -> Result<(Uuid, Record)> {
         let (id, project) = (Uuid::now_v7(), Some(self.project));
         store::insert(tx, id, self.agent, (job, step), project, Some(&self.content)).await?;
         assets::keep(tx, id, &self.files).await?;
+        let (step, item) = step.map(|(step, item)| (Some(step), item)).unwrap_or_default();
         let mut kept = json!({"engine": self.engine.provider, "model": self.engine.model, "step": step});
+        if let Some(item) = item {
+            kept["item"] = item.into();
+        }
         if let (Some(kept), Value::Object(more)) = (kept.as_object_mut(), &self.summary) {
             kept.extend(more.clone());
         }
@@ -570,7 +580,7 @@ pub async fn ask_json<T: DeserializeOwned>(
         seed: u32::try_from(seed & u64::from(u32::MAX >> 1)).ok(),
         ..TextRequest::new(model, asked.question, asked.max_tokens)
     };
-    let reply = write(run, &*engine, &request, &mut |_| ()).await?;
+    let reply = write(run, engines, &*engine, &request, &mut |_| ()).await?;
     let answer = serde_json::from_str(&reply.text).map_err(|error| {
         let detail =
             Detail::Provider { provider: wanted.provider.clone(), provider_code: None, retryable: true };

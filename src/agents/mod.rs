@@ -35,12 +35,12 @@ use crate::db::{ReadTx, WriteTx};
 use crate::engine::embeddings::{EmbeddingEngine, EmbeddingReply, EmbeddingRequest};
 use crate::engine::images::{ImageEngine, ImageReply, ImageRequest};
 use crate::engine::speech::{SpeechEngine, SpeechReply, SpeechRequest};
-use crate::engine::{self, OnText, TextEngine, TextReply, TextRequest};
+use crate::engine::{self, Engines, OnText, TextEngine, TextReply, TextRequest};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{ApiKeyId, JobId, OrganizationId, ProjectId, UserId};
 use crate::input;
 use crate::jobs::worker::Work;
-use crate::jobs::{AgentKind, Failure, Run};
+use crate::jobs::{AgentKind, Engine, Failure, Run};
 use crate::telemetry::{self, trace};
 use crate::usage::Amounts;
 
@@ -113,11 +113,14 @@ async fn counted<T>(
 /// The provider's failure, as a job's.
 pub async fn write(
     run: &Run,
+    engines: &Engines,
     engine: &dyn TextEngine,
     request: &TextRequest,
     on_text: OnText<'_>,
 ) -> Result<TextReply, Failure> {
-    spent(run, call(engine, request, on_text).await, |reply| reply.usage).await
+    let replied = call(engine, request, on_text).await;
+    let took = |usage, model: &str| agent::engine_that(engines, engine, model, usage);
+    spent(run, &request.model, took, replied, |reply| (&reply.model, reply.usage)).await
 }
 
 /// Has a provider's model paint for a job; it counts as [`write()`] does.
@@ -126,26 +129,37 @@ pub async fn write(
 /// The provider's failure, as a job's.
 pub async fn paint(
     run: &Run,
-    provider: engine::Provider,
-    engine: &dyn ImageEngine,
+    engines: &Engines,
+    (engine, images): (&dyn TextEngine, &dyn ImageEngine),
     request: &ImageRequest,
 ) -> Result<ImageReply, Failure> {
-    let painted = counted((provider, &request.model), engine.paint(request), |reply| reply.usage).await;
-    spent(run, painted, |reply| reply.usage).await
+    let asking = images.paint(request);
+    let painted = counted((engine.provider(), &request.model), asking, |reply| reply.usage).await;
+    let took = |usage, model: &str| agent::engine_that(engines, engine, model, usage);
+    spent(run, &request.model, took, painted, |reply| (&reply.model, reply.usage)).await
 }
 
-/// Has a provider's model speak for a job. Nobody counts tokens of it.
+/// Has a provider's model speak for a job; it counts as [`write()`] does. Nobody counts tokens of it: what it costs goes by the
+/// characters.
 ///
 /// # Errors
 /// The provider's failure, as a job's.
 pub async fn speak(
     run: &Run,
-    provider: engine::Provider,
-    engine: &dyn SpeechEngine,
+    engines: &Engines,
+    (engine, speech): (&dyn TextEngine, &dyn SpeechEngine),
     request: &SpeechRequest,
-) -> Result<SpeechReply, Failure> {
-    let spoken = counted((provider, &request.model), engine.speak(request), |_| None).await;
-    spent(run, spoken, |_| None).await
+) -> Result<(SpeechReply, Engine), Failure> {
+    let asking = speech.speak(request);
+    let spoken = counted((engine.provider(), &request.model), asking, |_| None).await;
+    let reply = spoken.map_err(|failure| agent::failed(&failure))?;
+    let cost = engines.prices().speech_cost(engine.provider(), &request.model, reply.characters);
+    let took = Engine {
+        cost_micro_usd: cost.map(|cost| i64::try_from(cost).unwrap_or(i64::MAX)),
+        ..agent::engine_that(engines, engine, &request.model, None)
+    };
+    run.spend(Amounts::default(), &took).await?;
+    Ok((reply, took))
 }
 
 /// Has a provider's model make vectors for a job; it counts as [`write()`] does.
@@ -154,22 +168,35 @@ pub async fn speak(
 /// The provider's failure, as a job's.
 pub async fn embed(
     run: &Run,
-    provider: engine::Provider,
-    engine: &dyn EmbeddingEngine,
+    engines: &Engines,
+    (engine, models): (&dyn TextEngine, &dyn EmbeddingEngine),
     request: &EmbeddingRequest,
 ) -> Result<EmbeddingReply, Failure> {
-    let embedded = counted((provider, &request.model), engine.embed(request), |reply| reply.usage).await;
-    spent(run, embedded, |reply| reply.usage).await
+    let asking = models.embed(request);
+    let embedded = counted((engine.provider(), &request.model), asking, |reply| reply.usage).await;
+    let took = |usage, model: &str| agent::engine_that(engines, engine, model, usage);
+    spent(run, &request.model, took, embedded, |reply| (&reply.model, reply.usage)).await
 }
 
+/// Counts what was spent on an answer, if one came or the provider has counted all the same.
 async fn spent<T>(
     run: &Run,
+    model: &str,
+    took: impl FnOnce(Option<engine::Usage>, &str) -> Engine,
     replied: Result<T, engine::Failure>,
-    usage: impl FnOnce(&T) -> Option<engine::Usage>,
+    read: impl FnOnce(&T) -> (&String, Option<engine::Usage>),
 ) -> Result<T, Failure> {
-    let usage = replied.as_ref().map_or_else(|failure| failure.usage, usage);
-    if let Some(usage) = usage {
-        run.spend(Amounts::tokens(usage.total())).await?;
+    let (usage, took) = match &replied {
+        Ok(reply) => {
+            let (model, usage) = read(reply);
+            (usage, Some(took(usage, model)))
+        }
+        Err(engine::Failure { usage: Some(usage), .. }) => (Some(*usage), Some(took(Some(*usage), model))),
+        Err(_) => (None, None),
+    };
+    if let Some(took) = took {
+        let tokens = usage.map(|usage| Amounts::tokens(usage.total())).unwrap_or_default();
+        run.spend(tokens, &took).await?;
     }
     replied.map_err(|failure| agent::failed(&failure))
 }

@@ -42,19 +42,22 @@ impl TryFrom<Row> for Output {
     }
 }
 
-/// Begins an output of a job, or of one of its steps: the row that all agents' outputs have.
+/// Begins an output of a job, or of one of its steps, or of one item that a step works for: the row that all agents' outputs
+/// have.
 pub(super) async fn insert(
     tx: &mut WriteTx<'_>,
     id: Uuid,
     agent: AgentKind,
-    (job, step): (JobId, Option<&str>),
+    (job, step): (JobId, Option<(&str, Option<usize>)>),
     project: Option<ProjectId>,
     content: Option<&Value>,
 ) -> Result<()> {
     let (organization, credential) = (tx.organization().uuid(), tx.credential());
+    let item = step.and_then(|(_, item)| i16::try_from(item?).ok());
     sqlx::query!(
-        "insert into outputs (organization_id, id, project_id, agent, job_id, created_by, created_by_key, content, step)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "insert into outputs
+            (organization_id, id, project_id, agent, job_id, created_by, created_by_key, content, step, item)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         organization,
         id,
         project.map(ProjectId::uuid),
@@ -63,7 +66,8 @@ pub(super) async fn insert(
         credential.user().uuid(),
         credential.key().map(ApiKeyId::uuid),
         content,
-        step
+        step.map(|(step, _)| step),
+        item
     )
     .execute(tx.conn())
     .await?;

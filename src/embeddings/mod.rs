@@ -318,7 +318,7 @@ impl Embedder {
         let models =
             engine.embeddings().ok_or_else(|| missing(format!("{provider} has no embedding models.")))?;
         let request = EmbeddingRequest { model: model.clone(), texts, dimensions: *dimensions };
-        let reply = agents::embed(run, engine.provider(), models, &request).await?;
+        let reply = agents::embed(run, &self.engines, (&*engine, models), &request).await?;
         let worked = engine_that(&self.engines, &*engine, &reply.model, reply.usage);
         let vectors: Option<Vec<Quantised>> =
             reply.vectors.iter().map(|vector| Quantised::of(vector)).collect();

@@ -68,7 +68,8 @@ pub struct JobEvent {
     /// `awaiting_approval`, `resumed`, `fallback` (the built-in engine works because the provider did not), `painted`
     /// (a provider's picture is there and kept), `embedded` (some vectors are there and kept), `not_embedded` (a question is
     /// answered without them), `cancelling`, `succeeded`, `failed` or `cancelled`; of a workflow's step,
-    /// which `data` names, `step` (it begins), `step_retrying`, `step_succeeded` or `step_failed`; more may come.
+    /// which `data` names, `step` (it begins), `step_retrying`, `step_item_succeeded` (one item of
+    /// its list is done, and not the last), `step_succeeded` or `step_failed`; more may come.
     kind: String,
     /// What, for people.
     message: Option<String>,
@@ -76,7 +77,8 @@ pub struct JobEvent {
     data: Option<Json>,
 }
 
-/// Which engine answered: the built-in one (provider `builtin`), or a named provider and model.
+/// Which engine answered: the built-in one (provider `builtin`), or a named provider and model. A job's figures are all that it
+/// took, with answers of models that could not be used and for which the built-in engine stepped in.
 #[derive(SimpleObject)]
 pub struct EngineInfo {
     /// `builtin`, or the provider.
@@ -87,7 +89,7 @@ pub struct EngineInfo {
     prompt_tokens: Option<i32>,
     /// Tokens received; null when nothing was sent or the provider did not say.
     completion_tokens: Option<i32>,
-    /// What it cost, in millionths of a US dollar; null when the price is not known.
+    /// What it cost, in millionths of a US dollar; null when nothing was to be paid or the price is not known.
     cost_micro_usd: Option<i32>,
 }
 
@@ -185,7 +187,8 @@ impl Job {
         self.row.error.clone().map(Into::into)
     }
 
-    /// Which engine did it; null until it has succeeded, and when no engine was needed.
+    /// Which engine did it; until the job has succeeded, the one that has answered last. Null while none has, and when no engine
+    /// was needed.
     async fn engine(&self) -> Option<EngineInfo> {
         self.row.engine.clone().map(Into::into)
     }

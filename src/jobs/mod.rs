@@ -197,7 +197,7 @@ pub struct Job {
     pub result: Option<Uuid>,
     /// What it came to nothing of.
     pub error: Option<Fault>,
-    /// Which engine did it.
+    /// Which engine did it, or was asked last; with what all have taken that were asked.
     pub engine: Option<Engine>,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
@@ -346,7 +346,7 @@ pub async fn events(tx: &mut ReadTx<'_>, id: JobId, after: i32, first: i32) -> R
     store::events(tx, id, after, first).await
 }
 
-/// A job's events of some kinds, oldest first, at most 1,000.
+/// A job's events of some kinds, oldest first: the last 1,000 of them.
 ///
 /// # Errors
 /// What the database says.

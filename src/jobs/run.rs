@@ -23,7 +23,7 @@ use crate::usage::{self, Amounts};
 pub struct Finished {
     /// The id of its output, when it has one.
     pub result: Option<Uuid>,
-    /// Which engine did it, when one was needed.
+    /// Which engine did it, when one was needed. What it took stands on the job since it was spent.
     pub engine: Option<Engine>,
     /// What it has taken of what the tier limits, beside what its parts have.
     pub used: Amounts,
@@ -265,14 +265,15 @@ impl Run {
         Ok(())
     }
 
-    /// Counts what has been spent, and stays so whatever becomes of the work. Open transactions are ended.
+    /// Counts what has been spent on an engine, and stays so whatever becomes of the work: of what the tier limits, and of what
+    /// the job says that it took. Open transactions are ended.
     ///
     /// # Errors
     /// [`Error::NotFound`] when the job is no longer this worker's.
-    pub async fn spend(&self, spent: Amounts) -> Result<()> {
+    pub async fn spend(&self, spent: Amounts, engine: &Engine) -> Result<()> {
         let kept = {
             let mut tx = self.lease.anonymous().await?;
-            store::spend(&mut tx, &self.claimed, spent).await?
+            store::spend(&mut tx, &self.claimed, spent, engine).await?
         };
         self.lease.release().await;
         if kept { Ok(()) } else { Err(Error::NotFound) }

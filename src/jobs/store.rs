@@ -194,16 +194,17 @@ pub(super) async fn events(tx: &mut ReadTx<'_>, id: JobId, after: i32, first: i3
 }
 
 pub(super) async fn events_of(tx: &mut ReadTx<'_>, id: JobId, kinds: &[String]) -> Result<Vec<Event>> {
-    let events = sqlx::query_as!(
+    let mut events = sqlx::query_as!(
         Event,
         "select sequence, at, kind, message, data from job_events
          where organization_id = (select app.current_organization()) and job_id = $1 and kind = any($2)
-         order by sequence limit 1000",
+         order by sequence desc limit 1000",
         id.uuid(),
         kinds
     )
     .fetch_all(tx.conn())
     .await?;
+    events.reverse();
     Ok(events)
 }
 
@@ -308,7 +309,7 @@ pub(super) async fn succeed(
     let moved = sqlx::query!(
         "update jobs set status = 'SUCCEEDED', progress = 1, sequence = sequence + 1, lease_until = null,
             finished_at = clock_timestamp(), result_id = $4, engine_provider = $5, engine_model = $6,
-            prompt_tokens = $7, completion_tokens = $8, cost_micro_usd = $9, used = app.add_amounts(used, $10, 1)
+            used = app.add_amounts(used, $7, 1)
          where organization_id = $1 and id = $2 and attempts = $3 and status = 'RUNNING' and cancel_requested_at is null
          returning sequence, project_id",
         organization,
@@ -317,9 +318,6 @@ pub(super) async fn succeed(
         finished.result,
         engine.map(|engine| engine.provider.as_str()),
         engine.and_then(|engine| engine.model.as_deref()),
-        engine.and_then(|engine| engine.prompt_tokens),
-        engine.and_then(|engine| engine.completion_tokens),
-        engine.and_then(|engine| engine.cost_micro_usd),
         amounts(finished.used)?
     )
     .fetch_optional(tx.conn())
@@ -510,15 +508,26 @@ pub(super) async fn advance(
     Ok(sequence.is_some())
 }
 
-/// Counts what an attempt has spent, whatever comes of it. False: the job is no longer the worker's.
-pub(super) async fn spend(tx: &mut AnonymousTx<'_>, claimed: &Claimed, spent: Amounts) -> Result<bool> {
-    let kept: Option<bool> = sqlx::query_scalar("select app.spend_on_job($1, $2, $3, $4)")
-        .bind(claimed.organization)
-        .bind(claimed.id)
-        .bind(claimed.attempt)
-        .bind(amounts(spent)?)
-        .fetch_one(tx.conn())
-        .await?;
+/// Counts what an attempt has spent on an engine, whatever comes of it. False: the job is no longer the worker's.
+pub(super) async fn spend(
+    tx: &mut AnonymousTx<'_>,
+    claimed: &Claimed,
+    spent: Amounts,
+    engine: &Engine,
+) -> Result<bool> {
+    let kept: Option<bool> =
+        sqlx::query_scalar("select app.spend_on_job($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+            .bind(claimed.organization)
+            .bind(claimed.id)
+            .bind(claimed.attempt)
+            .bind(amounts(spent)?)
+            .bind(&engine.provider)
+            .bind(&engine.model)
+            .bind(engine.prompt_tokens)
+            .bind(engine.completion_tokens)
+            .bind(engine.cost_micro_usd)
+            .fetch_one(tx.conn())
+            .await?;
     Ok(kept.is_some())
 }
 

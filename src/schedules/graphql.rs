@@ -167,7 +167,7 @@ impl ScheduledWorkflow {
 /// The run of a workflow that a schedule begins.
 #[derive(InputObject, Serialize)]
 struct ScheduledWorkflowInput {
-    /// A template: the key of a built-in one, `full` or `posts_only`, or the key or the id of one's own.
+    /// A template: the key of a built-in one, `full`, `posts_only` or `reels_only`, or the key or the id of one's own.
     #[graphql(default_with = "\"full\".to_owned()")]
     template: String,
     /// What it is about, 1 to 10,000 characters.

@@ -213,6 +213,18 @@ impl Amounts {
         Self { llm_tokens: i64::try_from(count).unwrap_or(i64::MAX), ..Self::default() }
     }
 
+    /// These, so many times.
+    #[must_use]
+    pub fn times(self, count: u32) -> Self {
+        let many = |one: i64| one.saturating_mul(count.into());
+        Self {
+            agent_runs: many(self.agent_runs),
+            llm_tokens: many(self.llm_tokens),
+            images: many(self.images),
+            video_seconds: many(self.video_seconds),
+        }
+    }
+
     /// What these are more than others.
     #[must_use]
     pub fn beyond(self, other: Self) -> Self {

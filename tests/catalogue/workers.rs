@@ -87,7 +87,9 @@ impl Stage {
             "delete from queue._private_jobs; delete from job_events where job_id in ('{job}', '{sibling}');
              update jobs set kind = 'test.one', status = 'RUNNING', attempts = 3, max_attempts = 5, progress = 0.25,
                 sequence = 1, run_at = now() - interval '1 day', lease_until = now() + interval '1 day', error = null,
-                request_id = 'r', cancel_requested_at = null, finished_at = null, created_by = '{owner}',
+                request_id = 'r', cancel_requested_at = null, finished_at = null, engine_provider = null,
+                engine_model = null, prompt_tokens = null, completion_tokens = null, cost_micro_usd = null,
+                created_by = '{owner}',
                 created_by_key = null
              where organization_id = '{first}' and id in ('{job}', '{sibling}');
              insert into jobs select twin.* from jobs j, jsonb_populate_record(j, jsonb_build_object(
@@ -121,6 +123,9 @@ impl Stage {
                 case when j.lease_until > now() + interval '5 days' then 'prolonged' when j.lease_until > now() then 'leased'
                     when j.lease_until is not null then 'lapsed' end,
                 case when j.run_at > now() + interval '12 hours' then 'later' end, j.error ->> 'code', 'spent ' || (j.used ->> 'LLM_TOKENS'),
+                case when j.engine_provider is not null then concat_ws(' ', 'on', j.engine_provider, j.engine_model,
+                    concat_ws('/', coalesce(j.prompt_tokens, -1), coalesce(j.completion_tokens, -1),
+                        coalesce(j.cost_micro_usd, -1))) end,
                 case when j.finished_at is not null then 'over' end,
                 (select string_agg(concat_ws(':', '+' || e.sequence, e.kind, e.message), ' ' order by e.sequence) from job_events e
                     where e.organization_id = j.organization_id and e.job_id = j.id)), ', '
@@ -276,11 +281,17 @@ fn attempts(stage: &Stage) -> Vec<Call> {
     };
     let spend = |organization: Uuid, job: Uuid, attempt: i32, tokens: i32| {
         format!(
-            "select app.spend_on_job('{organization}', '{job}', {attempt}, '{{\"LLM_TOKENS\": {tokens}}}')"
+            "select app.spend_on_job('{organization}', '{job}', {attempt}, '{{\"LLM_TOKENS\": {tokens}}}', 'p', 'm', 7, 1, 2)"
         )
     };
+    let told = |figures: &str| format!("select app.spend_on_job('{first}', '{job}', 3, '{{}}', {figures})");
     let (running, and) = (stage.running(), |what: &str| format!("{}; {}", stage.running(), stage.job(what)));
-    let spent = and("used = '{\"LLM_TOKENS\": 5}'");
+    let figures = "engine_provider = 'q', engine_model = 'n', prompt_tokens = 5, completion_tokens = 0, cost_micro_usd = 3";
+    let spent = and(&format!("used = '{{\"LLM_TOKENS\": 5}}', {figures}"));
+    let unknown = and("engine_provider = 'q', engine_model = 'n'");
+    let many = and(
+        "engine_provider = 'q', prompt_tokens = 2147483645, completion_tokens = 2147483647, cost_micro_usd = 0",
+    );
     let cancelled = "CANCELLED 3/5 0.25 1 leased";
     vec![
         stage.moves(
@@ -317,19 +328,49 @@ fn attempts(stage: &Stage) -> Vec<Call> {
             "what is spent",
             running.clone(),
             &spend(first, job, 3, 7),
-            ["true", "RUNNING 3/5 0.25 1 leased spent 7", "", "", "0"],
+            ["true", "RUNNING 3/5 0.25 1 leased spent 7 on p m 7/1/2", "", "", "0"],
         ),
         stage.moves(
             "what is spent besides",
             spent.clone(),
             &spend(first, job, 3, 7),
-            ["true", "RUNNING 3/5 0.25 1 leased spent 12", "", "", "0"],
+            ["true", "RUNNING 3/5 0.25 1 leased spent 12 on p m 12/1/5", "", "", "0"],
+        ),
+        stage.moves(
+            "what is spent besides what nobody has counted",
+            unknown,
+            &spend(first, job, 3, 7),
+            ["true", "RUNNING 3/5 0.25 1 leased spent 7 on p m -1/-1/-1", "", "", "0"],
+        ),
+        stage.moves(
+            "what nobody has counted",
+            spent.clone(),
+            &told("'p', null, null, null, null"),
+            ["true", "RUNNING 3/5 0.25 1 leased spent 5 on p -1/-1/-1", "", "", "0"],
+        ),
+        stage.moves(
+            "more than can be counted",
+            many,
+            &spend(first, job, 3, 7),
+            ["true", "RUNNING 3/5 0.25 1 leased spent 7 on p m 2147483647/2147483647/2", "", "", "0"],
         ),
         stage.moves(
             "what cannot be spent",
-            spent,
+            spent.clone(),
             &spend(first, job, 3, -1),
-            ["nothing", "RUNNING 3/5 0.25 1 leased spent 5", "", "", "0"],
+            ["nothing", "RUNNING 3/5 0.25 1 leased spent 5 on q n 5/0/3", "", "", "0"],
+        ),
+        stage.moves(
+            "what nobody gives back",
+            spent.clone(),
+            &told("'p', 'm', 1, 1, -1"),
+            ["nothing", "RUNNING 3/5 0.25 1 leased spent 5 on q n 5/0/3", "", "", "0"],
+        ),
+        stage.moves(
+            "what nobody has taken",
+            spent,
+            &told("null, 'm', 1, 1, 1"),
+            ["nothing", "RUNNING 3/5 0.25 1 leased spent 5 on q n 5/0/3", "", "", "0"],
         ),
         stage.moves(
             "what an earlier attempt spends",
@@ -767,7 +808,7 @@ async fn judge(tx: &mut PgConnection, calls: &[Call], most: usize) -> Vec<String
 }
 
 /// What is taken out of the functions, one at a time; spelled as the catalogue does.
-const MUTANTS: [(&str, &str, &str); 85] = [
+const MUTANTS: [(&str, &str, &str); 92] = [
     ("claim_job", "j.status = 'QUEUED' and ", ""),
     ("claim_job", " and j.run_at <= clock_timestamp()", ""),
     ("claim_job", " and j.kind = any (p_kinds)", ""),
@@ -791,6 +832,17 @@ const MUTANTS: [(&str, &str, &str); 85] = [
     ("spend_on_job", "j.status = 'RUNNING'", "true"),
     ("spend_on_job", "a.value::bigint < 0", "false"),
     ("spend_on_job", "app.add_amounts(j.used, p_used, 1)", "p_used"),
+    ("spend_on_job", "least(p_prompt, p_completion, p_cost, 0) = 0 and ", ""),
+    ("spend_on_job", " and p_provider is not null", ""),
+    (
+        "spend_on_job",
+        "case when j.engine_provider is null then p_cost else j.cost_micro_usd + p_cost end",
+        "coalesce(j.cost_micro_usd, 0) + p_cost",
+    ),
+    ("spend_on_job", "j.cost_micro_usd + p_cost", "p_cost"),
+    ("spend_on_job", "else j.prompt_tokens + p_prompt", "else p_prompt"),
+    ("spend_on_job", "else j.completion_tokens + p_completion", "else p_completion"),
+    ("spend_on_job", "when j.prompt_tokens::bigint + p_prompt > 2147483647 then 2147483647 ", ""),
     (
         "end_attempt",
         "where j.organization_id = p_organization and j.id = p_job and",

@@ -375,7 +375,7 @@ async fn ask_model(
     })?;
     let (looking, top_k) = (Arc::clone(found), ask.top_k);
     let passages = compute(move || best(&looking, &near.passages, top_k)).await?;
-    let reply = model::ask(run, &*engine, wanted, (&ask.question, turns), &passages).await?;
+    let reply = model::ask(run, (engines, &*engine), wanted, (&ask.question, turns), &passages).await?;
     let answered = engine_of(engines, &*engine, &reply);
     // Finding them is part of what the answer took.
     let engine = match near.engine {

@@ -14,7 +14,7 @@ use super::{Citation, QUESTION_CHARACTERS, place, small};
 use crate::agents;
 use crate::agents::agent::{Wanted, tokens};
 use crate::agents::text::excerpt;
-use crate::engine::{Message, TextEngine, TextReply, TextRequest, Usage};
+use crate::engine::{Engines, Message, TextEngine, TextReply, TextRequest, Usage};
 use crate::error::Error;
 use crate::jobs::{Failure, Run};
 use crate::knowledge::search::Passage;
@@ -57,7 +57,7 @@ fn compose(question: &str, turns: &[Turn], passages: &[Passage]) -> String {
 /// Asks the model; what it writes becomes events of the job while it writes.
 pub(super) async fn ask(
     run: &Run,
-    engine: &dyn TextEngine,
+    (engines, engine): (&Engines, &dyn TextEngine),
     wanted: &Wanted,
     (question, turns): (&str, &[Turn]),
     passages: &[Passage],
@@ -74,7 +74,7 @@ pub(super) async fn ask(
         let _ = sender.send(text.to_owned());
     };
     let writing = async {
-        let reply = agents::write(run, engine, &request, &mut on_text).await;
+        let reply = agents::write(run, engines, engine, &request, &mut on_text).await;
         // The other side ends when there is nobody left to send.
         drop(on_text);
         reply

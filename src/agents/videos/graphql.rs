@@ -248,6 +248,7 @@ impl VideoGenerateInput {
             kind: self.kind.into(),
             assets: assets.collect::<Result<_>>()?,
             scenes: self.scenes.clone().unwrap_or_default(),
+            texts_in_assets: false,
             visual: self
                 .visual_post_id
                 .as_ref()

@@ -53,6 +53,10 @@ pub struct Input {
     pub assets: Vec<AssetId>,
     /// The texts, one a scene.
     pub scenes: Vec<String>,
+    /// Whether the pictures show the texts already: then these are spoken and in the captions' files, and not drawn again, and
+    /// a text without a picture is left out.
+    #[serde(default)]
+    pub texts_in_assets: bool,
     /// Whose slides are the scenes.
     pub visual: Option<VisualPostId>,
     /// How long it lasts, in seconds.
@@ -271,11 +275,12 @@ struct Scene {
 /// other's place is empty.
 async fn scenes(tx: &mut ReadTx<'_>, input: &Input) -> Result<Vec<Scene>> {
     let Some(visual) = input.visual else {
-        let count = input.scenes.len().max(input.assets.len());
+        let (texts, pictures) = (input.scenes.len(), input.assets.len());
+        let count = if input.texts_in_assets && pictures > 0 { pictures } else { texts.max(pictures) };
         let scene = |place: usize| Scene {
             text: input.scenes.get(place).cloned(),
             picture: input.assets.get(place).copied(),
-            text_in_picture: false,
+            text_in_picture: input.texts_in_assets,
         };
         return Ok((0..count).map(scene).collect());
     };

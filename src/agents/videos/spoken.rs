@@ -9,8 +9,8 @@ use super::builtin::{LONGEST, Recording, SceneSpec, VideoNote};
 use crate::agents::agent::{self, Order, Tools, Wanted};
 use crate::agents::paid::{Asked, Paid, missing, unusable};
 use crate::assets::{self, AssetKind, NewAsset};
-use crate::engine::Provider;
 use crate::engine::speech::{RECORDING_BYTES, SpeechEngine, SpeechRequest};
+use crate::engine::{Provider, TextEngine};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::AssetId;
 use crate::input;
@@ -102,7 +102,7 @@ async fn speak(
     suits(Some(engine.provider()))?;
     let speech =
         engine.speech().ok_or_else(|| missing(format!("{} has no speech models.", engine.name())))?;
-    let booth = Booth { tools, run, order, wanted, speech, provider: engine.provider(), name: engine.name() };
+    let booth = Booth { tools, run, order, wanted, speech, engine: &*engine };
     // What is said twice is spoken once.
     let mut said: BTreeMap<&str, (Recording, Paid)> = BTreeMap::new();
     let mut spoken = Spoken::default();
@@ -140,8 +140,7 @@ struct Booth<'a> {
     order: &'a Order<Input>,
     wanted: &'a Wanted,
     speech: &'a dyn SpeechEngine,
-    provider: Provider,
-    name: &'a str,
+    engine: &'a dyn TextEngine,
 }
 
 impl Booth<'_> {
@@ -152,7 +151,7 @@ impl Booth<'_> {
         text: &str,
         (scene, scenes): (usize, usize),
     ) -> Result<(Recording, Paid), Failure> {
-        let Self { tools, run, order, wanted, .. } = *self;
+        let Self { tools, run, order, wanted, speech, engine } = *self;
         let request = SpeechRequest {
             model: wanted.model.clone().unwrap_or_default(),
             voice: narration.voice.clone(),
@@ -168,18 +167,10 @@ impl Booth<'_> {
         {
             return Ok((recording, paid));
         }
-        let reply = crate::agents::speak(run, self.provider, self.speech, &request).await?;
+        let (reply, used) = crate::agents::speak(run, &tools.engines, (engine, speech), &request).await?;
         let heard = reply.bytes.clone();
         let recording = agent::compute(move || Recording::read(heard)).await?;
         let recording = recording.map_err(|error| unusable(wanted, "recording", &error))?;
-        let cost = tools.engines.prices().speech_cost(self.provider, &request.model, reply.characters);
-        let used = Engine {
-            provider: self.name.to_owned(),
-            model: Some(request.model),
-            prompt_tokens: None,
-            completion_tokens: None,
-            cost_micro_usd: cost.map(|cost| i64::try_from(cost).unwrap_or(i64::MAX)),
-        };
         let file = NewAsset {
             project: Some(order.project),
             kind: AssetKind::Audio,
@@ -190,7 +181,7 @@ impl Booth<'_> {
             duration_seconds: recording.seconds(),
             alt_text: Some(text.to_owned()),
         };
-        let message = format!("{} has spoken scene {scene} of {scenes}.", self.name);
+        let message = format!("{} has spoken scene {scene} of {scenes}.", engine.name());
         #[expect(clippy::cast_precision_loss, reason = "there are at most twenty scenes")]
         let share = 0.1 * scene as f32 / scenes as f32;
         let paid = asked.keep(tools, run, file, used, (share, &message)).await?;

@@ -79,7 +79,7 @@ async fn paint(
         return Ok((picture, paid));
     }
     run.progress(0.05, "Has the background painted.").await?;
-    let reply = crate::agents::paint(run, engine.provider(), images, &request).await?;
+    let reply = crate::agents::paint(run, &tools.engines, (&*engine, images), &request).await?;
     let of_no_use = |error| unusable(wanted, "picture", &error);
     let info = inspect(&reply.bytes, &Limits::default()).map_err(of_no_use)?;
     let picture = background::decoded(reply.bytes.clone()).await?.map_err(of_no_use)?;

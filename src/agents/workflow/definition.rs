@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::value::{Source, Type, Value};
+use super::value::{Place, Source, Type, Value};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::WebhookEndpointId;
 use crate::jobs::AgentKind;
@@ -30,6 +30,8 @@ const TIMEOUT: u32 = 3_600;
 pub const USUAL_TIMEOUT: u32 = 600;
 /// Values that a webhook tells at the most.
 const INPUTS: u32 = 30;
+/// For how many items of a list a step works at the most.
+pub const ITEMS: u32 = 10;
 /// How many seconds a delay may last: 30 days.
 const DELAY: u32 = 30 * 24 * 3_600;
 
@@ -113,6 +115,9 @@ pub enum Work {
         agent: AgentKind,
         /// What it is given, by the names of its parameters.
         inputs: BTreeMap<String, Binding>,
+        /// For each item of which list it works; none: once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        each: Option<ForEach>,
     },
     /// Lets what comes after it happen only if something holds.
     Condition {
@@ -138,6 +143,15 @@ pub enum Work {
         /// What is told, by names of the template's own.
         inputs: BTreeMap<String, Binding>,
     },
+}
+
+/// The list that a step works for, item by item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForEach {
+    /// Which list.
+    pub list: Source,
+    /// For so many of its first items; none: for all of them, and then it has [`ITEMS`] at the most.
+    pub at_most: Option<u32>,
 }
 
 /// The kinds of steps.
@@ -235,16 +249,24 @@ impl Step {
         }
     }
 
+    /// The list that it works for, item by item; none when it works once.
+    pub const fn each(&self) -> Option<&ForEach> {
+        match &self.work {
+            Work::Agent { each, .. } => each.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Where its values come from.
     pub fn sources(&self) -> Vec<&Source> {
         match &self.work {
-            Work::Agent { inputs, .. } | Work::Webhook { inputs, .. } => inputs
-                .values()
-                .filter_map(|binding| match binding {
+            Work::Agent { inputs, .. } | Work::Webhook { inputs, .. } => {
+                let bound = inputs.values().filter_map(|binding| match binding {
                     Binding::From(source) => Some(source),
                     Binding::Is(_) => None,
-                })
-                .collect(),
+                });
+                self.each().map(|each| &each.list).into_iter().chain(bound).collect()
+            }
             Work::Condition { of, .. } => vec![of],
             Work::Approval { .. } | Work::Delay { .. } => Vec::new(),
         }
@@ -252,16 +274,15 @@ impl Step {
 
     /// The steps without whose results it cannot work.
     pub fn needs(&self, catalogue: Catalogue) -> BTreeSet<&str> {
-        let Work::Agent { agent, inputs } = &self.work else { return BTreeSet::new() };
+        let Work::Agent { agent, inputs, each } = &self.work else { return BTreeSet::new() };
         let takes = catalogue(*agent).map_or(&[][..], |signature| signature.takes);
         let required = takes.iter().filter(|parameter| parameter.required);
         let bound = required.filter_map(|parameter| inputs.get(parameter.name));
-        bound
-            .filter_map(|binding| match binding {
-                Binding::From(source) => source.step(),
-                Binding::Is(_) => None,
-            })
-            .collect()
+        let sources = bound.filter_map(|binding| match binding {
+            Binding::From(source) => Some(source),
+            Binding::Is(_) => None,
+        });
+        sources.chain(each.as_ref().map(|each| &each.list)).filter_map(Source::step).collect()
     }
 }
 
@@ -416,11 +437,15 @@ impl Definition {
         };
         within("retries", step.retries, 0, RETRIES)?;
         within("timeoutSeconds", step.timeout_seconds, 1, TIMEOUT)?;
+        if let Some(ForEach { at_most, .. }) = step.each() {
+            within("forEachAtMost", at_most.unwrap_or(ITEMS), 1, ITEMS)?;
+            self.item_type(key, before, catalogue)?;
+        }
         for source in step.sources() {
             self.type_of(key, source, before, catalogue)?;
         }
         match &mut step.work {
-            Work::Agent { agent, inputs } => self.check_inputs(key, *agent, inputs, before, catalogue),
+            Work::Agent { agent, inputs, .. } => self.check_inputs(key, *agent, inputs, before, catalogue),
             Work::Condition { of, test } => {
                 let kind = self.type_of(key, of, before, catalogue)?;
                 if test.suits(kind) {
@@ -499,6 +524,31 @@ impl Definition {
         Ok(())
     }
 
+    /// The type of the item that a step is at.
+    fn item_type(&self, key: &str, before: &BTreeSet<String>, catalogue: Catalogue) -> Result<Type> {
+        let refuse = |message: String| Err(refuse(FaultCode::Invalid, "steps", message));
+        let Some(each) = self.step(key).and_then(Step::each) else {
+            let message = format!("The step `{key}` is at no item. Name a list as its `forEach`.");
+            return refuse(message);
+        };
+        let list = &each.list;
+        if list.is_of_item() {
+            return refuse(format!(
+                "`forEach` of the step `{key}` names a whole list, and `{list}` is none."
+            ));
+        }
+        let kind = self.type_of(key, list, before, catalogue)?;
+        kind.each().map_or_else(
+            || {
+                refuse(format!(
+                    "`forEach` of the step `{key}` is a list of texts, of channels or of assets, and `{list}` is not: it is {}.",
+                    kind.name()
+                ))
+            },
+            Ok,
+        )
+    }
+
     /// The type of a source as a step sees it.
     fn type_of(
         &self,
@@ -508,18 +558,30 @@ impl Definition {
         catalogue: Catalogue,
     ) -> Result<Type> {
         let refuse = |message: String| Err(refuse(FaultCode::Invalid, "steps", message));
+        let no_list = || refuse(format!("`{source}` counts in what is no list of texts."));
+        let variable = |option: &String| match self.variables.iter().find(|other| other.name == *option) {
+            Some(variable) => Ok(variable.kind),
+            None => refuse(format!(
+                "The step `{key}` uses `{source}`, and the workflow has no such variable. Declare it in `variables`."
+            )),
+        };
+        if source.is_of_item() && self.step(key).and_then(Step::each).is_none() {
+            return refuse(format!(
+                "The step `{key}` uses `{source}` and works for no list. Name one as its `forEach`."
+            ));
+        }
         match source {
+            Source::Item => self.item_type(key, before, catalogue),
+            Source::ItemNumber => Ok(Type::Number),
             Source::Brief => Ok(Type::Text),
             Source::BriefSentences => Ok(Type::Texts),
             Source::Period => Ok(Type::Period),
             Source::Language => Ok(Type::Language),
-            Source::Option(option) => match self.variables.iter().find(|variable| variable.name == *option) {
-                Some(variable) => Ok(variable.kind),
-                None => refuse(format!(
-                    "The step `{key}` uses `{source}`, and the workflow has no such variable. Declare it in `variables`."
-                )),
-            },
-            Source::Step { key: of, field, index } => {
+            Source::Option(option) => variable(option),
+            Source::OptionItem(option) => variable(option)?
+                .each()
+                .map_or_else(|| refuse(format!("`{source}` is one item of what is no list.")), Ok),
+            Source::Step { key: of, field, place } => {
                 let Some(step) = self.step(of) else {
                     return refuse(format!("The step `{key}` uses `{source}`, and there is no such step."));
                 };
@@ -534,12 +596,23 @@ impl Definition {
                     let known = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
                     return refuse(format!("The step `{of}` gives no `{field}`. It gives {known}."));
                 };
-                match index {
-                    None => Ok(*kind),
-                    Some(_) => kind.item().map_or_else(
-                        || refuse(format!("`{source}` counts in what is no list of texts.")),
+                // What works for each item gives what it gives for one of them, or all of it together.
+                let whole = if step.each().is_some() { kind.together() } else { Some(*kind) };
+                match place {
+                    None => whole.map_or_else(
+                        || {
+                            refuse(format!(
+                                "`{of}` gives `{field}` for each item, which is {}, and that makes no list.",
+                                kind.name()
+                            ))
+                        },
                         Ok,
                     ),
+                    Some(Place::At(_)) => whole.and_then(Type::item).map_or_else(no_list, Ok),
+                    Some(Place::Item) if step.each().is_some() => Ok(*kind),
+                    Some(Place::Item) => kind
+                        .each()
+                        .map_or_else(|| refuse(format!("`{source}` is one item of what is no list.")), Ok),
                 }
             }
         }
@@ -576,7 +649,7 @@ impl Definition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agents::workflow::tests::{agent, catalogue, compose, from, of, step, write};
+    use crate::agents::workflow::tests::{agent, catalogue, compose, each, from, of, step, write};
 
     fn fault(definition: Definition) -> Fault {
         match definition.check(catalogue).unwrap_err() {
@@ -718,6 +791,126 @@ mod tests {
         let mut twice = of(vec![write("a", &[])]);
         twice.variables[1].name = "count".into();
         assert!(fault(twice).message.contains("Two variables"));
+    }
+
+    #[test]
+    fn what_works_for_each_item_is_given_items_and_gives_lists() {
+        let lines = write("lines", &[]);
+        let posts = |source: &str| each(compose("posts", &["lines"], source), "steps.lines.texts", Some(3));
+        let told = |source: &str, after: &str| compose("told", &[after], source);
+        let good = of(vec![
+            lines.clone(),
+            posts("item"),
+            // Of a step that works for each: a text of the list that its texts are, and what it gives for the item at the same place.
+            told("steps.posts.text.0", "posts"),
+            each(compose("again", &["posts"], "steps.posts.text.item"), "steps.posts.assets", None),
+            each(compose("beside", &["posts"], "steps.lines.texts.item"), "brief.sentences", None),
+            each(write("goals", &["posts"]), "steps.posts.text", Some(1)),
+            step(
+                "enough",
+                &["goals"],
+                Work::Condition { of: "steps.goals.count".parse().unwrap(), test: Test::AtLeast(2) },
+            ),
+        ]);
+        let checked = good.check(catalogue).unwrap();
+        assert_eq!(checked.steps[1].needs(catalogue), BTreeSet::from(["lines"]), "its list");
+        assert_eq!(checked.steps[3].needs(catalogue), BTreeSet::from(["posts"]));
+        let kept = serde_json::to_value(&checked).unwrap();
+        assert_eq!(serde_json::from_value::<Definition>(kept).unwrap(), checked);
+        // What works once is written down as it always was.
+        assert!(!serde_json::to_string(&lines).unwrap().contains("each"));
+    }
+
+    #[test]
+    fn what_cannot_be_worked_for_is_refused_with_its_reason() {
+        let lines = write("lines", &[]);
+        let posts = |source: &str| each(compose("posts", &["lines"], source), "steps.lines.texts", Some(3));
+        let told = |source: &str, after: &str| compose("told", &[after], source);
+        let number = |at_most| each(compose("posts", &["lines"], "item"), "steps.lines.texts", Some(at_most));
+        for (second, third, code, said) in [
+            (
+                number(0),
+                None,
+                FaultCode::OutOfRange,
+                "`forEachAtMost` of the step `posts` is a number from 1 to 10",
+            ),
+            (number(ITEMS + 1), None, FaultCode::OutOfRange, "`forEachAtMost`"),
+            (posts("steps.lines.texts"), None, FaultCode::Invalid, "`brief` of the step `posts` is a text"),
+            (posts("item.number"), None, FaultCode::Invalid, "`brief` of the step `posts` is a text"),
+            (posts("options.mood.item"), None, FaultCode::Invalid, "one item of what is no list"),
+            (posts("steps.lines.count.item"), None, FaultCode::Invalid, "one item of what is no list"),
+            (
+                compose("posts", &["lines"], "item"),
+                None,
+                FaultCode::Invalid,
+                "works for no list. Name one as its",
+            ),
+            (
+                compose("posts", &["lines"], "steps.lines.texts.item"),
+                None,
+                FaultCode::Invalid,
+                "works for no list",
+            ),
+            (
+                each(compose("posts", &["lines"], "item"), "steps.lines.text", None),
+                None,
+                FaultCode::Invalid,
+                "`steps.lines.text` is not: it is a text",
+            ),
+            (
+                each(compose("posts", &["lines"], "item"), "options.count", None),
+                None,
+                FaultCode::Invalid,
+                "it is a whole number",
+            ),
+            (
+                each(compose("posts", &["lines"], "item"), "steps.lines.texts.item", None),
+                None,
+                FaultCode::Invalid,
+                "names a whole list",
+            ),
+            (
+                each(compose("posts", &["lines"], "item"), "item", None),
+                None,
+                FaultCode::Invalid,
+                "names a whole list",
+            ),
+            (
+                each(compose("posts", &[], "item"), "steps.lines.texts", None),
+                None,
+                FaultCode::Invalid,
+                "does not come after `lines`",
+            ),
+            // What it gives is a list of what it gives for each.
+            (
+                posts("item"),
+                Some(told("steps.posts.text", "posts")),
+                FaultCode::Invalid,
+                "`steps.posts.text` is not",
+            ),
+            (
+                posts("item"),
+                Some(told("steps.posts.assets.0", "posts")),
+                FaultCode::Invalid,
+                "no list of texts",
+            ),
+            (posts("item"), Some(told("steps.posts.final", "posts")), FaultCode::Invalid, "makes no list"),
+            (
+                posts("item"),
+                Some(step(
+                    "told",
+                    &["posts"],
+                    Work::Condition { of: "item".parse().unwrap(), test: Test::Holds(true) },
+                )),
+                FaultCode::Invalid,
+                "works for no list",
+            ),
+        ] {
+            let steps = [Some(lines.clone()), Some(second), third].into_iter().flatten().collect();
+            let fault = fault(of(steps));
+            assert_eq!(fault.code, code, "{fault:?}");
+            assert!(fault.message.contains(said), "{said:?} in {fault:?}");
+        }
     }
 
     #[test]

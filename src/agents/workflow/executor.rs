@@ -10,11 +10,11 @@ use serde_json::json;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::definition::{Binding, Parameter, Step, Test, Work as StepWork};
-use super::state::{Next, States, StepState};
+use super::definition::{Binding, ForEach, ITEMS, Parameter, STEPS, Step, Test, Work as StepWork};
+use super::state::{Next, States, StepState, together};
 use super::steps::{self, Given};
-use super::value::{Source, Type, Value, Values};
-use super::{BEGUN, Content, ENDED, ORDERED, Plan, RETRIED, Tried, lock, save};
+use super::value::{Place, Source, Type, Value, Values};
+use super::{BEGUN, Content, ENDED, ITEM, ORDERED, Plan, RETRIED, Tried, lock, save};
 use crate::access::Action;
 use crate::agents::agent::{Kit, Order, Product, Wanted};
 use crate::agents::instagram::machine::State as PublicationState;
@@ -25,7 +25,6 @@ use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{WebhookEndpointId, WireId as _};
 use crate::jobs::worker::{Work, back_off};
 use crate::jobs::{self, AgentKind, Attempted, Engine, Event, Failure, Finished, Part, Run, Status, Until};
-use crate::providers::BUILTIN;
 use crate::usage::{self, Amounts};
 use crate::webhooks::Message;
 use crate::{assets, id};
@@ -65,13 +64,66 @@ enum Done {
     Failed(Fault),
 }
 
-/// An attempt at a step.
+/// An attempt at a step, or at one item of its list.
 struct Attempt<'a> {
     step: &'a Step,
     /// Its place in the definition.
     at: usize,
+    item: Option<Item>,
     number: i32,
     since: DateTime<Utc>,
+}
+
+/// One item of the list that a step works for.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    /// Its place, from 0.
+    at: usize,
+    /// How many there are.
+    of: usize,
+    /// The item; nothing where it has been worked on already.
+    value: Option<Value>,
+}
+
+impl Attempt<'_> {
+    /// The place of its item and how many there are.
+    fn place(&self) -> Option<(usize, usize)> {
+        self.item.as_ref().map(|item| (item.at, item.of))
+    }
+
+    /// What the job's events keep of it: its number, and that of its item, from 1.
+    fn data(&self) -> serde_json::Value {
+        let mut data = json!({"step": self.step.key, "attempt": self.number});
+        if let Some((at, of)) = self.place() {
+            data["item"] = json!(at + 1);
+            data["items"] = json!(of);
+        }
+        data
+    }
+
+    /// What it is called in a sentence.
+    fn name(&self) -> String {
+        match self.place() {
+            Some((at, of)) => format!("item {} of {of} of the step `{}`", at + 1, self.step.key),
+            None => format!("the step `{}`", self.step.key),
+        }
+    }
+
+    /// The same at the beginning of one.
+    fn title(&self) -> String {
+        let name = self.name();
+        let mut letters = name.chars();
+        letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    }
+}
+
+/// What a step has given.
+#[derive(Debug, Default)]
+pub(super) struct Gave {
+    /// All of it.
+    all: Values,
+    /// By item of the list that it has worked for; empty when it has worked once.
+    each: Vec<Values>,
 }
 
 impl RunWorkflow {
@@ -109,18 +161,30 @@ impl RunWorkflow {
     ) -> Result<Option<Attempted>, Failure> {
         let missing = || Error::internal(anyhow::anyhow!("a run has a step that its workflow has not"));
         let step = plan.definition.steps.get(at).ok_or_else(missing)?;
-        let tried = Tried::of(events, &step.key);
-        let number = tried.begun + 1;
-        let attempt = Attempt { step, at, number, since: tried.since.unwrap_or_else(Utc::now) };
-        let data = json!({"step": step.key, "attempt": number});
-        let what = match step.agent() {
-            Some(agent) => format!("The step `{}` begins: {}.", step.key, agent.as_str()),
-            None => format!("The step `{}` begins.", step.key),
+        let item = match step.each() {
+            Some(each) => Some(item(run, plan, states, step, each).await?),
+            None => None,
         };
-        run.note(Some(states.progress()), BEGUN, Some(&what), Some(&data)).await?;
-        let (done, all) = (states.progress(), states.steps.len());
-        #[expect(clippy::cast_precision_loss, reason = "there are at most 30 steps")]
-        run.begin_part(done, done + 1.0 / all.max(1) as f32);
+        let place = states.get(&step.key).and_then(StepState::item);
+        let tried = Tried::of(events, &step.key, place);
+        let (number, since) = (tried.begun + 1, tried.since.unwrap_or_else(Utc::now));
+        let (item, failed) = match item.transpose() {
+            Ok(item) => (item, None),
+            Err(fault) => (None, Some(fault)),
+        };
+        let attempt = Attempt { step, at, item, number, since };
+        if let Some(fault) = failed {
+            keep(run, plan, &attempt, Done::Failed(fault)).await?;
+            return Ok(None);
+        }
+        let what = match step.agent() {
+            Some(agent) => format!("{} begins: {}.", attempt.title(), agent.as_str()),
+            None => format!("{} begins.", attempt.title()),
+        };
+        run.note(Some(states.progress()), BEGUN, Some(&what), Some(&attempt.data())).await?;
+        let (done, parts) = (states.progress(), states.steps.len() * attempt.place().map_or(1, |(_, of)| of));
+        #[expect(clippy::cast_precision_loss, reason = "there are at most 30 steps of ten items")]
+        run.begin_part(done, done + 1.0 / parts.max(1) as f32);
         let longest = Duration::from_secs(step.timeout_seconds.into());
         let outcome = timeout(longest, self.attempt(run, plan, states, &attempt)).await;
         run.release().await;
@@ -173,10 +237,10 @@ impl RunWorkflow {
             StepWork::Webhook { endpoint, inputs } => {
                 self.tell(run, plan, states, attempt, (*endpoint, inputs)).await
             }
-            StepWork::Agent { agent: AgentKind::InstagramPoster, inputs } => {
+            StepWork::Agent { agent: AgentKind::InstagramPoster, inputs, .. } => {
                 publish(run, plan, states, attempt, inputs).await
             }
-            StepWork::Agent { agent, inputs } => {
+            StepWork::Agent { agent, inputs, .. } => {
                 let unknown = || {
                     let message = "This server does not know the agent of this step.";
                     Failure::fail(Fault::new(FaultCode::Conflict, message))
@@ -186,7 +250,7 @@ impl RunWorkflow {
                 let (given, tools) = {
                     let mut tx = run.read(Action::AgentRun).await?;
                     let given = results(&mut tx, states, step).await?;
-                    let values = bind(plan, &given, known.signature().takes, inputs)?;
+                    let values = bind(plan, &given, attempt.item.as_ref(), known.signature().takes, inputs)?;
                     for parameter in known.signature().takes {
                         if parameter.kind == Type::Assets {
                             let files = values.assets(parameter.name);
@@ -202,7 +266,7 @@ impl RunWorkflow {
                 let order = Order {
                     project: plan.project,
                     engine: wanted.cloned(),
-                    seed: plan.seed.wrapping_add(u64::try_from(attempt.at).unwrap_or_default()),
+                    seed: plan.seed.wrapping_add(own_seed(attempt)),
                     is_seeded: plan.is_seeded,
                     input: given,
                 };
@@ -237,7 +301,7 @@ impl RunWorkflow {
                 .filter_map(|(name, binding)| {
                     let value = match binding {
                         Binding::Is(value) => Some(value.clone()),
-                        Binding::From(source) => value(plan, &given, source),
+                        Binding::From(source) => value(plan, &given, None, source),
                     };
                     Some((name, value?.json()))
                 })
@@ -263,6 +327,59 @@ impl RunWorkflow {
     }
 }
 
+/// What tells a step's seed from the other steps', and an item's from the other items'. Whose seed is the same is given the same
+/// file for the same request.
+fn own_seed(attempt: &Attempt<'_>) -> u64 {
+    let item = attempt.item.as_ref().map_or(0, |item| item.at);
+    u64::try_from(attempt.at + item * STEPS).unwrap_or_default()
+}
+
+/// The item that a step is at, or the fault that there is none, or that there are too many.
+async fn item(
+    run: &Run,
+    plan: &Plan,
+    states: &States,
+    step: &Step,
+    ForEach { list, at_most }: &ForEach,
+) -> Result<Result<Item, Fault>, Failure> {
+    let given = {
+        let mut tx = run.read(Action::AgentRun).await?;
+        results(&mut tx, states, step).await
+    };
+    run.release().await;
+    let given = match given {
+        Err(Failure::Fail(fault)) => return Ok(Err(*fault)),
+        given => given?,
+    };
+    let refuse = |code, message: String| Ok(Err(Fault::new(code, message)));
+    let Some(Value::Texts(mut items)) = value(plan, &given, None, list) else {
+        let message = format!("There is nothing to work for: `{list}` is empty.");
+        return refuse(FaultCode::InsufficientInput, message);
+    };
+    let most = usize::try_from(at_most.unwrap_or(ITEMS)).unwrap_or(usize::MAX);
+    if at_most.is_some() {
+        items.truncate(most);
+    }
+    let of = items.len();
+    if of > most {
+        let message = format!(
+            "`{list}` has {of} items, and a step works for {ITEMS} at the most. Give the step `{}` a `forEachAtMost`, or make the list shorter.",
+            step.key
+        );
+        return refuse(FaultCode::TooLong, message);
+    }
+    let begun = states.get(&step.key).and_then(|state| state.items.as_ref());
+    let at = begun.map_or(0, |items| items.done.len());
+    if begun.and_then(|items| items.count).is_some_and(|count| count != of) || at >= of {
+        let message = format!(
+            "`{list}` has {of} items now, and had others when the step began. Run again from the step `{}`.",
+            step.key
+        );
+        return refuse(FaultCode::Conflict, message);
+    }
+    Ok(Ok(Item { at, of, value: Some(Value::Text(items.swap_remove(at))) }))
+}
+
 /// Has something published: by a job of its own, which the run waits for.
 async fn publish(
     run: &Run,
@@ -274,7 +391,7 @@ async fn publish(
     let asked = {
         let mut tx = run.read(Action::AgentRun).await?;
         let given = results(&mut tx, states, attempt.step).await?;
-        steps::publication(&bind(plan, &given, steps::PUBLISH.takes, inputs)?)?
+        steps::publication(&bind(plan, &given, attempt.item.as_ref(), steps::PUBLISH.takes, inputs)?)?
     };
     run.release().await;
     Ok(Done::Ordered(Box::new(asked)))
@@ -297,8 +414,10 @@ async fn follow(
             instagram::find(&mut tx, id).await?
         };
         run.release().await;
-        let tried = Tried::of(events, &step.key);
+        let tried = Tried::of(events, &step.key, state.item());
         let begun = tried.since.unwrap_or_else(Utc::now);
+        let count = state.items.as_ref().and_then(|items| items.count);
+        let item = state.item().zip(count).map(|(at, of)| Item { at, of, value: None });
         let done = match found {
             None => Done::Failed(Fault::new(FaultCode::NotFound, "What it published was deleted.")),
             Some(publication) if !publication.state.is_final() => {
@@ -313,7 +432,7 @@ async fn follow(
                 reached => Done::Published(reached),
             },
         };
-        keep(run, plan, &Attempt { step, at, number: tried.begun, since: begun }, done).await?;
+        keep(run, plan, &Attempt { step, at, item, number: tried.begun, since: begun }, done).await?;
         return Ok(None);
     }
     let Some(since) = since else { return Ok(None) };
@@ -344,35 +463,58 @@ async fn results(
     tx: &mut ReadTx<'_>,
     states: &States,
     step: &Step,
-) -> Result<BTreeMap<String, Values>, Failure> {
+) -> Result<BTreeMap<String, Gave>, Failure> {
     let keys: BTreeSet<&str> = step.sources().into_iter().filter_map(Source::step).collect();
-    let used: Vec<(&StepState, Uuid)> = keys
-        .iter()
-        .filter_map(|key| states.get(key))
-        .filter_map(|state| Some((state, state.output?)))
-        .collect();
-    let ids: Vec<Uuid> = used.iter().map(|(_, id)| *id).collect();
+    let used: Vec<&StepState> = keys.iter().filter_map(|key| states.get(key)).collect();
+    let ids: Vec<Uuid> = used.iter().flat_map(|state| state.outputs()).collect();
     let mut found = BTreeMap::new();
     if !ids.is_empty() {
         found.extend(store::find_many(tx, &ids).await?.into_iter().map(|output| (output.id, output)));
     }
     let mut results = BTreeMap::new();
-    for (state, id) in used {
-        let Some(output) = found.remove(&id) else {
-            let message =
-                format!("What the step `{}` left behind was deleted. Run again from that step.", state.key);
-            return Err(Failure::fail(Fault::new(FaultCode::NotFound, message)));
-        };
-        if let Some(values) = steps::gives(output)? {
-            results.insert(state.key.clone(), values);
+    for state in used {
+        let mut each = Vec::new();
+        for id in state.outputs() {
+            let Some(output) = found.remove(&id) else {
+                let message = format!(
+                    "What the step `{}` left behind was deleted. Run again from that step.",
+                    state.key
+                );
+                return Err(Failure::fail(Fault::new(FaultCode::NotFound, message)));
+            };
+            each.extend(steps::gives(output)?);
         }
+        let gave = match state.items {
+            Some(_) => Gave { all: Values::together(&each), each },
+            None => match each.pop() {
+                Some(all) => Gave { all, each: Vec::new() },
+                None => continue,
+            },
+        };
+        results.insert(state.key.clone(), gave);
     }
     Ok(results)
 }
 
-/// The value of a source; none when there is nothing there.
-fn value(plan: &Plan, results: &BTreeMap<String, Values>, source: &Source) -> Option<Value> {
+/// What stands at the place of an item in a list, going round in one that is shorter.
+fn beside<'a, T>(list: &'a [T], item: Option<&Item>) -> Option<&'a T> {
+    list.get(item?.at.checked_rem(list.len())?)
+}
+
+/// The value of a source, for a step that may be at an item of its list; none when there is nothing there.
+pub(super) fn value(
+    plan: &Plan,
+    results: &BTreeMap<String, Gave>,
+    item: Option<&Item>,
+    source: &Source,
+) -> Option<Value> {
+    let one = |list: &Value| match list {
+        Value::Texts(texts) => beside(texts, item).cloned().map(Value::Text),
+        _ => None,
+    };
     let found = match source {
+        Source::Item => item?.value.clone(),
+        Source::ItemNumber => i64::try_from(item?.at + 1).ok().map(Value::Number),
         Source::Brief => Some(Value::Text(plan.brief.clone())),
         Source::BriefSentences => Some(Value::Texts(steps::sentences(&plan.brief))),
         Source::Period => plan.period.map(|period| Value::Text(period.to_string())),
@@ -381,23 +523,33 @@ fn value(plan: &Plan, results: &BTreeMap<String, Values>, source: &Source) -> Op
             Some(Value::Text(code.as_str()?.to_owned()))
         }
         Source::Option(name) => plan.options.get(name).cloned(),
-        Source::Step { key, field, index } => match (results.get(key)?.get(field)?, index) {
-            (value, None) => Some(value.clone()),
-            (Value::Texts(texts), Some(index)) => texts.get(*index).cloned().map(Value::Text),
-            _ => None,
-        },
+        Source::OptionItem(name) => one(plan.options.get(name)?),
+        Source::Step { key, field, place } => {
+            let gave = results.get(key)?;
+            match place {
+                None => gave.all.get(field).cloned(),
+                Some(Place::At(index)) => match gave.all.get(field)? {
+                    Value::Texts(texts) => texts.get(*index).cloned().map(Value::Text),
+                    _ => None,
+                },
+                Some(Place::Item) if gave.each.is_empty() => one(gave.all.get(field)?),
+                // Whatever it has given for the item at this place.
+                Some(Place::Item) => beside(&gave.each, item)?.get(field).cloned(),
+            }
+        }
     };
     found.filter(Value::is_there)
 }
 
-fn decide(plan: &Plan, results: &BTreeMap<String, Values>, of: &Source, test: &Test) -> bool {
-    test.holds(value(plan, results, of).as_ref())
+fn decide(plan: &Plan, results: &BTreeMap<String, Gave>, of: &Source, test: &Test) -> bool {
+    test.holds(value(plan, results, None, of).as_ref())
 }
 
 /// The values of an agent's parameters.
 fn bind(
     plan: &Plan,
-    results: &BTreeMap<String, Values>,
+    results: &BTreeMap<String, Gave>,
+    item: Option<&Item>,
     takes: &[Parameter],
     inputs: &BTreeMap<String, Binding>,
 ) -> Result<Values, Failure> {
@@ -406,7 +558,7 @@ fn bind(
         let (found, from) = match inputs.get(parameter.name) {
             None => continue,
             Some(Binding::Is(value)) => (Some(value.clone()).filter(Value::is_there), None),
-            Some(Binding::From(source)) => (value(plan, results, source), Some(source)),
+            Some(Binding::From(source)) => (value(plan, results, item, source), Some(source)),
         };
         let Some(found) = found else {
             if !parameter.required {
@@ -434,20 +586,20 @@ async fn retry(
     fault: &Fault,
     asked: Option<Duration>,
 ) -> Result<Option<Attempted>, Failure> {
-    let Attempt { step, number, .. } = attempt;
-    if tried.retried >= step.retries {
+    if tried.retried >= attempt.step.retries {
         return Ok(None);
     }
-    let data = json!({"step": step.key, "attempt": number});
-    run.note(None, RETRIED, Some(&fault.message), Some(&data)).await?;
+    run.note(None, RETRIED, Some(&fault.message), Some(&attempt.data())).await?;
     let after = back_off(i32::try_from(tried.retried + 1).unwrap_or(i32::MAX), asked);
-    let why = format!("The step `{}` is tried again: {}", step.key, fault.message);
+    let why = format!("{} is tried again: {}", attempt.title(), fault.message);
     Ok(Some(Attempted::Waits { after, why }))
 }
 
 /// Saves what has come of a step, with where the run stands then: both are kept, or neither.
 async fn keep(run: &Run, plan: &Plan, attempt: &Attempt<'_>, done: Done) -> Result<(), Failure> {
     let Attempt { step, number, since, .. } = attempt;
+    let (item, name) = (attempt.place(), attempt.name());
+    let of = item.map(|(_, of)| of);
     let action = match done {
         Done::Made(_) => Action::OutputCreate,
         Done::Ordered(_) => Action::PublicationCreate,
@@ -456,19 +608,17 @@ async fn keep(run: &Run, plan: &Plan, attempt: &Attempt<'_>, done: Done) -> Resu
     let mut tx = run.write(Some(plan.project), action).await?;
     let mut content = lock(&mut tx, plan.run.uuid()).await.map_err(gone)?;
     let state = content.states.get_mut(&step.key).ok_or(Error::NotFound)?;
-    state.attempts = *number;
-    state.started_at = Some(*since);
-    state.finished_at = Some(Utc::now());
-    let mut data = json!({"step": step.key, "attempt": number});
+    state.attempts = state.attempts_done().saturating_add(*number);
+    state.started_at = state.started_at.or(Some(*since));
+    let mut data = attempt.data();
     let mut used = Amounts::default();
     let (kind, message, record) = match done {
         Done::Made(product) => {
-            let (output, record) = product.save(&mut tx, run.job(), Some(&step.key)).await?;
-            state.status = Status::Succeeded;
-            state.output = Some(output);
+            let place = Some((step.key.as_str(), item.map(|(at, _)| at + 1)));
+            let (output, record) = product.save(&mut tx, run.job(), place).await?;
             used = product.used;
-            state.engine = Some(product.engine);
-            (ENDED[0], format!("The step `{}` is done.", step.key), record)
+            state.leave(output, of, *number, Some(product.engine));
+            (ENDED[0], format!("{} is done.", attempt.title()), record)
         }
         Done::Told => {
             state.status = Status::Succeeded;
@@ -477,24 +627,30 @@ async fn keep(run: &Run, plan: &Plan, attempt: &Attempt<'_>, done: Done) -> Resu
         }
         Done::Ordered(asked) => {
             // It has not ended, and is looked at again.
-            state.finished_at = None;
             let (id, publication) =
                 instagram::order(&mut tx, plan.project, *asked, None).await?.1.ok_or(Error::NotFound)?;
             state.output = Some(id.uuid());
-            let message = format!("The step `{}` has ordered its publication.", step.key);
+            if let Some(items) = &mut state.items {
+                items.count = of;
+            }
+            let message = format!("{} has ordered its publication.", attempt.title());
             (ORDERED, message, instagram::recorded(id, plan.project, &publication))
         }
         Done::Published(reached) => {
-            state.status = Status::Succeeded;
+            let ordered = state.output.take().ok_or(Error::NotFound)?;
+            state.leave(ordered, of, *number, None);
             data["state"] = json!(reached);
-            let record =
-                noted(plan, &json!({"step": step.key, "status": Status::Succeeded, "state": reached}));
+            let mut changes = json!({"step": step.key, "status": Status::Succeeded, "state": reached});
+            if let Some((at, _)) = item {
+                changes["item"] = json!(at + 1);
+            }
+            let record = noted(plan, &changes);
             let message = if reached == PublicationState::ReadyNotConnected {
                 let why = "No account is connected, so nothing was published: it is READY_NOT_CONNECTED. Connect one with `accountConnect`, and run again from this step.";
                 state.message = Some(why.to_owned());
                 why.to_owned()
             } else {
-                format!("What the step `{}` has ordered is public.", step.key)
+                format!("What {name} has ordered is public.")
             };
             (ENDED[0], message, record)
         }
@@ -516,11 +672,18 @@ async fn keep(run: &Run, plan: &Plan, attempt: &Attempt<'_>, done: Done) -> Resu
             (ENDED[1], message, record)
         }
     };
+    let kind = if state.status.is_final() {
+        state.finished_at = Some(Utc::now());
+        kind
+    } else {
+        // There is another item to work for, or what is ordered is waited for.
+        if kind == ENDED[0] { ITEM } else { kind }
+    };
     content.states.settle(&plan.definition, steps::signature, Utc::now());
     save(&mut tx, plan.run.uuid(), &content).await?;
     let progress = content.states.progress();
     // What a step that failed did not take is given back with the rest, when the run ends.
-    let reserved = if used == Amounts::default() { used } else { plan.step_needs(step) };
+    let reserved = if used == Amounts::default() { used } else { plan.settled(step, item) };
     let part = Part { progress, kind, message: &message, data, used, reserved };
     Ok(run.keep(tx, part, record).await?)
 }
@@ -584,15 +747,7 @@ async fn finish(run: &Run, plan: &Plan) -> Result<Attempted, Failure> {
 fn engine(states: &States) -> Option<Engine> {
     // What a rerun has kept was paid for by the run that it takes up.
     let own = |state: &&StepState| state.finished_at.is_some_and(|at| at >= states.began);
-    let engines = || states.steps.iter().filter(own).filter_map(|state| state.engine.clone());
-    let mut others = engines().filter(|engine| engine.provider != BUILTIN);
-    let Some(first) = others.next() else { return engines().next() };
-    Some(others.fold(first, |all, next| {
-        let same = all.provider == next.provider;
-        let model = all.model.clone().filter(|model| same && next.model.as_ref() == Some(model));
-        let provider = if same { all.provider.clone() } else { "several".to_owned() };
-        Engine { provider, model, ..all.and(&next) }
-    }))
+    together(states.steps.iter().filter(own).filter_map(|state| state.engine.as_ref()))
 }
 
 #[cfg(test)]
@@ -622,15 +777,96 @@ mod tests {
     fn values_come_from_the_run_and_from_earlier_steps() {
         let mut made = Values::default();
         made.put("texts", Value::Texts(vec!["x".into(), "y".into()]));
-        let results = BTreeMap::from([("lines".to_owned(), made)]);
-        let read = |source: &str| value(&plan(), &results, &source.parse().unwrap());
+        let results = BTreeMap::from([("lines".to_owned(), Gave { all: made, each: Vec::new() })]);
+        let read = |source: &str| value(&plan(), &results, None, &source.parse().unwrap());
         let text = |text: &str| Some(Value::Text(text.to_owned()));
         assert_eq!(read("brief"), text("First. Second."));
         assert_eq!(read("brief.sentences"), Some(Value::Texts(vec!["First.".into(), "Second.".into()])));
         assert_eq!(read("language"), text("EN"));
         assert_eq!(read("steps.lines.texts.1"), text("y"));
-        for nothing in ["period", "options.mood", "options.other", "steps.lines.texts.2", "steps.b.text"] {
+        for nothing in [
+            "period",
+            "options.mood",
+            "options.other",
+            "steps.lines.texts.2",
+            "steps.b.text",
+            "item",
+            "item.number",
+            "steps.lines.texts.item",
+        ] {
             assert_eq!(read(nothing), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn an_item_stands_beside_those_of_other_lists() {
+        let texts = |list: &[&str]| Value::Texts(list.iter().map(|text| (*text).to_owned()).collect());
+        let gave = |text: &str, slides: &[&str]| {
+            let mut values = Values::default();
+            values.put("text", Value::Text(text.to_owned()));
+            values.put("assets", texts(slides));
+            values
+        };
+        let mut pictures = Values::default();
+        pictures.put("assets", texts(&["p", "q"]));
+        let each = vec![gave("first", &["a", "b"]), gave("second", &["c"])];
+        let results = BTreeMap::from([
+            ("pictures".to_owned(), Gave { all: pictures, each: Vec::new() }),
+            ("posts".to_owned(), Gave { all: Values::together(&each), each }),
+        ]);
+        let read = |at: usize, source: &str| {
+            let item = Item { at, of: 3, value: Some(Value::Text(format!("item {at}"))) };
+            let mut plan = plan();
+            plan.options.insert("tones".into(), texts(&["calm", "loud"]));
+            value(&plan, &results, Some(&item), &source.parse().unwrap())
+        };
+        let text = |text: &str| Some(Value::Text(text.to_owned()));
+        assert_eq!((read(2, "item"), read(2, "item.number")), (text("item 2"), Some(Value::Number(3))));
+        // Shorter lists go round.
+        let beside = |source: &str| [0, 1, 2].map(|at| read(at, source));
+        assert_eq!(beside("options.tones.item"), [text("calm"), text("loud"), text("calm")]);
+        assert_eq!(beside("steps.pictures.assets.item"), [text("p"), text("q"), text("p")]);
+        // What has worked for each has given all that it has for the item at the same place.
+        assert_eq!(
+            beside("steps.posts.assets.item"),
+            [Some(texts(&["a", "b"])), Some(texts(&["c"])), Some(texts(&["a", "b"]))]
+        );
+        assert_eq!(read(1, "steps.posts.text.item"), text("second"));
+        assert_eq!(read(1, "steps.posts.assets"), Some(texts(&["a", "b", "c"])));
+        assert_eq!(read(0, "steps.posts.text.1"), text("second"));
+        assert_eq!(read(0, "options.mood.item"), None, "what is no list has no items");
+    }
+
+    #[test]
+    fn what_is_reserved_for_items_is_given_back_with_the_last() {
+        let mut plan = plan();
+        let step = |at_most, list: &str| {
+            let step = compose("a", &[], "item");
+            crate::agents::workflow::tests::each(step, list, at_most)
+        };
+        // The brief has two sentences.
+        assert_eq!(plan.times(&step(None, "brief.sentences")), 2);
+        assert_eq!(plan.times(&step(Some(1), "brief.sentences")), 1);
+        assert_eq!(plan.times(&step(None, "options.nothing")), 0);
+        let unknown = step(Some(7), "steps.b.texts");
+        assert_eq!(plan.times(&unknown), 7);
+        let runs = |item| plan.settled(&unknown, Some(item)).agent_runs;
+        assert_eq!([(0, 3), (1, 3), (2, 3)].map(runs), [1, 1, 5], "seven in all, however many there are");
+        assert_eq!([(6, 7), (7, 8), (8, 9)].map(runs), [1, 0, 0], "and never more");
+        // As many as the step before it makes at the most, by what is known of it.
+        let write = |count: Binding| {
+            let inputs = [("goals", Binding::From(Source::Brief)), ("count", count)];
+            let work = crate::agents::workflow::tests::agent(AgentKind::Affirmations, &inputs);
+            crate::agents::workflow::tests::step("b", &[], work)
+        };
+        plan.options.insert("count".into(), Value::Number(4));
+        for (count, times) in [
+            (Binding::Is(Value::Number(3)), 3),
+            (Binding::From("options.count".parse().unwrap()), 4),
+            (Binding::From("steps.c.count".parse().unwrap()), 7),
+        ] {
+            plan.definition = of(vec![write(count), unknown.clone()]);
+            assert_eq!(plan.times(&unknown), times);
         }
     }
 
@@ -639,10 +875,10 @@ mod tests {
         let takes = [Parameter::required("goals", Type::Texts), Parameter::optional("tone", Type::Text)];
         let from = |name: &str, source: &str| (name.to_owned(), Binding::From(source.parse().unwrap()));
         let inputs = BTreeMap::from([from("goals", "brief"), from("tone", "options.mood")]);
-        let values = bind(&plan(), &BTreeMap::new(), &takes, &inputs).unwrap();
+        let values = bind(&plan(), &BTreeMap::new(), None, &takes, &inputs).unwrap();
         assert_eq!((values.texts("goals"), values.text("tone")), (vec!["First. Second.".to_owned()], None));
         let inputs = BTreeMap::from([from("goals", "steps.lines.texts")]);
-        let failure = bind(&plan(), &BTreeMap::new(), &takes, &inputs).unwrap_err();
+        let failure = bind(&plan(), &BTreeMap::new(), None, &takes, &inputs).unwrap_err();
         assert_eq!(failure.fault().code, FaultCode::InsufficientInput);
         assert!(failure.fault().message.contains("`steps.lines.texts` is empty"));
     }

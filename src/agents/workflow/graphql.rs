@@ -13,7 +13,7 @@ use super::{Asked, Content, Decision, Plan};
 use crate::access::Action;
 use crate::agents::Output;
 use crate::agents::agent::Wanted;
-use crate::agents::graphql::{AgentOutput, EngineInput, agent_output, output, place, started};
+use crate::agents::graphql::{AgentOutput, EngineInput, agent_output, output, outputs, place, started};
 use crate::db::{Changes, Record, Target};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::events::Topic;
@@ -112,7 +112,7 @@ impl ContentWorkflowStep {
         self.state.status
     }
 
-    /// How often it was begun.
+    /// How often it was begun; of one that works for each item of a list, for all of them together.
     async fn attempts(&self) -> i32 {
         self.state.attempts
     }
@@ -155,10 +155,26 @@ impl ContentWorkflowStep {
         self.state.holds
     }
 
-    /// What it left behind; null when that is deleted.
+    /// What it left behind, or for the first item of its list; null when that is deleted.
     async fn output(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<AgentOutput>> {
-        let Some(id) = self.state.output else { return Ok(None) };
+        let Some(id) = self.state.outputs().first().copied() else { return Ok(None) };
         Ok(output(ctx, self.organization, id).await?)
+    }
+
+    /// What it left behind, all of it: for each item of its list that is done, in the list's order. What is deleted is left out.
+    async fn outputs(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<AgentOutput>> {
+        let ids = self.state.outputs();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut found = outputs(ctx, self.organization, &ids).await?;
+        found.sort_by_key(|output| ids.iter().position(|id| *id == output.common().id));
+        Ok(found)
+    }
+
+    /// How many items the list has that it works for; null when it works once, and until it has begun.
+    async fn item_count(&self) -> Option<i32> {
+        i32::try_from(self.state.items.as_ref()?.count?).ok()
     }
 
     /// Which engine did it.
@@ -191,7 +207,7 @@ struct ContentWorkflowRunInput {
     wait: bool,
     /// Makes the call safe to repeat for 24 hours.
     idempotency_key: Option<String>,
-    /// A template: the key of a built-in one, `full` or `posts_only`, or the key or the id of one's own.
+    /// A template: the key of a built-in one, `full`, `posts_only` or `reels_only`, or the key or the id of one's own.
     #[graphql(default_with = "\"full\".to_owned()")]
     template: String,
     /// The period that it is for.
@@ -216,7 +232,8 @@ pub struct ContentWorkflowRunPayload {
     /// The run; null for a dry run.
     run: Option<ContentWorkflowRun>,
     /// What the run costs at the most, in millionths of a US dollar, when each step succeeds at once; 0 for the built-in engine,
-    /// null when a model's price is not known.
+    /// null when a model's price is not known. A step that works for each item of a list counts as often as there are items, or
+    /// may be.
     estimated_cost_micro_usd: Option<i32>,
     /// The project, whose list of outputs has changed.
     project: Option<Project>,

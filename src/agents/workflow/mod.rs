@@ -21,10 +21,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use self::definition::{Definition, Step, StepKind, Work};
+use self::definition::{Binding, Definition, ForEach, Step, StepKind, Work};
 use self::state::States;
-use self::steps::Share;
-use self::value::Value;
+use self::steps::{Inputs, Share};
+use self::value::{Source, Type, Value};
 use super::agent::{self, Wanted};
 use super::{Output, instagram, store};
 use crate::db::{ReadTx, WriteTx};
@@ -115,12 +115,28 @@ impl Asked {
         })?;
         let (template, definition) = templates::resolve(tx, self.project, &self.template).await?;
         let options = definition.options(self.options)?;
+        let run = WorkflowRunId::generate();
+        // The low half of a version 7 id is random.
+        let own = u64::try_from(run.uuid().as_u128() & u128::from(u64::MAX)).unwrap_or_default();
+        let mut plan = Plan {
+            run,
+            project: self.project,
+            template,
+            definition,
+            brief,
+            period: self.period,
+            language: self.language,
+            options,
+            engines: BTreeMap::new(),
+            seed: self.seed.map_or(own, |seed| u64::from(seed.cast_unsigned())),
+            is_seeded: self.seed.is_some(),
+        };
         let mut engines = BTreeMap::new();
-        for step in &definition.steps {
+        for step in &plan.definition.steps {
             // What no model can do, the built-in engine does, whatever the others work with; and publishing needs none.
             let Some(agent) = step.agent() else { continue };
             let place = (Some(self.project), agent);
-            let wanted = match step.share() {
+            let wanted = match plan.share(step) {
                 Share::None => continue,
                 Share::Text(_) => Wanted::choose(self.engine.clone(), tx, providers, place).await?,
                 // A run's engine writes. Who paints and who speaks, the agents' routes say.
@@ -137,30 +153,8 @@ impl Asked {
                 engines.insert(step.key.clone(), wanted);
             }
         }
-        let run = WorkflowRunId::generate();
-        // The low half of a version 7 id is random.
-        let own = u64::try_from(run.uuid().as_u128() & u128::from(u64::MAX)).unwrap_or_default();
-        Ok(Plan {
-            run,
-            project: self.project,
-            template,
-            definition,
-            brief,
-            period: self.period,
-            language: self.language,
-            options,
-            engines,
-            seed: self.seed.map_or(own, |seed| u64::from(seed.cast_unsigned())),
-            is_seeded: self.seed.is_some(),
-        })
-    }
-}
-
-impl Step {
-    /// What of its work a provider's model can do.
-    fn share(&self) -> Share {
-        let Work::Agent { agent, inputs } = &self.work else { return Share::None };
-        steps::find(*agent).map_or(Share::None, |known| known.share(inputs))
+        plan.engines = engines;
+        Ok(plan)
     }
 }
 
@@ -179,6 +173,51 @@ fn routeless(error: Error, step: &str, agent: AgentKind) -> Error {
 }
 
 impl Plan {
+    /// What a step is given, with what the run knows from its beginning in its place; what is as good as nothing is left out.
+    fn known(&self, inputs: &Inputs) -> Inputs {
+        let settled = |binding: &Binding| match binding {
+            Binding::From(source) if source.step().is_none() && !source.is_of_item() => {
+                executor::value(self, &BTreeMap::new(), None, source).map(Binding::Is)
+            }
+            Binding::Is(value) if !value.is_there() => None,
+            other => Some(other.clone()),
+        };
+        inputs.iter().filter_map(|(name, binding)| Some((name.clone(), settled(binding)?))).collect()
+    }
+
+    /// What of a step's work a provider's model can do.
+    fn share(&self, step: &Step) -> Share {
+        let Work::Agent { agent, inputs, .. } = &step.work else { return Share::None };
+        steps::find(*agent).map_or(Share::None, |known| known.share(&self.known(inputs)))
+    }
+
+    /// How often a step works at the most: once, or for each item of its list.
+    fn times(&self, step: &Step) -> u32 {
+        let Some(ForEach { list, at_most }) = step.each() else { return 1 };
+        let most = at_most.unwrap_or(definition::ITEMS).min(definition::ITEMS);
+        self.longest(list).map_or(most, |known| known.min(most))
+    }
+
+    /// How long a list is at the most; none when only the run will know.
+    fn longest(&self, list: &Source) -> Option<u32> {
+        let Source::Step { key, field, place: None } = list else {
+            return match executor::value(self, &BTreeMap::new(), None, list) {
+                Some(Value::Texts(texts)) => u32::try_from(texts.len()).ok(),
+                Some(_) => None,
+                None => Some(0),
+            };
+        };
+        let step = self.definition.step(key)?;
+        let Work::Agent { agent, inputs, .. } = &step.work else { return None };
+        let signature = steps::signature(*agent)?;
+        let (_, kind) = signature.gives.iter().find(|(name, _)| name == field)?;
+        let once = match kind {
+            Type::Text => 1,
+            _ => steps::find(*agent)?.longest(field, &self.known(inputs))?,
+        };
+        Some(once.saturating_mul(self.times(step)))
+    }
+
     /// What the run costs at the most, in millionths of a US dollar, when each step succeeds at once; none when a model's price
     /// is not known. The built-in engine costs nothing.
     ///
@@ -193,8 +232,10 @@ impl Plan {
                 None => engine::Provider::parse(&wanted.provider),
             };
             let model = wanted.model.as_deref().unwrap_or_default();
-            let cost = kind.and_then(|kind| prices.cost(kind, model, step.share().tokens()));
-            let Some(cost) = cost.and_then(|cost| i64::try_from(cost).ok()) else { return Ok(None) };
+            let Some(cost) = kind.and_then(|kind| self.share(step).cost(prices, kind, model)) else {
+                return Ok(None);
+            };
+            let cost = i64::try_from(cost).unwrap_or(i64::MAX).saturating_mul(self.times(step).into());
             total = total.saturating_add(cost);
         }
         Ok(Some(total))
@@ -205,15 +246,28 @@ impl Plan {
     fn needs(&self, content: &Content) -> Amounts {
         let ahead = |step: &&Step| content.states.get(&step.key).is_none_or(|state| !state.status.is_final());
         let steps = self.definition.steps.iter().filter(ahead);
-        steps.fold(Amounts::RUN, |sum, step| sum + self.step_needs(step))
+        steps.fold(Amounts::RUN, |sum, step| sum + self.step_needs(step).times(self.times(step)))
     }
 
-    /// What is reserved for a step from the beginning.
+    /// What is reserved from the beginning for a step, or for each item of its list.
     fn step_needs(&self, step: &Step) -> Amounts {
         match step.agent().and_then(steps::find) {
-            Some(_) => agent::needs(self.engines.get(&step.key), step.share().tokens(), Amounts::default()),
+            Some(_) => {
+                agent::needs(self.engines.get(&step.key), self.share(step).tokens(), Amounts::default())
+            }
             None => Amounts::default(),
         }
+    }
+
+    /// What of that a step has no use for any more when it is done, or one item: with the last item, what was reserved for more
+    /// of them as well.
+    fn settled(&self, step: &Step, item: Option<(usize, usize)>) -> Amounts {
+        let needs = self.step_needs(step);
+        let Some((at, of)) = item else { return needs };
+        let most = self.times(step);
+        let from = u32::try_from(at).unwrap_or(u32::MAX).min(most);
+        let to = if at + 1 >= of { most } else { from.saturating_add(1).min(most) };
+        needs.times(to - from)
     }
 
     /// What the audit log keeps of a run that begins.
@@ -394,6 +448,7 @@ pub async fn rerun(tx: &mut ReadTx<'_>, run: &Output, from: &str) -> Result<(Pla
 const BEGUN: &str = "step";
 const RETRIED: &str = "step_retrying";
 const ORDERED: &str = "step_ordered";
+const ITEM: &str = "step_item_succeeded";
 const ENDED: [&str; 2] = ["step_succeeded", "step_failed"];
 
 /// How often a step was begun and tried again, by the job's events.
@@ -402,19 +457,25 @@ struct Tried {
     begun: i32,
     retried: u32,
     since: Option<DateTime<Utc>>,
+    /// How many items its list has.
+    of: Option<usize>,
 }
 
 impl Tried {
-    fn of(events: &[Event], key: &str) -> Self {
+    /// Of a step, or of one item of its list, from 0.
+    fn of(events: &[Event], key: &str, item: Option<usize>) -> Self {
         let mut tried = Self::default();
-        let own = events
-            .iter()
-            .filter(|event| event.data.as_ref().is_some_and(|data| data["step"].as_str() == Some(key)));
+        let number = item.and_then(|at| u64::try_from(at).ok()?.checked_add(1));
+        let is_own =
+            |data: &serde_json::Value| data["step"].as_str() == Some(key) && data["item"].as_u64() == number;
+        let own = events.iter().filter(|event| event.data.as_ref().is_some_and(is_own));
         for event in own {
             match event.kind.as_str() {
                 BEGUN => {
                     tried.begun += 1;
                     tried.since = tried.since.or(Some(event.at));
+                    let items = event.data.as_ref().and_then(|data| data["items"].as_u64());
+                    tried.of = items.and_then(|items| usize::try_from(items).ok());
                 }
                 RETRIED => tried.retried += 1,
                 _ => {}
@@ -430,10 +491,13 @@ fn shown(mut states: States, job: &jobs::Job, events: &[Event]) -> States {
     let running = events.iter().rev().find(|event| event.kind == BEGUN);
     let running = running.and_then(|event| event.data.as_ref()?["step"].as_str());
     for state in states.steps.iter_mut().filter(|state| !state.status.is_final()) {
-        let tried = Tried::of(events, &state.key);
+        let tried = Tried::of(events, &state.key, state.item());
+        if let Some(items) = state.items.as_mut().filter(|items| items.count.is_none()) {
+            items.count = tried.of;
+        }
         let is_running = running == Some(state.key.as_str());
         if matches!(state.kind, StepKind::Agent | StepKind::Condition | StepKind::Webhook) {
-            state.attempts = state.attempts.max(tried.begun);
+            state.attempts = state.attempts.max(state.attempts_done().saturating_add(tried.begun));
             state.started_at = state.started_at.or(tried.since);
         }
         match job.status {

@@ -8,6 +8,7 @@ use super::definition::{Catalogue, Definition, Step, StepKind, Work};
 use crate::error::Fault;
 use crate::id::UserId;
 use crate::jobs::{AgentKind, Engine, Status};
+use crate::providers::BUILTIN;
 
 /// Where a step stands. An agent's step is written down when it has ended: that it runs is among the job's events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,7 +23,7 @@ pub struct StepState {
     pub message: Option<String>,
     /// Where it stands.
     pub status: Status,
-    /// How often it was begun.
+    /// How often it was begun; all its items together.
     pub attempts: i32,
     /// When it was first begun.
     pub started_at: Option<DateTime<Utc>>,
@@ -34,14 +35,37 @@ pub struct StepState {
     pub approved_by: Option<UserId>,
     /// What they said.
     pub comment: Option<String>,
-    /// What it left behind.
+    /// What it left behind; of a step that works for each item of a list, what it has ordered for the one that it is at.
     pub output: Option<Uuid>,
+    /// How far it is in the list that it works for; none when it works once.
+    #[serde(default)]
+    pub items: Option<Items>,
     /// Why it failed.
     pub error: Option<Fault>,
     /// Whether a condition holds.
     pub holds: Option<bool>,
     /// Why it did not run.
     pub skipped: Option<Skipped>,
+    /// Which engine did it.
+    pub engine: Option<Engine>,
+}
+
+/// How far a step is in the list that it works for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Items {
+    /// How many items there are; none until it has begun.
+    pub count: Option<usize>,
+    /// What has come of those that are done, in their order.
+    pub done: Vec<Item>,
+}
+
+/// What has come of one item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// What it left behind.
+    pub output: Uuid,
+    /// How often it was begun.
+    pub attempts: i32,
     /// Which engine did it.
     pub engine: Option<Engine>,
 }
@@ -88,10 +112,56 @@ impl StepState {
             approved_by: None,
             comment: None,
             output: None,
+            items: step.each().map(|_| Items::default()),
             error: None,
             holds: None,
             skipped: None,
             engine: None,
+        }
+    }
+
+    /// What it left behind: one output, or one for each item that is done, in their order.
+    pub fn outputs(&self) -> Vec<Uuid> {
+        let items = self.items.iter().flat_map(|items| &items.done).map(|item| item.output);
+        items.chain(self.output).collect()
+    }
+
+    /// At which item of its list it is, from 0; none when it works once.
+    pub fn item(&self) -> Option<usize> {
+        self.items.as_ref().map(|items| items.done.len())
+    }
+
+    /// How often its items that are done were begun.
+    pub fn attempts_done(&self) -> i32 {
+        let items = self.items.iter().flat_map(|items| &items.done);
+        items.map(|item| item.attempts).fold(0, i32::saturating_add)
+    }
+
+    /// Takes what it has left behind after so many attempts: it has succeeded, or works for the next of so many items.
+    pub fn leave(&mut self, output: Uuid, of: Option<usize>, attempts: i32, engine: Option<Engine>) {
+        let Some(count) = of else {
+            self.status = Status::Succeeded;
+            self.output = Some(output);
+            self.engine = engine;
+            return;
+        };
+        let items = self.items.get_or_insert_default();
+        items.count = Some(count);
+        items.done.push(Item { output, attempts, engine });
+        self.output = None;
+        self.engine = together(items.done.iter().filter_map(|item| item.engine.as_ref()));
+        if items.done.len() >= count {
+            self.status = Status::Succeeded;
+        }
+    }
+
+    /// How much of it is done, from 0 to 1.
+    #[expect(clippy::cast_precision_loss, reason = "a step works for ten items at the most")]
+    fn progress(&self) -> f32 {
+        match &self.items {
+            _ if self.status.is_final() => 1.0,
+            Some(Items { count: Some(count), done }) => done.len() as f32 / (*count).max(1) as f32,
+            _ => 0.0,
         }
     }
 
@@ -105,6 +175,18 @@ impl StepState {
         self.finished_at = Some(at);
         self.skipped = Some(why);
     }
+}
+
+/// The engine of several pieces of work: the one that is not built in, with what they needed together.
+pub fn together<'a>(mut engines: impl Iterator<Item = &'a Engine> + Clone) -> Option<Engine> {
+    let mut others = engines.clone().filter(|engine| engine.provider != BUILTIN).cloned();
+    let Some(first) = others.next() else { return engines.next().cloned() };
+    Some(others.fold(first, |all, next| {
+        let same = all.provider == next.provider;
+        let model = all.model.clone().filter(|model| same && next.model.as_ref() == Some(model));
+        let provider = if same { all.provider.clone() } else { "several".to_owned() };
+        Engine { provider, model, ..all.and(&next) }
+    }))
 }
 
 /// The states of all steps, in the definition's order.
@@ -160,11 +242,11 @@ impl States {
         failed.min_by_key(|state| state.finished_at)
     }
 
-    /// The share of steps that have ended.
+    /// The share of steps that have ended, with the items that are done of those that have not.
     #[expect(clippy::cast_precision_loss, reason = "there are at most 30 steps")]
     pub fn progress(&self) -> f32 {
-        let ended = self.steps.iter().filter(|state| state.status.is_final()).count();
-        ended as f32 / self.steps.len().max(1) as f32
+        let done: f32 = self.steps.iter().map(StepState::progress).sum();
+        done / self.steps.len().max(1) as f32
     }
 
     /// Moves on what moves by itself: approvals begin to wait, delays end, what cannot run any more is skipped. Gives what
@@ -296,7 +378,7 @@ impl States {
 mod tests {
     use super::*;
     use crate::agents::workflow::definition::Test;
-    use crate::agents::workflow::tests::{catalogue, compose, of, step, write};
+    use crate::agents::workflow::tests::{catalogue, compose, each, of, step, write};
     use crate::error::FaultCode;
 
     fn at(second: i64) -> DateTime<Utc> {
@@ -465,6 +547,73 @@ mod tests {
         assert_eq!(statuses(&again), [Status::Succeeded, Status::Queued, Status::Queued, Status::Queued]);
         assert_eq!(again.steps[0], states.steps[0]);
         assert_eq!(again.steps[3].finished_at, None);
+    }
+
+    #[test]
+    fn a_step_goes_on_until_all_items_of_its_list_are_done() {
+        let definition = of(vec![
+            each(write("a", &[]), "brief.sentences", None),
+            compose("b", &["a"], "steps.a.texts.0"),
+            write("c", &[]),
+        ]);
+        let mut states = States::new(&definition, at(0));
+        let engine = |provider: &str| Engine { provider: provider.to_owned(), ..Engine::builtin() };
+        let made = [Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7()];
+        for (place, output) in made.into_iter().enumerate() {
+            assert_eq!(
+                states.settle(&definition, catalogue, at(0)),
+                Next::Step(0),
+                "before what comes later"
+            );
+            let state = states.get_mut("a").unwrap();
+            assert_eq!((state.item(), state.status), (Some(place), Status::Queued));
+            assert_eq!(state.outputs(), made[..place]);
+            let used = if place == 1 { "openai" } else { BUILTIN };
+            state.leave(output, Some(3), 2, Some(engine(used)));
+        }
+        let state = states.get("a").unwrap();
+        assert_eq!((state.status, state.outputs(), state.output), (Status::Succeeded, made.to_vec(), None));
+        assert_eq!((state.attempts_done(), state.engine.clone()), (6, Some(engine("openai"))));
+        assert_eq!(states.settle(&definition, catalogue, at(1)), Next::Step(1));
+        // Taken up from itself it begins with nothing, and from what comes after it all is kept.
+        let again = states.from_step(&definition, "a", at(50));
+        assert_eq!((again.steps[0].outputs(), again.steps[0].item()), (Vec::new(), Some(0)));
+        assert_eq!(states.from_step(&definition, "b", at(50)).steps[0], states.steps[0]);
+        // What was kept before there were lists is read as it was.
+        let mut kept = serde_json::to_value(&states.steps[2]).unwrap();
+        kept.as_object_mut().unwrap().remove("items");
+        assert_eq!(serde_json::from_value::<StepState>(kept).unwrap(), states.steps[2]);
+    }
+
+    #[test]
+    fn progress_counts_items() {
+        let definition = of(vec![each(write("a", &[]), "brief.sentences", None), write("b", &[])]);
+        let mut states = States::new(&definition, at(0));
+        let mut seen = vec![states.progress()];
+        for _ in 0..4 {
+            states.get_mut("a").unwrap().leave(Uuid::now_v7(), Some(4), 1, None);
+            seen.push(states.progress());
+        }
+        assert_eq!(seen, [0.0, 0.125, 0.25, 0.375, 0.5]);
+        states.get_mut("b").unwrap().leave(Uuid::now_v7(), None, 1, None);
+        assert!((states.progress() - 1.0).abs() < f32::EPSILON);
+    }
+
+    #[test]
+    fn an_item_that_is_ordered_is_waited_for() {
+        let definition = of(vec![each(write("a", &[]), "brief.sentences", None)]);
+        let mut states = States::new(&definition, at(0));
+        let state = states.get_mut("a").unwrap();
+        state.leave(Uuid::now_v7(), Some(2), 1, None);
+        let ordered = Uuid::now_v7();
+        state.output = Some(ordered);
+        assert!(state.has_ordered());
+        assert_eq!(state.outputs()[1..], [ordered]);
+        assert_eq!(states.settle(&definition, catalogue, at(1)), Next::Ordered(None));
+        let state = states.get_mut("a").unwrap();
+        let output = state.output.take().unwrap();
+        state.leave(output, Some(2), 1, None);
+        assert!(!state.has_ordered() && state.outputs().len() == 2);
     }
 
     #[test]

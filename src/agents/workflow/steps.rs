@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
 
 use super::definition::{Binding, Parameter, Signature};
-use super::value::{Type, Value, Values};
+use super::value::{Place, Source, Type, Value, Values};
 use crate::agents::Output;
 use crate::agents::affirmations::{self, Affirmations};
 use crate::agents::agent::{self, Agent, Order, Product, Tools};
@@ -20,7 +20,7 @@ use crate::agents::posts::{self, Posts};
 use crate::agents::strategy::{self, Strategies};
 use crate::agents::videos::{self, Videos};
 use crate::agents::visuals::{self, Visuals};
-use crate::engine::{Provider, Usage};
+use crate::engine::{Prices, Provider, Usage};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{AccountId, AssetId};
 use crate::jobs::{AgentKind, Failure, Run};
@@ -124,6 +124,8 @@ pub enum Share {
     File {
         /// What it reads and makes, in tokens, at the most.
         tokens: Usage,
+        /// What it says, in characters, at the most; none when it paints.
+        characters: Option<u64>,
         /// Refuses what has no such models.
         suits: fn(Option<Provider>) -> Result<()>,
     },
@@ -135,6 +137,19 @@ impl Share {
         match self {
             Self::None => Usage { prompt_tokens: 0, completion_tokens: 0 },
             Self::Text(tokens) | Self::File { tokens, .. } => tokens,
+        }
+    }
+
+    /// What a provider's model costs for it at the most, in millionths of a US dollar; none when its price is not known.
+    pub fn cost(self, prices: &Prices, provider: Provider, model: &str) -> Option<u64> {
+        match self {
+            Self::None => Some(0),
+            // What has no such models leaves it to the built-in engine.
+            Self::File { suits, .. } if suits(Some(provider)).is_err() => Some(0),
+            Self::File { characters: Some(characters), .. } => {
+                prices.speech_cost(provider, model, characters)
+            }
+            Self::Text(tokens) | Self::File { tokens, .. } => prices.cost(provider, model, tokens),
         }
     }
 }
@@ -151,6 +166,12 @@ pub trait StepAgent: Agent {
     fn share(inputs: &Inputs) -> Share {
         let _ = inputs;
         Share::Text(Self::TOKENS)
+    }
+
+    /// How long a list that it gives is at the most, given that these parameters are bound; none when only the run will know.
+    fn longest(field: &str, inputs: &Inputs) -> Option<u32> {
+        let _ = (field, inputs);
+        None
     }
 
     /// What the agent is asked, checked as if a caller had written it.
@@ -173,6 +194,9 @@ pub trait Step: Sync {
 
     /// What a model can do of it, given that these parameters are bound.
     fn share(&self, inputs: &Inputs) -> Share;
+
+    /// How long a list that it gives is at the most, given that these parameters are bound; none when only the run will know.
+    fn longest(&self, field: &str, inputs: &Inputs) -> Option<u32>;
 
     /// What it makes of what it is given at the most, of what a tier limits.
     ///
@@ -210,6 +234,10 @@ impl<A: StepAgent> Step for Of<A> {
         A::share(inputs)
     }
 
+    fn longest(&self, field: &str, inputs: &Inputs) -> Option<u32> {
+        A::longest(field, inputs)
+    }
+
     fn most(&self, given: &Given) -> Result<Amounts> {
         Ok(A::most(&A::input(given)?))
     }
@@ -237,6 +265,15 @@ fn number(count: usize) -> Value {
     Value::Number(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
+/// The number that a parameter is bound to, or the usual one; none when only the run will know.
+fn bound(inputs: &Inputs, name: &str, usual: u32) -> Option<u32> {
+    match inputs.get(name) {
+        None => Some(usual),
+        Some(Binding::Is(Value::Number(number))) => u32::try_from(*number).ok(),
+        Some(_) => None,
+    }
+}
+
 impl StepAgent for Affirmations {
     const SIGNATURE: Signature = Signature {
         takes: &[
@@ -250,6 +287,10 @@ impl StepAgent for Affirmations {
         ],
         gives: &[("texts", Type::Texts), ("text", Type::Text), ("count", Type::Number)],
     };
+
+    fn longest(field: &str, inputs: &Inputs) -> Option<u32> {
+        bound(inputs, "count", 5).filter(|_| field == "texts")
+    }
 
     fn input(given: &Given) -> Result<Self::Input> {
         let values = &given.values;
@@ -288,6 +329,10 @@ impl StepAgent for Hashtags {
         gives: &[("texts", Type::Texts), ("text", Type::Text), ("count", Type::Number)],
     };
 
+    fn longest(field: &str, inputs: &Inputs) -> Option<u32> {
+        bound(inputs, "count", 25).filter(|_| field == "texts")
+    }
+
     fn input(given: &Given) -> Result<Self::Input> {
         let values = &given.values;
         hashtags::Input {
@@ -316,6 +361,7 @@ impl StepAgent for Posts {
     const SIGNATURE: Signature = Signature {
         takes: &[
             Parameter::required("brief", Type::Text),
+            Parameter::optional("lead", Type::Text),
             Parameter::required("channels", Type::Channels),
             Parameter::optional("assets", Type::Assets),
             Parameter::optional("tone", Type::Text),
@@ -331,10 +377,15 @@ impl StepAgent for Posts {
         ],
     };
 
+    fn longest(field: &str, inputs: &Inputs) -> Option<u32> {
+        bound(inputs, "variants", 3).filter(|_| field == "texts")
+    }
+
     fn input(given: &Given) -> Result<Self::Input> {
         let values = &given.values;
+        let brief = ["lead", "brief"].into_iter().filter_map(|name| values.text(name));
         posts::Input {
-            brief: values.text("brief").unwrap_or_default(),
+            brief: brief.collect::<Vec<_>>().join("\n\n"),
             documents: None,
             assets: values.assets("assets"),
             channels: values.channels("channels"),
@@ -396,6 +447,10 @@ impl StepAgent for Strategies {
         .parse()
     }
 
+    fn longest(field: &str, _: &Inputs) -> Option<u32> {
+        (field == "assets").then_some(2)
+    }
+
     fn gives(content: &Self::Content) -> Values {
         let mut topics: Vec<String> = content.plan.slots.iter().map(|slot| slot.topic.clone()).collect();
         let mut values = Values::default();
@@ -430,8 +485,12 @@ impl StepAgent for Visuals {
     };
 
     fn share(inputs: &Inputs) -> Share {
-        let painted = Share::File { tokens: visuals::PAINTING, suits: visuals::paints };
+        let painted = Share::File { tokens: visuals::PAINTING, characters: None, suits: visuals::paints };
         if inputs.contains_key("backgroundPrompt") { painted } else { Share::None }
+    }
+
+    fn longest(field: &str, inputs: &Inputs) -> Option<u32> {
+        bound(inputs, "slides", 1).filter(|_| matches!(field, "assets" | "texts"))
     }
 
     /// What is painted goes before what there is.
@@ -477,6 +536,7 @@ impl StepAgent for Videos {
         takes: &[
             Parameter::required("scenes", Type::Texts),
             Parameter::optional("assets", Type::Assets),
+            Parameter::optional("textsInAssets", Type::Flag),
             Parameter::optional("kind", Type::Text),
             Parameter::optional("size", Type::Text),
             Parameter::optional("durationSeconds", Type::Number),
@@ -491,8 +551,25 @@ impl StepAgent for Videos {
     };
 
     fn share(inputs: &Inputs) -> Share {
-        let spoken = Share::File { tokens: Videos::TOKENS, suits: videos::speaks };
-        if inputs.contains_key("narrationVoice") { spoken } else { Share::None }
+        if !inputs.contains_key("narrationVoice") {
+            return Share::None;
+        }
+        let characters = |text: &String| text.chars().count();
+        let said = match inputs.get("scenes") {
+            Some(Binding::Is(Value::Text(text))) => characters(text),
+            Some(Binding::Is(Value::Texts(texts))) => texts.iter().map(characters).sum(),
+            // One text, which only the run will know.
+            Some(Binding::From(Source::Item | Source::Step { place: Some(Place::At(_)), .. })) => {
+                videos::builtin::SCENE_TEXT
+            }
+            _ => videos::builtin::SCENE_TEXT * videos::builtin::SCENES,
+        };
+        let characters = Some(u64::try_from(said).unwrap_or(u64::MAX));
+        Share::File { tokens: Videos::TOKENS, characters, suits: videos::speaks }
+    }
+
+    fn longest(field: &str, _: &Inputs) -> Option<u32> {
+        (field == "assets").then_some(1)
     }
 
     fn input(given: &Given) -> Result<Self::Input> {
@@ -503,6 +580,7 @@ impl StepAgent for Videos {
             kind: chosen("kind", &named("kind", "SLIDESHOW"))?,
             assets: values.assets("assets"),
             scenes: values.texts("scenes"),
+            texts_in_assets: values.flag("textsInAssets").unwrap_or(false),
             visual: None,
             seconds: u32::try_from(values.number("durationSeconds").unwrap_or(15)).unwrap_or(0),
             captions: true,
@@ -579,7 +657,8 @@ mod tests {
                     assert_eq!(least, tokens);
                     assert!(tokens.prompt_tokens > 0 && tokens.completion_tokens > 0);
                 }
-                (Share::None, Share::File { suits, .. }) if draws => {
+                (Share::None, Share::File { suits, characters, .. }) if draws => {
+                    assert_eq!(characters, (step.agent() == AgentKind::Video).then_some(1));
                     assert!(suits(Some(Provider::OpenAi)).is_ok());
                     assert!(suits(Some(Provider::Anthropic)).is_err() && suits(None).is_err());
                 }

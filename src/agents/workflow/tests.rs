@@ -1,7 +1,7 @@
 //! Workflows to test with.
 
 use super::definition::{
-    Binding, Definition, Parameter, Signature, Step, USUAL_RETRIES, USUAL_TIMEOUT, Variable, Work,
+    Binding, Definition, ForEach, Parameter, Signature, Step, USUAL_RETRIES, USUAL_TIMEOUT, Variable, Work,
 };
 use super::value::{Type, Value};
 use crate::jobs::AgentKind;
@@ -22,7 +22,7 @@ pub fn catalogue(agent: AgentKind) -> Option<Signature> {
             Parameter::optional("channels", Type::Channels),
             Parameter::optional("hint", Type::Text),
         ],
-        gives: &[("text", Type::Text), ("assets", Type::Assets)],
+        gives: &[("text", Type::Text), ("assets", Type::Assets), ("final", Type::Flag)],
     };
     match agent {
         AgentKind::Affirmations => Some(WRITE),
@@ -42,7 +42,14 @@ pub fn from(text: &str) -> Binding {
 
 pub fn agent(agent: AgentKind, inputs: &[(&str, Binding)]) -> Work {
     let inputs = inputs.iter().map(|(name, binding)| ((*name).to_owned(), binding.clone())).collect();
-    Work::Agent { agent, inputs }
+    Work::Agent { agent, inputs, each: None }
+}
+
+/// The step, once for each item of a list.
+pub fn each(mut step: Step, list: &str, at_most: Option<u32>) -> Step {
+    let Work::Agent { each, .. } = &mut step.work else { panic!("{step:?}") };
+    *each = Some(ForEach { list: list.parse().unwrap(), at_most });
+    step
 }
 
 pub fn write(key: &str, after: &[&str]) -> Step {

@@ -152,6 +152,25 @@ impl Type {
             _ => None,
         }
     }
+
+    /// The type of what a step has at hand that works for each item of such a list: of files and channels a list of one. None
+    /// for what is no list.
+    pub const fn each(self) -> Option<Self> {
+        match self {
+            Self::Texts => Some(Self::Text),
+            Self::Channels | Self::Assets => Some(self),
+            _ => None,
+        }
+    }
+
+    /// The type of what is given for each of several items, taken together: texts and lists are one list, numbers their sum.
+    pub const fn together(self) -> Option<Self> {
+        match self {
+            Self::Text | Self::Texts => Some(Self::Texts),
+            Self::Channels | Self::Assets | Self::Number => Some(self),
+            Self::Flag | Self::Language | Self::Period => None,
+        }
+    }
 }
 
 fn language(text: &str) -> Option<Language> {
@@ -162,8 +181,19 @@ fn channel(text: &str) -> Option<Channel> {
     Channel::ALL.into_iter().find(|channel| channel.key() == text)
 }
 
+/// Where in a list a value stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// There, from 0.
+    At(usize),
+    /// Where the item stands that a step is at, in the list that it works for; in a shorter list, going round.
+    Item,
+}
+
 /// Where a value comes from, as callers write it: `brief`, `brief.sentences`, `period`, `language`, `options.NAME`,
-/// `steps.KEY.FIELD`, or `steps.KEY.FIELD.NUMBER` for one text of a list, counted from 0.
+/// `steps.KEY.FIELD`, or `steps.KEY.FIELD.NUMBER` for one text of a list, counted from 0. A step that works for each item of a
+/// list may also use `item`, `item.number` (from 1), and `options.NAME.item` and `steps.KEY.FIELD.item` for what stands at the
+/// same place there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// What the run is about.
@@ -176,15 +206,21 @@ pub enum Source {
     Language,
     /// One of the definition's variables.
     Option(String),
+    /// One item of the list that one of them is: that at the place of the item that the step is at.
+    OptionItem(String),
     /// What an earlier step gives.
     Step {
         /// The step.
         key: String,
         /// What of it.
         field: String,
-        /// Which text of a list, from 0.
-        index: Option<usize>,
+        /// Which of a list; none: all of it.
+        place: Option<Place>,
     },
+    /// The item that the step is at.
+    Item,
+    /// Its number, from 1.
+    ItemNumber,
 }
 
 impl Source {
@@ -194,6 +230,14 @@ impl Source {
             Self::Step { key, .. } => Some(key),
             _ => None,
         }
+    }
+
+    /// Whether it is there only for a step that works for each item of a list.
+    pub const fn is_of_item(&self) -> bool {
+        matches!(
+            self,
+            Self::Item | Self::ItemNumber | Self::OptionItem(_) | Self::Step { place: Some(Place::Item), .. }
+        )
     }
 }
 
@@ -205,8 +249,14 @@ impl fmt::Display for Source {
             Self::Period => f.write_str("period"),
             Self::Language => f.write_str("language"),
             Self::Option(name) => write!(f, "options.{name}"),
-            Self::Step { key, field, index: None } => write!(f, "steps.{key}.{field}"),
-            Self::Step { key, field, index: Some(index) } => write!(f, "steps.{key}.{field}.{index}"),
+            Self::OptionItem(name) => write!(f, "options.{name}.item"),
+            Self::Step { key, field, place: None } => write!(f, "steps.{key}.{field}"),
+            Self::Step { key, field, place: Some(Place::At(index)) } => {
+                write!(f, "steps.{key}.{field}.{index}")
+            }
+            Self::Step { key, field, place: Some(Place::Item) } => write!(f, "steps.{key}.{field}.item"),
+            Self::Item => f.write_str("item"),
+            Self::ItemNumber => f.write_str("item.number"),
         }
     }
 }
@@ -214,7 +264,7 @@ impl fmt::Display for Source {
 /// A text that names no source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` names no value. Write `brief`, `brief.sentences`, `period`, `language`, `options.NAME` or `steps.KEY.FIELD`."
+    "`{0}` names no value. Write `brief`, `brief.sentences`, `period`, `language`, `options.NAME` or `steps.KEY.FIELD`; with `forEach` also `item`."
 )]
 pub struct NoSource(String);
 
@@ -223,9 +273,9 @@ impl FromStr for Source {
 
     fn from_str(text: &str) -> Result<Self, NoSource> {
         let parts: Vec<&str> = text.split('.').collect();
-        let step = |key: &str, field: &str, index| {
+        let step = |key: &str, field: &str, place| {
             let (key, field) = (key.to_owned(), field.to_owned());
-            Self::Step { key, field, index }
+            Self::Step { key, field, place }
         };
         match parts[..] {
             ["brief"] => Some(Self::Brief),
@@ -234,7 +284,13 @@ impl FromStr for Source {
             ["language"] => Some(Self::Language),
             ["options", name] => Some(Self::Option(name.to_owned())),
             ["steps", key, field] => Some(step(key, field, None)),
-            ["steps", key, field, index] => index.parse().ok().map(|index| step(key, field, Some(index))),
+            ["options", name, "item"] => Some(Self::OptionItem(name.to_owned())),
+            ["steps", key, field, "item"] => Some(step(key, field, Some(Place::Item))),
+            ["steps", key, field, index] => {
+                index.parse().ok().map(|index| step(key, field, Some(Place::At(index))))
+            }
+            ["item"] => Some(Self::Item),
+            ["item", "number"] => Some(Self::ItemNumber),
             _ => None,
         }
         .ok_or_else(|| NoSource(text.chars().take(60).collect()))
@@ -268,6 +324,28 @@ impl Values {
     /// One of them.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
+    }
+
+    /// What several have together: texts and lists one after another, as many as a list has at the most, and numbers as their
+    /// sum.
+    pub fn together(list: &[Self]) -> Self {
+        let mut all = Self::default();
+        for (name, value) in list.iter().flat_map(|values| &values.0) {
+            match (all.0.get_mut(name), value) {
+                (None, Value::Text(text)) => all.put(name, Value::Texts(vec![text.clone()])),
+                (None, Value::Texts(_) | Value::Number(_)) => all.put(name, value.clone()),
+                (Some(Value::Texts(texts)), Value::Text(text)) => texts.push(text.clone()),
+                (Some(Value::Texts(texts)), Value::Texts(more)) => texts.extend(more.iter().cloned()),
+                (Some(Value::Number(sum)), Value::Number(number)) => *sum = sum.saturating_add(*number),
+                _ => {}
+            }
+        }
+        for value in all.0.values_mut() {
+            if let Value::Texts(texts) = value {
+                texts.truncate(ITEMS);
+            }
+        }
+        all
     }
 
     /// A text.
@@ -340,14 +418,29 @@ mod tests {
             "period",
             "language",
             "options.count",
+            "options.lines.item",
             "steps.a.text",
             "steps.a.texts.2",
+            "steps.a.texts.item",
+            "item",
+            "item.number",
         ] {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
         }
-        for text in
-            ["", "briefs", "brief.", "options", "steps.a", "steps.a.b.c", "steps.a.b.-1", "steps.a.b.1.2"]
-        {
+        for text in [
+            "",
+            "briefs",
+            "brief.",
+            "options",
+            "options.a.1",
+            "steps.a",
+            "steps.a.b.c",
+            "steps.a.b.-1",
+            "steps.a.b.1.2",
+            "steps.a.b.item.1",
+            "item.1",
+            "items",
+        ] {
             assert!(text.parse::<Source>().is_err(), "{text}");
         }
     }
@@ -386,5 +479,27 @@ mod tests {
         assert_eq!(Value::of_json(&serde_json::json!({"a": 1})), None);
         assert_eq!(Value::of_json(&serde_json::json!(1.5)), None);
         assert_eq!(Value::of_json(&serde_json::json!(["a", 1])), None);
+    }
+
+    #[test]
+    fn what_several_give_is_given_together() {
+        let one = |text: &str, texts: &[&str], count| {
+            let mut values = Values::default();
+            values.put("text", Value::Text(text.to_owned()));
+            values.put("texts", Value::Texts(texts.iter().map(|text| (*text).to_owned()).collect()));
+            values.put("count", Value::Number(count));
+            values
+        };
+        let all = Values::together(&[one("a", &["b", "c"], 2), one("", &[], 0), one("d", &["e"], 1)]);
+        assert_eq!((all.texts("text"), all.number("count")), (vec!["a".to_owned(), "d".to_owned()], Some(3)));
+        assert_eq!(all.texts("texts"), ["b", "c", "e"]);
+        assert_eq!(Values::together(&[]), Values::default());
+        let long = one("a", &["b"; ITEMS], 1);
+        let all = Values::together(&[long.clone(), long]);
+        assert_eq!((all.texts("texts").len(), all.texts("text").len()), (ITEMS, 2));
+        // Whatever is given together is of the type that says so.
+        for (of, value) in [(Type::Text, all.get("text")), (Type::Number, all.get("count"))] {
+            assert!(of.together().unwrap().take(value.unwrap().clone()).is_some(), "{of:?}");
+        }
     }
 }

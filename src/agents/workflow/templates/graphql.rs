@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use serde::Serialize;
 
-use super::super::definition::{Binding, Definition, Step, StepKind, Test, Variable, Work};
+use super::super::definition::{Binding, Definition, ForEach, Step, StepKind, Test, Variable, Work};
 use super::super::value::{Source, Type, Value};
 use super::{NewTemplate, Template, TemplateUpdate};
 use crate::access::{Action, Scope};
@@ -158,6 +158,16 @@ impl WorkflowStep {
         inputs.iter().map(bound).collect()
     }
 
+    /// The list for each item of which the agent works; null when it works once.
+    async fn for_each(&self) -> Option<String> {
+        self.step.each().map(|each| each.list.to_string())
+    }
+
+    /// For so many of the list's first items; null: for all of them.
+    async fn for_each_at_most(&self) -> Option<i32> {
+        i32::try_from(self.step.each()?.at_most?).ok()
+    }
+
     /// What a condition looks for; null for other steps.
     async fn condition(&self) -> Option<WorkflowCondition> {
         let Work::Condition { of, test } = &self.step.work else { return None };
@@ -253,7 +263,10 @@ struct WorkflowBindingInput {
     /// The parameter.
     name: String,
     /// Where the value comes from: `brief`, `brief.sentences`, `period`, `language`, `options.NAME`, `steps.KEY.FIELD`, or
-    /// `steps.KEY.FIELD.NUMBER` for one text of a list, counted from 0.
+    /// `steps.KEY.FIELD.NUMBER` for one text of a list, counted from 0. In a step that works for each item of a list also
+    /// `item`, `item.number` (from 1), and `options.NAME.item` or `steps.KEY.FIELD.item` for what stands at the same place of
+    /// another list, going round when that is shorter; of a step that works for each as well it is what that gives for the
+    /// item at this place.
     from: Option<String>,
     /// The value itself.
     value: Option<WorkflowValueInput>,
@@ -287,6 +300,12 @@ struct WorkflowStepInput {
     agent: Option<AgentKind>,
     /// What the agent is given: for `AGENT`; or what is told, by names of your own, at most 30: for `WEBHOOK`.
     inputs: Option<Vec<WorkflowBindingInput>>,
+    /// The list for each item of which the agent works, as `from` of a binding: texts, channels or assets. What it gives is
+    /// then together what it gives for each: texts and lists are one list, of at most 100, and `count` is the sum. For `AGENT`.
+    for_each: Option<String>,
+    /// For so many of the list's first items, 1 to 10; absent: for all of them, and the step fails when there are more than 10.
+    /// For `AGENT`.
+    for_each_at_most: Option<i32>,
     /// The webhook endpoint that is told: for `WEBHOOK`.
     endpoint_id: Option<ID>,
     /// What is looked for: for `CONDITION`.
@@ -360,6 +379,8 @@ impl WorkflowStepInput {
         let foreign = [
             ("agent", self.agent.is_some() && self.kind != StepKind::Agent),
             ("inputs", self.inputs.is_some() && !matches!(self.kind, StepKind::Agent | StepKind::Webhook)),
+            ("forEach", self.for_each.is_some() && self.kind != StepKind::Agent),
+            ("forEachAtMost", self.for_each_at_most.is_some() && self.kind != StepKind::Agent),
             ("endpointId", self.endpoint_id.is_some() && self.kind != StepKind::Webhook),
             ("condition", self.condition.is_some() && self.kind != StepKind::Condition),
             ("message", self.message.is_some() && self.kind != StepKind::Approval),
@@ -375,7 +396,18 @@ impl WorkflowStepInput {
         let number = |number: i32| u32::try_from(number).unwrap_or(u32::MAX);
         let work = match self.kind {
             StepKind::Agent => {
-                Work::Agent { agent: self.agent.ok_or_else(|| needs("agent"))?, inputs: self.bindings(&key)? }
+                let each = match (&self.for_each, self.for_each_at_most) {
+                    (Some(list), at_most) => {
+                        Some(ForEach { list: source(list, &key)?, at_most: at_most.map(number) })
+                    }
+                    (None, None) => None,
+                    (None, Some(_)) => return Err(needs("forEach")),
+                };
+                Work::Agent {
+                    agent: self.agent.ok_or_else(|| needs("agent"))?,
+                    inputs: self.bindings(&key)?,
+                    each,
+                }
             }
             StepKind::Webhook => {
                 let endpoint = self.endpoint_id.as_ref().ok_or_else(|| needs("endpointId"))?;

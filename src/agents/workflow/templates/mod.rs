@@ -17,8 +17,11 @@ use crate::id::{OrganizationId, ProjectId, WorkflowTemplateId};
 use crate::{idempotency, input, projects, webhooks};
 
 /// The built-in templates: their keys and their definitions.
-const BUILT_IN: [(&str, &str); 2] =
-    [("full", include_str!("full.json")), ("posts_only", include_str!("posts_only.json"))];
+const BUILT_IN: [(&str, &str); 3] = [
+    ("full", include_str!("full.json")),
+    ("posts_only", include_str!("posts_only.json")),
+    ("reels_only", include_str!("reels_only.json")),
+];
 /// Templates of an organization at the most.
 pub const MOST: i64 = 100;
 /// Characters of a template's name.
