@@ -478,6 +478,7 @@ const EXTRAS: &[&str] = &[
     "ProviderOutcome.ANSWERED",
     "ProviderOutcome.AUTHENTICATION_FAILED",
     "ProviderOutcome.OUT_OF_CREDIT",
+    "ProviderKind.REPLICATE",
     "ProviderOutcome.RATE_LIMITED",
     "ProviderOutcome.REJECTED",
     "ProviderOutcome.TIMED_OUT",
