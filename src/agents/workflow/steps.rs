@@ -120,7 +120,7 @@ pub enum Share {
     None,
     /// It writes the texts: this is what it reads and writes, in tokens, at the most.
     Text(Usage),
-    /// It makes a file: paints or speaks.
+    /// It makes a file: paints, speaks or films.
     File {
         /// What it reads and makes, in tokens, at the most.
         tokens: Usage,
@@ -482,6 +482,7 @@ impl StepAgent for Videos {
             Parameter::optional("voiceOver", Type::Assets),
             Parameter::optional("narrationVoice", Type::Text),
             Parameter::optional("narrationInstructions", Type::Text),
+            Parameter::optional("footagePrompt", Type::Text),
             Parameter::optional("music", Type::Assets),
             Parameter::optional("period", Type::Period),
             Parameter::optional("language", Type::Language),
@@ -490,8 +491,14 @@ impl StepAgent for Videos {
     };
 
     fn share(inputs: &Inputs) -> Share {
-        let spoken = Share::File { tokens: Videos::TOKENS, suits: videos::speaks };
-        if inputs.contains_key("narrationVoice") { spoken } else { Share::None }
+        let made = |suits| Share::File { tokens: Videos::TOKENS, suits };
+        match ["narrationVoice", "footagePrompt"].map(|name| inputs.contains_key(name)) {
+            [false, false] => Share::None,
+            [true, false] => made(videos::speaks),
+            [false, true] => made(videos::films),
+            // The agent has one route, and no provider does both.
+            [true, true] => made(|engine| videos::speaks(engine).and_then(|()| videos::films(engine))),
+        }
     }
 
     fn input(given: &Given) -> Result<Self::Input> {
@@ -507,6 +514,7 @@ impl StepAgent for Videos {
             captions: true,
             voice_over: only(values, "voiceOver")?,
             narration: values.text("narrationVoice").map(|voice| videos::Narration { voice, manner }),
+            footage: values.text("footagePrompt").map(videos::Shot::of),
             music: only(values, "music")?,
             size: chosen("size", &named("size", "REEL"))?,
             typeface: visuals::builtin::Typeface::default(),
@@ -572,6 +580,7 @@ mod tests {
             let draws = matches!(step.agent(), AgentKind::VisualPost | AgentKind::Video);
             let all = takes
                 .iter()
+                .filter(|parameter| parameter.name != "footagePrompt")
                 .map(|parameter| (parameter.name.to_owned(), Binding::Is(Value::Text("x".to_owned()))));
             match (step.share(&Inputs::new()), step.share(&all.collect())) {
                 (Share::Text(least), Share::Text(tokens)) if !draws => {
@@ -585,6 +594,22 @@ mod tests {
                 other => panic!("{:?}: {other:?}", step.agent()),
             }
         }
+    }
+
+    #[test]
+    fn a_step_that_films_needs_a_provider_that_does() {
+        let bound = |names: &[&str]| {
+            let bind = |name: &&str| ((*name).to_owned(), Binding::Is(Value::Text("x".to_owned())));
+            match <Videos as StepAgent>::share(&names.iter().map(bind).collect()) {
+                Share::File { suits, .. } => {
+                    Provider::ALL.into_iter().filter(|kind| suits(Some(*kind)).is_ok()).collect()
+                }
+                _ => Vec::new(),
+            }
+        };
+        assert_eq!(bound(&["footagePrompt"]), [Provider::Replicate]);
+        assert_eq!(bound(&["narrationVoice"]), [Provider::OpenAi, Provider::ElevenLabs]);
+        assert_eq!(bound(&["narrationVoice", "footagePrompt"]), []);
     }
 
     #[test]
