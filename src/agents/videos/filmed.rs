@@ -236,6 +236,11 @@ struct Studio<'a> {
     engine: &'a Arc<dyn TextEngine>,
 }
 
+/// Whether a clip that was first asked for then has had its time.
+fn is_over(first: DateTime<Utc>) -> bool {
+    Utc::now() - first > LIMIT
+}
+
 /// What earlier attempts have noted.
 #[derive(Default)]
 struct Trail {
@@ -261,7 +266,7 @@ impl Studio<'_> {
         let first = trail.first.unwrap_or_else(Utc::now);
         let (ticket, is_new) = match self.known(&trail).await? {
             Some(ticket) => (ticket, false),
-            None if self.is_over(first) => return Err(self.late()),
+            None if is_over(first) => return Err(self.late()),
             None => (self.order().await?, true),
         };
         let mut unwanted = Unwanted { studio: self, ticket: Some(ticket.clone()) };
@@ -296,12 +301,11 @@ impl Studio<'_> {
                 self.ordered(&ticket).await?;
                 Ok(Some(ticket))
             }
-            Ok(None) => Ok(None),
             // Who cannot be asked now can be asked later; who does not tell never will.
             Err(failure) if failure.retryable() && failure.kind != engine::Kind::Broken => {
                 Err(agent::failed(&failure))
             }
-            Err(_) => Ok(None),
+            Ok(None) | Err(_) => Ok(None),
         }
     }
 
@@ -335,7 +339,7 @@ impl Studio<'_> {
                 }
                 Ok(state) => {
                     misses = 0;
-                    if self.is_over(first) {
+                    if is_over(first) {
                         self.asked.note(self.run, ENDED, "The footage takes too long.", None).await?;
                         self.cancel(ticket).await;
                         return Err(self.late());
@@ -377,10 +381,6 @@ impl Studio<'_> {
         Ok(())
     }
 
-    fn is_over(&self, first: DateTime<Utc>) -> bool {
-        Utc::now() - first > LIMIT
-    }
-
     fn late(&self) -> Failure {
         let provider = self.engine.name().to_owned();
         let message = format!(
@@ -409,7 +409,7 @@ impl Drop for Unwanted<'_> {
         let (engine, model) = (Arc::clone(self.studio.engine), self.studio.request.model.clone());
         let telling = async move {
             if let Some(footage) = engine.footage() {
-                drop(counted((engine.provider(), &model), footage.cancel(&ticket), |_| None).await);
+                drop(counted((engine.provider(), &model), footage.cancel(&ticket), |()| None).await);
             }
         };
         tokio::spawn(telling.in_current_span());
