@@ -128,7 +128,7 @@ async fn a_failure_says_of_what_kind_it_is_and_one_provider_has_no_vectors() {
     for provider in [Provider::OpenAi, Provider::Anthropic] {
         assert_eq!(engines.text(provider.as_str()).unwrap().embeddings().is_some(), provider.embeds());
     }
-    assert!(!Provider::Anthropic.embeds() && !Provider::ElevenLabs.embeds());
+    assert!(!Provider::Anthropic.embeds() && !Provider::ElevenLabs.embeds() && !Provider::Replicate.embeds());
 }
 
 // ----------------------------------------------------------------------------------------------------- an organization's

@@ -63,6 +63,25 @@ pub trait Agent: Send + Sync + 'static {
         Self::tokens(input).total() > 0
     }
 
+    /// Looks up whoever the input names for a part of the work beside the order's engine.
+    ///
+    /// # Errors
+    /// A fault at the field; `PROVIDER_NOT_CONFIGURED`.
+    fn engage(
+        input: &mut Self::Input,
+        tx: &mut ReadTx<'_>,
+        providers: &Providers,
+    ) -> impl Future<Output = Result<()>> + Send {
+        let _ = (input, tx, providers);
+        std::future::ready(Ok(()))
+    }
+
+    /// Whoever that is.
+    fn engaged(input: &Self::Input) -> Option<&Wanted> {
+        let _ = input;
+        None
+    }
+
     /// Refuses an input of which the chosen engine can do nothing: a provider of this kind, or without one the built-in engine.
     ///
     /// # Errors
@@ -128,11 +147,15 @@ pub struct Kit {
 }
 
 impl Kit {
-    /// The tools for a job that wants the organization's own provider, or none of them.
+    /// The tools for a job that wants these of the organization's own providers.
     ///
     /// # Errors
-    /// A fault when the provider is gone; what the database says.
-    pub async fn tools(&self, tx: &mut ReadTx<'_>, own: Option<(&str, ProviderId)>) -> Result<Tools> {
+    /// What the database says.
+    pub async fn tools(
+        &self,
+        tx: &mut ReadTx<'_>,
+        own: impl IntoIterator<Item = (&str, ProviderId), IntoIter: Send>,
+    ) -> Result<Tools> {
         let engines = self.providers.engines_of(tx, own).await?;
         let (storage, accounts) = (Arc::clone(&self.storage), Arc::clone(&self.accounts));
         Ok(Tools { engines, storage, photos: self.photos.clone(), accounts })
@@ -229,8 +252,8 @@ impl Wanted {
         Ok(Some(Self { provider, model: Some(model), fallback: self.fallback, own, kind: Some(kind) }))
     }
 
-    /// As [`Wanted::check`], for what an agent has a model do: films are spoken and pictures are painted, and for everything
-    /// else a model writes.
+    /// As [`Wanted::check`], for what an agent has a model do: films are spoken and filmed and pictures are painted, and for
+    /// everything else a model writes.
     ///
     /// # Errors
     /// As [`Wanted::check`].
@@ -244,8 +267,9 @@ impl Wanted {
         let is_written = !matches!(agent, AgentKind::Video | AgentKind::VisualPost);
         let writes = |wanted: &Self| wanted.kind.is_none_or(engine::Provider::writes);
         if let Some(mute) = wanted.as_ref().filter(|wanted| is_written && !writes(wanted)) {
+            let does = if mute.kind.is_some_and(engine::Provider::films) { "film" } else { "speak" };
             let message = format!(
-                "Models of `{}` speak and do not write. Name a provider of the kind OPENAI or ANTHROPIC, or the built-in engine.",
+                "Models of `{}` {does} and do not write. Name a provider of the kind OPENAI or ANTHROPIC, or the built-in engine.",
                 mute.provider
             );
             return Err(Error::fault(Fault::at(
@@ -396,7 +420,8 @@ impl<A: Agent> Worker<A> {
         let (order, tools): (Order<A::Input>, Tools) = {
             let mut tx = run.read(Action::AgentRun).await?;
             let order: Order<A::Input> = jobs::input(&mut tx, run.job()).await?;
-            let own = order.engine.as_ref().and_then(Wanted::own);
+            let wanted = order.engine.iter().chain(A::engaged(&order.input));
+            let own: Vec<_> = wanted.filter_map(Wanted::own).collect();
             let tools = self.kit.tools(&mut tx, own).await?;
             (order, tools)
         };

@@ -325,7 +325,7 @@ pub(crate) async fn order<A: Agent>(
     ctx: &Context<'_>,
     given: Given<'_>,
     whole: &impl Serialize,
-    input: A::Input,
+    mut input: A::Input,
 ) -> Result<Ordered> {
     let missing = not_found_at("projectId");
     let door = ctx.door();
@@ -344,6 +344,7 @@ pub(crate) async fn order<A: Agent>(
     if engine.as_ref().is_none_or(|wanted| !wanted.fallback) {
         A::suits(&input, engine.as_ref().and_then(|wanted| wanted.kind))?;
     }
+    A::engage(&mut input, &mut tx, providers).await?;
     if let Some(period) = given.period
         && periods::find(&mut tx, period).await?.is_none()
     {

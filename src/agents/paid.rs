@@ -1,5 +1,6 @@
 //! Files that a provider's model makes. One costs much more than a text, so it is kept as soon as it is there: an attempt that
-//! is broken off afterwards finds it again by an event of the job, and does not pay for it twice.
+//! is broken off afterwards finds it again by an event of the job, and does not pay for it twice. What takes long is noted on
+//! the way as well, for the same reason.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use crate::access::Action;
 use crate::assets::{self, NewAsset};
 use crate::error::{Detail, Fault, FaultCode, Result};
 use crate::id::{AssetId, ProjectId};
-use crate::jobs::{self, Engine, Failure, Run};
+use crate::jobs::{self, Engine, Event, Failure, Run};
 
 /// A file that has been paid for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,6 +24,13 @@ pub(super) struct Paid {
     pub asset: AssetId,
     /// Who has made it, and what for.
     pub engine: Engine,
+}
+
+/// What is noted about a request on the way to its file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Noted {
+    request: String,
+    kept: Option<String>,
 }
 
 /// What is asked of a provider's model.
@@ -42,6 +50,29 @@ impl Asked {
             sum.update("\n");
         }
         Self { event, request: hex::encode(sum.finalize()) }
+    }
+
+    /// What has been noted about the same request, oldest first: events of these kinds, each with what was kept with it.
+    pub async fn noted(&self, run: &Run, kinds: &[&str]) -> Result<Vec<(Event, Option<String>)>> {
+        let events = {
+            let mut tx = run.read(Action::ContentRead).await?;
+            jobs::events_of(&mut tx, run.job(), kinds).await?
+        };
+        run.release().await;
+        let about = events.into_iter().filter_map(|event| {
+            let noted: Noted = serde_json::from_value(event.data.clone()?).ok()?;
+            (noted.request == self.request).then_some((event, noted.kept))
+        });
+        Ok(about.collect())
+    }
+
+    /// Notes something about the request, for a later attempt and for whoever watches.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn note(&self, run: &Run, kind: &str, message: &str, kept: Option<&str>) -> Result<()> {
+        let noted = Noted { request: self.request.clone(), kept: kept.map(str::to_owned) };
+        run.note(None, kind, Some(message), Some(&json!(noted))).await
     }
 
     /// The file that an earlier attempt was given for the same request, of so many bytes at the most.

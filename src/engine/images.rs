@@ -15,7 +15,7 @@ use url::Url;
 
 use super::openai::{OpenAi, kind};
 use super::wire::Complaint;
-use super::{Failure, Kind, Provider, Usage};
+use super::{Failure, Kind, Limits, Provider, Usage};
 
 /// Bytes of a picture at the most.
 pub const PICTURE_BYTES: usize = 10 << 20;
@@ -164,7 +164,8 @@ impl OpenAi {
             }
             Some(One { url: Some(url), .. }) => {
                 let url = Url::parse(&url).map_err(|_| broken("names no address of a picture"))?;
-                let fetched = self.wire.fetch(&self.images, &url, PICTURE_BYTES).await;
+                let limits = Limits { bytes: PICTURE_BYTES, ..self.wire.limits() };
+                let fetched = self.wire.fetch(&self.images, &url, ("picture", limits)).await;
                 fetched.map_err(|failure| failure.with_usage(usage))?
             }
             _ => return Err(broken("has no picture")),

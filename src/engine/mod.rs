@@ -2,8 +2,8 @@
 //!
 //! It knows nothing of tenants, SQL or GraphQL, keeps nothing, and never tries again by itself: the job runner does, and a
 //! [`Failure`] tells it whether that makes sense and when. A port is a trait ([`TextEngine`], [`images::ImageEngine`],
-//! [`speech::SpeechEngine`] and [`embeddings::EmbeddingEngine`] beside it), and [`Engines`] hands them out by the provider's
-//! name.
+//! [`speech::SpeechEngine`], [`footage::FootageEngine`] and [`embeddings::EmbeddingEngine`] beside it), and [`Engines`] hands
+//! them out by the provider's name.
 //!
 //! No key, header or body of a provider reaches a message, a log line or a `Debug` output; what a provider says of an
 //! error is shown shortened, cleaned, and without anything that looks like a key.
@@ -14,11 +14,13 @@ mod client;
 mod elevenlabs;
 pub mod embeddings;
 mod failure;
+pub mod footage;
 pub mod graph;
 pub mod images;
 mod openai;
 pub mod photos;
 pub mod prices;
+mod replicate;
 mod schema;
 pub mod speech;
 mod sse;
@@ -29,6 +31,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
@@ -38,6 +42,7 @@ use url::Url;
 pub use address::{Reach, Unsafe};
 use embeddings::{EmbeddingEngine, EmbeddingReply, EmbeddingRequest};
 pub use failure::{Failure, Kind};
+use footage::{Clip, Filming, FootageEngine, FootageRequest, Ticket};
 use images::{ImageEngine, ImageReply, ImageRequest};
 pub use prices::Prices;
 use speech::{SpeechEngine, SpeechReply, SpeechRequest};
@@ -51,11 +56,13 @@ pub enum Provider {
     Anthropic,
     /// ElevenLabs, and every server that speaks its format for speech.
     ElevenLabs,
+    /// Replicate, and every server that speaks its format for models that take their time: here those that film.
+    Replicate,
 }
 
 impl Provider {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::OpenAi, Self::Anthropic, Self::ElevenLabs];
+    pub const ALL: [Self; 4] = [Self::OpenAi, Self::Anthropic, Self::ElevenLabs, Self::Replicate];
 
     /// Its name on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -63,6 +70,7 @@ impl Provider {
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
             Self::ElevenLabs => "elevenlabs",
+            Self::Replicate => "replicate",
         }
     }
 
@@ -81,6 +89,11 @@ impl Provider {
         matches!(self, Self::OpenAi | Self::ElevenLabs)
     }
 
+    /// Whether it has models that film.
+    pub const fn films(self) -> bool {
+        matches!(self, Self::Replicate)
+    }
+
     /// The one of that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|provider| provider.as_str() == name)
@@ -96,7 +109,7 @@ impl Provider {
         match self {
             Self::OpenAi => "Set OPENAI_API_KEY, or OPENAI_BASE_URL for a server that needs no key",
             Self::Anthropic => "Set ANTHROPIC_API_KEY",
-            Self::ElevenLabs => "Set it up for the organization with `providerCreate`",
+            Self::ElevenLabs | Self::Replicate => "Set it up for the organization with `providerCreate`",
         }
     }
 }
@@ -422,6 +435,11 @@ pub trait TextEngine: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Its models that film; none where its format has none ([`Provider::films`]).
+    fn footage(&self) -> Option<&dyn FootageEngine> {
+        None
+    }
+
     /// Its models of vectors; none where its format has none ([`Provider::embeds`]).
     fn embeddings(&self) -> Option<&dyn EmbeddingEngine> {
         None
@@ -564,6 +582,7 @@ fn engine(
         Provider::OpenAi => Arc::new(openai::OpenAi::new(wire, endpoint)?),
         Provider::Anthropic => Arc::new(anthropic::Anthropic::new(wire, endpoint)?),
         Provider::ElevenLabs => Arc::new(elevenlabs::ElevenLabs::new(wire, endpoint)?),
+        Provider::Replicate => Arc::new(replicate::Replicate::new(wire, endpoint)?),
     })
 }
 
@@ -594,6 +613,10 @@ impl TextEngine for Named {
     fn probe<'a>(&'a self, model: &'a str, timeout: Duration) -> BoxFuture<'a, Result<Probed, Failure>> {
         async move { self.engine.probe(model, timeout).await.map_err(|failure| self.renamed(failure)) }
             .boxed()
+    }
+
+    fn footage(&self) -> Option<&dyn FootageEngine> {
+        self.engine.footage().map(|_| self as &dyn FootageEngine)
     }
 
     fn embeddings(&self) -> Option<&dyn EmbeddingEngine> {
@@ -636,6 +659,40 @@ impl SpeechEngine for Named {
     }
 }
 
+impl FootageEngine for Named {
+    fn submit<'a>(&'a self, request: &'a FootageRequest) -> BoxFuture<'a, Result<Ticket, Failure>> {
+        async move { self.studio()?.submit(request).await.map_err(|failure| self.renamed(failure)) }.boxed()
+    }
+
+    fn find<'a>(
+        &'a self,
+        request: &'a FootageRequest,
+        since: DateTime<Utc>,
+    ) -> BoxFuture<'a, Result<Option<Ticket>, Failure>> {
+        async move { self.studio()?.find(request, since).await.map_err(|failure| self.renamed(failure)) }
+            .boxed()
+    }
+
+    fn poll<'a>(&'a self, ticket: &'a Ticket) -> BoxFuture<'a, Result<Filming, Failure>> {
+        let looked = async move {
+            let state = self.studio()?.poll(ticket).await.map_err(|failure| self.renamed(failure))?;
+            Ok(match state {
+                Filming::Ended(failure) => Filming::Ended(self.renamed(failure)),
+                state => state,
+            })
+        };
+        looked.boxed()
+    }
+
+    fn download<'a>(&'a self, clip: &'a Clip) -> BoxFuture<'a, Result<Bytes, Failure>> {
+        async move { self.studio()?.download(clip).await.map_err(|failure| self.renamed(failure)) }.boxed()
+    }
+
+    fn cancel<'a>(&'a self, ticket: &'a Ticket) -> BoxFuture<'a, Result<(), Failure>> {
+        async move { self.studio()?.cancel(ticket).await.map_err(|failure| self.renamed(failure)) }.boxed()
+    }
+}
+
 impl EmbeddingEngine for Named {
     fn embed<'a>(&'a self, request: &'a EmbeddingRequest) -> BoxFuture<'a, Result<EmbeddingReply, Failure>> {
         let embedded = async move {
@@ -650,6 +707,13 @@ impl EmbeddingEngine for Named {
 }
 
 impl Named {
+    fn studio(&self) -> Result<&dyn FootageEngine, Failure> {
+        self.engine.footage().ok_or_else(|| {
+            let message = format!("The provider {} has no models that film.", self.name);
+            Failure::new(self.provider(), Kind::Rejected, message)
+        })
+    }
+
     /// The sentence is of this room, and names its provider before anything that the provider says.
     fn renamed(&self, mut failure: Failure) -> Failure {
         failure.message = failure.message.replacen(self.provider().as_str(), &self.name, 1);

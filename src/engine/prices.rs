@@ -1,6 +1,7 @@
 //! What an answer costs, by the table in `prices.toml` and the one that whoever runs the server has put before it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use figment::Figment;
@@ -32,6 +33,15 @@ struct SpeechPrice {
     characters: u64,
 }
 
+/// A footage model's price, in millionths of a US dollar for a second that it works.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FootagePrice {
+    provider: String,
+    model: String,
+    second: u64,
+}
+
 /// What models cost.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +50,8 @@ pub struct Prices {
     price: Vec<Price>,
     #[serde(default)]
     speech: Vec<SpeechPrice>,
+    #[serde(default)]
+    footage: Vec<FootagePrice>,
 }
 
 fn list_prices() -> Figment {
@@ -50,7 +62,7 @@ impl Default for Prices {
     /// The list prices.
     fn default() -> Self {
         // A test reads the table; were it wrong all the same, no model would have a cost.
-        list_prices().extract().unwrap_or(Self { price: Vec::new(), speech: Vec::new() })
+        list_prices().extract().unwrap_or(Self { price: Vec::new(), speech: Vec::new(), footage: Vec::new() })
     }
 }
 
@@ -68,13 +80,15 @@ impl Prices {
         for price in &prices.price {
             price.check().with_context(|| format!("the price of `{}` cannot be", price.model))?;
         }
-        for price in &prices.speech {
-            check_provider(&price.provider)
-                .with_context(|| format!("the price of `{}` cannot be", price.model))?;
+        let speech = prices.speech.iter().map(|price| (&price.provider, &price.model));
+        let footage = prices.footage.iter().map(|price| (&price.provider, &price.model));
+        for (provider, model) in speech.chain(footage) {
+            check_provider(provider).with_context(|| format!("the price of `{model}` cannot be"))?;
         }
         let list = Self::default();
         prices.price.extend(list.price);
         prices.speech.extend(list.speech);
+        prices.footage.extend(list.footage);
         Ok(prices)
     }
 
@@ -98,6 +112,16 @@ impl Prices {
         let price =
             self.speech.iter().find(|price| is_of((&price.provider, &price.model), provider, model))?;
         let total = u128::from(characters) * u128::from(price.characters);
+        u64::try_from(total.div_ceil(1_000_000)).ok()
+    }
+
+    /// What it costs that a model films for so many seconds of work, as [`Prices::cost`]. A version of a model costs what the
+    /// model does.
+    pub fn footage_cost(&self, provider: Provider, model: &str, worked: f64) -> Option<u64> {
+        let model = model.split_once(':').map_or(model, |(model, _)| model);
+        let price =
+            self.footage.iter().find(|price| is_of((&price.provider, &price.model), provider, model))?;
+        let total = Duration::try_from_secs_f64(worked).ok()?.as_micros().checked_mul(price.second.into())?;
         u64::try_from(total.div_ceil(1_000_000)).ok()
     }
 }
@@ -180,6 +204,20 @@ mod tests {
         }
         let own = "[[speech]]\nprovider = \"openai\"\nmodel = \"kokoro\"\ncharacters = 500_001\n";
         assert_eq!(Prices::parse(own).unwrap().speech_cost(Provider::OpenAi, "kokoro", 2), Some(2));
+    }
+
+    #[test]
+    fn what_is_filmed_costs_by_the_second_of_work() {
+        let own = "[[footage]]\nprovider = \"replicate\"\nmodel = \"acme/camera\"\nsecond = 1_525\n";
+        let prices = Prices::parse(own).unwrap();
+        let cost = |model, worked| prices.footage_cost(Provider::Replicate, model, worked);
+        assert_eq!((cost("acme/camera", 60.0), cost("acme/camera", 0.0001)), (Some(91_500), Some(1)));
+        assert_eq!(cost("acme/camera:9dcd6d78e7", 60.0), Some(91_500));
+        // What is not known, and what is no time.
+        assert_eq!((cost("acme/camera-pro", 60.0), cost("acme/camera", -1.0)), (None, None));
+        assert_eq!((cost("acme/camera", f64::NAN), cost("acme/camera", f64::MAX)), (None, None));
+        let unknown = "[[footage]]\nprovider = \"x\"\nmodel = \"m\"\nsecond = 1\n";
+        assert!(format!("{:#}", Prices::parse(unknown).unwrap_err()).contains("`replicate`"));
     }
 
     #[test]

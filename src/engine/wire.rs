@@ -31,12 +31,12 @@ pub struct Wire {
     limits: Limits,
     /// Where it may lead; none: wherever the server's own settings say.
     reach: Option<Reach>,
-    /// To where an answer says that its picture is.
+    /// To where an answer says that its picture or its clip is.
     fetcher: LazyClient,
 }
 
 /// One address of one provider, with the headers that open it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Target {
     pub provider: Provider,
     url: Url,
@@ -117,11 +117,16 @@ impl Target {
         Self { url, headers: self.headers.clone(), secret: self.secret.clone(), ..*self }
     }
 
+    /// What the provider says, as it may be shown behind a sentence; nothing when it says nothing.
+    pub fn said(&self, complaint: &Complaint) -> String {
+        let said = clean_message(&complaint.message, self.secret.as_ref().map(ExposeSecret::expose_secret));
+        if said.is_empty() { String::new() } else { format!(" It says: {said}") }
+    }
+
     /// The failure that a complaint is.
     pub fn failure(&self, kind: Kind, complaint: &Complaint) -> Failure {
         let Self { provider, .. } = self;
-        let said = clean_message(&complaint.message, self.secret.as_ref().map(ExposeSecret::expose_secret));
-        let said = if said.is_empty() { String::new() } else { format!(" It says: {said}") };
+        let said = self.said(complaint);
         let message = match kind {
             Kind::Authentication => format!(
                 "The provider {provider} does not accept the API key, or the key may not do this. Check the key."
@@ -272,15 +277,22 @@ impl Wire {
         // A complaint without a readable body is still its status.
         let body = stream.whole().await.unwrap_or_default();
         let body = serde_json::from_slice(&body).unwrap_or_default();
-        Ok(Answer::Complaint(Complaint { retry_after, ..Complaint::read(status.as_u16(), &body) }))
+        let complaint = Complaint::read(status.as_u16(), &body);
+        let retry_after = retry_after.or(complaint.retry_after);
+        Ok(Answer::Complaint(Complaint { retry_after, ..complaint }))
     }
 
     /// Fetches a file from where an answer says that it is, without the key: of the target's own host, as far as that is
     /// called; of any other as far as tenants' addresses may lead, so only publicly where the settings name the target.
-    pub async fn fetch(&self, target: &Target, url: &Url, most: usize) -> Result<Bytes, Failure> {
+    pub async fn fetch(
+        &self,
+        target: &Target,
+        url: &Url,
+        (file, limits): (&str, Limits),
+    ) -> Result<Bytes, Failure> {
         let provider = target.provider;
         let failed = |kind, what: &str| {
-            Failure::new(provider, kind, format!("The provider {provider} names a picture that {what}."))
+            Failure::new(provider, kind, format!("The provider {provider} names a {file} that {what}."))
         };
         let client = if self.reach.is_none() && url.origin() == target.url.origin() {
             self.client(provider)?
@@ -295,15 +307,25 @@ impl Wire {
             })?
         };
         let lost = || failed(Kind::Unavailable, "cannot be fetched. Try again later");
-        let sent =
-            tokio::time::timeout(self.limits.connect + self.limits.idle, client.get(url.clone()).send());
+        let too_large = || failed(Kind::Broken, &format!("is larger than any {file} should be"));
+        let sent = tokio::time::timeout(limits.connect + limits.idle, client.get(url.clone()).send());
         let response = sent.await.map_err(|_| lost())?.map_err(|_| lost())?;
+        if response.status().is_redirection() {
+            return Err(failed(Kind::Rejected, "is said to be elsewhere, where it is not looked for"));
+        }
         if !response.status().is_success() {
             return Err(lost());
         }
-        let fetched = tokio::time::timeout(self.limits.total, client::body(response, most));
+        let most = limits.bytes;
+        if response
+            .content_length()
+            .is_some_and(|bytes| usize::try_from(bytes).is_ok_and(|bytes| bytes > most))
+        {
+            return Err(too_large());
+        }
+        let fetched = tokio::time::timeout(limits.total, client::body(response, most));
         let fetched = fetched.await.map_err(|_| lost())?.map_err(|_| lost())?;
-        fetched.ok_or_else(|| failed(Kind::Broken, "is larger than any picture should be"))
+        fetched.ok_or_else(too_large)
     }
 }
 
@@ -315,18 +337,22 @@ fn late(provider: Provider, what: &str, limit: Duration) -> Failure {
 /// What `retry-after` asks for: seconds, or a date (RFC 9110, section 10.2.3).
 fn wait(value: &HeaderValue, now: DateTime<Utc>) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
-    let wait = if let Ok(seconds) = text.parse::<f64>() {
-        Duration::try_from_secs_f64(seconds).ok()?
-    } else {
-        let until = DateTime::parse_from_rfc2822(text).ok()?.to_utc() - now;
-        until.to_std().unwrap_or_default()
-    };
-    Some(wait.min(LONGEST_WAIT))
+    if let Ok(seconds) = text.parse::<f64>() {
+        return believed(seconds);
+    }
+    let until = DateTime::parse_from_rfc2822(text).ok()?.to_utc() - now;
+    Some(until.to_std().unwrap_or_default().min(LONGEST_WAIT))
+}
+
+/// So many seconds, as far as they are believed.
+fn believed(seconds: f64) -> Option<Duration> {
+    Some(Duration::try_from_secs_f64(seconds).ok()?.min(LONGEST_WAIT))
 }
 
 impl Complaint {
     /// Out of any of the forms that servers use: `{"error": {…}}`, `{"error": "…"}`, `{"message": "…"}`,
-    /// `{"detail": "…"}`, each in an array, and `{"detail": {"status": "…", "message": "…"}}` with or without an array.
+    /// `{"detail": "…"}`, each in an array, and `{"detail": {"status": "…", "message": "…"}}` with or without an array. Some
+    /// say there how long to wait.
     pub fn read(status: u16, body: &Value) -> Self {
         let body = body.get(0).unwrap_or(body);
         let error = body.get("error").filter(|error| !error.is_null());
@@ -347,7 +373,7 @@ impl Complaint {
             kind: text("type"),
             param: text("param"),
             message: message.unwrap_or_default(),
-            retry_after: None,
+            retry_after: body.get("retry_after").and_then(Value::as_f64).and_then(believed),
         }
     }
 
@@ -472,5 +498,10 @@ mod tests {
             assert_eq!(Complaint::read(400, &body).message, "no");
         }
         assert_eq!(Complaint::read(502, &Value::Null).message, "");
+        let limited = Complaint::read(429, &json!({ "detail": "slowly", "status": 429, "retry_after": 9.5 }));
+        assert_eq!(
+            (limited.message.as_str(), limited.retry_after),
+            ("slowly", Some(Duration::from_millis(9_500)))
+        );
     }
 }

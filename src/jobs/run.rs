@@ -123,6 +123,15 @@ impl From<Error> for Failure {
     }
 }
 
+/// What tells an attempt that it is broken off.
+#[derive(Debug, Clone, Default)]
+pub(super) struct BrokenOff {
+    /// Cancelled when it is, whatever the reason.
+    pub any: CancellationToken,
+    /// Cancelled before that when somebody has cancelled the job.
+    pub cancelled: CancellationToken,
+}
+
 /// One attempt at a job, in its creator's name. It holds no connection while it thinks: a transaction is opened, used
 /// and let go.
 pub struct Run {
@@ -130,7 +139,7 @@ pub struct Run {
     claimed: Claimed,
     lease: Lease,
     scope: Mutex<Arc<Scope>>,
-    cancelled: CancellationToken,
+    broken_off: BrokenOff,
     /// The part of the whole that progress is told of.
     part: Mutex<(f32, f32)>,
 }
@@ -140,13 +149,13 @@ impl Run {
     pub(super) async fn begin(
         identity: Arc<Identity>,
         claimed: Claimed,
-        cancelled: CancellationToken,
+        broken_off: BrokenOff,
     ) -> Result<Self> {
         let facts = Facts { request_id: claimed.request_id.clone(), ..Facts::default() };
         let lease = identity.lease(facts);
         let scope = identity.scope_of_job(&lease, claimed.organization, claimed.id, claimed.attempt).await?;
         let part = Mutex::new((0.0, 1.0));
-        Ok(Self { identity, claimed, lease, scope: Mutex::new(scope), cancelled, part })
+        Ok(Self { identity, claimed, lease, scope: Mutex::new(scope), broken_off, part })
     }
 
     /// Whose job it is.
@@ -167,7 +176,13 @@ impl Run {
     /// Completes when somebody has cancelled the job, or it is no longer this worker's. What the work awaits is dropped
     /// then anyway; this is for what does not await.
     pub const fn cancelled(&self) -> &CancellationToken {
-        &self.cancelled
+        &self.broken_off.any
+    }
+
+    /// Whether somebody has cancelled the job, so that nobody takes it up again: what is dropped may ask, to leave nothing
+    /// behind elsewhere.
+    pub fn is_unwanted(&self) -> bool {
+        self.broken_off.cancelled.is_cancelled()
     }
 
     /// What the creator may do.

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use super::queue::{self, Wake};
-use super::run::{Attempted, Failure, Run};
+use super::run::{Attempted, BrokenOff, Failure, Run};
 use super::store::{self, Claimed, Ending};
 use crate::db::Facts;
 use crate::error::{Error, Fault, FaultCode, Result};
@@ -74,7 +74,7 @@ enum Interruption {
 #[derive(Debug)]
 struct Held {
     attempt: i32,
-    token: CancellationToken,
+    broken_off: BrokenOff,
     interruption: Option<Interruption>,
 }
 
@@ -151,11 +151,11 @@ impl Shop {
         let counts = self.0.counts.get(claimed.kind.as_str());
         let waited = Duration::try_from_secs_f64(claimed.waited).unwrap_or_default();
         let running = counts.map(|counts| counts.begin(waited));
-        let token = CancellationToken::new();
-        let held = Held { attempt: claimed.attempt, token: token.clone(), interruption: None };
+        let broken_off = BrokenOff::default();
+        let held = Held { attempt: claimed.attempt, broken_off: broken_off.clone(), interruption: None };
         self.held().insert(claimed.id, held);
         let started = std::time::Instant::now();
-        let outcome = self.attempt(claimed, token).await;
+        let outcome = self.attempt(claimed, broken_off).await;
         let interruption = self.held().remove(&claimed.id).and_then(|held| held.interruption);
         tracing::info!(
             org.id = %claimed.organization,
@@ -186,7 +186,7 @@ impl Shop {
         trace::attempted(span, ended);
     }
 
-    async fn attempt(&self, claimed: &Claimed, token: CancellationToken) -> Outcome {
+    async fn attempt(&self, claimed: &Claimed, broken_off: BrokenOff) -> Outcome {
         let shared = &self.0;
         let Some(work) = shared.works.get(claimed.kind.as_str()) else {
             return Outcome::Failed(Failure::fail(Fault::new(
@@ -194,7 +194,8 @@ impl Shop {
                 "This server does not know how to do this job.",
             )));
         };
-        let begun = Run::begin(Arc::clone(&shared.identity), claimed.clone(), token.clone()).await;
+        let token = broken_off.any.clone();
+        let begun = Run::begin(Arc::clone(&shared.identity), claimed.clone(), broken_off).await;
         let run = match begun {
             Ok(run) => run,
             Err(Error::NotFound) => {
@@ -292,7 +293,10 @@ impl Shop {
                 Some(true) => Some(Interruption::Cancelled),
                 None => Some(Interruption::Lost),
             };
-            held.token.cancel();
+            if held.interruption == Some(Interruption::Cancelled) {
+                held.broken_off.cancelled.cancel();
+            }
+            held.broken_off.any.cancel();
         }
         Ok(())
     }

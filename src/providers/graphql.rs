@@ -35,6 +35,8 @@ pub enum ProviderKind {
     Anthropic,
     /// ElevenLabs' format for speech: narrators of films, and nothing that writes.
     Elevenlabs,
+    /// Replicate's format for models that take their time: clips for films, and nothing that writes.
+    Replicate,
 }
 
 impl From<ProviderKind> for engine::Provider {
@@ -43,6 +45,7 @@ impl From<ProviderKind> for engine::Provider {
             ProviderKind::Openai => Self::OpenAi,
             ProviderKind::Anthropic => Self::Anthropic,
             ProviderKind::Elevenlabs => Self::ElevenLabs,
+            ProviderKind::Replicate => Self::Replicate,
         }
     }
 }
@@ -53,6 +56,7 @@ impl From<engine::Provider> for ProviderKind {
             engine::Provider::OpenAi => Self::Openai,
             engine::Provider::Anthropic => Self::Anthropic,
             engine::Provider::ElevenLabs => Self::Elevenlabs,
+            engine::Provider::Replicate => Self::Replicate,
         }
     }
 }
@@ -528,8 +532,8 @@ impl ProviderMutation {
         Ok(settle(outcome.await)?)
     }
 
-    /// Asks a provider's model for one word, at the provider's price, and says what came of it. That it does not answer is
-    /// a result, not an error. Requires: `AGENT_CONFIGURE` in the whole organization.
+    /// Asks a provider's model for one word, at the provider's price, and says what came of it; of a model that does not write,
+    /// whether it is there. That it does not answer is a result, not an error. Requires: `AGENT_CONFIGURE` in the whole organization.
     /// Codes: `NOT_FOUND`, `INVALID`, `REQUIRED`, `TOO_LONG`, `THROTTLED`.
     #[graphql(guard = "Requires::Here(Action::ProviderTest, &input.id)")]
     async fn provider_test(

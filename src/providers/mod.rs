@@ -157,18 +157,26 @@ impl Providers {
         self.engines.connect(provider.kind, &endpoint).map_err(Error::internal)
     }
 
-    /// The engines of a job: the server's own, and the organization's that it was given, when it was given one. One that
-    /// has been deleted since is none, whatever else has its name.
+    /// The engines of a job: the server's own, and those of the organization's that it was given. One that has been deleted
+    /// since is none, whatever else has its name.
     ///
     /// # Errors
     /// What the database says; a fault of ours when the key cannot be opened.
-    pub async fn engines_of(&self, tx: &mut ReadTx<'_>, own: Option<(&str, ProviderId)>) -> Result<Engines> {
-        let Some((name, id)) = own else { return Ok(self.engines.clone()) };
-        match self.connect(tx, id).await {
-            Ok(engine) => Ok(self.engines.with(name, Some(engine))),
-            Err(Error::NotFound) => Ok(self.engines.with(name, None)),
-            Err(error) => Err(error),
+    pub async fn engines_of(
+        &self,
+        tx: &mut ReadTx<'_>,
+        own: impl IntoIterator<Item = (&str, ProviderId), IntoIter: Send>,
+    ) -> Result<Engines> {
+        let mut engines = self.engines.clone();
+        for (name, id) in own {
+            let engine = match self.connect(tx, id).await {
+                Ok(engine) => Some(engine),
+                Err(Error::NotFound) => None,
+                Err(error) => return Err(error),
+            };
+            engines = engines.with(name, engine);
         }
+        Ok(engines)
     }
 
     /// Seals every key anew that is not sealed under the current master key (`aicos keys rotate`). Gives how many.
@@ -222,6 +230,7 @@ impl NewProvider {
                 Kind::OpenAi => "https://api.openai.com",
                 Kind::Anthropic => "https://api.anthropic.com",
                 Kind::ElevenLabs => "https://api.elevenlabs.io",
+                Kind::Replicate => "https://api.replicate.com",
             })
             .map_err(Error::internal)?,
         };
@@ -421,6 +430,7 @@ mod tests {
             ("openai", Kind::OpenAi),
             ("anthropic", Kind::Anthropic),
             ("elevenlabs", Kind::ElevenLabs),
+            ("replicate", Kind::Replicate),
         ] {
             assert_eq!(name(text, kind).unwrap(), text);
         }

@@ -10,6 +10,7 @@ pub mod process;
 pub mod provider;
 pub mod sdl;
 pub mod socket;
+pub mod studio;
 pub mod visitor;
 pub mod wire;
 pub mod work;

@@ -4,8 +4,9 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
 use super::builtin;
-use super::{Input, Narration, Videos};
+use super::{Input, Narration, Shot, Videos};
 use crate::access::Action;
+use crate::agents::agent::Wanted;
 use crate::agents::channel::Channel;
 use crate::agents::graphql::{AgentOutput, EngineInput, Given, agent_output, order};
 use crate::agents::posts::graphql::ChannelValidity;
@@ -78,6 +79,17 @@ agent_output! {
             self.content.narrator.as_ref().map(VideoNarrator::from)
         }
 
+        /// The clip that a provider's model has filmed, kept beside the film; null when there is none.
+        async fn footage(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<VideoFootage>> {
+            let Some(filmed) = &self.content.footage else { return Ok(None) };
+            Ok(Some(VideoFootage {
+                asset: part(ctx, self.output.organization, filmed.asset).await?,
+                provider: filmed.provider.clone(),
+                model: filmed.model.clone(),
+                prompt: filmed.prompt.clone(),
+            }))
+        }
+
         /// The least contrast of drawn texts with what is behind them, 1 to 21, as WCAG 2.2 measures it; null without any.
         async fn caption_contrast(&self) -> Option<f64> {
             self.content.contrast.map(|contrast| (f64::from(contrast) * 100.0).round() / 100.0)
@@ -146,6 +158,19 @@ impl From<&super::Narrator> for VideoNarrator {
     }
 }
 
+/// What a machine has filmed, which those who see it should be told.
+#[derive(SimpleObject)]
+pub struct VideoFootage {
+    /// The clip. It is the video's own, as the film is.
+    asset: Asset,
+    /// Whose model has filmed it: the provider's name.
+    provider: String,
+    /// The model.
+    model: Option<String>,
+    /// What it was to show.
+    prompt: String,
+}
+
 /// How videos move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize)]
 #[graphql(remote = "builtin::VideoKind")]
@@ -188,12 +213,24 @@ struct NarrationInput {
     instructions: Option<String>,
 }
 
+/// What a model films.
+#[derive(InputObject, Serialize)]
+struct FootageInput {
+    /// What it shows, at most 1,000 characters.
+    prompt: String,
+    /// How many seconds it lasts, 3 to 10, as far as the model lets one choose.
+    #[graphql(default = 5)]
+    seconds: i32,
+    /// Whose model films: `engine` when absent. One provider may so film what another one speaks.
+    engine: Option<EngineInput>,
+}
+
 /// What a video is made from.
 #[derive(InputObject, Serialize)]
 struct VideoGenerateInput {
     /// In which project.
     project_id: ID,
-    /// Whose model speaks, with `narration`; the film itself is always made by the built-in engine.
+    /// Whose model speaks, with `narration`, or films, with `footage`; the film itself is always made by the built-in engine.
     engine: Option<EngineInput>,
     /// The same seed, input and data give the same output.
     seed: Option<i32>,
@@ -223,6 +260,9 @@ struct VideoGenerateInput {
     /// Has a provider's model speak the texts: a scene lasts until its own has been said, and the film as long as all of them
     /// take, if that is longer than `durationSeconds`. Needs `engine` or a route, and is given instead of a voice-over.
     narration: Option<NarrationInput>,
+    /// Has a provider's model film a clip, of the film's shape as far as the model has it. It takes minutes, and is kept as
+    /// `footage` beside the film, which is drawn without it. Needs an engine or a route whose provider films.
+    footage: Option<FootageInput>,
     /// Music, as an asset of the kind `AUDIO`: it begins again when it is shorter than the film, is turned down under the
     /// voice-over, and fades out at the end.
     music_asset_id: Option<ID>,
@@ -262,6 +302,11 @@ impl VideoGenerateInput {
                 voice: narration.voice.clone(),
                 manner: narration.instructions.clone(),
             }),
+            footage: self.footage.as_ref().map(|footage| Shot {
+                prompt: footage.prompt.clone(),
+                seconds: u32::try_from(footage.seconds).unwrap_or(0),
+                engine: footage.engine.as_ref().map(Wanted::from),
+            }),
             music: recording("musicAssetId", &self.music_asset_id)?,
             size: self.size.into(),
             typeface: self.typeface.into(),
@@ -293,7 +338,8 @@ pub struct VideoMutation;
 
 #[Object]
 impl VideoMutation {
-    /// Makes a film of pictures and texts, or of a visual post's slides, with the sound of recordings or of a model that speaks.
+    /// Makes a film of pictures and texts, or of a visual post's slides, with the sound of recordings or of a model that speaks;
+    /// and has a model film a clip beside it.
     /// Requires: `AGENT_USE`, and `CONTENT_READ` for the result.
     /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `PROVIDER_NOT_CONFIGURED`,
     /// `IDEMPOTENCY_KEY_REUSED`, `QUOTA_EXCEEDED`; of the job `NOT_FOUND`, `INSUFFICIENT_INPUT`, `INVALID`,

@@ -1,8 +1,10 @@
 //! The agent that makes videos: pictures and texts become a film with captions, rendered and encoded in process.
 //!
 //! Only the built-in engine ([`builtin`]) makes films. They have the sound of recordings that are given, or of what a provider's
-//! model speaks (`spoken`), mixed; without any, their sound track, which some players ask for, is silence.
+//! model speaks (`spoken`), mixed; without any, their sound track, which some players ask for, is silence. A clip that a
+//! provider's model films (`filmed`) is kept beside the film.
 
+mod filmed;
 pub mod graphql;
 mod spoken;
 
@@ -16,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+pub(super) use self::filmed::suits as films;
+pub use self::filmed::{Filmed, Shot};
 pub use self::spoken::Narration;
 pub(super) use self::spoken::suits as speaks;
 pub use aicos_render::videos as builtin;
@@ -24,7 +28,7 @@ use self::builtin::{
     LONGEST, Progress, Recording, SCENE_TEXT, SCENES, SHORTEST, SceneSpec, Sound, VideoError, VideoKind,
     VideoNote, VideoScene, VideoSize, VideoSpec,
 };
-use super::agent::{self, Agent, Made, Order, Tools};
+use super::agent::{self, Agent, Made, Order, Tools, Wanted};
 use super::channel::Channel;
 use super::visuals::builtin::{BrandKit, Picture, Role, Typeface};
 use super::visuals::{self, Visuals};
@@ -36,6 +40,7 @@ use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{AssetId, PeriodId, VideoId, VisualPostId};
 use crate::input;
 use crate::jobs::{AgentKind, Engine, Failure, Run};
+use crate::providers::Providers;
 use crate::retrieval::Language;
 use crate::usage::Amounts;
 
@@ -68,6 +73,9 @@ pub struct Input {
     /// How the texts are spoken, instead of a recording.
     #[serde(default)]
     pub narration: Option<Narration>,
+    /// What a model films.
+    #[serde(default)]
+    pub footage: Option<Shot>,
     /// The music.
     pub music: Option<AssetId>,
     /// Its size.
@@ -111,9 +119,17 @@ impl Input {
             return wrong(FaultCode::Invalid, "narration", message.to_owned());
         }
         self.narration = self.narration.map(Narration::parse).transpose()?;
+        self.footage = self.footage.map(Shot::parse).transpose()?;
         let scene = |text: &String| input::line("scenes", text, SCENE_TEXT);
         self.scenes = self.scenes.iter().map(scene).collect::<Result<_>>()?;
         Ok(self)
+    }
+}
+
+impl Input {
+    /// Whether it asks for footage, and names nobody else for it.
+    fn is_filmed_by_the_order_s_engine(&self) -> bool {
+        self.footage.as_ref().is_some_and(|shot| shot.engine.is_none())
     }
 }
 
@@ -142,6 +158,9 @@ pub struct Content {
     /// Whose voice speaks the texts; none: nobody's, or a recording's.
     #[serde(default)]
     pub narrator: Option<Narrator>,
+    /// What a model has filmed; none: nothing.
+    #[serde(default)]
+    pub footage: Option<Filmed>,
     /// The least contrast of drawn texts; none without any.
     pub contrast: Option<f32>,
     /// What whoever asked should know.
@@ -205,6 +224,10 @@ impl Agent for Videos {
         }
         // What has to be paid for comes when all else is there.
         let spoken = spoken::fetch(tools, run, order, &specs).await?;
+        let filmed = filmed::fetch(tools, run, order).await?;
+        if let Some(clip) = &filmed.clip {
+            filmed::lay_behind(&mut specs, clip);
+        }
         let sound = Sound { voice_over, narration: spoken.recordings, music };
         let spec = VideoSpec {
             kind: input.kind,
@@ -220,10 +243,10 @@ impl Agent for Videos {
             ..VideoSpec::default()
         };
         let mut film = render(run, spec, pictures, sound).await?;
-        film.notes.extend(spoken.note);
+        film.notes.extend(spoken.note.into_iter().chain(filmed.note));
         run.progress(0.97, "Storing the film.").await?;
         let mut made = keep(tools, run, order, film).await?;
-        if let (Some(engine), Some(narration)) = (spoken.engine, &input.narration) {
+        if let (Some(engine), Some(narration)) = (&spoken.engine, &input.narration) {
             let own: BTreeSet<AssetId> = spoken.files.iter().flatten().copied().collect();
             made.files.extend(own);
             made.content.has_sound = true;
@@ -233,18 +256,37 @@ impl Agent for Videos {
                 voice: narration.voice.clone(),
                 recordings: spoken.files,
             });
-            made.engine = engine;
         }
+        made.files.extend(filmed.made.as_ref().map(|made| made.asset));
+        made.content.footage = filmed.made;
+        made.engine = match (spoken.engine, filmed.engine) {
+            (Some(spoken), Some(filmed)) => spoken.and(&filmed),
+            (one, other) => one.or(other).unwrap_or(made.engine),
+        };
         Ok(made)
     }
 
-    /// Speech has no tokens that anybody counts.
+    /// Speech and footage have no tokens that anybody counts.
     fn asks(input: &Input) -> bool {
-        input.narration.is_some()
+        input.narration.is_some() || input.is_filmed_by_the_order_s_engine()
     }
 
     fn suits(input: &Input, engine: Option<Provider>) -> Result<()> {
-        if input.narration.is_some() { speaks(engine) } else { Ok(()) }
+        if input.narration.is_some() {
+            speaks(engine)?;
+        }
+        if input.is_filmed_by_the_order_s_engine() { films(engine) } else { Ok(()) }
+    }
+
+    async fn engage(input: &mut Input, tx: &mut ReadTx<'_>, providers: &Providers) -> Result<()> {
+        match &mut input.footage {
+            Some(shot) => shot.engage(tx, providers).await,
+            None => Ok(()),
+        }
+    }
+
+    fn engaged(input: &Input) -> Option<&Wanted> {
+        input.footage.as_ref()?.engine.as_ref()
     }
 
     fn summary(content: &Content) -> Value {
@@ -417,6 +459,7 @@ async fn keep(
         seconds: film.duration_seconds,
         has_sound: order.input.voice_over.is_some() || order.input.music.is_some(),
         narrator: None,
+        footage: None,
         contrast: film.caption_contrast,
         notes: film.notes,
     };

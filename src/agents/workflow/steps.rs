@@ -120,7 +120,7 @@ pub enum Share {
     None,
     /// It writes the texts: this is what it reads and writes, in tokens, at the most.
     Text(Usage),
-    /// It makes a file: paints or speaks.
+    /// It makes a file: paints, speaks or films.
     File {
         /// What it reads and makes, in tokens, at the most.
         tokens: Usage,
@@ -531,6 +531,20 @@ impl StepAgent for Visuals {
     }
 }
 
+/// Characters of a film's texts at the most.
+fn said(inputs: &Inputs) -> usize {
+    let characters = |text: &String| text.chars().count();
+    match inputs.get("scenes") {
+        Some(Binding::Is(Value::Text(text))) => characters(text),
+        Some(Binding::Is(Value::Texts(texts))) => texts.iter().map(characters).sum(),
+        // One text, which only the run will know.
+        Some(Binding::From(Source::Item | Source::Step { place: Some(Place::At(_)), .. })) => {
+            videos::builtin::SCENE_TEXT
+        }
+        _ => videos::builtin::SCENE_TEXT * videos::builtin::SCENES,
+    }
+}
+
 impl StepAgent for Videos {
     const SIGNATURE: Signature = Signature {
         takes: &[
@@ -543,6 +557,7 @@ impl StepAgent for Videos {
             Parameter::optional("voiceOver", Type::Assets),
             Parameter::optional("narrationVoice", Type::Text),
             Parameter::optional("narrationInstructions", Type::Text),
+            Parameter::optional("footagePrompt", Type::Text),
             Parameter::optional("music", Type::Assets),
             Parameter::optional("period", Type::Period),
             Parameter::optional("language", Type::Language),
@@ -551,21 +566,17 @@ impl StepAgent for Videos {
     };
 
     fn share(inputs: &Inputs) -> Share {
-        if !inputs.contains_key("narrationVoice") {
-            return Share::None;
-        }
-        let characters = |text: &String| text.chars().count();
-        let said = match inputs.get("scenes") {
-            Some(Binding::Is(Value::Text(text))) => characters(text),
-            Some(Binding::Is(Value::Texts(texts))) => texts.iter().map(characters).sum(),
-            // One text, which only the run will know.
-            Some(Binding::From(Source::Item | Source::Step { place: Some(Place::At(_)), .. })) => {
-                videos::builtin::SCENE_TEXT
+        let made = |characters, suits| Share::File { tokens: Videos::TOKENS, characters, suits };
+        let spoken = || Some(u64::try_from(said(inputs)).unwrap_or(u64::MAX));
+        match ["narrationVoice", "footagePrompt"].map(|name| inputs.contains_key(name)) {
+            [false, false] => Share::None,
+            [true, false] => made(spoken(), videos::speaks),
+            [false, true] => made(None, videos::films),
+            // The agent has one route, and no provider does both.
+            [true, true] => {
+                made(spoken(), |engine| videos::speaks(engine).and_then(|()| videos::films(engine)))
             }
-            _ => videos::builtin::SCENE_TEXT * videos::builtin::SCENES,
-        };
-        let characters = Some(u64::try_from(said).unwrap_or(u64::MAX));
-        Share::File { tokens: Videos::TOKENS, characters, suits: videos::speaks }
+        }
     }
 
     fn longest(field: &str, _: &Inputs) -> Option<u32> {
@@ -586,6 +597,7 @@ impl StepAgent for Videos {
             captions: true,
             voice_over: only(values, "voiceOver")?,
             narration: values.text("narrationVoice").map(|voice| videos::Narration { voice, manner }),
+            footage: values.text("footagePrompt").map(videos::Shot::of),
             music: only(values, "music")?,
             size: chosen("size", &named("size", "REEL"))?,
             typeface: visuals::builtin::Typeface::default(),
@@ -651,6 +663,7 @@ mod tests {
             let draws = matches!(step.agent(), AgentKind::VisualPost | AgentKind::Video);
             let all = takes
                 .iter()
+                .filter(|parameter| parameter.name != "footagePrompt")
                 .map(|parameter| (parameter.name.to_owned(), Binding::Is(Value::Text("x".to_owned()))));
             match (step.share(&Inputs::new()), step.share(&all.collect())) {
                 (Share::Text(least), Share::Text(tokens)) if !draws => {
@@ -665,6 +678,22 @@ mod tests {
                 other => panic!("{:?}: {other:?}", step.agent()),
             }
         }
+    }
+
+    #[test]
+    fn a_step_that_films_needs_a_provider_that_does() {
+        let bound = |names: &[&str]| {
+            let bind = |name: &&str| ((*name).to_owned(), Binding::Is(Value::Text("x".to_owned())));
+            match <Videos as StepAgent>::share(&names.iter().map(bind).collect()) {
+                Share::File { suits, .. } => {
+                    Provider::ALL.into_iter().filter(|kind| suits(Some(*kind)).is_ok()).collect()
+                }
+                _ => Vec::new(),
+            }
+        };
+        assert_eq!(bound(&["footagePrompt"]), [Provider::Replicate]);
+        assert_eq!(bound(&["narrationVoice"]), [Provider::OpenAi, Provider::ElevenLabs]);
+        assert_eq!(bound(&["narrationVoice", "footagePrompt"]), []);
     }
 
     #[test]

@@ -247,6 +247,8 @@ pub enum VideoNote {
     },
     /// The provider did not speak the texts; nobody does.
     NotSpoken,
+    /// The provider did not film the footage; there is none.
+    NotFilmed,
 }
 
 impl fmt::Display for VideoNote {
@@ -263,6 +265,7 @@ impl fmt::Display for VideoNote {
                 write!(f, "The picture of scene {} has fewer pixels than the film and looks soft.", scene + 1)
             }
             Self::NotSpoken => f.write_str("The provider did not speak the texts: the film has no voice."),
+            Self::NotFilmed => f.write_str("The provider filmed nothing: the film has no footage."),
         }
     }
 }
