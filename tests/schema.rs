@@ -629,6 +629,7 @@ const EXTRAS: &[&str] = &[
     "Video.hasSound: Boolean!",
     "Video.narrator: VideoNarrator",
     "Video.notes: [String!]!",
+    "VideoGenerateInput.clipAssetIds: [ID!]",
     "VideoGenerateInput.language: Language! = DE",
     "VideoGenerateInput.narration: NarrationInput",
     "VideoGenerateInput.periodId: ID",

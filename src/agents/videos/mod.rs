@@ -349,7 +349,7 @@ async fn clips(tools: &Tools, run: &Run, ids: &[AssetId]) -> Result<Vec<Footage>
         if bytes > CLIPS {
             let most = CLIPS >> 20;
             let message = format!("The clips have more than {most} MiB together. Cut them, or take fewer.");
-            return Err(Failure::fail(Fault::at(FaultCode::TooLong, field, message)));
+            return Err(Failure::fail(Fault::at(FaultCode::Invalid, field, message)));
         }
         let clip = agent::compute(move || Footage::read(read)).await?;
         clips.push(clip.map_err(|error| {
