@@ -47,7 +47,7 @@ enum Ground<'a> {
     /// One that stands still.
     Plate(Picture),
     /// One that moves by itself.
-    Clip(Player<'a>),
+    Clip(Box<Player<'a>>),
 }
 
 struct Veil {
@@ -210,7 +210,7 @@ impl<'a> Stage<'a> {
         let (ground, front) = match (clip, picture) {
             (Some(clip), _) => {
                 let shape = f64::from(self.look.width) / f64::from(self.look.height);
-                (Ground::Clip(Player::new(clip, shape)), None)
+                (Ground::Clip(Box::new(Player::new(clip, shape))), None)
             }
             (None, Some(picture)) if parallax && !spec.text_in_picture => {
                 let soft = self.soft(picture, 1.25).ok_or(SceneError::Size)?;

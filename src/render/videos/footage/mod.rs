@@ -16,7 +16,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use h264_reader::nal::sps::{ChromaFormat, FrameMbsFlags, SeqParameterSet};
+use h264_reader::nal::sps::{AspectRatioInfo, ChromaFormat, FrameMbsFlags, SeqParameterSet};
 use h264_reader::rbsp::{BitReader, decode_nal};
 use shiguredo_mp4::aux::SampleTableAccessor;
 use shiguredo_mp4::boxes::{
@@ -205,7 +205,10 @@ impl Footage {
 
 impl fmt::Debug for Footage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Footage").field("size", &self.size).field("seconds", &self.seconds()).finish()
+        f.debug_struct("Footage")
+            .field("size", &self.size)
+            .field("seconds", &self.seconds())
+            .finish_non_exhaustive()
     }
 }
 
@@ -223,7 +226,7 @@ fn kind(unit: &[u8]) -> u8 {
 fn units(mut sample: &[u8], length_bytes: usize) -> impl Iterator<Item = Result<&[u8]>> {
     std::iter::from_fn(move || {
         let (length, rest) = sample.split_at_checked(length_bytes)?;
-        let length = length.iter().fold(0_usize, |length, byte| length << 8 | usize::from(*byte));
+        let length = length.iter().fold(0_usize, |length, byte| (length << 8) | usize::from(*byte));
         let Some((unit, rest)) = rest.split_at_checked(length) else {
             sample = &[];
             return Some(Err(FootageError::Damaged));
@@ -396,7 +399,7 @@ fn sequence(unit: &[u8]) -> Result<Sequence> {
     let signal = more.and_then(|more| more.video_signal_type.as_ref());
     Ok(Sequence {
         size: (width, height),
-        aspect: more.and_then(|more| more.aspect_ratio_info.as_ref()).and_then(|aspect| aspect.get()),
+        aspect: more.and_then(|more| more.aspect_ratio_info.as_ref()).and_then(AspectRatioInfo::get),
         matrix: signal
             .and_then(|signal| signal.colour_description.as_ref())
             .map(|colors| colors.matrix_coefficients)
@@ -566,7 +569,7 @@ fn check_rate(shown: &[Shown], size: (u32, u32), ticks: u32, length: u64) -> Res
     // A second's worth may come at once, whatever the length.
     let is_short = shown.len() <= 60;
     let pixels = f64::from(size.0) * f64::from(size.1);
-    if !is_short && rate > RATE + 0.5 || !is_short && rate * pixels > PIXELS_A_SECOND {
+    if !is_short && (rate > RATE + 0.5 || rate * pixels > PIXELS_A_SECOND) {
         return Err(FootageError::Rate(rate.round() as u32));
     }
     Ok(())

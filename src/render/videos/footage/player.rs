@@ -154,25 +154,22 @@ impl<'a> Player<'a> {
             let Some(decoder) = &mut self.decoder else { return Ok(None) };
             let sample = self.footage.samples.get(self.next).copied();
             let mut options = DecodeOptions::new();
-            let is_written = match sample {
-                Some(sample) => {
-                    self.next += 1;
-                    self.fed += 1;
-                    if self.fed > FED {
-                        return Err(FootageError::Damaged);
-                    }
-                    self.waiting.push(Reverse(sample.at));
-                    // What comes before the first frame is for the next one then.
-                    let before = self.units.len();
-                    let is_written = self.footage.write(sample, &mut self.units).is_ok();
-                    self.units.truncate(if is_written { self.units.len() } else { before });
-                    is_written
+            let is_written = if let Some(sample) = sample {
+                self.next += 1;
+                self.fed += 1;
+                if self.fed > FED {
+                    return Err(FootageError::Damaged);
                 }
+                self.waiting.push(Reverse(sample.at));
+                // What comes before the first frame is for the next one then.
+                let before = self.units.len();
+                let is_written = self.footage.write(sample, &mut self.units).is_ok();
+                self.units.truncate(if is_written { self.units.len() } else { before });
+                is_written
+            } else {
                 // Nothing more goes in: what waits comes out.
-                None => {
-                    options = options.flush_after_decode(Flush::Flush);
-                    true
-                }
+                options = options.flush_after_decode(Flush::Flush);
+                true
             };
             let decoded =
                 if is_written { decoder.decode_with_options(&self.units, options).ok() } else { None };
@@ -261,19 +258,19 @@ impl Colors {
     fn row(self, luma: &[u8], blue: &[u8], red: &[u8], rgba: &mut [u8]) {
         let pairs = luma.chunks(2).zip(blue.iter().zip(red)).zip(rgba.chunks_mut(8));
         for ((luma, (blue, red)), rgba) in pairs {
-            let (u, v) = (i32::from(*blue) - 128, i32::from(*red) - 128);
-            let half = 1 << (SHIFT - 1);
-            let add = [self.red * v + half, self.green.0 * u + self.green.1 * v + half, self.blue * u + half];
+            let (blue, red) = (i32::from(*blue) - 128, i32::from(*red) - 128);
+            let green = self.green.0 * blue + self.green.1 * red;
+            let add = [self.red * red, green, self.blue * blue].map(|add| add + (1 << (SHIFT - 1)));
             for (luma, rgba) in luma.iter().zip(rgba.as_chunks_mut::<4>().0) {
-                let y = (i32::from(*luma) - self.black) * self.luma;
-                let [r, g, b] = add.map(|add| byte((y + add) >> SHIFT));
-                *rgba = [r, g, b, 255];
+                let grey = (i32::from(*luma) - self.black) * self.luma;
+                let rgb = add.map(|add| byte((grey + add) >> SHIFT));
+                *rgba = [rgb[0], rgb[1], rgb[2], 255];
             }
         }
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a byte")]
+#[expect(clippy::cast_sign_loss, reason = "clamped to a byte")]
 fn byte(value: i32) -> u8 {
     value.clamp(0, 255) as u8
 }
@@ -289,7 +286,8 @@ fn convert(yuv: &DecodedYUV<'_>, cut: Cut, turn: Turn, colors: Colors, pixels: &
     };
     let convert = |y: usize, rgba: &mut [u8]| {
         let luma = yuv.y().get(row(yuv.y(), luma_stride, top + y, left, width)).unwrap_or_default();
-        let half = |plane: &[u8]| row(plane, chroma_stride, (top + y) / 2, left / 2, width.div_ceil(2));
+        let place = top + y;
+        let half = |plane: &[u8]| row(plane, chroma_stride, place / 2, left / 2, width.div_ceil(2));
         let blue = yuv.u().get(half(yuv.u())).unwrap_or_default();
         let red = yuv.v().get(half(yuv.v())).unwrap_or_default();
         colors.row(luma, blue, red, rgba);
