@@ -649,6 +649,7 @@ const EXTRAS: &[&str] = &[
     "VideoFootage.model: String",
     "VideoFootage.prompt: String!",
     "VideoFootage.provider: String!",
+    "VideoGenerateInput.clipAssetIds: [ID!]",
     "VideoGenerateInput.footage: FootageInput",
     "VideoGenerateInput.language: Language! = DE",
     "VideoGenerateInput.narration: NarrationInput",

@@ -314,3 +314,120 @@ async fn what_cannot_be_heard_is_refused_before_anything_is_rendered() {
         assert_eq!(job["status"], "SUCCEEDED", "{job:#}");
     }
 }
+
+/// What ffmpeg's x264 or another of its encoders makes of a second in one colour.
+fn clip(name: &str, more: &[&str]) -> Vec<u8> {
+    let file = crate::support::config().data_dir.join(name);
+    let said = Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-f", "lavfi", "-i", "color=c=0x1428C8:s=320x180:r=25:d=1"])
+        .args(more)
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(said.status.success(), "{name}: {}", String::from_utf8_lossy(&said.stderr));
+    std::fs::read(file).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clips_move_behind_the_texts_and_pictures_follow_them() {
+    let room = Room::new().await;
+    let owner = room.owner();
+    let red = crate::visuals::plain(720, 1280, aicos::agents::visuals::builtin::Color::new(200, 20, 20));
+    let picture = owner.keep_file(&room.acme, "IMAGE", &red).await;
+    let first = make(&room, json!({"assetIds": [picture["id"]], "kind": "ZOOM_IN"})).await;
+    assert_eq!(first["status"], "SUCCEEDED", "{first:#}");
+    // A film that was made here is a clip for the next; the picture comes after it.
+    let film = &first["result"]["video"];
+    let asked = json!({"scenes": ["Ich atme.", "Ich ruhe."], "clipAssetIds": [film["id"]], "assetIds": [picture["id"]],
+        "durationSeconds": 4, "seed": 3});
+    let made = make(&room, asked.clone()).await;
+    assert_eq!(made["status"], "SUCCEEDED", "{made:#}");
+    let video = &made["result"];
+    assert_eq!((video["scenes"].as_array().unwrap().len(), &video["hasSound"]), (2, &json!(false)));
+    assert_eq!(video["notes"], json!([]));
+    assert!(video["captionContrast"].as_f64().unwrap() >= 3.0, "{video:#}");
+    let fetch =
+        async |video: &Value| files::get(&room.server, video["video"]["url"].as_str().unwrap()).await.body;
+    let bytes = fetch(video).await;
+    let again = make(&room, asked).await;
+    assert!(bytes == fetch(&again["result"]).await, "the same input gives the same film");
+    if !has_ffmpeg() {
+        return;
+    }
+    let file = crate::support::config().data_dir.join("film-of-a-film.mp4");
+    std::fs::write(&file, bytes).unwrap();
+    for seconds in ["0.5", "3.5"] {
+        let [r, g, b] = color(&file, seconds);
+        assert!(r > g + 60 && r > b + 60, "{seconds}: {r} {g} {b}");
+    }
+    // A clip of somebody else's making, shorter than its scene and smaller than the film.
+    let blue = clip("blue.mov", &["-c:v", "libx264", "-pix_fmt", "yuv420p"]);
+    let blue = owner.keep_file(&room.acme, "VIDEO", &blue).await;
+    let both = json!({"clipAssetIds": [blue["id"], blue["id"]], "kind": "TRANSITION", "durationSeconds": 6});
+    let made = make(&room, both).await;
+    assert_eq!(made["status"], "SUCCEEDED", "{made:#}");
+    let notes = made["result"]["notes"].as_array().unwrap();
+    assert_eq!(
+        notes[..2],
+        [
+            json!("The clip of scene 1 has fewer pixels than the film and looks soft."),
+            json!("The clip of scene 1 lasts 1.0 seconds, less than the scene, and begins again.")
+        ],
+        "{notes:?}"
+    );
+    let file = crate::support::config().data_dir.join("film-of-clips.mp4");
+    std::fs::write(&file, fetch(&made["result"]).await).unwrap();
+    assert_eq!(probe(&file)["streams"][0]["nb_read_frames"], "180");
+    let [r, g, b] = color(&file, "4.5");
+    assert!(b > r + 60 && b > g + 60, "{r} {g} {b}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_shown_is_refused_where_it_was_given() {
+    let room = Room::new().await;
+    let (owner, member) = (room.owner(), room.member());
+    let keep = async |kind: &str, bytes: &[u8]| owner.keep_file(&room.acme, kind, bytes).await["id"].clone();
+    let picture = crate::visuals::plain(90, 160, aicos::agents::visuals::builtin::Color::new(9, 9, 9));
+    let mut cases = vec![(keep("IMAGE", &picture).await, "The file is no video.")];
+    if has_ffmpeg() {
+        let whole = clip("whole.mp4", &["-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "+faststart"]);
+        let hevc = clip("hevc.mp4", &["-c:v", "libx265", "-x265-params", "log-level=none"]);
+        let webm = clip("vp9.webm", &["-c:v", "libvpx-vp9"]);
+        cases.extend([
+            (
+                keep("VIDEO", &hevc).await,
+                "Clip 1 cannot be used: its pictures are HEVC (H.265), and only H.264",
+            ),
+            (keep("VIDEO", &webm).await, "Clip 1 cannot be used: it is no MP4 or QuickTime file"),
+            (keep("VIDEO", &whole[..whole.len() - 40]).await, "Clip 1 cannot be used: it is damaged"),
+        ]);
+        // Of several, the one that is wrong is named.
+        let two = json!([keep("VIDEO", &whole).await, keep("VIDEO", &hevc).await]);
+        let failed = make(&room, json!({"clipAssetIds": two})).await;
+        assert!(
+            failed["error"]["message"].as_str().unwrap().starts_with("Clip 2 cannot be used"),
+            "{failed:#}"
+        );
+    }
+    for (id, reason) in cases {
+        let failed = make(&room, json!({"scenes": ["Ich atme."], "clipAssetIds": [id]})).await;
+        assert_eq!(
+            (&failed["error"]["code"], &failed["error"]["field"]),
+            (&json!("INVALID"), &json!(["input", "clipAssetIds"])),
+            "{failed:#}"
+        );
+        assert!(failed["error"]["message"].as_str().unwrap().contains(reason), "{failed:#}");
+    }
+    let id = aicos::id::AssetId::generate();
+    for (more, code, field) in [
+        (json!({"clipAssetIds": [id]}), "NOT_FOUND", "clipAssetIds"),
+        (json!({"clipAssetIds": vec![id; 21]}), "TOO_LONG", "clipAssetIds"),
+        (json!({"clipAssetIds": vec![id; 11], "assetIds": vec![id; 10]}), "TOO_LONG", "clipAssetIds"),
+    ] {
+        let mut asked = json!({"projectId": room.acme.project});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let refused = member.try_mutate("videoGenerate", asked, "").await;
+        let error = &refused["userErrors"][0];
+        assert_eq!((&error["code"], &error["field"][1]), (&json!(code), &json!(field)), "{more}");
+    }
+}

@@ -610,6 +610,11 @@ impl World {
                 json!({"projectId": self.own_project(caller), "assetIds": [cast::asset(server, acme, None).await]}),
                 "/input/assetIds/0",
             ),
+            "Mutation.videoGenerate(input.clipAssetIds)" => Case::mutation(
+                "videoGenerate",
+                json!({"projectId": self.own_project(caller), "clipAssetIds": [cast::asset(server, acme, None).await]}),
+                "/input/clipAssetIds/0",
+            ),
             "Mutation.videoGenerate(input.musicAssetId)" => Case::mutation(
                 "videoGenerate",
                 json!({"projectId": self.own_project(caller), "scenes": ["Atme."],

@@ -4,14 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 use tracing::Instrument as _;
 
 use super::Input;
-use super::builtin::{SceneSpec, VideoNote};
+use super::builtin::{self, FootageError, VideoNote};
 use crate::agents::agent::{self, Order, Tools, Wanted};
 use crate::agents::counted;
 use crate::agents::paid::{Asked, Paid, missing};
@@ -20,12 +19,13 @@ use crate::db::ReadTx;
 use crate::engine::footage::{
     Aspect, CLIP_BYTES, Clip, Filming, FootageEngine, FootageRequest, SECONDS, Ticket,
 };
-use crate::engine::{self, Provider, TextEngine};
+use crate::engine::{self, Prices, Provider, TextEngine};
 use crate::error::{Detail, Error, Fault, FaultCode, Result};
 use crate::id::AssetId;
 use crate::input;
 use crate::jobs::{Engine, Failure, Run};
 use crate::providers::Providers;
+use crate::usage::Amounts;
 
 /// Characters of what a clip shows.
 const PROMPT: usize = 1_000;
@@ -40,10 +40,11 @@ const MISSES: u32 = 3;
 /// How often whoever watches is told that it is still being made.
 const TELLING: TimeDelta = TimeDelta::seconds(30);
 /// The kinds of the events about a clip: that it is about to be asked for, by which ticket it is made, that nothing came of
-/// that, and that it is there.
+/// that, that it is made and counted, and that it is there.
 const ASKED: &str = "footage_asked";
 const ORDERED: &str = "footage_ordered";
 const ENDED: &str = "footage_ended";
+const COUNTED: &str = "footage_counted";
 const EVENT: &str = "filmed";
 
 /// What is to be filmed.
@@ -142,7 +143,7 @@ pub struct Filmed {
 #[derive(Debug, Default)]
 pub(super) struct Footage {
     /// The clip.
-    pub clip: Option<Bytes>,
+    pub clip: Option<builtin::Footage>,
     /// The same as the video keeps it.
     pub made: Option<Filmed>,
     /// Who has filmed, and what for.
@@ -152,17 +153,12 @@ pub(super) struct Footage {
 }
 
 impl Footage {
-    fn new(clip: Bytes, paid: Paid, shot: &Shot) -> Self {
+    fn new(clip: builtin::Footage, paid: Paid, shot: &Shot) -> Self {
         let Paid { asset, engine, .. } = paid;
         let (provider, model) = (engine.provider.clone(), engine.model.clone());
         let made = Filmed { asset, provider, model, prompt: shot.prompt.clone() };
         Self { clip: Some(clip), made: Some(made), engine: Some(engine), note: None }
     }
-}
-
-/// Lays a clip behind the texts of the scenes. The one place where a clip meets the film: so far the film is drawn without it.
-pub(super) fn lay_behind(scenes: &mut [SceneSpec], clip: &Bytes) {
-    let _ = (scenes, clip);
 }
 
 /// Has the footage filmed. When the provider does not and the caller allows that, it is noted, and there is none.
@@ -193,29 +189,34 @@ async fn film(
     let shape = format!("{:?} {}", request.aspect, request.seconds);
     let words = [request.model.as_str(), &shape, &request.prompt];
     let asked = Asked::new(EVENT, wanted, order.seed, &words);
-    if let Some((clip, paid)) = asked.earlier(tools, run, order.project, CLIP_BYTES).await? {
+    if let Some((bytes, paid)) = asked.earlier(tools, run, order.project, CLIP_BYTES).await?
+        // It could be shown before.
+        && let Ok(clip) = agent::compute(move || builtin::Footage::read(bytes)).await?
+    {
         return Ok(Footage::new(clip, paid, shot));
     }
     let footage =
         engine.footage().ok_or_else(|| missing(format!("{} has no models that film.", engine.name())))?;
-    let studio = Studio { run, wanted, asked: &asked, request: &request, footage, engine: &engine };
-    let clip = studio.shoot().await?;
+    let studio = Studio {
+        run,
+        wanted,
+        asked: &asked,
+        request: &request,
+        footage,
+        engine: &engine,
+        prices: tools.engines.prices(),
+    };
+    let (clip, used) = studio.shoot().await?;
     let fetched = studio.counted(footage.download(&clip)).await;
     let file = fetched.map_err(|failure| agent::failed(&failure))?;
-    let prices = tools.engines.prices();
-    let cost = clip.worked.and_then(|worked| prices.footage_cost(engine.provider(), &request.model, worked));
-    let used = Engine {
-        provider: engine.name().to_owned(),
-        model: Some(request.model.clone()),
-        prompt_tokens: None,
-        completion_tokens: None,
-        cost_micro_usd: cost.map(|cost| i64::try_from(cost).unwrap_or(i64::MAX)),
-    };
+    let bytes = file.clone();
+    let clip = agent::compute(move || builtin::Footage::read(bytes)).await?;
+    let clip = clip.map_err(|error| unusable(&wanted.provider, &error))?;
     let kept = NewAsset {
         project: Some(order.project),
         kind: AssetKind::Video,
         mime_type: assets::mime_type(AssetKind::Video, &file).map_err(Failure::from)?,
-        bytes: file.clone(),
+        bytes: file,
         width: None,
         height: None,
         duration_seconds: None,
@@ -223,7 +224,16 @@ async fn film(
     };
     let message = format!("{} has filmed the footage.", engine.name());
     let paid = asked.keep(tools, run, kept, used, (0.2, &message)).await?;
-    Ok(Footage::new(file, paid, shot))
+    Ok(Footage::new(clip, paid, shot))
+}
+
+/// What the model has filmed is of no use, and would be the next time: it is asked for once.
+fn unusable(provider: &str, error: &FootageError) -> Failure {
+    let detail = Detail::Provider { provider: provider.to_owned(), provider_code: None, retryable: false };
+    let message = format!(
+        "The footage of {provider} cannot be used: {error}. Name another model, or leave `footage` out."
+    );
+    Failure::fail(Fault::new(FaultCode::ProviderFailed, message).with(detail))
 }
 
 /// Where a clip is filmed.
@@ -234,6 +244,7 @@ struct Studio<'a> {
     request: &'a FootageRequest,
     footage: &'a dyn FootageEngine,
     engine: &'a Arc<dyn TextEngine>,
+    prices: &'a Prices,
 }
 
 /// Whether a clip that was first asked for then has had its time.
@@ -250,6 +261,8 @@ struct Trail {
     open: Option<DateTime<Utc>>,
     /// What it is made by.
     ticket: Option<Ticket>,
+    /// Whether what it has cost stands on the job.
+    is_counted: bool,
 }
 
 impl Studio<'_> {
@@ -261,7 +274,7 @@ impl Studio<'_> {
     }
 
     /// Has the clip filmed, by the ticket of an earlier attempt when there is one.
-    async fn shoot(&self) -> Result<Clip, Failure> {
+    async fn shoot(&self) -> Result<(Clip, Engine), Failure> {
         let trail = self.trail().await?;
         let first = trail.first.unwrap_or_else(Utc::now);
         let (ticket, is_new) = match self.known(&trail).await? {
@@ -272,12 +285,32 @@ impl Studio<'_> {
         let mut unwanted = Unwanted { studio: self, ticket: Some(ticket.clone()) };
         let clip = self.watch(&ticket, first, is_new).await;
         unwanted.ticket = None;
-        clip
+        let clip = clip?;
+        let took = self.took(&clip);
+        if is_new || !trail.is_counted {
+            self.run.spend(Amounts::default(), &took).await?;
+            let message = format!("{} has filmed.", self.engine.name());
+            self.asked.note(self.run, COUNTED, &message, None).await?;
+        }
+        Ok((clip, took))
+    }
+
+    /// What a clip has taken. Nobody counts tokens of it: what it costs goes by how long the model has worked.
+    fn took(&self, clip: &Clip) -> Engine {
+        let (provider, model) = (self.engine.provider(), &self.request.model);
+        let cost = clip.worked.and_then(|worked| self.prices.footage_cost(provider, model, worked));
+        Engine {
+            provider: self.engine.name().to_owned(),
+            model: Some(model.clone()),
+            prompt_tokens: None,
+            completion_tokens: None,
+            cost_micro_usd: cost.map(|cost| i64::try_from(cost).unwrap_or(i64::MAX)),
+        }
     }
 
     async fn trail(&self) -> Result<Trail> {
         let mut trail = Trail::default();
-        for (event, kept) in self.asked.noted(self.run, &[ASKED, ORDERED, ENDED]).await? {
+        for (event, kept) in self.asked.noted(self.run, &[ASKED, ORDERED, ENDED, COUNTED]).await? {
             match event.kind.as_str() {
                 ASKED => {
                     trail.first = trail.first.or(Some(event.at));
@@ -285,8 +318,10 @@ impl Studio<'_> {
                 }
                 ORDERED => {
                     trail.open = None;
+                    trail.is_counted = false;
                     trail.ticket = kept.and_then(|kept| serde_json::from_value(kept.into()).ok());
                 }
+                COUNTED => trail.is_counted = true,
                 _ => trail.ticket = None,
             }
         }

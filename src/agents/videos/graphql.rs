@@ -22,7 +22,7 @@ use crate::projects::graphql::Project;
 use crate::retrieval::Language;
 
 agent_output! {
-    /// A film of pictures and texts, with its captions: H.264 in MP4, rendered in process, with the sound of a voice
+    /// A film of pictures, clips and texts, with its captions: H.264 in MP4, rendered in process, with the sound of a voice
     /// and of music (AAC-LC, stereo); without any, its sound track is silence.
     Video(Videos) {
         /// How it moves.
@@ -79,7 +79,7 @@ agent_output! {
             self.content.narrator.as_ref().map(VideoNarrator::from)
         }
 
-        /// The clip that a provider's model has filmed, kept beside the film; null when there is none.
+        /// The clip behind the texts that a provider's model has filmed; null when there is none.
         async fn footage(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<VideoFootage>> {
             let Some(filmed) = &self.content.footage else { return Ok(None) };
             Ok(Some(VideoFootage {
@@ -101,7 +101,7 @@ agent_output! {
         }
 
         /// What whoever asked should know, as sentences: texts that pass faster than they are read, characters that no font has,
-        /// pictures that were enlarged.
+        /// pictures and clips that were enlarged, clips that begin again.
         async fn notes(&self) -> Vec<String> {
             self.content.notes.iter().map(ToString::to_string).collect()
         }
@@ -171,7 +171,7 @@ pub struct VideoFootage {
     prompt: String,
 }
 
-/// How videos move.
+/// How videos move. The camera goes over clips as over pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize)]
 #[graphql(remote = "builtin::VideoKind")]
 pub enum VideoKind {
@@ -185,7 +185,7 @@ pub enum VideoKind {
     ZoomIn,
     /// From 1.5 times to the whole picture.
     ZoomOut,
-    /// The picture as a card before a soft copy of itself, both moving at their own speed.
+    /// The picture as a card before a soft copy of itself, both moving at their own speed; a clip fills the frame and drifts.
     Parallax,
 }
 
@@ -242,11 +242,17 @@ struct VideoGenerateInput {
     /// How it moves.
     #[graphql(default_with = "VideoKind::Slideshow")]
     kind: VideoKind,
-    /// The pictures, one a scene, at most 20; scenes without one get a generated background.
+    /// The pictures, one a scene, at most 20; scenes without one get a generated background. With `clipAssetIds` they are shown in
+    /// the scenes after the clips.
     asset_ids: Option<Vec<ID>>,
+    /// Moving footage behind the texts, one clip a scene from the first on, as assets of the kind `VIDEO`: H.264 in MP4 or
+    /// `QuickTime`, up to 3840×2160 pixels and 60 frames a second, of which the first minute is used. A clip fills the frame from its
+    /// middle, without its own sound, and begins again when it is shorter than its scene. Together they have at most 400 MiB, and
+    /// with the pictures there are at most 20.
+    clip_asset_ids: Option<Vec<ID>>,
     /// The texts, one a scene, at most 20 of 400 characters.
     scenes: Option<Vec<String>>,
-    /// A visual post whose slides are the scenes, instead of pictures and texts.
+    /// A visual post whose slides are the scenes, instead of pictures, clips and texts.
     visual_post_id: Option<ID>,
     /// How long it lasts, 3 to 60.
     #[graphql(default = 15)]
@@ -260,8 +266,9 @@ struct VideoGenerateInput {
     /// Has a provider's model speak the texts: a scene lasts until its own has been said, and the film as long as all of them
     /// take, if that is longer than `durationSeconds`. Needs `engine` or a route, and is given instead of a voice-over.
     narration: Option<NarrationInput>,
-    /// Has a provider's model film a clip, of the film's shape as far as the model has it. It takes minutes, and is kept as
-    /// `footage` beside the film, which is drawn without it. Needs an engine or a route whose provider films.
+    /// Has a provider's model film what is behind the texts: one clip, of the film's shape as far as the model has it, for the
+    /// scenes that have neither a picture nor a clip. It takes minutes, and is kept as `footage`. Needs an engine or a route whose
+    /// provider films.
     footage: Option<FootageInput>,
     /// Music, as an asset of the kind `AUDIO`: it begins again when it is shorter than the film, is turned down under the
     /// voice-over, and fades out at the end.
@@ -284,9 +291,11 @@ impl VideoGenerateInput {
         let recording =
             |field, id: &Option<ID>| id.as_ref().map(|id| input_id::<AssetId>(field, id)).transpose();
         let assets = self.asset_ids.iter().flatten().map(|id| input_id::<AssetId>("assetIds", id));
+        let clips = self.clip_asset_ids.iter().flatten().map(|id| input_id::<AssetId>("clipAssetIds", id));
         Input {
             kind: self.kind.into(),
             assets: assets.collect::<Result<_>>()?,
+            clips: clips.collect::<Result<_>>()?,
             scenes: self.scenes.clone().unwrap_or_default(),
             texts_in_assets: false,
             visual: self
@@ -338,8 +347,8 @@ pub struct VideoMutation;
 
 #[Object]
 impl VideoMutation {
-    /// Makes a film of pictures and texts, or of a visual post's slides, with the sound of recordings or of a model that speaks;
-    /// and has a model film a clip beside it.
+    /// Makes a film of pictures, clips and texts, or of a visual post's slides, with the sound of recordings or of a model that
+    /// speaks, and behind its texts what a model films.
     /// Requires: `AGENT_USE`, and `CONTENT_READ` for the result.
     /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `PROVIDER_NOT_CONFIGURED`,
     /// `IDEMPOTENCY_KEY_REUSED`, `QUOTA_EXCEEDED`; of the job `NOT_FOUND`, `INSUFFICIENT_INPUT`, `INVALID`,
@@ -355,7 +364,8 @@ impl VideoMutation {
             let pictures = asked.assets.iter().map(|id| ("assetIds", *id));
             let recordings = [("voiceOverAssetId", asked.voice_over), ("musicAssetId", asked.music)];
             let recordings = recordings.into_iter().filter_map(|(field, id)| Some((field, id?)));
-            let assets: Vec<_> = pictures.chain(recordings).collect();
+            let clips = asked.clips.iter().map(|id| ("clipAssetIds", *id));
+            let assets: Vec<_> = pictures.chain(clips).chain(recordings).collect();
             let slides = asked.visual.map(|id| ("visualPostId", AgentKind::VisualPost, id.uuid()));
             let outputs: Vec<_> = slides.into_iter().collect();
             let given = Given {

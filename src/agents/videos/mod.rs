@@ -1,8 +1,8 @@
-//! The agent that makes videos: pictures and texts become a film with captions, rendered and encoded in process.
+//! The agent that makes videos: pictures, clips and texts become a film with captions, rendered and encoded in process.
 //!
 //! Only the built-in engine ([`builtin`]) makes films. They have the sound of recordings that are given, or of what a provider's
-//! model speaks (`spoken`), mixed; without any, their sound track, which some players ask for, is silence. A clip that a
-//! provider's model films (`filmed`) is kept beside the film.
+//! model speaks (`spoken`), mixed; without any, their sound track, which some players ask for, is silence. Behind the texts there
+//! may be what a provider's model films (`filmed`).
 
 mod filmed;
 pub mod graphql;
@@ -25,8 +25,8 @@ pub(super) use self::spoken::suits as speaks;
 pub use aicos_render::videos as builtin;
 
 use self::builtin::{
-    LONGEST, Progress, Recording, SCENE_TEXT, SCENES, SHORTEST, SceneSpec, Sound, VideoError, VideoKind,
-    VideoNote, VideoScene, VideoSize, VideoSpec,
+    Footage, LONGEST, Progress, Recording, SCENE_TEXT, SCENES, SHORTEST, SceneSpec, Sound, VideoError,
+    VideoKind, VideoNote, VideoScene, VideoSize, VideoSpec,
 };
 use super::agent::{self, Agent, Made, Order, Tools, Wanted};
 use super::channel::Channel;
@@ -46,6 +46,8 @@ use crate::usage::Amounts;
 
 /// Frames a second.
 const FRAMES_A_SECOND: u32 = 30;
+/// Bytes of a film's clips at the most, which are in memory while it is rendered.
+const CLIPS: usize = 400 << 20;
 /// How often whoever watches is told how far the film is.
 const TELLING: Duration = Duration::from_secs(1);
 
@@ -54,8 +56,11 @@ const TELLING: Duration = Duration::from_secs(1);
 pub struct Input {
     /// How it moves.
     pub kind: VideoKind,
-    /// The pictures, one a scene.
+    /// The pictures, one a scene after those that have clips.
     pub assets: Vec<AssetId>,
+    /// The clips, one a scene from the first on.
+    #[serde(default)]
+    pub clips: Vec<AssetId>,
     /// The texts, one a scene.
     pub scenes: Vec<String>,
     /// Whether the pictures show the texts already: then these are spoken and in the captions' files, and not drawn again, and
@@ -100,23 +105,37 @@ impl Input {
             let message = format!("`durationSeconds` is a number from {SHORTEST} to {LONGEST}.");
             return wrong(FaultCode::OutOfRange, "durationSeconds", message);
         }
-        for (field, count) in [("scenes", self.scenes.len()), ("assetIds", self.assets.len())] {
+        let counts = [
+            ("scenes", self.scenes.len()),
+            ("assetIds", self.assets.len()),
+            ("clipAssetIds", self.clips.len()),
+        ];
+        for (field, count) in counts {
             if count > SCENES {
                 return wrong(FaultCode::TooLong, field, format!("`{field}` has at most {SCENES} entries."));
             }
         }
-        if self.visual.is_some() && !(self.scenes.is_empty() && self.assets.is_empty()) {
-            let message =
-                "`visualPostId` brings its own pictures and texts. Leave `assetIds` and `scenes` out.";
+        if self.clips.len() + self.assets.len() > SCENES {
+            let message = format!("`clipAssetIds` and `assetIds` have at most {SCENES} entries together.");
+            return wrong(FaultCode::TooLong, "clipAssetIds", message);
+        }
+        let is_bare = self.scenes.is_empty() && self.assets.is_empty() && self.clips.is_empty();
+        if self.visual.is_some() && !is_bare {
+            let message = "`visualPostId` brings its own pictures and texts. Leave `assetIds`, `clipAssetIds` and `scenes` out.";
             return wrong(FaultCode::Invalid, "visualPostId", message.to_owned());
         }
-        if self.visual.is_none() && self.scenes.is_empty() && self.assets.is_empty() {
-            let message = "A video needs `scenes`, `assetIds` or `visualPostId`.";
+        if self.visual.is_none() && is_bare {
+            let message = "A video needs `scenes`, `assetIds`, `clipAssetIds` or `visualPostId`.";
             return wrong(FaultCode::Required, "scenes", message.to_owned());
         }
         if self.narration.is_some() && self.voice_over.is_some() {
             let message = "A film has one voice: give `narration` or `voiceOverAssetId`, and not both.";
             return wrong(FaultCode::Invalid, "narration", message.to_owned());
+        }
+        let is_covered = self.visual.is_some() || self.scenes.len() <= self.clips.len() + self.assets.len();
+        if self.footage.is_some() && is_covered {
+            let message = "`footage` is for scenes without a picture and a clip, and there is none. Give `scenes` more texts, or leave `footage` out.";
+            return wrong(FaultCode::Invalid, "footage", message.to_owned());
         }
         self.narration = self.narration.map(Narration::parse).transpose()?;
         self.footage = self.footage.map(Shot::parse).transpose()?;
@@ -213,20 +232,26 @@ impl Agent for Videos {
         run.release().await;
         let voice_over = recording(tools, run, input.voice_over, "voiceOverAssetId").await?;
         let music = recording(tools, run, input.music, "musicAssetId").await?;
+        let mut clips = clips(tools, run, &input.clips).await?;
         let mut pictures = Vec::new();
         let mut specs = Vec::with_capacity(scenes.len());
-        for Scene { text, picture, text_in_picture } in scenes {
+        for (scene, Scene { text, picture, text_in_picture }) in scenes.into_iter().enumerate() {
             let place = pictures.len();
             if let Some(id) = picture {
                 pictures.push(visuals::picture(tools, run, id, "assetIds").await?);
             }
-            specs.push(SceneSpec { text, picture: picture.map(|_| place), text_in_picture });
+            let clip = Some(scene).filter(|scene| *scene < clips.len());
+            specs.push(SceneSpec { text, picture: picture.map(|_| place), clip, text_in_picture });
         }
         // What has to be paid for comes when all else is there.
         let spoken = spoken::fetch(tools, run, order, &specs).await?;
         let filmed = filmed::fetch(tools, run, order).await?;
-        if let Some(clip) = &filmed.clip {
-            filmed::lay_behind(&mut specs, clip);
+        if let Some(clip) = filmed.clip {
+            // Behind the texts that have nothing else behind them.
+            for spec in specs.iter_mut().filter(|spec| spec.picture.is_none() && spec.clip.is_none()) {
+                spec.clip = Some(clips.len());
+            }
+            clips.push(clip);
         }
         let sound = Sound { voice_over, narration: spoken.recordings, music };
         let spec = VideoSpec {
@@ -242,7 +267,7 @@ impl Agent for Videos {
             seed: *seed,
             ..VideoSpec::default()
         };
-        let mut film = render(run, spec, pictures, sound).await?;
+        let mut film = render(run, spec, pictures, clips, sound).await?;
         film.notes.extend(spoken.note.into_iter().chain(filmed.note));
         run.progress(0.97, "Storing the film.").await?;
         let mut made = keep(tools, run, order, film).await?;
@@ -313,16 +338,18 @@ struct Scene {
     text_in_picture: bool,
 }
 
-/// The scenes that are asked for: a visual post's slides, or texts and pictures side by side; what one list has more of, the
-/// other's place is empty.
+/// The scenes that are asked for: a visual post's slides, or texts beside clips and then pictures; what one list has more of,
+/// the other's place is empty.
 async fn scenes(tx: &mut ReadTx<'_>, input: &Input) -> Result<Vec<Scene>> {
     let Some(visual) = input.visual else {
-        let (texts, pictures) = (input.scenes.len(), input.assets.len());
-        let count = if input.texts_in_assets && pictures > 0 { pictures } else { texts.max(pictures) };
+        let clips = input.clips.len();
+        let (texts, shown) = (input.scenes.len(), clips + input.assets.len());
+        let count = if input.texts_in_assets && shown > clips { shown } else { texts.max(shown) };
+        let picture = |place: usize| input.assets.get(place.checked_sub(clips)?).copied();
         let scene = |place: usize| Scene {
             text: input.scenes.get(place).cloned(),
-            picture: input.assets.get(place).copied(),
-            text_in_picture: input.texts_in_assets,
+            picture: picture(place),
+            text_in_picture: input.texts_in_assets && picture(place).is_some(),
         };
         return Ok((0..count).map(scene).collect());
     };
@@ -356,6 +383,47 @@ async fn recording(
     field: &'static str,
 ) -> Result<Option<Recording>, Failure> {
     let Some(id) = id else { return Ok(None) };
+    let bytes = file(tools, run, id, (AssetKind::Audio, "recording", field)).await?;
+    let decoded = agent::compute(move || Recording::read(bytes)).await?;
+    let unusable = |error| {
+        Failure::fail(Fault::at(FaultCode::Invalid, field, format!("The recording cannot be used: {error}.")))
+    };
+    decoded.map(Some).map_err(unusable)
+}
+
+/// Assets as clips to be shown, in their order; each is read once.
+async fn clips(tools: &Tools, run: &Run, ids: &[AssetId]) -> Result<Vec<Footage>, Failure> {
+    let field = "clipAssetIds";
+    let mut clips: Vec<Footage> = Vec::with_capacity(ids.len());
+    let mut bytes = 0;
+    for (place, id) in ids.iter().enumerate() {
+        if let Some(known) = ids.iter().take(place).position(|earlier| earlier == id) {
+            clips.extend(clips.get(known).cloned());
+            continue;
+        }
+        let read = file(tools, run, *id, (AssetKind::Video, "video", field)).await?;
+        bytes += read.len();
+        if bytes > CLIPS {
+            let most = CLIPS >> 20;
+            let message = format!("The clips have more than {most} MiB together. Cut them, or take fewer.");
+            return Err(Failure::fail(Fault::at(FaultCode::Invalid, field, message)));
+        }
+        let clip = agent::compute(move || Footage::read(read)).await?;
+        clips.push(clip.map_err(|error| {
+            let message = format!("Clip {} cannot be used: {error}.", place + 1);
+            Failure::fail(Fault::at(FaultCode::Invalid, field, message))
+        })?);
+    }
+    Ok(clips)
+}
+
+/// The bytes of an asset of a kind, which a sentence calls by a name and a field has given.
+async fn file(
+    tools: &Tools,
+    run: &Run,
+    id: AssetId,
+    (kind, name, field): (AssetKind, &str, &'static str),
+) -> Result<Bytes, Failure> {
     let refuse = |code, message: String| Failure::fail(Fault::at(code, field, message));
     let asset = {
         let mut tx = run.read(Action::ContentRead).await?;
@@ -363,18 +431,15 @@ async fn recording(
     };
     run.release().await;
     let Some(asset) = asset else {
-        let message = "There is no such recording any more, or it is not visible to you.";
-        return Err(refuse(FaultCode::NotFound, message.to_owned()));
+        let message = format!("There is no such {name} any more, or it is not visible to you.");
+        return Err(refuse(FaultCode::NotFound, message));
     };
-    if asset.kind != AssetKind::Audio {
-        let message = format!("The file is no recording. Give {}.", AssetKind::Audio.takes());
+    if asset.kind != kind {
+        let message = format!("The file is no {name}. Give {}.", kind.takes());
         return Err(refuse(FaultCode::Invalid, message));
     }
     let scope = run.scope();
-    let bytes = assets::bytes(tools.storage.of(&scope), &asset, AssetKind::Audio.most_bytes()).await?;
-    let decoded = agent::compute(move || Recording::read(bytes)).await?;
-    let unusable = |error| refuse(FaultCode::Invalid, format!("The recording cannot be used: {error}."));
-    decoded.map(Some).map_err(unusable)
+    Ok(assets::bytes(tools.storage.of(&scope), &asset, kind.most_bytes()).await?)
 }
 
 /// Renders on a thread of its own, tells whoever watches how far it is, and stops when nobody waits for it any more.
@@ -382,6 +447,7 @@ async fn render(
     run: &Run,
     spec: VideoSpec,
     pictures: Vec<Picture>,
+    clips: Vec<Footage>,
     sound: Sound,
 ) -> Result<builtin::Video, Failure> {
     let (tell, told) = watch::channel(Progress { done: 0, frames: 1 });
@@ -389,7 +455,7 @@ async fn render(
     let wanted = Arc::new(());
     let unwanted = Arc::downgrade(&wanted);
     let mut rendering = std::pin::pin!(agent::compute(move || {
-        builtin::generate(&spec, &pictures, &sound, |progress| {
+        builtin::generate(&spec, &pictures, &clips, &sound, |progress| {
             tell.send_replace(progress);
             if unwanted.strong_count() == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })

@@ -550,6 +550,7 @@ impl StepAgent for Videos {
         takes: &[
             Parameter::required("scenes", Type::Texts),
             Parameter::optional("assets", Type::Assets),
+            Parameter::optional("clips", Type::Assets),
             Parameter::optional("textsInAssets", Type::Flag),
             Parameter::optional("kind", Type::Text),
             Parameter::optional("size", Type::Text),
@@ -590,6 +591,7 @@ impl StepAgent for Videos {
         videos::Input {
             kind: chosen("kind", &named("kind", "SLIDESHOW"))?,
             assets: values.assets("assets"),
+            clips: values.assets("clips"),
             scenes: values.texts("scenes"),
             texts_in_assets: values.flag("textsInAssets").unwrap_or(false),
             visual: None,
@@ -697,18 +699,19 @@ mod tests {
     }
 
     #[test]
-    fn a_film_takes_one_voice_and_one_piece_of_music() {
-        let [voice, music] = [AssetId::generate(), AssetId::generate()];
+    fn a_film_takes_one_voice_one_piece_of_music_and_clips() {
+        let [voice, music, clip] = [(); 3].map(|()| AssetId::generate());
         let given = |music: &[AssetId]| {
             let files = |ids: &[AssetId]| Value::Texts(ids.iter().map(ToString::to_string).collect());
             let mut values = Values::default();
             values.put("scenes", Value::Texts(vec!["Atme.".to_owned()]));
             values.put("voiceOver", files(&[voice]));
             values.put("music", files(music));
+            values.put("clips", files(&[clip]));
             Given { values, language: Language::German, began: Utc::now() }
         };
         let input = <Videos as StepAgent>::input(&given(&[music])).unwrap();
-        assert_eq!((input.voice_over, input.music), (Some(voice), Some(music)));
+        assert_eq!((input.voice_over, input.music, input.clips), (Some(voice), Some(music), vec![clip]));
         assert_eq!(<Videos as StepAgent>::input(&given(&[])).unwrap().music, None);
         assert!(<Videos as StepAgent>::input(&given(&[music, voice])).is_err());
     }

@@ -1,13 +1,15 @@
 //! The engine of the video agent: scenes become an MP4 with captions, rendered and encoded in process.
 //!
 //! [`generate`] renders one frame after the other, so that memory does not grow with the length except for the encoded
-//! bytes: two backgrounds, one frame and the encoder's pictures are held at a time. The film is H.264 in MP4 with its
+//! bytes: two backgrounds, one frame and the encoder's pictures are held at a time. A background may be a clip ([`Footage`]),
+//! which is decoded while the film goes on. The film is H.264 in MP4 with its
 //! index first, as Instagram takes it, and plays at a pace that people can read (see [`timing`]). What is heard is mixed and
 //! encoded before the first frame.
 
 mod camera;
 pub mod captions;
 mod encode;
+mod footage;
 mod kinetic;
 mod mix;
 mod mp4;
@@ -24,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::visuals::{BrandKit, PeriodMark, Picture, SceneError, encode as still};
 pub use captions::Cue;
+pub use footage::{Footage, FootageError};
 pub use recording::{Recording, RecordingError};
 
 use crate::Language;
@@ -94,11 +97,25 @@ pub struct SceneSpec {
     pub text: Option<String>,
     /// Which of the given pictures it shows; none: a generated background.
     pub picture: Option<usize>,
+    /// Which of the given clips it shows, instead of a picture.
+    pub clip: Option<usize>,
     /// Whether the picture is a slide that has the text already: it is not drawn again, shown whole and hardly zoomed.
     pub text_in_picture: bool,
 }
 
-/// How a video moves.
+impl SceneSpec {
+    /// Whether what it shows has the text already.
+    fn has_text(&self) -> bool {
+        self.text_in_picture && self.picture.is_some() && self.clip.is_none()
+    }
+
+    /// Whether there is something else to see than a generated background.
+    fn has_picture(&self) -> bool {
+        self.picture.is_some() || self.clip.is_some()
+    }
+}
+
+/// How a video moves. The camera goes over clips as over pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum VideoKind {
@@ -113,7 +130,7 @@ pub enum VideoKind {
     ZoomIn,
     /// From 1.5 times to the whole picture.
     ZoomOut,
-    /// The picture as a card before a soft copy of itself, both moving at their own speed.
+    /// The picture as a card before a soft copy of itself, both moving at their own speed; a clip fills the frame and drifts.
     Parallax,
 }
 
@@ -208,7 +225,8 @@ pub struct Video {
     pub srt: String,
     /// The captions as a `WebVTT` file.
     pub vtt: String,
-    /// The least contrast of drawn captions with the frames behind them, sampled three times a scene; none without any.
+    /// The least contrast of drawn captions with the frames behind them, sampled three times a scene, and all through a clip; none
+    /// without any.
     pub caption_contrast: Option<f32>,
     /// What the caller should know.
     pub notes: Vec<VideoNote>,
@@ -245,6 +263,18 @@ pub enum VideoNote {
         /// Which scene, from 0.
         scene: usize,
     },
+    /// A clip has fewer pixels than the film where it is shown and looks soft.
+    ClipEnlarged {
+        /// Which scene, from 0.
+        scene: usize,
+    },
+    /// A clip is shorter than its scene and begins again.
+    ClipRepeated {
+        /// Which scene, from 0.
+        scene: usize,
+        /// How long the clip is, in seconds.
+        clip_seconds: f64,
+    },
     /// The provider did not speak the texts; nobody does.
     NotSpoken,
     /// The provider did not film the footage; there is none.
@@ -263,6 +293,16 @@ impl fmt::Display for VideoNote {
             }
             Self::PictureEnlarged { scene } => {
                 write!(f, "The picture of scene {} has fewer pixels than the film and looks soft.", scene + 1)
+            }
+            Self::ClipEnlarged { scene } => {
+                write!(f, "The clip of scene {} has fewer pixels than the film and looks soft.", scene + 1)
+            }
+            Self::ClipRepeated { scene, clip_seconds } => {
+                let scene = scene + 1;
+                write!(
+                    f,
+                    "The clip of scene {scene} lasts {clip_seconds:.1} seconds, less than the scene, and begins again."
+                )
             }
             Self::NotSpoken => f.write_str("The provider did not speak the texts: the film has no voice."),
             Self::NotFilmed => f.write_str("The provider filmed nothing: the film has no footage."),
@@ -318,24 +358,28 @@ pub struct Progress {
 pub fn generate(
     spec: &VideoSpec,
     pictures: &[Picture],
+    clips: &[Footage],
     sound: &Sound,
     mut progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Video, VideoError> {
     let plan = timing::plan(spec, &sound.spoken())?;
-    check_pictures(spec, pictures)?;
+    check_given(spec, pictures, clips)?;
     let (width, height) = spec.size.pixels();
     let sound = heard(spec, sound, &plan)?;
-    let mut stage = stage::Stage::new(spec, pictures, &plan);
+    let mut stage = stage::Stage::new(spec, pictures, clips, &plan);
     let mut film = encode::Film::new(width, height, spec.fps, sound)?;
+    let mut poster = Vec::new();
     for frame in 0..plan.frames {
-        film.push(stage.frame(frame)?, plan.begins_at(frame))?;
+        let pixels = stage.frame(frame)?;
+        if frame == plan.poster() {
+            poster.extend_from_slice(pixels);
+        }
+        film.push(pixels, plan.begins_at(frame))?;
         if progress(Progress { done: frame + 1, frames: plan.frames }).is_break() {
             return Err(VideoError::Cancelled);
         }
     }
     let mp4 = film.finish()?;
-    let poster_frame = plan.poster();
-    let poster = stage.frame(poster_frame)?.to_vec();
     let poster = Picture::new(width, height, poster)
         .ok_or_else(|| VideoError::Encoder("the poster is empty".to_owned()))?;
     let mut notes = plan.notes.clone();
@@ -389,13 +433,17 @@ fn heard(spec: &VideoSpec, sound: &Sound, plan: &timing::Plan) -> Result<encode:
     encode::sound(&mix::mix(voice, music.as_ref(), samples))
 }
 
-fn check_pictures(spec: &VideoSpec, pictures: &[Picture]) -> Result<(), VideoError> {
-    let missing = spec.scenes.iter().filter_map(|scene| scene.picture).find(|index| *index >= pictures.len());
-    match missing {
-        Some(index) => Err(VideoError::Invalid {
-            field: "scenes",
-            reason: format!("picture {index} was not given: there are {}", pictures.len()),
-        }),
-        None => Ok(()),
-    }
+/// Whether all that scenes show was given.
+fn check_given(spec: &VideoSpec, pictures: &[Picture], clips: &[Footage]) -> Result<(), VideoError> {
+    let missing = |shown: fn(&SceneSpec) -> Option<usize>, given: usize| {
+        spec.scenes.iter().filter_map(shown).find(|index| *index >= given)
+    };
+    let reason = if let Some(index) = missing(|scene| scene.picture, pictures.len()) {
+        format!("picture {index} was not given: there are {}", pictures.len())
+    } else if let Some(index) = missing(|scene| scene.clip, clips.len()) {
+        format!("clip {index} was not given: there are {}", clips.len())
+    } else {
+        return Ok(());
+    };
+    Err(VideoError::Invalid { field: "scenes", reason })
 }

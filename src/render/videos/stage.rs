@@ -4,6 +4,8 @@ use fast_image_resize::Resizer;
 use tiny_skia::{FillRule, FilterQuality, Mask, Pixmap, PixmapMut, PixmapPaint, Transform};
 
 use super::camera::{self, smooth};
+use super::footage::player::Player;
+use super::footage::{Footage, FootageError};
 use super::kinetic::{Caption, Look, f32_from, f32_of};
 use super::timing::Plan;
 use super::{Direction, SceneSpec, VideoError, VideoKind, VideoNote, VideoSpec};
@@ -17,12 +19,13 @@ use crate::visuals::{Color, SceneError};
 pub(crate) struct Stage<'a> {
     spec: &'a VideoSpec,
     pictures: &'a [Picture],
+    clips: &'a [Footage],
     plan: &'a Plan,
     look: Look,
     theme: Color,
     captions: Vec<Caption>,
     /// The sets that are built: the present scene's and, during a change, the one before.
-    sets: Vec<Set>,
+    sets: Vec<Set<'a>>,
     resizer: Resizer,
     frame: Vec<u8>,
     other: Vec<u8>,
@@ -30,14 +33,21 @@ pub(crate) struct Stage<'a> {
 }
 
 /// What a scene needs to be drawn.
-struct Set {
+struct Set<'a> {
     scene: usize,
-    /// The background, larger than the frame where the camera moves.
-    plate: Picture,
+    ground: Ground<'a>,
     /// What moves before the background in a parallax.
     front: Option<Pixmap>,
     /// The veil's opacity for every pixel of some rows.
     veil: Option<Veil>,
+}
+
+/// A background, larger than the frame where the camera moves.
+enum Ground<'a> {
+    /// One that stands still.
+    Plate(Picture),
+    /// One that moves by itself.
+    Clip(Box<Player<'a>>),
 }
 
 struct Veil {
@@ -48,11 +58,21 @@ struct Veil {
 /// Contrast beyond what is required: the film's codec loses a little.
 const MARGIN: f32 = 0.8;
 
+/// How often a scene with a clip is looked at for its captions.
+const LOOKS: u32 = 9;
+/// How far a clip is enlarged to drift in a parallax.
+const DRIFTING: f64 = 1.12;
+
 /// The colour of a film without period and brand.
 const NEUTRAL: Color = Color::new(0x3E, 0x5C, 0x76);
 
 impl<'a> Stage<'a> {
-    pub(crate) fn new(spec: &'a VideoSpec, pictures: &'a [Picture], plan: &'a Plan) -> Self {
+    pub(crate) fn new(
+        spec: &'a VideoSpec,
+        pictures: &'a [Picture],
+        clips: &'a [Footage],
+        plan: &'a Plan,
+    ) -> Self {
         let (width, height) = spec.size.pixels();
         let theme = spec.period.as_ref().map(|period| period.color).or(spec.brand.primary).unwrap_or(NEUTRAL);
         let accent = spec.brand.accent.unwrap_or(theme);
@@ -70,6 +90,7 @@ impl<'a> Stage<'a> {
         let mut stage = Self {
             spec,
             pictures,
+            clips,
             plan,
             look,
             theme,
@@ -123,17 +144,29 @@ impl<'a> Stage<'a> {
     }
 
     pub(crate) fn notes(&self) -> Vec<VideoNote> {
-        let small = |scene: &SceneSpec| {
-            let picture = scene.picture.and_then(|index| self.pictures.get(index));
-            picture.is_some_and(|picture| {
-                picture.width() < self.look.width || picture.height() < self.look.height
-            })
-        };
         let scenes = self.spec.scenes.iter().enumerate();
-        scenes
-            .filter(|(_, scene)| small(scene) && !scene.text_in_picture)
-            .map(|(scene, _)| VideoNote::PictureEnlarged { scene })
-            .collect()
+        scenes.flat_map(|(scene, spec)| self.notes_of(scene, spec)).collect()
+    }
+
+    fn notes_of(&self, scene: usize, spec: &SceneSpec) -> Vec<VideoNote> {
+        let mut notes = Vec::new();
+        if let Some(clip) = spec.clip.and_then(|index| self.clips.get(index)) {
+            let (width, height) = clip.upright();
+            if width < f64::from(self.look.width) || height < f64::from(self.look.height) {
+                notes.push(VideoNote::ClipEnlarged { scene });
+            }
+            let (start, end) = self.plan.span(scene);
+            // A frame less is not seen.
+            if clip.seconds() < self.plan.seconds((end - start).saturating_sub(1)) {
+                notes.push(VideoNote::ClipRepeated { scene, clip_seconds: clip.seconds() });
+            }
+        } else if let Some(picture) = spec.picture.and_then(|index| self.pictures.get(index))
+            && !spec.text_in_picture
+            && (picture.width() < self.look.width || picture.height() < self.look.height)
+        {
+            notes.push(VideoNote::PictureEnlarged { scene });
+        }
+        notes
     }
 
     fn set_captions(&self) -> Vec<Caption> {
@@ -142,14 +175,14 @@ impl<'a> Stage<'a> {
         }
         let drawn = self.plan.cues.iter().filter_map(|cue| {
             let scene = self.spec.scenes.get(cue.scene)?;
-            if scene.text_in_picture && scene.picture.is_some() {
+            if scene.has_text() {
                 return None;
             }
             // Text alone is the picture; over a picture it leaves the middle free, and stays above the app's bar.
-            let (middle, size) = match (scene.picture, self.spec.kind) {
-                (None, _) => (0.45, 108.0),
-                (Some(_), VideoKind::Parallax) => (0.71, 72.0),
-                (Some(_), _) => (0.63, 92.0),
+            let (middle, size) = match (scene.has_picture(), self.spec.kind) {
+                (false, _) => (0.45, 108.0),
+                (true, VideoKind::Parallax) if scene.clip.is_none() => (0.71, 72.0),
+                (true, _) => (0.63, 92.0),
             };
             Some(Caption::new(cue, &self.look, middle, size))
         });
@@ -169,21 +202,29 @@ impl<'a> Stage<'a> {
         }
     }
 
-    fn build(&mut self, scene: usize) -> Result<Set, VideoError> {
+    fn build(&mut self, scene: usize) -> Result<Set<'a>, VideoError> {
         let spec = self.spec.scenes.get(scene).cloned().unwrap_or_default();
         let picture = spec.picture.and_then(|index| self.pictures.get(index));
+        let clip = spec.clip.and_then(|index| self.clips.get(index));
         let parallax = self.spec.kind == VideoKind::Parallax;
-        let (plate, front) = match picture {
-            Some(picture) if parallax && !spec.text_in_picture => {
-                (self.soft(picture, 1.25).ok_or(SceneError::Size)?, self.card(picture))
+        let (ground, front) = match (clip, picture) {
+            (Some(clip), _) => {
+                let shape = f64::from(self.look.width) / f64::from(self.look.height);
+                (Ground::Clip(Box::new(Player::new(clip, shape))), None)
             }
-            Some(picture) => (self.plate(picture, &spec).ok_or(SceneError::Size)?, None),
-            None => {
+            (None, Some(picture)) if parallax && !spec.text_in_picture => {
+                let soft = self.soft(picture, 1.25).ok_or(SceneError::Size)?;
+                (Ground::Plate(soft), self.card(picture))
+            }
+            (None, Some(picture)) => {
+                (Ground::Plate(self.plate(picture, &spec).ok_or(SceneError::Size)?), None)
+            }
+            (None, None) => {
                 let front = if parallax { self.shapes(scene) } else { None };
-                (self.generated(scene).ok_or(SceneError::Size)?, front)
+                (Ground::Plate(self.generated(scene).ok_or(SceneError::Size)?), front)
             }
         };
-        let mut set = Set { scene, plate, front, veil: None };
+        let mut set = Set { scene, ground, front, veil: None };
         self.protect(&mut set)?;
         Ok(set)
     }
@@ -301,14 +342,16 @@ impl<'a> Stage<'a> {
         Some(canvas)
     }
 
-    /// Finds the least veil that makes the scene's captions readable at its start, middle and end.
-    fn protect(&mut self, set: &mut Set) -> Result<(), VideoError> {
+    /// Finds the least veil that makes the scene's captions readable at its start, middle and end, and all through a clip.
+    fn protect(&mut self, set: &mut Set<'a>) -> Result<(), VideoError> {
         if !self.captions.iter().any(|caption| caption.scene == set.scene) {
             return Ok(());
         }
         let (start, end) = self.plan.span(set.scene);
+        let last = end.saturating_sub(start + 1);
+        let steps = if matches!(set.ground, Ground::Clip(_)) { LOOKS - 1 } else { 2 };
         let mut samples = Vec::new();
-        for frame in [start, start + (end - start) / 2, end.saturating_sub(1)] {
+        for frame in (0..=steps).map(|step| start + last * step / steps) {
             let mut pixels = vec![255; self.look.width as usize * self.look.height as usize * 4];
             self.draw_set(set, frame, &mut pixels)?;
             let size =
@@ -371,42 +414,49 @@ impl<'a> Stage<'a> {
 
     fn draw_scene(&mut self, scene: usize, frame: u32, pixels: &mut [u8]) -> Result<(), VideoError> {
         let Some(index) = self.sets.iter().position(|set| set.scene == scene) else { return Ok(()) };
-        let set = self.sets.swap_remove(index);
-        let drawn = self.draw_set(&set, frame, pixels);
+        let mut set = self.sets.swap_remove(index);
+        let drawn = self.draw_set(&mut set, frame, pixels);
         self.sets.push(set);
         drawn
     }
 
     /// Draws a scene without its captions.
-    fn draw_set(&mut self, set: &Set, frame: u32, pixels: &mut [u8]) -> Result<(), VideoError> {
+    fn draw_set(&mut self, set: &mut Set<'a>, frame: u32, pixels: &mut [u8]) -> Result<(), VideoError> {
         let (start, end) = self.plan.span(set.scene);
         // A scene moves on while the next one comes.
         let length = f64::from(end - start + if end < self.plan.frames { self.plan.transition } else { 0 });
-        let moment = f64::from(frame.saturating_sub(start)) / (length - 1.0).max(1.0);
-        let with_text = self
-            .spec
-            .scenes
-            .get(set.scene)
-            .is_some_and(|scene| scene.text_in_picture && scene.picture.is_some());
+        let passed = frame.saturating_sub(start);
+        let moment = f64::from(passed) / (length - 1.0).max(1.0);
+        let with_text = self.spec.scenes.get(set.scene).is_some_and(SceneSpec::has_text);
         let turn = self.spec.seed.wrapping_add(set.scene as u64);
-        let view = camera::view(self.spec.kind, moment, with_text, turn);
+        let mut view = camera::view(self.spec.kind, moment, with_text, turn);
         let (dx, dy) = self.drift(moment);
-        let parallax = self.spec.kind == VideoKind::Parallax && !with_text;
-        let (x, y) = if parallax { (-dx, -dy) } else { (view.x, view.y) };
+        if self.spec.kind == VideoKind::Parallax && !with_text {
+            (view.x, view.y) = (-dx, -dy);
+            if matches!(set.ground, Ground::Clip(_)) {
+                view.zoom = DRIFTING;
+            }
+        }
         let size = (self.look.width, self.look.height);
-        let (width, height) = (f64::from(set.plate.width()), f64::from(set.plate.height()));
+        let (source, rgba) = match &mut set.ground {
+            Ground::Plate(plate) => ((plate.width(), plate.height()), plate.rgba()),
+            Ground::Clip(player) => {
+                player.show(passed, self.plan.fps).map_err(|error| unusable(set.scene, error))?;
+                (player.size(), player.pixels())
+            }
+        };
+        let (width, height) = (f64::from(source.0), f64::from(source.1));
         let (w, h) = (width / view.zoom, height / view.zoom);
         let area = Area {
-            left: ((width - w) / 2.0 * (1.0 + x)).clamp(0.0, width - w),
-            top: ((height - h) / 2.0 * (1.0 + y)).clamp(0.0, height - h),
+            left: ((width - w) / 2.0 * (1.0 + view.x)).clamp(0.0, width - w),
+            top: ((height - h) / 2.0 * (1.0 + view.y)).clamp(0.0, height - h),
             width: w,
             height: h,
         };
-        let source = (set.plate.width(), set.plate.height());
         if source == size && view.zoom <= 1.0 {
-            pixels.copy_from_slice(set.plate.rgba());
+            pixels.copy_from_slice(rgba);
         } else {
-            resize_into(&mut self.resizer, set.plate.rgba(), source, area, pixels, size, Filter::Fast, false)
+            resize_into(&mut self.resizer, rgba, source, area, pixels, size, Filter::Fast, false)
                 .ok_or_else(|| VideoError::Encoder("a frame cannot be scaled".to_owned()))?;
         }
         if let Some(front) = &set.front
@@ -451,6 +501,12 @@ enum Change {
     PushLeft,
     PushUp,
     Wipe,
+}
+
+/// What a clip turns out to be while it is shown.
+fn unusable(scene: usize, error: FootageError) -> VideoError {
+    let reason = format!("the clip of scene {} cannot be used: {error}", scene + 1);
+    VideoError::Invalid { field: "clipAssetIds", reason }
 }
 
 /// Mixes the frame before into the frame after.

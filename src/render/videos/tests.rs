@@ -16,7 +16,7 @@ use crate::visuals::{Color, Template, VisualFormat, VisualSpec};
 
 /// Whether ffmpeg is there. Without it the tests that decode say so and stop, except where `AICOS_REQUIRE_FFMPEG` is set: there
 /// they fail.
-fn decoder() -> bool {
+pub(super) fn decoder() -> bool {
     let there = ["ffmpeg", "ffprobe"].iter().all(|tool| Command::new(tool).arg("-version").output().is_ok());
     if !there {
         assert!(
@@ -29,17 +29,21 @@ fn decoder() -> bool {
 }
 
 /// A film in a file of its own, removed at the end.
-struct File(std::path::PathBuf);
+pub(super) struct File(std::path::PathBuf);
 
 impl File {
-    fn new(name: &str, bytes: &[u8]) -> Self {
+    pub(super) fn new(name: &str, bytes: &[u8]) -> Self {
         let path = std::env::temp_dir().join(format!("video-test-{}-{name}.mp4", std::process::id()));
         std::fs::write(&path, bytes).unwrap();
         Self(path)
     }
 
+    pub(super) fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+
     /// What ffprobe says of a stream, after decoding all of it.
-    fn probe(&self, stream: &str, entry: &str) -> String {
+    pub(super) fn probe(&self, stream: &str, entry: &str) -> String {
         let output = Command::new("ffprobe")
             .args(["-v", "error", "-count_frames", "-select_streams", stream, "-show_entries"])
             .args([&format!("stream={entry}"), "-of", "default=nokey=1:noprint_wrappers=1"])
@@ -51,7 +55,7 @@ impl File {
     }
 
     /// The RGB pixels of the frame at a time.
-    fn frame(&self, seconds: f64) -> Vec<u8> {
+    pub(super) fn frame(&self, seconds: f64) -> Vec<u8> {
         let output = Command::new("ffmpeg")
             .args(["-v", "error", "-i"])
             .arg(&self.0)
@@ -133,15 +137,15 @@ fn marked() -> Picture {
 }
 
 fn scene(text: Option<&str>, picture: Option<usize>) -> SceneSpec {
-    SceneSpec { text: text.map(str::to_owned), picture, text_in_picture: false }
+    SceneSpec { text: text.map(str::to_owned), picture, ..SceneSpec::default() }
 }
 
-fn tiny(kind: VideoKind, scenes: Vec<SceneSpec>) -> VideoSpec {
+pub(super) fn tiny(kind: VideoKind, scenes: Vec<SceneSpec>) -> VideoSpec {
     VideoSpec { kind, scenes, size: VideoSize::Tiny, duration_seconds: Some(3.0), ..VideoSpec::default() }
 }
 
 fn make(spec: &VideoSpec, pictures: &[Picture]) -> Video {
-    generate(spec, pictures, &Sound::default(), |_| ControlFlow::Continue(())).unwrap()
+    generate(spec, pictures, &[], &Sound::default(), |_| ControlFlow::Continue(())).unwrap()
 }
 
 /// The boxes at the top of an MP4 in order.
@@ -216,7 +220,7 @@ fn the_sound_track_is_silence_of_the_same_length() {
 fn a_voice_and_music_are_heard_with_the_pictures() {
     let spec = tiny(VideoKind::Slideshow, vec![scene(None, Some(0))]);
     let pictures = [plain(Color::BLACK, 90, 160)];
-    let film = |sound: &Sound| generate(&spec, &pictures, sound, |_| ControlFlow::Continue(()));
+    let film = |sound: &Sound| generate(&spec, &pictures, &[], sound, |_| ControlFlow::Continue(()));
     // The voice begins with the film: its first sample is its loudest.
     let spoken = tone(440.0, 0.5, 1.0);
     let sound = Sound {
@@ -269,7 +273,7 @@ fn each_scene_is_spoken_while_it_is_shown() {
     let spoken = |hz, seconds| Some(Recording::of(tone(hz, 0.5, seconds)));
     let narration = vec![spoken(440.0, 1.5), None, spoken(880.0, 4.0)];
     let sound = Sound { narration, ..Sound::default() };
-    let video = generate(&spec, &[], &sound, |_| ControlFlow::Continue(())).unwrap();
+    let video = generate(&spec, &[], &[], &sound, |_| ControlFlow::Continue(())).unwrap();
     // What is said decides, where it takes longer than reading: 0.3 + 1.5 + 0.4, a silent scene, 0.3 + 4 + 0.4.
     let ends = video.scenes.iter().map(|scene| (scene.end_seconds * 10.0).round()).collect::<Vec<_>>();
     assert_eq!(ends, [22.0, 52.0, 99.0]);
@@ -301,7 +305,7 @@ fn a_voice_is_never_cut() {
     let spec = tiny(VideoKind::Slideshow, vec![scene(None, None)]);
     let film = |seconds: f32| {
         let voice_over = Some(Recording::of(tone(200.0, 0.5, seconds)));
-        generate(&spec, &[], &Sound { voice_over, ..Sound::default() }, |_| ControlFlow::Continue(()))
+        generate(&spec, &[], &[], &Sound { voice_over, ..Sound::default() }, |_| ControlFlow::Continue(()))
     };
     let Err(VideoError::Invalid { field: "voiceOverAssetId", reason }) = film(4.25) else {
         panic!("it is longer than the film");
@@ -413,8 +417,7 @@ fn a_slide_with_text_is_shown_whole() {
     let (slide, _) =
         crate::visuals::compose(&spec, &crate::visuals::Pictures::default()).unwrap().slides.remove(0);
     let slide = crate::visuals::render(&slide, &crate::visuals::Pictures::default()).unwrap().picture;
-    let scenes =
-        vec![SceneSpec { text: Some("Steht schon da.".to_owned()), picture: Some(0), text_in_picture: true }];
+    let scenes = vec![SceneSpec { text_in_picture: true, ..scene(Some("Steht schon da."), Some(0)) }];
     let video = make(&tiny(VideoKind::KenBurns, scenes), &[slide]);
     assert_eq!(video.caption_contrast, None, "the text is not drawn twice");
     assert_eq!(video.cues.len(), 1, "but it is in the files");
@@ -425,7 +428,7 @@ fn a_slide_with_text_is_shown_whole() {
 fn progress_is_told_and_work_ends_when_it_should() {
     let spec = tiny(VideoKind::Slideshow, vec![scene(None, None)]);
     let mut told = Vec::new();
-    let stopped = generate(&spec, &[], &Sound::default(), |progress| {
+    let stopped = generate(&spec, &[], &[], &Sound::default(), |progress| {
         told.push(progress.done);
         assert_eq!(progress.frames, 90);
         if progress.done == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -446,10 +449,13 @@ fn the_same_input_gives_the_same_bytes() {
 
 #[test]
 fn what_is_wrong_is_refused() {
-    let wrong =
-        generate(&tiny(VideoKind::Slideshow, vec![scene(None, Some(3))]), &[], &Sound::default(), |_| {
-            ControlFlow::Continue(())
-        });
+    let wrong = generate(
+        &tiny(VideoKind::Slideshow, vec![scene(None, Some(3))]),
+        &[],
+        &[],
+        &Sound::default(),
+        |_| ControlFlow::Continue(()),
+    );
     assert!(matches!(wrong, Err(VideoError::Invalid { field: "scenes", .. })));
 }
 
