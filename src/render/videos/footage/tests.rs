@@ -3,7 +3,6 @@
 #![expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
     reason = "the numbers of tests are small"
 )]
 
@@ -335,7 +334,7 @@ fn other_files_are_refused_with_what_to_do() {
 }
 
 /// The place of what a box holds.
-fn content(file: &[u8], name: &[u8; 4]) -> usize {
+fn content(file: &[u8], name: [u8; 4]) -> usize {
     file.windows(4).position(|found| found == name).unwrap() + 4
 }
 
@@ -348,7 +347,7 @@ fn an_index_that_lies_is_not_believed() {
     assert!(Footage::read(file.clone()).is_ok());
     let lying = |name: &[u8; 4], at: usize, value: u32| {
         let mut file = file.clone();
-        let place = content(&file, name) + at;
+        let place = content(&file, *name) + at;
         file[place..place + 4].copy_from_slice(&value.to_be_bytes());
         Footage::read(file).map(|footage| footage.seconds())
     };
@@ -384,7 +383,7 @@ fn an_index_that_lies_is_not_believed() {
     // No frames.
     let mut empty = file.clone();
     for name in [b"stsz", b"stco", b"stts", b"ctts", b"stsc"] {
-        let place = content(&empty, name) + if name == b"stsz" { 8 } else { 4 };
+        let place = content(&empty, *name) + if name == b"stsz" { 8 } else { 4 };
         empty[place..place + 4].fill(0);
     }
     assert_eq!(Footage::read(empty).map(|_| ()), Err(FootageError::NoPictures));
@@ -426,8 +425,8 @@ fn cut_and_damaged_files_are_refused_or_shown_and_never_panic() {
         for round in 0..400 {
             let mut broken = file.clone();
             // Everywhere, or only in the pictures.
-            let data = content(file, b"mdat");
-            for _ in 0..1 + next() % 6 {
+            let data = content(file, *b"mdat");
+            for _ in 0..=next() % 6 {
                 let place =
                     if round % 2 == 0 { next() % file.len() } else { data + next() % (file.len() - data) };
                 broken[place] = next() as u8;
@@ -437,7 +436,7 @@ fn cut_and_damaged_files_are_refused_or_shown_and_never_panic() {
     }
     assert!(shown > 100, "most can still be shown: {shown}");
     // What was cut off is missing: the index comes first.
-    let data = content(&first, b"mdat");
+    let data = content(&first, *b"mdat");
     assert_eq!(Footage::read(first[..data + 200].to_vec()).map(|_| ()), Err(FootageError::Damaged));
 }
 
@@ -562,7 +561,7 @@ fn a_clip_that_breaks_off_is_refused_where_it_was_given() {
     }
     let mut file = scene("broken.mp4", "320x180", &["-g", "5", "-movflags", "+faststart"]);
     // All after the first half is another's.
-    let data = content(&file, b"mdat");
+    let data = content(&file, *b"mdat");
     let from = data + (file.len() - data) / 2;
     file[from..].fill(0x5A);
     let clips = [Footage::read(file).unwrap()];
