@@ -37,12 +37,13 @@ pub fn probe(file: &Path) -> Value {
     serde_json::from_slice(&said.stdout).unwrap()
 }
 
-/// The mean colour of the frame at a time.
-fn color(file: &Path, seconds: &str) -> [u8; 3] {
+/// The mean colour of the frame at a time, of what a filter leaves of it.
+pub fn color(file: &Path, seconds: &str, filter: &str) -> [u8; 3] {
     let said = Command::new("ffmpeg")
         .args(["-v", "error", "-ss", seconds, "-i"])
         .arg(file)
-        .args(["-frames:v", "1", "-vf", "scale=1:1:flags=area,format=rgb24", "-f", "rawvideo", "-"])
+        .args(["-frames:v", "1", "-vf", &format!("{filter},scale=1:1:flags=area,format=rgb24")])
+        .args(["-f", "rawvideo", "-"])
         .output()
         .unwrap();
     said.stdout[..3].try_into().unwrap()
@@ -111,7 +112,7 @@ async fn a_film_of_texts_and_pictures_plays_elsewhere() {
         );
         let seconds: f64 = found["format"]["duration"].as_str().unwrap().parse().unwrap();
         assert!((seconds - 3.0).abs() < 0.1, "{found:#}");
-        let [r, g, b] = color(&file, "2.5");
+        let [r, g, b] = color(&file, "2.5", "null");
         assert!(r > g + 60 && r > b + 60, "the picture shows: {r} {g} {b}");
     }
     // Its files are the video's own.
@@ -357,7 +358,7 @@ async fn clips_move_behind_the_texts_and_pictures_follow_them() {
     let file = crate::support::config().data_dir.join("film-of-a-film.mp4");
     std::fs::write(&file, bytes).unwrap();
     for seconds in ["0.5", "3.5"] {
-        let [r, g, b] = color(&file, seconds);
+        let [r, g, b] = color(&file, seconds, "null");
         assert!(r > g + 60 && r > b + 60, "{seconds}: {r} {g} {b}");
     }
     // A clip of somebody else's making, shorter than its scene and smaller than the film.
@@ -378,7 +379,7 @@ async fn clips_move_behind_the_texts_and_pictures_follow_them() {
     let file = crate::support::config().data_dir.join("film-of-clips.mp4");
     std::fs::write(&file, fetch(&made["result"]).await).unwrap();
     assert_eq!(probe(&file)["streams"][0]["nb_read_frames"], "180");
-    let [r, g, b] = color(&file, "4.5");
+    let [r, g, b] = color(&file, "4.5", "null");
     assert!(b > r + 60 && b > g + 60, "{r} {g} {b}");
 }
 

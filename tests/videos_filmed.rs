@@ -11,12 +11,12 @@ use crate::support::fixture::uuid;
 use crate::support::provider::Reply;
 use crate::support::studio::{CLIP, Delivery, FakeStudio, KEY, MODEL, Take};
 use crate::support::work::{PATIENCE, Room};
-use crate::videos::recording;
+use crate::videos::{color, has_ffmpeg, recording};
 
 const FILM: &str = "query($id: ID!) { job(id: $id) { status attempts error { code message field
         ... on ProviderError { provider providerCode retryable } }
     engine { provider model promptTokens completionTokens costMicroUsd } events { kind message data }
-    result { ... on Video { id notes narrator { provider model }
+    result { ... on Video { id notes video { url } narrator { provider model }
         footage { provider model prompt asset { id kind url mimeType bytes altText } } } } } }";
 
 /// A room whose organization has a provider that films.
@@ -86,7 +86,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clip_is_filmed_by_words_and_kept_beside_its_film() {
+async fn a_clip_is_filmed_by_words_and_moves_behind_the_texts() {
     let (room, studio) = studio().await;
     let bar = " 40%|████      | 20/50 [00:09<00:14]";
     studio.script("a lake", [Take::clip().after([json!({"status": "starting"}), working(bar)])]);
@@ -106,7 +106,28 @@ async fn a_clip_is_filmed_by_words_and_kept_beside_its_film() {
         (&json!("VIDEO"), &json!("video/mp4"), &json!(CLIP.len()), &json!("a lake"))
     );
     assert_eq!(files::get(&room.server, asset["url"].as_str().unwrap()).await.body, CLIP);
-    assert_eq!(made["result"]["notes"], json!([]));
+    assert_eq!(
+        made["result"]["notes"],
+        json!([
+            "The clip of scene 1 has fewer pixels than the film and looks soft.",
+            "The clip of scene 1 lasts 1.0 seconds, less than the scene, and begins again."
+        ])
+    );
+    if has_ffmpeg() {
+        let kept = |name: &str, bytes: &[u8]| {
+            let file = crate::support::config().data_dir.join(name);
+            std::fs::write(&file, bytes).unwrap();
+            file
+        };
+        let film = files::get(&room.server, made["result"]["video"]["url"].as_str().unwrap()).await.body;
+        let (clip, film) = (kept("footage.mp4", CLIP), kept("film-of-footage.mp4", &film));
+        // Above the text the film is the clip, and it begins again.
+        let top = |file, seconds| color(file, seconds, "crop=iw:ih/4:0:0");
+        for (at, moment) in [("0.2", "0.2"), ("0.8", "0.8"), ("1.5", "0.5")] {
+            let pairs = top(&film, at).into_iter().zip(top(&clip, moment));
+            assert!(pairs.clone().all(|(seen, filmed)| seen.abs_diff(filmed) < 12), "{at}: {pairs:?}");
+        }
+    }
     let told = made["events"].to_string();
     for said in [
         "Asks studio to film.",
@@ -240,6 +261,11 @@ async fn a_fault_of_the_provider_leaves_a_film_without_footage_where_that_is_all
         ("text", Take::output(json!("A lake, in words.")), "something else than footage"),
         ("nothing", Take::output(Value::Null), "something else than footage"),
         ("page", Take::clip().files([Delivery::Whole("<html></html>".into())]), "is no MP4"),
+        (
+            "damaged",
+            Take::clip().files([Delivery::Whole(CLIP[..CLIP.len() / 2].into())]),
+            "The footage of studio cannot be used",
+        ),
         ("huge", Take::clip().files([Delivery::Long((200 << 20) + 1)]), "is larger than any clip"),
         ("moved", Take::clip().files([Delivery::Redirect]), "is said to be elsewhere"),
         ("gone", Take::clip().files([Delivery::Gone]), "cannot be fetched"),
@@ -320,6 +346,12 @@ async fn one_provider_films_what_another_one_speaks_and_nothing_else() {
             "providerCreate",
         ),
         (json!({"footage": {"prompt": " ", "engine": own}}), "REQUIRED", "input.footage.prompt", "Say what"),
+        (
+            json!({"footage": {"prompt": "x", "engine": own}, "assetIds": [aicos::id::AssetId::generate()]}),
+            "INVALID",
+            "input.footage",
+            "there is none",
+        ),
         (
             json!({"footage": {"prompt": "x".repeat(1_001), "engine": own}}),
             "TOO_LONG",

@@ -147,7 +147,7 @@ impl Input {
 
 impl Input {
     /// Whether it asks for footage, and names nobody else for it.
-    fn is_filmed_by_the_order_s_engine(&self) -> bool {
+    fn needs_an_engine_that_films(&self) -> bool {
         self.footage.as_ref().is_some_and(|shot| shot.engine.is_none())
     }
 }
@@ -293,14 +293,14 @@ impl Agent for Videos {
 
     /// Speech and footage have no tokens that anybody counts.
     fn asks(input: &Input) -> bool {
-        input.narration.is_some() || input.is_filmed_by_the_order_s_engine()
+        input.narration.is_some() || input.needs_an_engine_that_films()
     }
 
     fn suits(input: &Input, engine: Option<Provider>) -> Result<()> {
         if input.narration.is_some() {
             speaks(engine)?;
         }
-        if input.is_filmed_by_the_order_s_engine() { films(engine) } else { Ok(()) }
+        if input.needs_an_engine_that_films() { films(engine) } else { Ok(()) }
     }
 
     async fn engage(input: &mut Input, tx: &mut ReadTx<'_>, providers: &Providers) -> Result<()> {
