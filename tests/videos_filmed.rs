@@ -258,8 +258,8 @@ async fn a_fault_of_the_provider_leaves_a_film_without_footage_where_that_is_all
         ("sensitive", Take::failed(sensitive), "refuses to answer this"),
         ("canceled", Take::ended("canceled"), "was cancelled at the provider studio"),
         ("aborted", Take::ended("aborted"), "has not begun with the footage"),
-        ("text", Take::output(json!("A lake, in words.")), "something else than footage"),
-        ("nothing", Take::output(Value::Null), "something else than footage"),
+        ("text", Take::output(&json!("A lake, in words.")), "something else than footage"),
+        ("nothing", Take::output(&Value::Null), "something else than footage"),
         ("page", Take::clip().files([Delivery::Whole("<html></html>".into())]), "is no MP4"),
         (
             "damaged",

@@ -65,11 +65,11 @@ pub struct JobEvent {
     /// When.
     at: DateTime,
     /// What: `queued`, `started`, `progress`, `text` (a piece of an answer that is being written), `retrying`, `waiting`,
-    /// `awaiting_approval`, `resumed`, `fallback` (the built-in engine works because the provider did not), `painted`
-    /// (a provider's picture is there and kept), `embedded` (some vectors are there and kept), `not_embedded` (a question is
-    /// answered without them), `cancelling`, `succeeded`, `failed` or `cancelled`; of a workflow's step,
-    /// which `data` names, `step` (it begins), `step_retrying`, `step_item_succeeded` (one item of
-    /// its list is done, and not the last), `step_succeeded` or `step_failed`; more may come.
+    /// `awaiting_approval`, `resumed`, `fallback` (the built-in engine works because the provider did not), `painted` and
+    /// `filmed` (a provider's picture or clip is there and kept), `embedded` (some vectors are), `not_embedded` (a question is
+    /// answered without them), `cancelling`, `succeeded`, `failed` or `cancelled`; of a workflow's step, which `data` names,
+    /// `step` (it begins), `step_retrying`, `step_item_succeeded` (one item of its list is done, and not the last),
+    /// `step_succeeded` or `step_failed`; more may come.
     kind: String,
     /// What, for people.
     message: Option<String>,

@@ -129,7 +129,7 @@ pub(super) struct BrokenOff {
     /// Cancelled when it is, whatever the reason.
     pub any: CancellationToken,
     /// Cancelled before that when somebody has cancelled the job.
-    pub cancelled: CancellationToken,
+    pub unwanted: CancellationToken,
 }
 
 /// One attempt at a job, in its creator's name. It holds no connection while it thinks: a transaction is opened, used
@@ -182,7 +182,7 @@ impl Run {
     /// Whether somebody has cancelled the job, so that nobody takes it up again: what is dropped may ask, to leave nothing
     /// behind elsewhere.
     pub fn is_unwanted(&self) -> bool {
-        self.broken_off.cancelled.is_cancelled()
+        self.broken_off.unwanted.is_cancelled()
     }
 
     /// What the creator may do.

@@ -294,7 +294,7 @@ impl Shop {
                 None => Some(Interruption::Lost),
             };
             if held.interruption == Some(Interruption::Cancelled) {
-                held.broken_off.cancelled.cancel();
+                held.broken_off.unwanted.cancel();
             }
             held.broken_off.any.cancel();
         }

@@ -81,7 +81,7 @@ impl Take {
     }
 
     /// It succeeds with something else.
-    pub fn output(output: Value) -> Self {
+    pub fn output(output: &Value) -> Self {
         Self::new(json!({"status": "succeeded", "output": output}))
     }
 
@@ -470,7 +470,7 @@ async fn file(
         Delivery::Whole(bytes) => (mp4, bytes).into_response(),
         Delivery::Cut => (mp4, broken(Bytes::from_static(&CLIP[..CLIP.len() / 2]))).into_response(),
         Delivery::Long(bytes) => {
-            let pieces = std::iter::repeat_n(Bytes::from_static(&[0; 1 << 16]), bytes.div_ceil(1 << 16));
+            let pieces = std::iter::repeat_n(Bytes::from(vec![0; 1 << 16]), bytes.div_ceil(1 << 16));
             let body = Body::from_stream(stream::iter(pieces.map(Ok::<_, std::io::Error>)));
             ([(header::CONTENT_LENGTH, bytes.to_string())], body).into_response()
         }
