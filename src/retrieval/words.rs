@@ -147,7 +147,7 @@ pub(super) fn terms_of(token: &Token<'_>, language: Language) -> Vec<String> {
 /// The terms of a text in their order, as a question or a heading is read.
 ///
 /// ```
-/// use aicos::retrieval::{Language, terms};
+/// use aicos_retrieval::{Language, terms};
 /// assert_eq!(terms("Die Kuendigungen", Language::German), terms("der Kündigung", Language::German));
 /// assert_eq!(terms("2.500", Language::German), terms("2,500", Language::English));
 /// ```
