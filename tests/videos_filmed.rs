@@ -236,6 +236,7 @@ async fn a_clip_that_nobody_wants_any_more_is_cancelled_and_so_is_one_that_takes
     assert_eq!(studio.made().len(), 2);
 }
 
+/// Attacks: 132, 135.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fault_of_the_provider_leaves_a_film_without_footage_where_that_is_allowed() {
     let (room, studio) = studio().await;

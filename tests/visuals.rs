@@ -495,6 +495,7 @@ async fn edited_slides_show_the_pictures_that_they_had() {
     room.workers.stop().await;
 }
 
+/// Attacks: 202.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_scene_of_the_slide_is_refused_where_it_is_wrong() {
     let room = Room::new().await;

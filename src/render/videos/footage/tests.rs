@@ -338,6 +338,7 @@ fn content(file: &[u8], name: [u8; 4]) -> usize {
     file.windows(4).position(|found| found == name).unwrap() + 4
 }
 
+/// Attacks: 201.
 #[test]
 fn an_index_that_lies_is_not_believed() {
     if !decoder() {
@@ -399,6 +400,7 @@ fn an_index_that_lies_is_not_believed() {
     assert!(written.starts_with(&[0, 0, 0, 1, 0x65]), "nothing comes before the frame: {:?}", &written[..9]);
 }
 
+/// Attacks: 201.
 #[test]
 fn cut_and_damaged_files_are_refused_or_shown_and_never_panic() {
     if !decoder() {
