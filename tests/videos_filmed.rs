@@ -463,14 +463,7 @@ async fn a_model_that_films_is_looked_for_and_nothing_is_paid() {
 }
 
 fn request(aspect: Aspect) -> FootageRequest {
-    FootageRequest {
-        model: MODEL.to_owned(),
-        prompt: "a lake".to_owned(),
-        seconds: 6,
-        aspect,
-        seed: Some(7),
-        first_picture: None,
-    }
+    FootageRequest { model: MODEL.to_owned(), prompt: "a lake".to_owned(), seconds: 6, aspect, seed: Some(7) }
 }
 
 async fn submit(studio: &FakeStudio, request: FootageRequest) -> Result<Ticket, Failure> {
@@ -494,19 +487,13 @@ async fn a_model_is_told_what_it_knows_and_no_more() {
     // It has no square at all.
     submit(&studio, request(Aspect::Square)).await.unwrap();
     assert_eq!(studio.made()[1].input, json!({"prompt": "a lake"}));
-    // A picture to begin with goes by another name, and a version is asked elsewhere.
-    studio.takes("start_image", []);
-    let begins = FootageRequest {
-        model: format!("{MODEL}:9dcd6d78e7"),
-        first_picture: Some("data:image/png;base64,AAAA".to_owned()),
-        ..request(Aspect::Upright)
-    };
-    submit(&studio, begins).await.unwrap();
+    // A version is asked elsewhere.
+    let version = FootageRequest { model: format!("{MODEL}:9dcd6d78e7"), ..request(Aspect::Upright) };
+    submit(&studio, version).await.unwrap();
     let last = studio.requests().pop().unwrap();
     assert_eq!(last.path, "POST /v1/predictions");
     assert_eq!(last.body["version"], format!("{MODEL}:9dcd6d78e7"));
-    let input = json!({"prompt": "a lake", "aspect_ratio": "9:16", "image": "data:image/png;base64,AAAA"});
-    assert_eq!(studio.made()[2].input, input);
+    assert_eq!(studio.made()[2].input, json!({"prompt": "a lake", "aspect_ratio": "9:16"}));
 
     // What no model takes is the caller's to put right.
     studio.takes("prompt", [json!("a sea")]);

@@ -18,8 +18,6 @@ pub const CLIP_BYTES: usize = 200 << 20;
 pub const SECONDS: RangeInclusive<u32> = 3..=10;
 /// Bytes of a prompt at the most: a thousand characters of any script, and what is said around them.
 const PROMPT_BYTES: usize = 8_000;
-/// Bytes of the address of a picture at the most. Pictures that are no larger than a megabyte can be part of it (`data:`).
-const PICTURE_BYTES: usize = 2 << 20;
 
 /// The shape of footage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,8 +65,6 @@ pub struct FootageRequest {
     pub aspect: Aspect,
     /// Asks for the same footage to the same words.
     pub seed: Option<u32>,
-    /// The picture that it begins with: its address, or all of it as a `data:` address.
-    pub first_picture: Option<String>,
 }
 
 /// What footage goes by at its provider while it is made.
@@ -152,9 +148,6 @@ impl FootageRequest {
         if !SECONDS.contains(&self.seconds) {
             return rejected("Footage lasts 3 to 10 seconds. Ask for as many.");
         }
-        if self.first_picture.as_ref().is_some_and(|picture| picture.len() > PICTURE_BYTES) {
-            return rejected("The picture that the footage begins with is too large. Give a smaller one.");
-        }
         Ok(())
     }
 }
@@ -217,7 +210,6 @@ mod tests {
             seconds: 5,
             aspect: Aspect::Upright,
             seed: None,
-            first_picture: None,
         };
         let refused = |request: FootageRequest| request.check(Provider::Replicate).is_err();
         assert!(!refused(good.clone()));
@@ -226,8 +218,7 @@ mod tests {
             FootageRequest { prompt: " ".to_owned(), ..good.clone() },
             FootageRequest { prompt: "x".repeat(8_001), ..good.clone() },
             FootageRequest { seconds: 2, ..good.clone() },
-            FootageRequest { seconds: 11, ..good.clone() },
-            FootageRequest { first_picture: Some("x".repeat((2 << 20) + 1)), ..good },
+            FootageRequest { seconds: 11, ..good },
         ] {
             assert!(refused(wrong.clone()), "{} {}", wrong.model, wrong.seconds);
         }

@@ -75,13 +75,11 @@ impl<'a> Model<'a> {
 /// A part of the input that a model may not know, or not as it is said first: its ways, the best one first.
 type Wish = VecDeque<(&'static str, Value)>;
 
-fn wishes(request: &FootageRequest) -> [Wish; 4] {
-    let picture = request.first_picture.as_deref();
+fn wishes(request: &FootageRequest) -> [Wish; 3] {
     [
         [("duration", json!(request.seconds))].into(),
         request.aspect.names().iter().map(|name| ("aspect_ratio", json!(name))).collect(),
         request.seed.map(|seed| ("seed", json!(seed))).into_iter().collect(),
-        picture.into_iter().flat_map(|at| ["start_image", "image"].map(|name| (name, json!(at)))).collect(),
     ]
 }
 

@@ -371,7 +371,7 @@ impl Inner {
             return wrong("", "required", "prompt is required");
         }
         for (name, value) in input.as_object().unwrap() {
-            let known = ["prompt", "duration", "aspect_ratio", "seed", "start_image", "image"];
+            let known = ["prompt", "duration", "aspect_ratio", "seed"];
             let limit = self.takes.iter().find(|(field, _)| field == name);
             if !known.contains(&name.as_str()) || limit.is_some_and(|(_, values)| values.is_empty()) {
                 let message = format!("Additional property {name} is not allowed");

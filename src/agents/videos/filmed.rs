@@ -184,7 +184,6 @@ async fn film(
         seconds: shot.seconds,
         aspect: Aspect::of(order.input.size.pixels()),
         seed: u32::try_from(order.seed & u64::from(u32::MAX >> 1)).ok(),
-        first_picture: None,
     };
     let shape = format!("{:?} {}", request.aspect, request.seconds);
     let words = [request.model.as_str(), &shape, &request.prompt];
