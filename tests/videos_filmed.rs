@@ -188,9 +188,10 @@ async fn a_clip_is_asked_for_once_however_often_its_job_is_tried() {
         assert!(made["attempts"].as_i64() >= Some(2), "{prompt}: {made:#}");
         assert_eq!(studio.made_of(prompt).len(), count, "{prompt}");
         assert_eq!(made["result"]["footage"]["asset"]["bytes"], CLIP.len(), "{prompt}: {made:#}");
-        let kept =
-            made["events"].as_array().unwrap().iter().filter(|event| event["kind"] == "filmed").count();
-        assert_eq!(kept, 1, "{prompt}: {made:#}");
+        let noted = |kind: &str| {
+            made["events"].as_array().unwrap().iter().filter(|event| event["kind"] == kind).count()
+        };
+        assert_eq!((noted("footage_counted"), noted("filmed")), (1, 1), "{prompt}: {made:#}");
     }
     // Whoever is lost does not speak for the job.
     assert_eq!(studio.asked("/cancel"), 0);

@@ -132,7 +132,10 @@ impl Input {
             let message = "A film has one voice: give `narration` or `voiceOverAssetId`, and not both.";
             return wrong(FaultCode::Invalid, "narration", message.to_owned());
         }
-        let is_covered = self.visual.is_some() || self.scenes.len() <= self.clips.len() + self.assets.len();
+        // Where pictures show the texts, a text without one is left out.
+        let is_covered = self.visual.is_some()
+            || self.scenes.len() <= self.clips.len() + self.assets.len()
+            || (self.texts_in_assets && !self.assets.is_empty());
         if self.footage.is_some() && is_covered {
             let message = "`footage` is for scenes without a picture and a clip, and there is none. Give `scenes` more texts, or leave `footage` out.";
             return wrong(FaultCode::Invalid, "footage", message.to_owned());

@@ -717,6 +717,22 @@ mod tests {
     }
 
     #[test]
+    fn footage_has_a_scene_to_be_behind() {
+        let input = |scenes: &[&str], assets: usize, shown: bool| {
+            let mut values = Values::default();
+            values.put("scenes", Value::Texts(scenes.iter().map(|text| (*text).to_owned()).collect()));
+            let assets = (0..assets).map(|_| AssetId::generate().to_string());
+            values.put("assets", Value::Texts(assets.collect()));
+            values.put("textsInAssets", Value::Flag(shown));
+            values.put("footagePrompt", Value::Text("a lake".to_owned()));
+            <Videos as StepAgent>::input(&Given { values, language: Language::German, began: Utc::now() })
+        };
+        assert!(input(&["Atme.", "Ruhe."], 1, false).is_ok(), "behind the second text");
+        assert!(input(&["Atme."], 1, false).is_err());
+        assert!(input(&["Atme.", "Ruhe."], 1, true).is_err(), "the second text is left out");
+    }
+
+    #[test]
     fn a_brief_has_sentences() {
         let brief = "I want to sleep better. I want to trust my work!\n\n- I want to laugh more";
         assert_eq!(
