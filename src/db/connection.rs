@@ -1,6 +1,7 @@
 //! One pooled connection, and the promise that it goes back clean or not at all.
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 use tracing::log::LevelFilter;
@@ -46,12 +48,26 @@ pub(super) struct Health {
     distrusted: Mutex<Option<Instant>>,
     /// When the database was last asked for a sign of life, and whether it gave one.
     asked: tokio::sync::Mutex<Option<(Instant, bool)>>,
+    /// Told whenever a connection comes back or is given up.
+    returned: Notify,
 }
 
 impl Health {
     /// Has every connection that is open now replaced before somebody takes it.
     pub(super) fn distrust(&self) {
         *self.distrusted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Puts a connection back into the pool.
+    fn give_back(&self, object: Object<Connections>) {
+        drop(object);
+        self.returned.notify_one();
+    }
+
+    /// Closes a connection, which leaves room for another.
+    fn close(&self, object: Object<Connections>) {
+        drop(Object::take(object));
+        self.returned.notify_one();
     }
 
     fn distrusts(&self, made: Instant) -> bool {
@@ -116,6 +132,7 @@ impl Connections {
             ceiling: settings.statement_timeout + Duration::from_secs(2),
             distrusted: Mutex::default(),
             asked: tokio::sync::Mutex::default(),
+            returned: Notify::new(),
         };
         Self { health: Arc::new(health) }
     }
@@ -183,20 +200,10 @@ pub(super) struct Parts<'c> {
 /// Takes a connection that works from the pool, or opens one.
 pub(super) async fn take(pool: &Pool<Connections>) -> Result<Connection> {
     let health = Arc::clone(&pool.manager().health);
-    let status = pool.status();
     let asked = Instant::now();
-    let getting = async {
-        if status.available > 0 || status.size >= status.max_size {
-            return pool.get().await;
-        }
-        // One is opened in a task of its own: when it takes longer than this request waits, the next one finds it.
-        let pool = pool.clone();
-        let opening = tokio::spawn(async move { pool.get().await });
-        opening.await.unwrap_or(Err(PoolError::Closed))
-    };
     // Whatever keeps a connection from being had, it is not the request's fault: later it may work. On the heap, because
     // what opens one is large, and hardly ever needed.
-    let got = timeout(health.wait, Box::pin(getting.instrument(trace::connection()))).await;
+    let got = timeout(health.wait, Box::pin(get(pool).instrument(trace::connection()))).await;
     count().connection_wait(asked);
     let object = got.unwrap_or(Err(PoolError::Timeout(TimeoutType::Wait))).map_err(|error| {
         count().missing(reason(&error));
@@ -206,6 +213,44 @@ pub(super) async fn take(pool: &Pool<Connections>) -> Result<Connection> {
         }
     })?;
     Ok(Connection { object: Some(object), health, dirty: false, busy: false, broken: false })
+}
+
+/// One that lies idle, or else whichever is free first: one that comes back, or one that is opened for this. Opening one
+/// costs PostgreSQL a process: when many requests meet an empty pool, the first to be opened soon serve them all, while
+/// the last are still on their way.
+async fn get(pool: &Pool<Connections>) -> std::result::Result<Object<Connections>, PoolError<sqlx::Error>> {
+    let status = pool.status();
+    if status.available > 0 || status.size >= status.max_size {
+        return pool.get().await;
+    }
+    let health = &pool.manager().health;
+    // In a task of its own: when it takes longer than this request waits, the next one finds it.
+    let opening = tokio::spawn({
+        let (pool, health) = (pool.clone(), Arc::clone(health));
+        async move { pool.get().await.map(|object| health.give_back(object)) }
+    });
+    let mut opening = pin!(opening);
+    loop {
+        let mut returned = pin!(health.returned.notified());
+        // From here on nothing that comes back is missed.
+        returned.as_mut().enable();
+        if idle(pool) {
+            return pool.get().await;
+        }
+        tokio::select! {
+            biased;
+            () = returned => {}
+            opened = &mut opening => {
+                opened.unwrap_or(Err(PoolError::Closed))?;
+                return pool.get().await;
+            }
+        }
+    }
+}
+
+/// Whether a connection lies idle. [`Pool::status`] does not tell: it takes off one for each that is being opened.
+fn idle(pool: &Pool<Connections>) -> bool {
+    pool.retain(|_, _| true).retained > 0
 }
 
 /// Why there was no connection.
@@ -244,17 +289,19 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         let Some(mut object) = self.object.take() else { return };
+        let health = Arc::clone(&self.health);
         if self.broken {
-            drop(Object::take(object));
+            health.close(object);
             return;
         }
         let dirty = self.dirty;
         if !dirty && !self.busy {
+            health.give_back(object);
             return;
         }
         // Out of a runtime nothing can be brought to an end: close it.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            drop(Object::take(object));
+            health.close(object);
             return;
         };
         runtime.spawn(async move {
@@ -262,8 +309,9 @@ impl Drop for Connection {
             let settling = async {
                 if dirty { object.raw.execute("ROLLBACK").await.map(drop) } else { object.raw.ping().await }
             };
-            if !matches!(timeout(SETTLE, settling).await, Ok(Ok(()))) {
-                drop(Object::take(object));
+            match timeout(SETTLE, settling).await {
+                Ok(Ok(())) => health.give_back(object),
+                _ => health.close(object),
             }
         });
     }
