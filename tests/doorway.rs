@@ -16,7 +16,7 @@ use sqlx::{Connection as _, Executor as _, FromRow};
 
 use crate::support::cast::{self, Organization};
 use crate::support::visitor::{
-    Cut, Dice, Visitor, assert_clean, cut, facts, hot, idle_in_transaction, slow_line,
+    Cut, Dice, Visitor, assert_clean, cut, facts, hot, idle_in_transaction, line, slow_line,
 };
 use crate::support::{self, Server};
 
@@ -344,6 +344,22 @@ async fn a_request_given_up_while_it_connects_leaves_nothing() {
         house.db.close();
     }
     house.assert_nothing_left("being given up").await;
+}
+
+/// Whoever waits for a connection to open is served by one that comes back first, even when the other never opens.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_connection_takes_one_that_comes_back() {
+    let house = House::start().await;
+    let db = pool_of(2, line(&house.server.database.serve, |place| (place == 0).then_some(65536)));
+    let held = db.lease(facts());
+    let tx = held.read(&house.acme.1.scope, Action::ProjectRead).await.unwrap();
+    let (outcome, ()) = tokio::join!(go(Way::Read, &db, &house.acme.1), async {
+        while db.status().waiting == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        drop((tx, held));
+    });
+    assert!(outcome.unwrap().contains(&"canary of Acme".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -100,13 +100,27 @@ pub fn line_folder() -> PathBuf {
 /// The same database behind a line that passes a few bytes at a time, so that a future can be given up in the middle of
 /// any message. It lasts as long as the test's runtime.
 pub fn slow_line(options: &PgConnectOptions, bytes: usize) -> PgConnectOptions {
+    line(options, move |_| Some(bytes))
+}
+
+/// The same database behind a line that says of each connection how many bytes of an answer it passes at a time; one of
+/// which it says nothing is taken, and hears nothing. It lasts as long as the test's runtime.
+pub fn line(
+    options: &PgConnectOptions,
+    bytes: impl Fn(usize) -> Option<usize> + Send + 'static,
+) -> PgConnectOptions {
     let name = format!(".s.PGSQL.{}", options.get_port());
     let real = options.get_socket().unwrap().join(&name);
     let folder = line_folder();
     let listener = UnixListener::bind(folder.join(&name)).unwrap();
     tokio::spawn(async move {
-        loop {
+        let mut deaf = Vec::new();
+        for place in 0.. {
             let (client, _) = listener.accept().await.unwrap();
+            let Some(bytes) = bytes(place) else {
+                deaf.push(client);
+                continue;
+            };
             let server = UnixStream::connect(&real).await.unwrap();
             let (client_in, client_out) = client.into_split();
             let (server_in, server_out) = server.into_split();
