@@ -363,6 +363,12 @@ impl Usage {
     }
 }
 
+/// What a model takes at the most that is told so many characters and may write so many tokens. German takes about three
+/// characters for a token.
+pub const fn tokens(characters: u64, written: u32) -> Usage {
+    Usage { prompt_tokens: characters.div_ceil(3), completion_tokens: written as u64 }
+}
+
 /// Why a model stopped. Refusals and filtered answers are failures ([`Kind::Refused`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finish {

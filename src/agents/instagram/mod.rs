@@ -598,7 +598,7 @@ impl Poster {
     ) -> Result<Result<AssetId, Problem>, Failure> {
         let most = AssetKind::Image.most_bytes();
         let (asset, bytes) = assets::read(run, &self.storage, file.id, most).await?;
-        let made = agent::compute(move || fitted(&bytes, form)).await?;
+        let made = jobs::compute(move || fitted(&bytes, form)).await?;
         let (jpeg, width, height) = match made {
             Ok(made) => made,
             Err(why) => {
