@@ -14,6 +14,8 @@ pub mod graphql;
 pub mod insights;
 pub mod machine;
 pub mod preflight;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
