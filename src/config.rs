@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::engine::{Endpoint, Endpoints, Reach};
+use crate::graphql::document::Trust;
 use crate::http::proxies::Network;
 use crate::storage::Location;
 
@@ -30,19 +31,6 @@ impl Switch {
     pub fn is_on(self) -> bool {
         self == Self::On
     }
-}
-
-/// What becomes of documents that are not in the manifest.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Trust {
-    /// They are served.
-    #[default]
-    Off,
-    /// They are served, and named in the log.
-    Log,
-    /// They are refused.
-    Enforce,
 }
 
 /// What stands in flags, the environment and `aicos.toml`, before it is checked.

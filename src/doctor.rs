@@ -7,9 +7,9 @@ use anyhow::Context as _;
 use sqlx::postgres::PgConnection;
 
 use crate::app::{self, HOT_QUERIES, Prepared};
-use crate::config::{Config, Database, Trust};
+use crate::config::{Config, Database};
 use crate::db::{Db, PoolSettings, migrate};
-use crate::graphql::document::Limits;
+use crate::graphql::document::{Limits, Trust};
 use crate::identity::master::MasterKeys;
 
 /// The findings, in the order in which they were made.

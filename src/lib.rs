@@ -11,11 +11,10 @@
 //! | [`organizations`], [`memberships`], [`invitations`], [`projects`], [`api_keys`], [`providers`], [`accounts`], [`webhooks`], [`audit`], [`usage`] | one folder per entity: `mod.rs` has the words, `store.rs` the SQL, `graphql.rs` the schema | each other's `mod.rs` |
 //! | [`jobs`] | work that outlives a request: enqueued in its change's transaction, claimed fairly, fenced by its attempt | `db`, `identity` |
 //! | [`schedules`] | runs of workflows at set times, in the name of whoever set them | `jobs`, `agents` |
-//! | [`knowledge`] | documents, their versions and passages, and the search in them | `jobs`, `retrieval` |
-//! | [`embeddings`] | vectors of passages: which model makes them, the job that does, the search among them | `jobs`, `knowledge`, `engine` |
+//! | [`knowledge`] | documents, their versions and passages, the search in them by words, and by vectors that a model makes | `jobs`, `providers`, `retrieval` |
 //! | [`assets`] | files: uploads, what they really are, and what is left of them | `jobs`, `storage` |
 //! | [`storage`] | object storage, a folder or a bucket, and a tenant's part of it | `access` |
-//! | [`agents`] | what makes content, one folder each, and what they leave behind | `jobs`, `knowledge`, `engine` |
+//! | [`agents`] | what makes content, one folder each, and what they leave behind | `jobs`, `knowledge`, `providers`, `accounts` |
 //! | [`engine`] | outside providers of models: the port, the wire formats, the prices | nothing of aicos |
 //! | [`graphql`] | the schema put together; the check of documents; a request's [`Door`](graphql::context::Door) | the entities |
 //! | [`http`] | addresses, GraphQL over HTTP, sockets and event streams, limits, draining | `graphql` |
@@ -75,7 +74,6 @@ pub mod config;
 pub mod counters;
 pub mod demo;
 pub mod doctor;
-pub mod embeddings;
 pub mod engine;
 pub mod error;
 pub mod events;

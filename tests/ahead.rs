@@ -41,9 +41,7 @@ async fn projects_and_their_people_are_the_same_read_ahead() {
     }
     let mut guests = Vec::new();
     for project in [0, 0, 2] {
-        let place = Some(projects[project].as_str());
-        let email = cast::address();
-        guests.push(cast::invite(&server, &acme.owner.token, &acme.id, &email, "MEMBER", place).await);
+        guests.push(cast::guest(&server, &acme, "MEMBER", &projects[project]).await);
     }
     let input = json!({"projectId": projects[3], "userId": guests[0].id, "role": "VIEWER"});
     owner.mutate("projectMemberSet", input, "projectMember { id }").await;

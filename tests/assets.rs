@@ -322,8 +322,7 @@ async fn an_asset_is_its_organizations_and_its_projects() {
     let globex = cast::organization(&server, "Globex").await;
     let owner = acme.owner.at(&server);
     let other = cast::project(&server, &acme, "Other").await;
-    let guest =
-        cast::invite(&server, &acme.owner.token, &acme.id, &cast::address(), "ADMIN", Some(&other)).await;
+    let guest = cast::guest(&server, &acme, "ADMIN", &other).await;
     let asset = owner.keep_file(&acme, "DOCUMENT", b"A secret.").await;
     let upload = owner.announce(json!({"organizationId": acme.id}), "DOCUMENT", b"pending").await;
     assert_eq!(put(&server, text(&upload["url"]), b"pending").await.status, 200);
@@ -404,9 +403,7 @@ async fn no_more_is_kept_than_the_tier_allows() {
     };
     assert_eq!(used().await, json!({"kind": "STORAGE_BYTES", "used": 1000.0, "limit": 1000.0}));
     // A guest of one project, who sees none of this, meets the same limit.
-    let guest =
-        cast::invite(&server, &acme.owner.token, &acme.id, &cast::address(), "ADMIN", Some(&acme.project))
-            .await;
+    let guest = cast::guest(&server, &acme, "ADMIN", &acme.project).await;
     let theirs =
         json!({"organizationId": acme.id, "projectId": acme.project, "kind": "DOCUMENT", "bytes": 1});
     assert_eq!(guest.at(&server).fault("assetUploadCreate", theirs.clone()).await, "QUOTA_EXCEEDED");

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aicos::app::App;
-use aicos::config::{Config, Trust};
+use aicos::config::Config;
 use aicos::doctor::{self, Report};
+use aicos::graphql::document::Trust;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};

@@ -353,15 +353,7 @@ async fn nobody_is_told_by_the_vectors_of_another_tenant_or_project() {
     let room = room().await;
     let (owner, server, acme) = (room.owner(), &room.server, &room.acme);
     let other = cast::project(server, acme, "Other").await;
-    let guest = cast::invite(
-        server,
-        &acme.owner.token,
-        &acme.id,
-        "greta@acme.example",
-        "MEMBER",
-        Some(&acme.project),
-    )
-    .await;
+    let guest = cast::guest(server, acme, "MEMBER", &acme.project).await;
     let guest = guest.at(server);
     let globex = cast::organization(server, "Globex").await;
     let learn = async |client: &Client<'_>,

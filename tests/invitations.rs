@@ -276,9 +276,7 @@ async fn a_guest_is_let_into_one_project_after_the_other_and_may_become_a_full_m
         "CONFLICT"
     );
     // Somebody who knows neither sees nothing of the other's guests.
-    let other =
-        cast::invite(server, &acme.owner.token, &acme.id, "gus@acme.example", "MEMBER", Some(&acme.project))
-            .await;
+    let other = cast::guest(server, acme, "MEMBER", &acme.project).await;
     let seen = other
         .at(server)
         .ok("query($ids: [ID!]!) { nodes(ids: $ids) { id } }", json!({"ids": [person.id, membership, one]}))

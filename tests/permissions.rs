@@ -596,15 +596,7 @@ async fn a_project_role_holds_and_ends_from_the_next_request_on_every_replica() 
         acme.admin.at(server).mutate("projectUpdate", update.clone(), "").await;
     }
     // A guest is shown out; by somebody who is a guest themselves, who cannot see the membership any more afterwards.
-    let other = cast::invite(
-        &world.server,
-        &acme.owner.token,
-        &acme.id,
-        "gus@acme.example",
-        "ADMIN",
-        Some(&world.other),
-    )
-    .await;
+    let other = cast::guest(&world.server, acme, "ADMIN", &world.other).await;
     replicas.warm(&[&token(&other)]).await;
     let look = "query($id: ID!) { project(id: $id) { name viewerPermissions activity { totalCount } } }";
     for server in replicas.both() {

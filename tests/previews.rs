@@ -218,9 +218,7 @@ async fn a_preview_is_its_originals_organizations_and_projects() {
     put(&server, text(&upload["url"]), &bytes).await;
     owner.mutate("assetUploadComplete", json!({"id": upload["id"]}), "").await;
     let id = &upload["id"];
-    let guest =
-        cast::invite(&server, &acme.owner.token, &acme.id, &cast::address(), "ADMIN", Some(&acme.project))
-            .await;
+    let guest = cast::guest(&server, &acme, "ADMIN", &acme.project).await;
     for stranger in [globex.owner.at(&server), guest.at(&server)] {
         assert_eq!(previews(&stranger, id).await, Value::Null);
     }

@@ -174,8 +174,7 @@ async fn a_project_is_changed_archived_and_deleted() {
         owner.mutate("projectArchive", json!({"id": id, "archived": false}), "project { archivedAt }").await;
     assert_eq!(back["project"]["archivedAt"], Value::Null);
     // With it go its people, keys and invitations.
-    let guest =
-        cast::invite(&server, &acme.owner.token, &acme.id, "greta@acme.example", "MEMBER", Some(&id)).await;
+    let guest = cast::guest(&server, &acme, "MEMBER", &id).await;
     let input =
         json!({"organizationId": acme.id, "projectId": id, "name": "k", "permissions": ["PROJECT_READ"]});
     let key = owner.mutate("apiKeyCreate", input, "secret").await;

@@ -196,15 +196,7 @@ async fn an_agent_works_by_the_projects_route_then_the_organizations_then_withou
     assert_eq!(worked(&member, &acme.project, Value::Null).await, said("gateway", "gpt-5.4-mini"));
     assert_eq!(worked(&member, &other, Value::Null).await, said("gateway", "gpt-of-the-project"));
     // A guest of a project works by the organization's routes as well, and sees none of them.
-    let guest = cast::invite(
-        &server,
-        &acme.owner.token,
-        &acme.id,
-        "greta@acme.example",
-        "MEMBER",
-        Some(&acme.project),
-    )
-    .await;
+    let guest = cast::guest(&server, &acme, "MEMBER", &acme.project).await;
     let guest = guest.at(&server);
     assert_eq!(worked(&guest, &acme.project, Value::Null).await, said("gateway", "gpt-5.4-mini"));
     let listed = "query($id: ID!) { organization { engineRoutes { provider } providers { name } }

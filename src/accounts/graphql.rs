@@ -6,9 +6,9 @@ use std::time::Instant;
 use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use secrecy::SecretString;
 
+use super::channel::Channel;
 use super::{AccountUpdate, Accounts, Connected, Login, NewAccount};
 use crate::access::{Action, Scope};
-use crate::agents::channel::Channel;
 use crate::agents::instagram::errors::{self, Kind};
 use crate::agents::instagram::graph;
 use crate::db::page::PageArgs;

@@ -3,6 +3,7 @@
 //! Their tokens are sealed with the master key, each for its own row of its own organization, and are opened only to be
 //! used: when a worker publishes, or an account is tested. Nothing gives them back.
 
+pub mod channel;
 pub mod graphql;
 mod store;
 
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use crate::agents::channel::Channel;
+use self::channel::Channel;
 use crate::db::page::{Page, Slice};
 use crate::db::{AnonymousTx, Db, ReadTx, Redacted, WriteTx};
 use crate::engine::Reach;

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::channel::Channel;
 use super::{Account, Login, NewAccount};
-use crate::agents::channel::Channel;
 use crate::db::page::{Page, Slice};
 use crate::db::{AnonymousTx, ReadTx, WriteTx};
 use crate::error::{Error, Fault, FaultCode, OnConstraint as _, Result};

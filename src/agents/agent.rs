@@ -11,8 +11,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+pub(super) use crate::jobs::compute;
+pub(super) use crate::providers::calls::failed;
+
 use super::text::{Refusal, RefusalCode};
-use super::{Output, store, write};
+use super::{Output, store};
 use crate::access::{Action, Permission};
 use crate::accounts::Accounts;
 use crate::db::{Changes, ReadTx, Record, Target, WriteTx};
@@ -22,11 +25,11 @@ use crate::error::{Detail, Error, Fault, FaultCode, Result};
 use crate::id::{AssetId, JobId, ProjectId, ProviderId, WireId};
 use crate::jobs::worker::Work;
 use crate::jobs::{self, AgentKind, Attempted, Engine, Failure, Finished, NewJob, Run};
-use crate::providers::{self, Providers};
+use crate::providers::{Providers, Wanted, calls};
 use crate::storage::Storage;
 use crate::usage::Amounts;
 use crate::webhooks::Webhooks;
-use crate::{assets, idempotency, input, projects};
+use crate::{assets, idempotency, projects};
 
 /// An agent whose results are read as a whole. A new one is a folder with its implementation of this and its GraphQL
 /// file, a line in [`super::works`], and a kind of id.
@@ -105,12 +108,6 @@ pub trait Agent: Send + Sync + 'static {
         let _ = content;
         Amounts::default()
     }
-}
-
-/// What a model takes at the most that is told so many characters and may write so many tokens. German takes about three
-/// characters for a token.
-pub const fn tokens(characters: u64, written: u32) -> Usage {
-    Usage { prompt_tokens: characters.div_ceil(3), completion_tokens: written as u64 }
 }
 
 /// What an agent's run may take: itself, what a provider's model reads and writes, and what is made.
@@ -193,148 +190,6 @@ impl<C> Made<C> {
     pub const fn new(content: C, engine: Engine) -> Self {
         Self { content, engine, files: Vec::new() }
     }
-}
-
-/// Which engine is wanted.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Wanted {
-    /// The provider.
-    pub provider: String,
-    /// Its model; a provider's job has one.
-    pub model: Option<String>,
-    /// Whether the built-in engine may work when the provider does not.
-    pub fallback: bool,
-    /// The organization's own provider that the name stands for; none: the server's.
-    #[serde(default)]
-    pub own: Option<ProviderId>,
-    /// Which format the provider speaks, once that has been looked up.
-    #[serde(skip)]
-    pub kind: Option<engine::Provider>,
-}
-
-impl Wanted {
-    /// The engine that is wanted, when it is not the built-in one: the organization's own provider of that name, else the
-    /// server's.
-    ///
-    /// # Errors
-    /// A fault at the field; `PROVIDER_NOT_CONFIGURED`.
-    pub async fn check(self, tx: &mut ReadTx<'_>, providers: &Providers) -> Result<Option<Self>> {
-        if self.provider == providers::BUILTIN {
-            return Ok(None);
-        }
-        let provider = input::line("engine.provider", &self.provider, 40)?;
-        let own = providers::named(tx, &provider).await?;
-        let usual = own.as_ref().and_then(|own| own.model.clone());
-        let model = match self.model {
-            Some(model) => input::line("engine.model", &model, 200)?,
-            None => usual.ok_or_else(|| {
-                let message = "`model` is needed with a provider. Name one of its models.";
-                Error::fault(Fault::at(FaultCode::Required, "engine.model", message))
-            })?,
-        };
-        let kind = match &own {
-            Some(own) => own.kind,
-            None => {
-                providers.engines().text(&provider).map(|engine| engine.provider()).map_err(|missing| {
-                    let detail = Detail::Provider {
-                        provider: provider.clone(),
-                        provider_code: None,
-                        retryable: false,
-                    };
-                    Error::fault(
-                        Fault::at(FaultCode::ProviderNotConfigured, "engine.provider", missing.to_string())
-                            .with(detail),
-                    )
-                })?
-            }
-        };
-        let own = own.map(|own| own.id);
-        Ok(Some(Self { provider, model: Some(model), fallback: self.fallback, own, kind: Some(kind) }))
-    }
-
-    /// As [`Wanted::check`], for what an agent has a model do: films are spoken and filmed and pictures are painted, and for
-    /// everything else a model writes.
-    ///
-    /// # Errors
-    /// As [`Wanted::check`].
-    pub async fn check_for(
-        self,
-        agent: AgentKind,
-        tx: &mut ReadTx<'_>,
-        providers: &Providers,
-    ) -> Result<Option<Self>> {
-        let wanted = self.check(tx, providers).await?;
-        let is_written = !matches!(agent, AgentKind::Video | AgentKind::VisualPost);
-        let writes = |wanted: &Self| wanted.kind.is_none_or(engine::Provider::writes);
-        if let Some(mute) = wanted.as_ref().filter(|wanted| is_written && !writes(wanted)) {
-            let does = if mute.kind.is_some_and(engine::Provider::films) { "film" } else { "speak" };
-            let message = format!(
-                "Models of `{}` {does} and do not write. Name a provider of the kind OPENAI or ANTHROPIC, or the built-in engine.",
-                mute.provider
-            );
-            return Err(Error::fault(Fault::at(
-                FaultCode::ProviderNotConfigured,
-                "engine.provider",
-                message,
-            )));
-        }
-        Ok(wanted)
-    }
-
-    /// The engine for an order: the one that its caller names, else the one that the project's route names, else the
-    /// organization's; none: the built-in one.
-    ///
-    /// # Errors
-    /// As [`Wanted::check`].
-    pub async fn choose(
-        wanted: Option<Self>,
-        tx: &mut ReadTx<'_>,
-        providers: &Providers,
-        (project, agent): (Option<ProjectId>, AgentKind),
-    ) -> Result<Option<Self>> {
-        if let Some(wanted) = wanted {
-            return wanted.check_for(agent, tx, providers).await;
-        }
-        let Some(route) = providers::route(tx, project, agent).await? else { return Ok(None) };
-        let wanted = Self {
-            provider: route.provider,
-            model: route.model,
-            fallback: route.fallback,
-            own: None,
-            kind: None,
-        };
-        let name = wanted.provider.clone();
-        wanted.check_for(agent, tx, providers).await.map_err(|error| match error {
-            Error::Invalid(faults) => {
-                let unusable = faults.into_iter().map(|fault| Fault {
-                    message: format!(
-                        "This agent is set to work with `{name}`. {} Change that with `engineRouteSet`, or name another engine.",
-                        fault.message
-                    ),
-                    field: None,
-                    ..fault
-                });
-                Error::Invalid(unusable.collect())
-            }
-            other => other,
-        })
-    }
-
-    /// The organization's own provider, when it is one, by name and id.
-    pub fn own(&self) -> Option<(&str, ProviderId)> {
-        Some((self.provider.as_str(), self.own?))
-    }
-}
-
-/// A provider's failure, as a job's.
-pub fn failed(failure: &engine::Failure) -> Failure {
-    let detail = Detail::Provider {
-        provider: failure.provider.as_str().to_owned(),
-        provider_code: failure.code.clone(),
-        retryable: failure.retryable(),
-    };
-    let fault = Fault::new(FaultCode::ProviderFailed, failure.message.clone()).with(detail);
-    if failure.retryable() { Failure::retry(fault, failure.retry_after()) } else { Failure::fail(fault) }
 }
 
 /// Enqueues an order. Gives the job, and whether it is a new one.
@@ -521,14 +376,6 @@ pub fn read<C: DeserializeOwned>(output: &mut Output) -> Result<C> {
     serde_json::from_value(content).map_err(Error::internal)
 }
 
-/// Runs what computes where no other request waits for it.
-///
-/// # Errors
-/// When it panics.
-pub async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(Error::internal)
-}
-
 /// What a provider's model makes of an order; none when the built-in engine shall work: because no provider is wanted, or
 /// because it has failed and the caller allows that.
 ///
@@ -605,36 +452,12 @@ pub async fn ask_json<T: DeserializeOwned>(
         seed: u32::try_from(seed & u64::from(u32::MAX >> 1)).ok(),
         ..TextRequest::new(model, asked.question, asked.max_tokens)
     };
-    let reply = write(run, engines, &*engine, &request, &mut |_| ()).await?;
+    let reply = calls::write(run, engines, &*engine, &request, &mut |_| ()).await?;
     let answer = serde_json::from_str(&reply.text).map_err(|error| {
         let detail =
             Detail::Provider { provider: wanted.provider.clone(), provider_code: None, retryable: true };
         let message = format!("{} did not answer in the form that was asked for: {error}.", wanted.provider);
         Failure::retry(Fault::new(FaultCode::ProviderFailed, message).with(detail), None)
     })?;
-    Ok((answer, engine_of(engines, &*engine, &reply)))
-}
-
-/// The engine of a provider's reply, as its job keeps it.
-pub fn engine_of(engines: &Engines, engine: &dyn engine::TextEngine, reply: &engine::TextReply) -> Engine {
-    engine_that(engines, engine, &reply.model, reply.usage)
-}
-
-/// A provider's engine with the model that has worked, and what it counted.
-pub fn engine_that(
-    engines: &Engines,
-    engine: &dyn engine::TextEngine,
-    model: &str,
-    usage: Option<Usage>,
-) -> Engine {
-    let small = |tokens: u64| i32::try_from(tokens).unwrap_or(i32::MAX);
-    Engine {
-        provider: engine.name().to_owned(),
-        model: Some(model.to_owned()),
-        prompt_tokens: usage.map(|usage| small(usage.prompt_tokens)),
-        completion_tokens: usage.map(|usage| small(usage.completion_tokens)),
-        cost_micro_usd: usage
-            .and_then(|usage| engines.prices().cost(engine.provider(), model, usage))
-            .map(|cost| i64::try_from(cost).unwrap_or(i64::MAX)),
-    }
+    Ok((answer, calls::engine_of(engines, &*engine, &reply)))
 }

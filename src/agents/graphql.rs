@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::Output;
 use super::affirmations::Affirmations;
 use super::affirmations::graphql::{AffirmationSet, AffirmationsMutation};
-use super::agent::{self, Agent, Unseeded, Wanted};
+use super::agent::{self, Agent, Unseeded};
 use super::hashtags::Hashtags;
 use super::hashtags::graphql::{HashtagSet, HashtagsMutation};
 use super::instagram::graphql::{InstagramMutation, Publication};
@@ -48,7 +48,7 @@ use crate::identity::graphql::User;
 use crate::jobs::AgentKind;
 use crate::jobs::graphql::{Job, actor};
 use crate::projects::graphql::Project;
-use crate::providers::{BUILTIN, Providers};
+use crate::providers::{BUILTIN, Providers, Wanted};
 use crate::{accounts, assets, idempotency, jobs, knowledge, periods};
 
 /// What agents are asked to make, and what becomes of it.

@@ -7,7 +7,6 @@
 
 pub mod affirmations;
 pub mod agent;
-pub mod channel;
 pub mod graphql;
 pub mod hashtags;
 pub mod instagram;
@@ -23,26 +22,18 @@ pub mod workflow;
 
 use std::sync::Arc;
 
-use std::time::{Duration, Instant};
-
 use chrono::{DateTime, Utc};
-use tracing::Instrument as _;
 use uuid::Uuid;
 
 use self::agent::{Agent, Kit, Worker};
 use crate::db::page::{Page, Slice};
 use crate::db::{ReadTx, WriteTx};
-use crate::engine::embeddings::{EmbeddingEngine, EmbeddingReply, EmbeddingRequest};
-use crate::engine::images::{ImageEngine, ImageReply, ImageRequest};
-use crate::engine::speech::{SpeechEngine, SpeechReply, SpeechRequest};
-use crate::engine::{self, Engines, OnText, TextEngine, TextReply, TextRequest};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{ApiKeyId, JobId, OrganizationId, ProjectId, UserId};
 use crate::input;
+use crate::jobs::AgentKind;
 use crate::jobs::worker::Work;
-use crate::jobs::{AgentKind, Engine, Failure, Run};
-use crate::telemetry::{self, trace};
-use crate::usage::Amounts;
+use crate::providers::calls::speak;
 
 /// The register: what works on the agents' jobs.
 pub fn works(kit: &Kit, poster: instagram::Poster) -> Vec<Box<dyn Work>> {
@@ -62,143 +53,6 @@ pub fn works(kit: &Kit, poster: instagram::Poster) -> Vec<Box<dyn Work>> {
         Box::new(instagram::export::Exporter::new(Arc::clone(&kit.storage))),
         Box::new(workflow::executor::RunWorkflow::new(kit.clone())),
     ]
-}
-
-/// Calls a provider's model. Every call is made here, so that it is measured and stands in the trace.
-///
-/// # Errors
-/// The provider's failure.
-pub async fn call(
-    engine: &dyn TextEngine,
-    request: &TextRequest,
-    on_text: OnText<'_>,
-) -> Result<TextReply, engine::Failure> {
-    let asking = engine.write(request, on_text);
-    counted((engine.provider(), &request.model), asking, |reply| reply.usage).await
-}
-
-/// Asks whether a provider's model answers.
-///
-/// # Errors
-/// The provider's failure.
-pub async fn probe(
-    engine: &dyn TextEngine,
-    model: &str,
-    timeout: Duration,
-) -> Result<engine::Probed, engine::Failure> {
-    counted((engine.provider(), model), engine.probe(model, timeout), |probed| probed.usage).await
-}
-
-async fn counted<T>(
-    (provider, model): (engine::Provider, &str),
-    asking: impl Future<Output = Result<T, engine::Failure>>,
-    usage: impl FnOnce(&T) -> Option<engine::Usage>,
-) -> Result<T, engine::Failure> {
-    let (provider, asked) = (provider.as_str(), Instant::now());
-    let span = trace::provider(provider, model);
-    let replied = asking.instrument(span.clone()).await;
-    let (outcome, usage) = match &replied {
-        Ok(reply) => (Ok(()), usage(reply)),
-        Err(failure) => (Err(failure.kind.as_str()), failure.usage),
-    };
-    let tokens = usage.map(|usage| (usage.prompt_tokens, usage.completion_tokens));
-    telemetry::count().provider(provider, outcome.err().unwrap_or("ok"), asked.elapsed(), tokens);
-    trace::replied(&span, outcome, tokens);
-    replied
-}
-
-/// Has a provider's model write for a job. What it takes is counted at once, whatever becomes of the answer.
-///
-/// # Errors
-/// The provider's failure, as a job's.
-pub async fn write(
-    run: &Run,
-    engines: &Engines,
-    engine: &dyn TextEngine,
-    request: &TextRequest,
-    on_text: OnText<'_>,
-) -> Result<TextReply, Failure> {
-    let replied = call(engine, request, on_text).await;
-    let took = |usage, model: &str| agent::engine_that(engines, engine, model, usage);
-    spent(run, &request.model, took, replied, |reply| (&reply.model, reply.usage)).await
-}
-
-/// Has a provider's model paint for a job; it counts as [`write()`] does.
-///
-/// # Errors
-/// The provider's failure, as a job's.
-pub async fn paint(
-    run: &Run,
-    engines: &Engines,
-    (engine, images): (&dyn TextEngine, &dyn ImageEngine),
-    request: &ImageRequest,
-) -> Result<ImageReply, Failure> {
-    let asking = images.paint(request);
-    let painted = counted((engine.provider(), &request.model), asking, |reply| reply.usage).await;
-    let took = |usage, model: &str| agent::engine_that(engines, engine, model, usage);
-    spent(run, &request.model, took, painted, |reply| (&reply.model, reply.usage)).await
-}
-
-/// Has a provider's model speak for a job; it counts as [`write()`] does. Nobody counts tokens of it: what it costs goes by the
-/// characters.
-///
-/// # Errors
-/// The provider's failure, as a job's.
-pub async fn speak(
-    run: &Run,
-    engines: &Engines,
-    (engine, speech): (&dyn TextEngine, &dyn SpeechEngine),
-    request: &SpeechRequest,
-) -> Result<(SpeechReply, Engine), Failure> {
-    let asking = speech.speak(request);
-    let spoken = counted((engine.provider(), &request.model), asking, |_| None).await;
-    let reply = spoken.map_err(|failure| agent::failed(&failure))?;
-    let cost = engines.prices().speech_cost(engine.provider(), &request.model, reply.characters);
-    let took = Engine {
-        cost_micro_usd: cost.map(|cost| i64::try_from(cost).unwrap_or(i64::MAX)),
-        ..agent::engine_that(engines, engine, &request.model, None)
-    };
-    run.spend(Amounts::default(), &took).await?;
-    Ok((reply, took))
-}
-
-/// Has a provider's model make vectors for a job; it counts as [`write()`] does.
-///
-/// # Errors
-/// The provider's failure, as a job's.
-pub async fn embed(
-    run: &Run,
-    engines: &Engines,
-    (engine, models): (&dyn TextEngine, &dyn EmbeddingEngine),
-    request: &EmbeddingRequest,
-) -> Result<EmbeddingReply, Failure> {
-    let asking = models.embed(request);
-    let embedded = counted((engine.provider(), &request.model), asking, |reply| reply.usage).await;
-    let took = |usage, model: &str| agent::engine_that(engines, engine, model, usage);
-    spent(run, &request.model, took, embedded, |reply| (&reply.model, reply.usage)).await
-}
-
-/// Counts what was spent on an answer, if one came or the provider has counted all the same.
-async fn spent<T>(
-    run: &Run,
-    model: &str,
-    took: impl FnOnce(Option<engine::Usage>, &str) -> Engine,
-    replied: Result<T, engine::Failure>,
-    read: impl FnOnce(&T) -> (&String, Option<engine::Usage>),
-) -> Result<T, Failure> {
-    let (usage, took) = match &replied {
-        Ok(reply) => {
-            let (model, usage) = read(reply);
-            (usage, Some(took(usage, model)))
-        }
-        Err(engine::Failure { usage: Some(usage), .. }) => (Some(*usage), Some(took(Some(*usage), model))),
-        Err(_) => (None, None),
-    };
-    if let Some(took) = took {
-        let tokens = usage.map(|usage| Amounts::tokens(usage.total())).unwrap_or_default();
-        run.spend(tokens, &took).await?;
-    }
-    replied.map_err(|failure| agent::failed(&failure))
 }
 
 /// What every output has in common.

@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::agent::{Tools, Wanted};
+use super::agent::Tools;
 use crate::access::Action;
 use crate::assets::{self, NewAsset};
 use crate::error::{Detail, Fault, FaultCode, Result};
 use crate::id::{AssetId, ProjectId};
 use crate::jobs::{self, Engine, Event, Failure, Run};
+use crate::providers::Wanted;
 
 /// A file that has been paid for.
 #[derive(Debug, Clone, Serialize, Deserialize)]

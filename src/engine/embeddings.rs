@@ -7,9 +7,8 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::openai::{OpenAi, kind};
-use super::wire::Complaint;
-use super::{Failure, Kind, Limits, Provider, QUESTION_BYTES, Usage};
+use super::openai::{OpenAi, refuse};
+use super::{Failure, Kind, Limits, Provider, Usage};
 
 /// Texts of one request at the most.
 pub const TEXTS: usize = 64;
@@ -56,20 +55,17 @@ impl EmbeddingRequest {
     /// Refuses what every provider would refuse, without asking one.
     fn check(&self, provider: Provider) -> Result<(), Failure> {
         super::check_model(provider, &self.model)?;
-        let refused = |kind, message| Err(Failure::new(provider, kind, message));
+        let rejected = |message| Err(Failure::new(provider, Kind::Rejected, message));
         if self.texts.is_empty() || self.texts.len() > TEXTS {
-            return refused(Kind::Rejected, "There is no text to embed, or more than go into one request.");
+            return rejected("There is no text to embed, or more than go into one request.");
         }
         if self.texts.iter().any(|text| text.trim().is_empty()) {
-            return refused(Kind::Rejected, "A text to embed is empty. Leave it out.");
+            return rejected("A text to embed is empty. Leave it out.");
         }
         if self.dimensions.is_some_and(|count| count == 0 || count > DIMENSIONS) {
-            return refused(Kind::Rejected, "A vector has from 1 to 4,096 dimensions.");
+            return rejected("A vector has from 1 to 4,096 dimensions.");
         }
-        if self.texts.iter().map(String::len).sum::<usize>() > QUESTION_BYTES {
-            return refused(Kind::ContextLength, "The text is too long for any model. Give it less.");
-        }
-        Ok(())
+        super::check_length(provider, self.texts.iter())
     }
 
     fn body(&self, unknown: &[&'static str]) -> Value {
@@ -144,10 +140,7 @@ impl OpenAi {
         let Ok(embedded) = serde_json::from_slice::<Embedded>(&stream.whole().await?) else {
             return Err(Failure::broken(provider, "is not in the embeddings format"));
         };
-        if let Some(error) = embedded.error.filter(|error| !error.is_null()) {
-            let complaint = Complaint::read(200, &json!({ "error": error }));
-            return Err(self.embeddings.failure(kind(&complaint), &complaint));
-        }
+        refuse(&self.embeddings, embedded.error)?;
         let usage = embedded.usage.and_then(|counted| {
             let read = counted.prompt_tokens.or(counted.total_tokens)?;
             Some(Usage { prompt_tokens: read, completion_tokens: 0 })
@@ -169,6 +162,7 @@ impl EmbeddingEngine for OpenAi {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::QUESTION_BYTES;
 
     fn one(index: Option<usize>, numbers: &[f32]) -> One {
         One { index, embedding: numbers.iter().copied().map(Some).collect() }

@@ -13,8 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::openai::{OpenAi, kind};
-use super::wire::Complaint;
+use super::openai::{OpenAi, refuse};
 use super::{Failure, Kind, Limits, Provider, Usage};
 
 /// Bytes of a picture at the most.
@@ -149,10 +148,7 @@ impl OpenAi {
         let Ok(painted) = serde_json::from_slice::<Painted>(&stream.whole().await?) else {
             return Err(Failure::broken(provider, "is not in the images format"));
         };
-        if let Some(error) = painted.error.filter(|error| !error.is_null()) {
-            let complaint = Complaint::read(200, &json!({ "error": error }));
-            return Err(self.images.failure(kind(&complaint), &complaint));
-        }
+        refuse(&self.images, painted.error)?;
         let usage = painted.usage.map(|counted| Usage {
             prompt_tokens: counted.input_tokens.unwrap_or(0),
             completion_tokens: counted.output_tokens.unwrap_or(0),

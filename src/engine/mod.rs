@@ -33,8 +33,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, ready};
+use futures_util::{FutureExt as _, TryFutureExt as _};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
@@ -272,6 +272,14 @@ fn check_model(provider: Provider, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+fn check_length<'a>(provider: Provider, texts: impl Iterator<Item = &'a String>) -> Result<(), Failure> {
+    if texts.map(String::len).sum::<usize>() > QUESTION_BYTES {
+        let message = "The text is too long for any model. Give it less.";
+        return Err(Failure::new(provider, Kind::ContextLength, message));
+    }
+    Ok(())
+}
+
 impl TextRequest {
     /// Refuses what every provider would refuse, without asking one.
     fn check(&self, provider: Provider) -> Result<(), Failure> {
@@ -287,12 +295,8 @@ impl TextRequest {
         if self.max_tokens == 0 || self.temperature.is_some_and(|degree| !(0.0..=1.0).contains(&degree)) {
             return rejected("The limit of tokens is at least 1, and the temperature is from 0 to 1.");
         }
-        let system = self.system.as_ref().map_or(0, String::len);
-        if system + self.messages.iter().map(|message| message.text.len()).sum::<usize>() > QUESTION_BYTES {
-            let message = "The text is too long for any model. Give it less.";
-            return Err(Failure::new(provider, Kind::ContextLength, message));
-        }
-        Ok(())
+        let texts = self.messages.iter().map(|message| &message.text);
+        check_length(provider, self.system.iter().chain(texts))
     }
 
     /// The conversation in the words that both formats use. Neighbours of one role are joined: roles have to alternate.
@@ -361,6 +365,12 @@ impl Usage {
     pub const fn total(self) -> u64 {
         self.prompt_tokens.saturating_add(self.completion_tokens)
     }
+}
+
+/// What a model takes at the most that is told so many characters and may write so many tokens. German takes about three
+/// characters for a token.
+pub const fn tokens(characters: u64, written: u32) -> Usage {
+    Usage { prompt_tokens: characters.div_ceil(3), completion_tokens: written as u64 }
 }
 
 /// Why a model stopped. Refusals and filtered answers are failures ([`Kind::Refused`]).
@@ -610,11 +620,6 @@ impl TextEngine for Named {
         self.engine.speech().map(|_| self as &dyn SpeechEngine)
     }
 
-    fn probe<'a>(&'a self, model: &'a str, timeout: Duration) -> BoxFuture<'a, Result<Probed, Failure>> {
-        async move { self.engine.probe(model, timeout).await.map_err(|failure| self.renamed(failure)) }
-            .boxed()
-    }
-
     fn footage(&self) -> Option<&dyn FootageEngine> {
         self.engine.footage().map(|_| self as &dyn FootageEngine)
     }
@@ -623,45 +628,34 @@ impl TextEngine for Named {
         self.engine.embeddings().map(|_| self as &dyn EmbeddingEngine)
     }
 
+    fn probe<'a>(&'a self, model: &'a str, timeout: Duration) -> BoxFuture<'a, Result<Probed, Failure>> {
+        self.renaming(self.engine.probe(model, timeout))
+    }
+
     fn write<'a>(
         &'a self,
         request: &'a TextRequest,
         on_text: OnText<'a>,
     ) -> BoxFuture<'a, Result<TextReply, Failure>> {
-        async move { self.engine.write(request, on_text).await.map_err(|failure| self.renamed(failure)) }
-            .boxed()
+        self.renaming(self.engine.write(request, on_text))
     }
 }
 
 impl ImageEngine for Named {
     fn paint<'a>(&'a self, request: &'a ImageRequest) -> BoxFuture<'a, Result<ImageReply, Failure>> {
-        let painted = async move {
-            let Some(images) = self.engine.images() else {
-                let message = format!("The provider {} has no image models.", self.name);
-                return Err(Failure::new(self.provider(), Kind::Rejected, message));
-            };
-            images.paint(request).await.map_err(|failure| self.renamed(failure))
-        };
-        painted.boxed()
+        self.asking(self.engine.images(), "image models", |images| images.paint(request))
     }
 }
 
 impl SpeechEngine for Named {
     fn speak<'a>(&'a self, request: &'a SpeechRequest) -> BoxFuture<'a, Result<SpeechReply, Failure>> {
-        let spoken = async move {
-            let Some(speech) = self.engine.speech() else {
-                let message = format!("The provider {} has no speech models.", self.name);
-                return Err(Failure::new(self.provider(), Kind::Rejected, message));
-            };
-            speech.speak(request).await.map_err(|failure| self.renamed(failure))
-        };
-        spoken.boxed()
+        self.asking(self.engine.speech(), "speech models", |speech| speech.speak(request))
     }
 }
 
 impl FootageEngine for Named {
     fn submit<'a>(&'a self, request: &'a FootageRequest) -> BoxFuture<'a, Result<Ticket, Failure>> {
-        async move { self.studio()?.submit(request).await.map_err(|failure| self.renamed(failure)) }.boxed()
+        self.filming(|studio| studio.submit(request))
     }
 
     fn find<'a>(
@@ -669,49 +663,59 @@ impl FootageEngine for Named {
         request: &'a FootageRequest,
         since: DateTime<Utc>,
     ) -> BoxFuture<'a, Result<Option<Ticket>, Failure>> {
-        async move { self.studio()?.find(request, since).await.map_err(|failure| self.renamed(failure)) }
-            .boxed()
+        self.filming(move |studio| studio.find(request, since))
     }
 
     fn poll<'a>(&'a self, ticket: &'a Ticket) -> BoxFuture<'a, Result<Filming, Failure>> {
-        let looked = async move {
-            let state = self.studio()?.poll(ticket).await.map_err(|failure| self.renamed(failure))?;
-            Ok(match state {
-                Filming::Ended(failure) => Filming::Ended(self.renamed(failure)),
-                state => state,
-            })
-        };
+        let looked = self.filming(|studio| studio.poll(ticket)).map_ok(move |state| match state {
+            Filming::Ended(failure) => Filming::Ended(self.renamed(failure)),
+            state => state,
+        });
         looked.boxed()
     }
 
     fn download<'a>(&'a self, clip: &'a Clip) -> BoxFuture<'a, Result<Bytes, Failure>> {
-        async move { self.studio()?.download(clip).await.map_err(|failure| self.renamed(failure)) }.boxed()
+        self.filming(|studio| studio.download(clip))
     }
 
     fn cancel<'a>(&'a self, ticket: &'a Ticket) -> BoxFuture<'a, Result<(), Failure>> {
-        async move { self.studio()?.cancel(ticket).await.map_err(|failure| self.renamed(failure)) }.boxed()
+        self.filming(|studio| studio.cancel(ticket))
     }
 }
 
 impl EmbeddingEngine for Named {
     fn embed<'a>(&'a self, request: &'a EmbeddingRequest) -> BoxFuture<'a, Result<EmbeddingReply, Failure>> {
-        let embedded = async move {
-            let Some(embeddings) = self.engine.embeddings() else {
-                let message = format!("The provider {} has no embedding models.", self.name);
-                return Err(Failure::new(self.provider(), Kind::Rejected, message));
-            };
-            embeddings.embed(request).await.map_err(|failure| self.renamed(failure))
-        };
-        embedded.boxed()
+        self.asking(self.engine.embeddings(), "embedding models", |embeddings| embeddings.embed(request))
     }
 }
 
 impl Named {
-    fn studio(&self) -> Result<&dyn FootageEngine, Failure> {
-        self.engine.footage().ok_or_else(|| {
-            let message = format!("The provider {} has no models that film.", self.name);
-            Failure::new(self.provider(), Kind::Rejected, message)
-        })
+    /// Asks its models of a kind, if it has any.
+    fn asking<'a, M: ?Sized, T: Send + 'a>(
+        &'a self,
+        models: Option<&'a M>,
+        kind: &str,
+        ask: impl FnOnce(&'a M) -> BoxFuture<'a, Result<T, Failure>>,
+    ) -> BoxFuture<'a, Result<T, Failure>> {
+        let Some(models) = models else {
+            let message = format!("The provider {} has no {kind}.", self.name);
+            return ready(Err(Failure::new(self.provider(), Kind::Rejected, message))).boxed();
+        };
+        self.renaming(ask(models))
+    }
+
+    fn filming<'a, T: Send + 'a>(
+        &'a self,
+        ask: impl FnOnce(&'a dyn FootageEngine) -> BoxFuture<'a, Result<T, Failure>>,
+    ) -> BoxFuture<'a, Result<T, Failure>> {
+        self.asking(self.engine.footage(), "models that film", ask)
+    }
+
+    fn renaming<'a, T: 'a>(
+        &'a self,
+        asked: BoxFuture<'a, Result<T, Failure>>,
+    ) -> BoxFuture<'a, Result<T, Failure>> {
+        asked.map_err(move |failure| self.renamed(failure)).boxed()
     }
 
     /// The sentence is of this room, and names its provider before anything that the provider says.

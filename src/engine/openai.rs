@@ -209,10 +209,7 @@ impl OpenAi {
         let Ok(chunk) = serde_json::from_slice::<Chunk>(json) else {
             return Err(Failure::broken(PROVIDER, "is not in the chat format").with_usage(said.usage));
         };
-        if let Some(error) = chunk.error.filter(|error| !error.is_null()) {
-            let complaint = Complaint::read(200, &json!({ "error": error }));
-            return Err(self.target.failure(kind(&complaint), &complaint).with_usage(said.usage));
-        }
+        refuse(&self.target, chunk.error).map_err(|failure| failure.with_usage(said.usage))?;
         said.model = chunk.model.or(said.model.take());
         if let Some(counted) = chunk.usage {
             said.usage = Some(Usage {
@@ -315,8 +312,15 @@ struct Counted {
     completion_tokens: Option<u64>,
 }
 
+/// Refuses an answer that is an error after all.
+pub(super) fn refuse(target: &Target, error: Option<Value>) -> Result<(), Failure> {
+    let Some(error) = error else { return Ok(()) };
+    let complaint = Complaint::read(200, &json!({ "error": error }));
+    Err(target.failure(kind(&complaint), &complaint))
+}
+
 /// What a complaint means.
-pub(super) fn kind(complaint: &Complaint) -> Kind {
+fn kind(complaint: &Complaint) -> Kind {
     let word = |words: &[&str]| {
         [&complaint.code, &complaint.kind].into_iter().flatten().any(|word| words.contains(&word.as_str()))
     };

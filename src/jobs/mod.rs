@@ -17,7 +17,7 @@ use serde_json::Value;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-pub use run::{Attempted, Failure, Finished, Part, Run, Until};
+pub use run::{Attempted, Failure, Finished, Part, Run, Until, compute};
 
 use crate::db::page::{Page, Slice};
 use crate::db::{Lease, ReadTx, WriteTx};

@@ -363,3 +363,11 @@ impl Run {
         Ok(Attempted::Parked)
     }
 }
+
+/// Runs what computes where no other request waits for it.
+///
+/// # Errors
+/// When it panics.
+pub async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::internal)
+}

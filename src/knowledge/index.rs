@@ -6,10 +6,9 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::store::{self, NewChunk};
-use super::{IndexInput, MimeType};
+use super::{IndexInput, MimeType, embeddings};
 use crate::access::Action;
 use crate::db::{Changes, Record, Target};
-use crate::embeddings;
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::jobs::worker::Work;
 use crate::jobs::{self, Attempted, Failure, Finished, Run};
@@ -103,8 +102,7 @@ async fn index(run: &Run) -> Result<Attempted> {
     };
     run.progress(0.1, "Cutting the text into passages.").await?;
     let format = if mime_type == MimeType::Plain.as_str() { Format::Plain } else { Format::Markdown };
-    let made =
-        tokio::task::spawn_blocking(move || cut(&title, &text, format)).await.map_err(Error::internal)?;
+    let made = jobs::compute(move || cut(&title, &text, format)).await?;
     run.progress(0.5, &format!("Storing {} passages.", made.chunks.len())).await?;
 
     let mut tx = run.write(document.project, action).await?;

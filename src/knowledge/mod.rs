@@ -2,9 +2,11 @@
 //!
 //! A document belongs to the whole organization or to one project. Its text is kept as it is read here (newlines as LF,
 //! NFC), and citations count Unicode scalar values of that text. A new text makes a new version; the passages of the old
-//! one are found until those of the new one are made. Old versions stay readable while an answer cites them.
+//! one are found until those of the new one are made. Old versions stay readable while an answer cites them. A model may make
+//! vectors of the passages as well ([`embeddings`]).
 
 pub mod convert;
+pub mod embeddings;
 pub mod graphql;
 pub mod index;
 pub mod search;
@@ -346,7 +348,7 @@ pub async fn delete(tx: &mut WriteTx<'_>, id: DocumentId) -> Result<Document> {
 }
 
 /// Those who change what a shelf holds wait for each other, so that its counts never deadlock.
-pub(crate) async fn take_shelf(tx: &mut WriteTx<'_>, project: Option<ProjectId>) -> Result<()> {
+async fn take_shelf(tx: &mut WriteTx<'_>, project: Option<ProjectId>) -> Result<()> {
     let place = project.map_or_else(String::new, |project| project.to_string());
     tx.take_turn(&format!("shelf {place}")).await
 }

@@ -16,7 +16,6 @@ use crate::api_keys::graphql::ApiKey;
 use crate::assets::graphql::{Asset, AssetFilter};
 use crate::audit::graphql::{AuditEntry, AuditLogFilter};
 use crate::db::{Changes, Record, Target};
-use crate::embeddings::graphql::Embeddings;
 use crate::error::{Error, Result};
 use crate::graphql::connection::{Connection, Counter, connect};
 use crate::graphql::context::{
@@ -30,6 +29,7 @@ use crate::identity::graphql::{User, cleared, kept};
 use crate::invitations::Status as InvitationStatus;
 use crate::invitations::graphql::Invitation;
 use crate::jobs::graphql::{Job, JobFilter};
+use crate::knowledge::embeddings::graphql::Embeddings;
 use crate::knowledge::graphql::KnowledgeDocument;
 use crate::memberships::graphql::Membership;
 use crate::projects::graphql::{self as projects, Project, ProjectFilter};
@@ -273,7 +273,7 @@ impl Organization {
     /// The model that makes vectors of its passages, so that they are found by what they mean; null when none does, and
     /// without `AGENT_CONFIGURE` in the whole organization.
     async fn embeddings(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Embeddings>> {
-        Ok(crate::embeddings::graphql::current(ctx, self.id).await?)
+        Ok(crate::knowledge::embeddings::graphql::current(ctx, self.id).await?)
     }
 
     /// Its documents and those of its projects, newest first. Null without `CONTENT_READ`.

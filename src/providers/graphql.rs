@@ -7,9 +7,8 @@ use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, Simp
 use secrecy::SecretString;
 use serde::Serialize;
 
-use super::{NewProvider, ProviderUpdate, Providers};
+use super::{NewProvider, ProviderUpdate, Providers, Wanted, calls};
 use crate::access::{Action, Scope};
-use crate::agents::agent::Wanted;
 use crate::agents::graphql::EngineInput;
 use crate::db::{Changes, Record, Target};
 use crate::engine::{self, Kind as Failing};
@@ -24,7 +23,7 @@ use crate::id::{OrganizationId, ProjectId, ProviderId};
 use crate::jobs::AgentKind;
 use crate::organizations::graphql::Organization;
 use crate::projects::graphql::Project;
-use crate::{agents, idempotency, input};
+use crate::{idempotency, input};
 
 /// Which format a provider speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize)]
@@ -404,7 +403,7 @@ fn change<T>(given: MaybeUndefined<T>) -> Option<Option<T>> {
 
 async fn ask(engine: &dyn engine::TextEngine, model: &str) -> ProviderTest {
     let asked = Instant::now();
-    let probed = agents::probe(engine, model, TEST).await;
+    let probed = calls::probe(engine, model, TEST).await;
     let milliseconds = i32::try_from(asked.elapsed().as_millis()).unwrap_or(i32::MAX);
     match probed {
         Ok(probed) => ProviderTest {

@@ -1,11 +1,14 @@
-//! Providers of models that an organization has set up itself, and which engine its agents work with.
+//! Providers of models that an organization has set up itself, and which engine its agents work with; every call
+//! of a model, whoever's it is ([`calls`]).
 //!
 //! Their keys are sealed with the master key, each for its own row of its own organization, and are opened only to be used:
 //! when a worker begins a job, or a provider is tested. Nothing gives them back; a new address needs its key anew, so that
 //! nobody sends one that they do not know to where they like.
 
+pub mod calls;
 pub mod graphql;
 mod store;
+mod wanted;
 
 use std::sync::Arc;
 
@@ -14,6 +17,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
+pub use self::wanted::Wanted;
 use crate::db::{AnonymousTx, Db, ReadTx, Redacted, WriteTx};
 use crate::engine::{Endpoint, Engines, Provider as Kind, TextEngine};
 use crate::error::{Error, Fault, FaultCode, Result};

@@ -125,6 +125,11 @@ pub async fn member(server: &Server, organization: &Organization, role: &str) ->
     invite(server, &organization.owner.token, &organization.id, &address(), role, None).await
 }
 
+/// Somebody new who belongs to one project alone.
+pub async fn guest(server: &Server, organization: &Organization, role: &str, project: &str) -> Person {
+    invite(server, &organization.owner.token, &organization.id, &address(), role, Some(project)).await
+}
+
 /// A new project's id.
 pub async fn project(server: &Server, organization: &Organization, name: &str) -> String {
     let input = json!({"organizationId": organization.id, "name": name});

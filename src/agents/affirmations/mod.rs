@@ -12,15 +12,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::builtin::{Line, Proposal, Request, ValuePhrase};
-use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools, Wanted};
+use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools};
 use super::text::UnusedInput;
 use crate::access::Action;
 use crate::db::ReadTx;
-use crate::engine::{Engines, JsonSchema, Usage};
+use crate::engine::{self, Engines, JsonSchema, Usage};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{AffirmationSetId, PeriodId};
-use crate::jobs::{AgentKind, Engine, Failure, Run};
+use crate::jobs::{self, AgentKind, Engine, Failure, Run};
 use crate::knowledge::search::{self, Found, Passage, Place};
+use crate::providers::Wanted;
 use crate::retrieval::{Language, Question};
 use crate::{input, periods};
 
@@ -110,7 +111,7 @@ impl Agent for Affirmations {
     const KIND: AgentKind = AgentKind::Affirmations;
     const JOB: &'static str = "affirmations.generate";
     // Twice: what does not pass the checks is asked for once more.
-    const TOKENS: Usage = agent::tokens(2 * 30_000, 2 * TOKENS);
+    const TOKENS: Usage = engine::tokens(2 * 30_000, 2 * TOKENS);
     type Id = AffirmationSetId;
     type Input = Input;
     type Content = Content;
@@ -121,7 +122,7 @@ impl Agent for Affirmations {
             read(&mut tx, run, order).await?
         };
         run.release().await;
-        request.values = agent::compute(move || values(&found)).await?;
+        request.values = jobs::compute(move || values(&found)).await?;
         // To somebody who speaks of dying the built-in engine says where there is help; no model writes over that.
         let in_need = |goal: &String| builtin::checks::asks_for_help(goal, request.language);
         let wanted = order.engine.as_ref().filter(|_| !request.goals.iter().any(in_need));
@@ -179,7 +180,7 @@ fn values(found: &Found) -> Vec<ValuePhrase> {
 
 /// The built-in engine's lines.
 async fn generate(request: Request) -> Result<builtin::Affirmations, Failure> {
-    let made = agent::compute(move || builtin::generate(&request)).await?;
+    let made = jobs::compute(move || builtin::generate(&request)).await?;
     made.map_err(|error| Failure::fail(Fault::at(FaultCode::InsufficientInput, "goals", error.to_string())))
 }
 

@@ -13,15 +13,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::builtin::{Corpus, HASHTAGS, HashtagSet, Mix, Research};
-use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools, Wanted};
+use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools};
 use super::posts;
 use crate::access::Action;
 use crate::db::ReadTx;
-use crate::engine::{Engines, JsonSchema, Usage};
+use crate::engine::{self, Engines, JsonSchema, Usage};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{AccountId, HashtagSetId, OrganizationId, PeriodId, ProjectId};
-use crate::jobs::{AgentKind, Engine, Failure, Run};
+use crate::jobs::{self, AgentKind, Engine, Failure, Run};
 use crate::knowledge::search;
+use crate::providers::Wanted;
 use crate::retrieval::Language;
 use crate::{input, organizations, periods, projects};
 
@@ -77,7 +78,7 @@ pub struct Hashtags;
 impl Agent for Hashtags {
     const KIND: AgentKind = AgentKind::HashtagResearch;
     const JOB: &'static str = "hashtags.research";
-    const TOKENS: Usage = agent::tokens(TEXT_CHARACTERS as u64 + 2_000, TOKENS);
+    const TOKENS: Usage = engine::tokens(TEXT_CHARACTERS as u64 + 2_000, TOKENS);
     type Id = HashtagSetId;
     type Input = Input;
     type Content = HashtagSet;
@@ -92,14 +93,14 @@ impl Agent for Hashtags {
         let answered = agent::provided(run, order.engine.as_ref(), asking).await?;
         let (ideas, engine) = answered.unwrap_or_else(|| (Vec::new(), Engine::builtin()));
         research.ideas = ideas;
-        let (lookups, research) = agent::compute(move || (builtin::lookups(&research), research)).await?;
+        let (lookups, research) = jobs::compute(move || (builtin::lookups(&research), research)).await?;
         let (passages, counts) = {
             let mut tx = run.read(Action::ContentRead).await?;
             search::frequencies(&mut tx, order.project, &lookups).await?
         };
         run.release().await;
         let research = Research { corpus: Corpus { passages, counts }, ..research };
-        let mut set = agent::compute(move || builtin::research(&research)).await??;
+        let mut set = jobs::compute(move || builtin::research(&research)).await??;
         if let Some(account) = order.input.account {
             instagram::measure(tools, run, order.project, account, &mut set).await?;
         }

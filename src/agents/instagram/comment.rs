@@ -190,24 +190,12 @@ pub fn unknown_outcome() -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use chrono::TimeDelta;
 
     use super::*;
     use crate::agents::instagram::errors;
+    use crate::agents::instagram::tests::{PACE, start, waits};
     use crate::engine::graph::{Complaint, Trouble};
-
-    const PACE: Pace = Pace {
-        poll: Duration::from_secs(5),
-        settle: Duration::from_secs(60),
-        retry: Duration::from_secs(10),
-        room: Duration::from_secs(900),
-    };
-
-    fn start() -> DateTime<Utc> {
-        "2027-01-04T10:00:00Z".parse().unwrap()
-    }
 
     fn said(code: i64) -> Meaning {
         errors::meaning(&Trouble::Said(Complaint { status: 400, code, ..Complaint::default() }))
@@ -220,16 +208,6 @@ mod tests {
         assert_eq!(one.take(Event::Asking, start(), &PACE), Then::On);
         assert_eq!(one.next(), Some(Step::Seek), "whoever comes next looks for it first");
         one
-    }
-
-    fn waits(then: Then) -> u64 {
-        match then {
-            Then::Wait(after, why) => {
-                assert!(!why.is_empty());
-                after.as_secs()
-            }
-            Then::On => panic!("it goes on"),
-        }
     }
 
     #[test]

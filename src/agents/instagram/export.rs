@@ -13,7 +13,7 @@ use super::bundle::{self, Piece};
 use super::machine::Publication;
 use super::target;
 use crate::access::{Action, Permission};
-use crate::agents::{agent, find_many};
+use crate::agents::find_many;
 use crate::assets::{self, Asset, AssetKind, NewAsset};
 use crate::db::{Changes, Record, WriteTx};
 use crate::error::{Error, Fault, FaultCode, Result};
@@ -148,7 +148,7 @@ impl Exporter {
             pieces.push(Piece { extension, bytes, alt_text: asset.alt_text });
         }
         let cover = publication.cover.and_then(|_| pieces.pop());
-        let zip = agent::compute(move || bundle::zip(&publication, &pieces, cover.as_ref())).await?;
+        let zip = jobs::compute(move || bundle::zip(&publication, &pieces, cover.as_ref())).await?;
         let new = NewAsset {
             project,
             kind: AssetKind::Archive,

@@ -632,18 +632,8 @@ pub fn unknown_outcome() -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agents::instagram::tests::{PACE, start, waits};
     use crate::engine::graph::{Complaint, Trouble};
-
-    const PACE: Pace = Pace {
-        poll: Duration::from_secs(5),
-        settle: Duration::from_secs(60),
-        retry: Duration::from_secs(10),
-        room: Duration::from_secs(900),
-    };
-
-    fn start() -> DateTime<Utc> {
-        "2027-01-04T10:00:00Z".parse().unwrap()
-    }
 
     fn page() -> Page {
         Page { asset: AssetId::generate(), is_video: false }
@@ -670,16 +660,6 @@ mod tests {
             assert_eq!(one.take(event, start(), &PACE), Then::On);
         }
         one
-    }
-
-    fn waits(then: Then) -> u64 {
-        match then {
-            Then::Wait(after, why) => {
-                assert!(!why.is_empty());
-                after.as_secs()
-            }
-            Then::On => panic!("it goes on"),
-        }
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub mod graphql;
 pub mod insights;
 pub mod machine;
 pub mod preflight;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -598,7 +600,7 @@ impl Poster {
     ) -> Result<Result<AssetId, Problem>, Failure> {
         let most = AssetKind::Image.most_bytes();
         let (asset, bytes) = assets::read(run, &self.storage, file.id, most).await?;
-        let made = agent::compute(move || fitted(&bytes, form)).await?;
+        let made = jobs::compute(move || fitted(&bytes, form)).await?;
         let (jpeg, width, height) = match made {
             Ok(made) => made,
             Err(why) => {

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::errors::Problem;
 use super::machine::Form;
-use crate::agents::channel::Channel;
+use crate::accounts::channel::Channel;
 use crate::agents::hashtags::builtin::hashtags;
 use crate::agents::posts::builtin::validity::{ProblemCode, validity};
 use crate::assets::AssetKind;

@@ -7,8 +7,8 @@ use super::builtin::{self, validity};
 use super::state::PostState;
 use super::{Input, PostUpdate, Posts};
 use crate::access::Action;
+use crate::accounts::channel::Channel;
 use crate::agents::Output;
-use crate::agents::channel::Channel;
 use crate::agents::graphql::{
     AgentOutput, EngineInput, Given, UnusedInput, agent_output, order, output, place,
 };

@@ -16,19 +16,20 @@ use uuid::Uuid;
 
 use self::builtin::{Compose, Composition, Passage, Variant, facts, readability, validity};
 use self::state::PostState;
-use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools, Wanted};
-use super::channel::Channel;
+use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools};
 use super::hashtags::builtin::{Corpus, PastPost, lookups};
 use super::text::UnusedInput;
 use super::{hashtags, store};
 use crate::access::Action;
+use crate::accounts::channel::Channel;
 use crate::db::{ReadTx, WriteTx};
-use crate::engine::{Engines, JsonSchema, Usage};
+use crate::engine::{self, Engines, JsonSchema, Usage};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{AssetId, DocumentId, PostId, ProjectId};
 use crate::input;
-use crate::jobs::{AgentKind, Engine, Failure, Run};
+use crate::jobs::{self, AgentKind, Engine, Failure, Run};
 use crate::knowledge::search::{self, Found, Place};
+use crate::providers::Wanted;
 use crate::retrieval::{Language, Question};
 
 /// Characters of a brief at the most.
@@ -124,7 +125,7 @@ pub struct Posts;
 impl Agent for Posts {
     const KIND: AgentKind = AgentKind::PostComposition;
     const JOB: &'static str = "post.compose";
-    const TOKENS: Usage = agent::tokens(60_000, TOKENS);
+    const TOKENS: Usage = engine::tokens(60_000, TOKENS);
     type Id = PostId;
     type Input = Input;
     type Content = Content;
@@ -153,7 +154,7 @@ impl Agent for Posts {
             (found, research)
         };
         run.release().await;
-        let passages = agent::compute(move || best(&found)).await?;
+        let passages = jobs::compute(move || best(&found)).await?;
         let mut compose = Compose {
             brief: input.brief.clone(),
             passages,
@@ -173,13 +174,13 @@ impl Agent for Posts {
             let texts = compose.passages.iter().map(|passage| passage.text.as_str());
             let text: Vec<&str> = std::iter::once(input.brief.as_str()).chain(texts).collect();
             let whole = hashtags::builtin::Research { text: text.join("\n\n"), ..research.clone() };
-            let terms = agent::compute(move || lookups(&whole)).await?;
+            let terms = jobs::compute(move || lookups(&whole)).await?;
             let mut tx = run.read(Action::ContentRead).await?;
             let (passages, counts) = search::frequencies(&mut tx, order.project, &terms).await?;
             research.corpus = Corpus { passages, counts };
         }
         run.release().await;
-        let mut made = agent::compute(move || builtin::compose(&compose)).await??;
+        let mut made = jobs::compute(move || builtin::compose(&compose)).await??;
         let drafts = &mut made;
         let wanted = order.engine.as_ref();
         let answered =

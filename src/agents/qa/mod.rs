@@ -2,9 +2,9 @@
 //!
 //! The built-in engine ([`crate::retrieval`]) quotes the sentences that answer, or says that none does. A provider's
 //! model gets the same passages, numbered, and has to name the ones that each sentence rests on; what it says without
-//! naming one is not an answer. Where the organization has vectors of its passages ([`crate::embeddings`]), a model also
-//! gets those that mean what is asked. Either way a citation is a stretch of one version of one document, letter for letter,
-//! which is compared with the stored text before it is saved.
+//! naming one is not an answer. Where the organization has vectors of its passages ([`crate::knowledge::embeddings`]), a
+//! model also gets those that mean what is asked. Either way a citation is a stretch of one version of one document, letter
+//! for letter, which is compared with the stored text before it is saved.
 
 pub mod conversations;
 pub mod graphql;
@@ -21,17 +21,17 @@ use serde_json::json;
 
 use self::conversations::Turn;
 use super::Output;
-use super::agent::{self, Wanted, compute, engine_of, provided};
+use super::agent::{self, provided};
 use crate::access::{Action, Permission};
 use crate::db::{Changes, ReadTx, Record, Target, WriteTx};
-use crate::embeddings::Embedder;
 use crate::engine::Engines;
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{AnswerId, ConversationId, DocumentId, JobId, ProjectId, WireId as _};
 use crate::jobs::worker::Work;
 use crate::jobs::{self, AgentKind, Attempted, Engine, Failure, Finished, NewJob, Run};
+use crate::knowledge::embeddings::Embedder;
 use crate::knowledge::search::{self, Found, Passage, Place};
-use crate::providers::Providers;
+use crate::providers::{Providers, Wanted, calls};
 use crate::retrieval::{self, Question};
 use crate::usage::Amounts;
 use crate::{idempotency, input, knowledge};
@@ -374,9 +374,9 @@ async fn ask_model(
         Failure::fail(Fault::new(FaultCode::ProviderNotConfigured, missing.to_string()))
     })?;
     let (looking, top_k) = (Arc::clone(found), ask.top_k);
-    let passages = compute(move || best(&looking, &near.passages, top_k)).await?;
+    let passages = jobs::compute(move || best(&looking, &near.passages, top_k)).await?;
     let reply = model::ask(run, (engines, &*engine), wanted, (&ask.question, turns), &passages).await?;
-    let answered = engine_of(engines, &*engine, &reply);
+    let answered = calls::engine_of(engines, &*engine, &reply);
     // Finding them is part of what the answer took.
     let engine = match near.engine {
         Some(embedded) => answered.and(&embedded),
@@ -384,7 +384,7 @@ async fn ask_model(
     };
     let found = Arc::clone(found);
     let read = move || model::read(&reply.text, &passages, &found.statistics);
-    let read = compute(read).await?;
+    let read = jobs::compute(read).await?;
     let draft = if let Some((answer, citations)) = read {
         Draft { answer: Some(answer), citations, ..Draft::default() }
     } else {
@@ -412,7 +412,7 @@ async fn builtin(found: Arc<Found>, top_k: usize) -> Result<Draft> {
             understood_as: None,
         }
     };
-    compute(answer).await
+    jobs::compute(answer).await
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a share between 0 and 1 needs no more digits")]

@@ -11,13 +11,12 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::conversations::Turn;
 use super::{Citation, QUESTION_CHARACTERS, place, small};
-use crate::agents;
-use crate::agents::agent::{Wanted, tokens};
 use crate::agents::text::excerpt;
-use crate::engine::{Engines, Message, TextEngine, TextReply, TextRequest, Usage};
+use crate::engine::{self, Engines, Message, TextEngine, TextReply, TextRequest, Usage};
 use crate::error::Error;
 use crate::jobs::{Failure, Run};
 use crate::knowledge::search::Passage;
+use crate::providers::{Wanted, calls};
 use crate::retrieval::{self, Candidate, Options, Question, Statistics};
 
 const PROMPT: &str = include_str!("prompt.md");
@@ -30,7 +29,7 @@ const TURN_CHARACTERS: usize = 500;
 /// What models read and write at the most: twenty passages of 250 words under their headings, the question, and six turns
 /// before it; and the question once more, to find passages by what it means.
 pub(super) const MOST: Usage =
-    tokens(20 * 2_500 + 4_000 + 12 * TURN_CHARACTERS as u64 + QUESTION_CHARACTERS as u64, TOKENS);
+    engine::tokens(20 * 2_500 + 4_000 + 12 * TURN_CHARACTERS as u64 + QUESTION_CHARACTERS as u64, TOKENS);
 /// How long pieces of an answer are gathered before they become an event.
 const GATHER: Duration = Duration::from_millis(100);
 
@@ -74,7 +73,7 @@ pub(super) async fn ask(
         let _ = sender.send(text.to_owned());
     };
     let writing = async {
-        let reply = agents::write(run, engines, engine, &request, &mut on_text).await;
+        let reply = calls::write(run, engines, engine, &request, &mut on_text).await;
         // The other side ends when there is nobody left to send.
         drop(on_text);
         reply

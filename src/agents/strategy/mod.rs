@@ -17,18 +17,19 @@ use serde_json::{Value, json};
 
 use self::builtin::export::{self, Calendar};
 use self::builtin::{ChannelPlan, Event, GivenPillar, OpenQuestion, PastPost, Plan, Strategy};
-use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools, Wanted};
-use super::channel::Channel;
+use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools};
 use super::posts::builtin::facts;
 use super::{posts, qa};
 use crate::access::Action;
+use crate::accounts::channel::Channel;
 use crate::assets::{AssetKind, NewAsset};
 use crate::db::ReadTx;
-use crate::engine::{Engines, JsonSchema, Usage};
+use crate::engine::{self, Engines, JsonSchema, Usage};
 use crate::error::{Error, Result};
 use crate::id::{AccountId, AssetId, ProjectId, StrategyId};
-use crate::jobs::{AgentKind, Engine, Failure, Run};
+use crate::jobs::{self, AgentKind, Engine, Failure, Run};
 use crate::knowledge::search;
+use crate::providers::Wanted;
 use crate::retrieval::Language;
 use crate::{assets, input, projects};
 
@@ -160,7 +161,7 @@ pub struct Strategies;
 impl Agent for Strategies {
     const KIND: AgentKind = AgentKind::ContentStrategy;
     const JOB: &'static str = "strategy.create";
-    const TOKENS: Usage = agent::tokens(40_000, TOKENS);
+    const TOKENS: Usage = engine::tokens(40_000, TOKENS);
     type Id = StrategyId;
     type Input = Input;
     type Content = Content;
@@ -178,7 +179,7 @@ impl Agent for Strategies {
             strategy.past = instagram::together(strategy.past, posts);
             past = Some(origin);
         }
-        let plan = agent::compute(move || builtin::plan(&strategy)).await??;
+        let plan = jobs::compute(move || builtin::plan(&strategy)).await??;
         let asking = |wanted| ask(run, &tools.engines, wanted, order, &plan);
         let answered = agent::provided(run, order.engine.as_ref(), asking).await?;
         let (titles, engine) = answered.unwrap_or_else(|| (BTreeMap::new(), Engine::builtin()));

@@ -11,8 +11,7 @@ use tracing::Instrument as _;
 
 use super::Input;
 use super::builtin::{self, FootageError, VideoNote};
-use crate::agents::agent::{self, Order, Tools, Wanted};
-use crate::agents::counted;
+use crate::agents::agent::{self, Order, Tools};
 use crate::agents::paid::{Asked, Paid, missing};
 use crate::assets::{self, AssetKind, NewAsset};
 use crate::db::ReadTx;
@@ -24,7 +23,8 @@ use crate::error::{Detail, Error, Fault, FaultCode, Result};
 use crate::id::AssetId;
 use crate::input;
 use crate::jobs::{Engine, Failure, Run};
-use crate::providers::Providers;
+use crate::providers::calls::counted;
+use crate::providers::{Providers, Wanted};
 use crate::usage::Amounts;
 
 /// Characters of what a clip shows.

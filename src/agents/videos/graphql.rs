@@ -6,8 +6,7 @@ use serde::Serialize;
 use super::builtin;
 use super::{Input, Narration, Shot, Videos};
 use crate::access::Action;
-use crate::agents::agent::Wanted;
-use crate::agents::channel::Channel;
+use crate::accounts::channel::Channel;
 use crate::agents::graphql::{AgentOutput, EngineInput, Given, agent_output, order};
 use crate::agents::posts::graphql::ChannelValidity;
 use crate::agents::visuals::graphql::Typeface;
@@ -19,6 +18,7 @@ use crate::id::{AssetId, OrganizationId, PeriodId, VisualPostId};
 use crate::jobs::AgentKind;
 use crate::jobs::graphql::Job;
 use crate::projects::graphql::Project;
+use crate::providers::Wanted;
 use crate::retrieval::Language;
 
 agent_output! {

@@ -28,11 +28,11 @@ use self::builtin::{
     Footage, LONGEST, Progress, Recording, SCENE_TEXT, SCENES, SHORTEST, SceneSpec, Sound, VideoError,
     VideoKind, VideoNote, VideoScene, VideoSize, VideoSpec,
 };
-use super::agent::{self, Agent, Made, Order, Tools, Wanted};
-use super::channel::Channel;
+use super::agent::{self, Agent, Made, Order, Tools};
 use super::visuals::builtin::{BrandKit, Picture, Role, Typeface};
 use super::visuals::{self, Visuals};
 use crate::access::Action;
+use crate::accounts::channel::Channel;
 use crate::assets::{self, AssetKind, NewAsset};
 use crate::db::ReadTx;
 use crate::engine::Provider;
@@ -40,7 +40,7 @@ use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{AssetId, PeriodId, VideoId, VisualPostId};
 use crate::input;
 use crate::jobs::{AgentKind, Engine, Failure, Run};
-use crate::providers::Providers;
+use crate::providers::{Providers, Wanted};
 use crate::retrieval::Language;
 use crate::usage::Amounts;
 

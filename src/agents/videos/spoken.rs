@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Input;
 use super::builtin::{LONGEST, Recording, SceneSpec, VideoNote};
-use crate::agents::agent::{self, Order, Tools, Wanted};
+use crate::agents::agent::{self, Order, Tools};
 use crate::agents::paid::{Asked, Paid, missing, unusable};
 use crate::assets::{self, AssetKind, NewAsset};
 use crate::engine::speech::{RECORDING_BYTES, SpeechEngine, SpeechRequest};
@@ -15,6 +15,7 @@ use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::AssetId;
 use crate::input;
 use crate::jobs::{Engine, Failure, Run};
+use crate::providers::Wanted;
 
 /// Characters of a voice's name.
 const VOICE: usize = 100;

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use super::Input;
 use super::builtin::picture::Limits;
 use super::builtin::{Background, Note, Pattern, PeriodMark, Picture, PictureError, decode};
-use crate::agents::agent::{self, Order, Tools};
+use crate::agents::agent::{Order, Tools};
 use crate::assets;
 use crate::db::ReadTx;
 use crate::engine::photos::{Photo, PhotoFailure, Photos};
 use crate::error::{Detail, Error, Fault, FaultCode, Result};
 use crate::id::{AssetId, PeriodId, ProjectId};
 use crate::input;
-use crate::jobs::{Engine, Failure, Run};
+use crate::jobs::{self, Engine, Failure, Run};
 use crate::periods;
 use crate::retrieval::Language;
 
@@ -285,5 +285,5 @@ async fn read(bytes: Bytes, field: &'static str) -> Result<Picture, Failure> {
 
 /// A file as a picture to draw with, as far as it is one.
 pub(super) async fn decoded(bytes: Bytes) -> Result<std::result::Result<Picture, PictureError>> {
-    agent::compute(move || decode(&bytes, &Limits::default()).map(|picture| picture.within(PIXELS))).await
+    jobs::compute(move || decode(&bytes, &Limits::default()).map(|picture| picture.within(PIXELS))).await
 }

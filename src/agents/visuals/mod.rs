@@ -22,14 +22,14 @@ use self::builtin::{
     Slide as Drawn, Template, TextBlockReport, Typeface, VisualError, VisualFormat, VisualSpec,
 };
 pub(super) use self::painted::{TOKENS as PAINTING, suits as paints};
-use super::agent::{self, Agent, Made, Order, Tools};
+use super::agent::{Agent, Made, Order, Tools};
 use crate::access::Action;
 use crate::assets::{self, AssetKind, NewAsset};
 use crate::db::ReadTx;
 use crate::engine::{Provider, Usage};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{AssetId, OrganizationId, PeriodId, ProjectId, VisualPostId};
-use crate::jobs::{AgentKind, Engine, Failure, Run};
+use crate::jobs::{self, AgentKind, Engine, Failure, Run};
 use crate::retrieval::Language;
 use crate::usage::Amounts;
 use crate::{input, organizations, periods, projects};
@@ -266,7 +266,7 @@ async fn draw(
 ) -> Result<(Vec<Slide>, Vec<Note>), Failure> {
     let loaded = Arc::new(loaded);
     let with = Arc::clone(&loaded);
-    let composed = agent::compute(move || builtin::compose(&spec, &with.pictures()))
+    let composed = jobs::compute(move || builtin::compose(&spec, &with.pictures()))
         .await?
         .map_err(|error| refused(&error))?;
     let (mut slides, mut notes) = (Vec::with_capacity(composed.slides.len()), composed.notes);
@@ -293,7 +293,7 @@ async fn one(
     loaded: &Arc<Loaded>,
 ) -> Result<Slide, Failure> {
     let with = Arc::clone(loaded);
-    let drawn = agent::compute(move || builtin::finish(scene, alt_text, &with.pictures()));
+    let drawn = jobs::compute(move || builtin::finish(scene, alt_text, &with.pictures()));
     let drawn = drawn.await?.map_err(|error| refused(&error))?;
     keep(tools, run, project, drawn).await
 }

@@ -4,18 +4,19 @@ use super::Input;
 use super::background::{self, Behind, Source};
 use super::builtin::picture::Limits;
 use super::builtin::{Note, Picture, inspect};
-use crate::agents::agent::{self, Order, Tools, Wanted};
+use crate::agents::agent::{self, Order, Tools};
 use crate::agents::paid::{Asked, Paid, missing, unusable};
 use crate::assets::{AssetKind, NewAsset};
 use crate::engine::images::{ImageRequest, PICTURE_BYTES, Shape};
-use crate::engine::{Provider, Usage};
+use crate::engine::{self, Provider, Usage};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::jobs::{Failure, Run};
+use crate::providers::{Wanted, calls};
 
 /// Characters of what a picture shows.
 pub(super) const PROMPT: usize = 1_000;
 /// What a model reads, and what it counts for the largest picture of the highest quality.
-pub(in crate::agents) const TOKENS: Usage = agent::tokens(PROMPT as u64 + 1_000, 6_500);
+pub(in crate::agents) const TOKENS: Usage = engine::tokens(PROMPT as u64 + 1_000, 6_500);
 /// The kind of the event that says that a picture is there.
 const EVENT: &str = "painted";
 
@@ -79,11 +80,11 @@ async fn paint(
         return Ok((picture, paid));
     }
     run.progress(0.05, "Has the background painted.").await?;
-    let reply = crate::agents::paint(run, &tools.engines, (&*engine, images), &request).await?;
+    let reply = calls::paint(run, &tools.engines, (&*engine, images), &request).await?;
     let of_no_use = |error| unusable(wanted, "picture", &error);
     let info = inspect(&reply.bytes, &Limits::default()).map_err(of_no_use)?;
     let picture = background::decoded(reply.bytes.clone()).await?.map_err(of_no_use)?;
-    let used = agent::engine_that(&tools.engines, &*engine, &reply.model, reply.usage);
+    let used = calls::engine_that(&tools.engines, &*engine, &reply.model, reply.usage);
     let side = |pixels: u32| i32::try_from(pixels).ok();
     let file = NewAsset {
         project: Some(order.project),

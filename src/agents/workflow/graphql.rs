@@ -12,7 +12,6 @@ use super::value::Value;
 use super::{Asked, Content, Decision, Plan};
 use crate::access::Action;
 use crate::agents::Output;
-use crate::agents::agent::Wanted;
 use crate::agents::graphql::{AgentOutput, EngineInput, agent_output, output, outputs, place, started};
 use crate::db::{Changes, Record, Target};
 use crate::error::{Error, Fault, FaultCode, Result};
@@ -26,7 +25,7 @@ use crate::identity::graphql::User;
 use crate::jobs::graphql::{EngineInfo, Job};
 use crate::jobs::{AgentKind, Status};
 use crate::projects::graphql::Project;
-use crate::providers::Providers;
+use crate::providers::{Providers, Wanted};
 use crate::retrieval::Language;
 use crate::{idempotency, jobs, periods};
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::agents::channel::Channel;
+use crate::accounts::channel::Channel;
 use crate::id::{AssetId, PeriodId};
 use crate::retrieval::Language;
 

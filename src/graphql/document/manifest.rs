@@ -22,6 +22,21 @@ const LONGEST_ID: usize = 256;
 /// Problems that are named.
 const NAMED: usize = 20;
 
+/// What becomes of documents that are not in the manifest.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Trust {
+    /// They are served.
+    #[default]
+    Off,
+    /// They are served, and named in the log.
+    Log,
+    /// They are refused.
+    Enforce,
+}
+
 /// The documents of a file, not looked at yet.
 #[derive(Debug)]
 pub struct Manifest {

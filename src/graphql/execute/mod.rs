@@ -20,10 +20,9 @@ use async_graphql::{
 
 use super::document::{
     Document, Documents, Fingerprint, Limits, Manifest, Operation, Parsed, Problems, Quote, RawVariables,
-    Rejection, SchemaIndex, Wanted, not_trusted, refuse_invalid,
+    Rejection, SchemaIndex, Trust, Wanted, not_trusted, refuse_invalid,
 };
 use super::plain::Distinct;
-use crate::config::Trust;
 use crate::error::Code;
 use crate::telemetry::{count, trace};
 

@@ -22,7 +22,7 @@ use self::brief::Brief;
 use self::diff::DiffPart;
 use self::readability::Readability;
 use self::validity::ChannelValidity;
-use crate::agents::channel::Channel;
+use crate::accounts::channel::Channel;
 use crate::agents::hashtags::builtin::Research;
 use crate::agents::text::{Language, Refusal, UnusedInput, excerpt};
 use crate::retrieval;

@@ -5,7 +5,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use unicode_properties::UnicodeEmoji as _;
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use crate::agents::channel::Channel;
+use crate::accounts::channel::Channel;
 use crate::agents::hashtags::builtin as hashtags;
 
 /// What a channel counts as one character.

@@ -9,7 +9,7 @@ use super::readability::readability;
 use super::select::{From, Unit, Units};
 use super::validity::{self, Unit as Count, validity};
 use super::{Citation, Compose, Length, Line, Opening, Origin, Passage, Variant};
-use crate::agents::channel::Channel;
+use crate::accounts::channel::Channel;
 use crate::agents::hashtags::builtin as hashtags;
 use crate::agents::hashtags::builtin::GroupKind;
 use crate::agents::text::numbers::{Seeded, float, rounded};

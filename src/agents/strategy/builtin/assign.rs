@@ -7,7 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 use super::pillars::Pillars;
 use super::topics::Topic;
 use super::{Format, TopicSource};
-use crate::agents::channel::Channel;
+use crate::accounts::channel::Channel;
 use crate::agents::text::numbers::float;
 
 /// How soon the same section comes again on a channel without being put back.

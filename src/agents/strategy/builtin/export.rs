@@ -161,7 +161,7 @@ fn harmless(cell: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agents::channel::Channel;
+    use crate::accounts::channel::Channel;
     use crate::agents::strategy::builtin::{Format, Metrics, TimeBasis, TopicSource};
 
     fn slot(topic: &str, reason: &str) -> Slot {

@@ -6,7 +6,7 @@ use chrono::{Datelike as _, Timelike as _};
 use chrono_tz::Tz;
 
 use super::Strategy;
-use crate::agents::channel::Channel;
+use crate::accounts::channel::Channel;
 use crate::agents::text::numbers::{float, floor};
 
 /// So many measured posts of a channel are needed before any hour is better than another.

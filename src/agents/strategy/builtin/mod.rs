@@ -25,7 +25,7 @@ use self::hours::Hours;
 pub use self::hours::{HOUR_NEEDED, POSTS_NEEDED};
 use self::pillars::{Pillars, Section, Weights, last_heading};
 use self::topics::Topic;
-use crate::agents::channel::Channel;
+use crate::accounts::channel::Channel;
 use crate::agents::posts::builtin::Passage;
 use crate::agents::text::numbers::{float, rounded, share};
 use crate::agents::text::{Language, Refusal, excerpt};

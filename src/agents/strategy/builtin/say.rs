@@ -3,7 +3,7 @@
 use chrono::{Datelike as _, NaiveDate};
 
 use super::hours::{HOUR_NEEDED, Measured, POSTS_NEEDED};
-use crate::agents::channel::Channel;
+use crate::accounts::channel::Channel;
 use crate::agents::text::Language;
 use crate::agents::text::numbers::floor;
 

@@ -1,4 +1,4 @@
-//! The channels that content goes to.
+//! The channels that content goes to, each a service that accounts may be of.
 
 use serde::{Deserialize, Serialize};
 

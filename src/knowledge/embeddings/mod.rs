@@ -15,17 +15,15 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::access::Action;
-use crate::agents;
-use crate::agents::agent::{Wanted, compute, engine_that, tokens};
 use crate::db::{ReadTx, WriteTx};
-use crate::engine::Engines;
 use crate::engine::embeddings::{DIMENSIONS, EmbeddingRequest};
+use crate::engine::{self, Engines};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{JobId, OrganizationId, ProjectId};
 use crate::input;
 use crate::jobs::{self, Engine, Failure, NewJob, Run};
 use crate::knowledge::search::Place;
-use crate::providers::{self, Providers};
+use crate::providers::{self, Providers, Wanted, calls};
 use crate::retrieval::{Nearest, Quantised};
 use crate::usage::Amounts;
 
@@ -274,7 +272,7 @@ async fn begin(tx: &mut WriteTx<'_>, project: Option<ProjectId>, cause: Cause, n
 
 /// What a model may read of texts of so many characters.
 fn needs(characters: i64) -> Amounts {
-    Amounts::tokens(tokens(characters.unsigned_abs(), 0).total())
+    Amounts::tokens(engine::tokens(characters.unsigned_abs(), 0).total())
 }
 
 /// What makes an organization's vectors.
@@ -318,8 +316,8 @@ impl Embedder {
         let models =
             engine.embeddings().ok_or_else(|| missing(format!("{provider} has no embedding models.")))?;
         let request = EmbeddingRequest { model: model.clone(), texts, dimensions: *dimensions };
-        let reply = agents::embed(run, &self.engines, (&*engine, models), &request).await?;
-        let worked = engine_that(&self.engines, &*engine, &reply.model, reply.usage);
+        let reply = calls::embed(run, &self.engines, (&*engine, models), &request).await?;
+        let worked = calls::engine_that(&self.engines, &*engine, &reply.model, reply.usage);
         let vectors: Option<Vec<Quantised>> =
             reply.vectors.iter().map(|vector| Quantised::of(vector)).collect();
         let vectors = vectors.ok_or_else(|| {
@@ -343,7 +341,7 @@ impl Embedder {
         let mut some = store::all(tx, self.embeddings.id, place).try_chunks(HELD);
         while let Some(vectors) = some.try_next().await.map_err(|TryChunksError(_, error)| error)? {
             // It computes: not where others wait.
-            nearest = compute(move || {
+            nearest = jobs::compute(move || {
                 for store::Vector { id, scale, direction } in vectors {
                     nearest.look(id.as_u128(), &Quantised::kept(scale, &direction));
                 }
