@@ -635,16 +635,20 @@ impl Home {
                 sleep(Duration::from_millis(300)).await;
                 continue;
             }
-            // A start that was given up may have left its server on the way: it is there now, or was and is leaving.
-            if last.contains("postmaster.pid\" already exists") && attempts < 100 {
+            let said =
+                if last.is_empty() { String::from_utf8_lossy(&answer.stderr).into_owned() } else { last };
+            // A start that was given up may have left its server on the way: it is there now, or was and is leaving. While it
+            // begins to write its file, the server or pg_ctl itself finds that empty.
+            let is_taken = ["already exists", "is empty"]
+                .iter()
+                .any(|found| said.contains(&format!("postmaster.pid\" {found}")));
+            if is_taken && attempts < 100 {
                 attempts += 1;
                 if let Some(server) = self.settled(progress).await? {
                     return Ok(server);
                 }
                 continue;
             }
-            let said =
-                if last.is_empty() { String::from_utf8_lossy(&answer.stderr).into_owned() } else { last };
             bail!(
                 "PostgreSQL {} did not start. The end of its log, {}:\n  {}\n{}",
                 binaries.version,
