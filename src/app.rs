@@ -218,7 +218,7 @@ pub struct Tuning {
     /// How long is waited for Instagram.
     pub pace: Pace,
     /// What reads PDFs; this program when none is named.
-    pub pdf_program: Option<PathBuf>,
+    pub reader: Option<PathBuf>,
 }
 
 /// Everything that serves, before it listens. Clones share everything.
@@ -295,18 +295,17 @@ pub fn storage(config: &Config, master: &MasterKeys) -> anyhow::Result<Arc<Stora
     Ok(Arc::new(Storage::open(&config.storage, keys, &config.public_url)?))
 }
 
-/// What reads PDFs: a program, this one when none is named.
+/// The program that is started once more to read what strangers have made: this one when none is named.
 ///
 /// # Errors
 /// When it is not known where this program is.
-pub fn pdf_reader(program: Option<PathBuf>) -> anyhow::Result<Arc<PdfReader>> {
+pub fn reader(program: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     // Linux knows this program even after its file was replaced.
-    let program = match program {
-        Some(program) => program,
-        None if cfg!(target_os = "linux") => PathBuf::from("/proc/self/exe"),
-        None => std::env::current_exe().context("It is not known where this program is")?,
-    };
-    Ok(Arc::new(PdfReader::new(program)))
+    match program {
+        Some(program) => Ok(program),
+        None if cfg!(target_os = "linux") => Ok(PathBuf::from("/proc/self/exe")),
+        None => std::env::current_exe().context("It is not known where this program is"),
+    }
 }
 
 /// The check of documents and the schema behind it, with the documents of the manifest where there is one.
@@ -388,7 +387,7 @@ impl App {
         };
         let identity = identity(config, db.clone(), counters.clone(), &tuning).await?;
         let storage = storage(config, &master_keys(config)?)?;
-        let pdf_reader = pdf_reader(tuning.pdf_program)?;
+        let pdf_reader = Arc::new(PdfReader::new(reader(tuning.reader)?));
         let limits = tuning.limits.clone();
         let executor =
             executor(config, limits, &providers, &accounts, &webhooks, &storage, &pdf_reader).await?;
