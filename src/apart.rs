@@ -90,6 +90,7 @@ mod tests {
 
     use super::*;
 
+    /// Attacks: 203.
     #[tokio::test]
     async fn it_has_neither_settings_nor_secrets_nor_a_folder() {
         let said = async |program: &str, arguments| {

@@ -19,6 +19,7 @@ use crate::agents;
 use crate::agents::agent::Kit;
 use crate::agents::instagram::Poster;
 use crate::agents::instagram::machine::Pace;
+use crate::agents::videos::clips::ClipReader;
 use crate::assets::previews::Previews;
 use crate::config::{Config, Database};
 use crate::counters::Counters;
@@ -217,7 +218,7 @@ pub struct Tuning {
     pub patience: Patience,
     /// How long is waited for Instagram.
     pub pace: Pace,
-    /// What reads PDFs; this program when none is named.
+    /// What reads PDFs and clips; this program when none is named.
     pub reader: Option<PathBuf>,
 }
 
@@ -387,7 +388,8 @@ impl App {
         };
         let identity = identity(config, db.clone(), counters.clone(), &tuning).await?;
         let storage = storage(config, &master_keys(config)?)?;
-        let pdf_reader = Arc::new(PdfReader::new(reader(tuning.reader)?));
+        let reader = reader(tuning.reader)?;
+        let pdf_reader = Arc::new(PdfReader::new(reader.clone()));
         let limits = tuning.limits.clone();
         let executor =
             executor(config, limits, &providers, &accounts, &webhooks, &storage, &pdf_reader).await?;
@@ -410,6 +412,7 @@ impl App {
             photos: photos(config),
             accounts: Arc::clone(&accounts),
             webhooks,
+            clips: Arc::new(ClipReader::new(reader)),
         };
         let live = Arc::<Live>::default();
         let entrance = Entrance::new(db.clone(), Arc::clone(&identity), limiter, Arc::clone(&live));

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::text::{Refusal, RefusalCode};
+use super::videos::clips::ClipReader;
 use super::{Output, store, write};
 use crate::access::{Action, Permission};
 use crate::accounts::Accounts;
@@ -129,6 +130,8 @@ pub struct Tools {
     pub photos: Option<Arc<Photos>>,
     /// What reaches the services of connected accounts.
     pub accounts: Arc<Accounts>,
+    /// What reads clips.
+    pub clips: Arc<ClipReader>,
 }
 
 /// What all agents' tools are made from.
@@ -144,6 +147,8 @@ pub struct Kit {
     pub accounts: Arc<Accounts>,
     /// What sends to the organizations' webhook endpoints.
     pub webhooks: Arc<Webhooks>,
+    /// What reads clips.
+    pub clips: Arc<ClipReader>,
 }
 
 impl Kit {
@@ -158,7 +163,8 @@ impl Kit {
     ) -> Result<Tools> {
         let engines = self.providers.engines_of(tx, own).await?;
         let (storage, accounts) = (Arc::clone(&self.storage), Arc::clone(&self.accounts));
-        Ok(Tools { engines, storage, photos: self.photos.clone(), accounts })
+        let clips = Arc::clone(&self.clips);
+        Ok(Tools { engines, storage, photos: self.photos.clone(), accounts, clips })
     }
 }
 
