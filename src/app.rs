@@ -19,6 +19,7 @@ use crate::agents;
 use crate::agents::agent::Kit;
 use crate::agents::instagram::Poster;
 use crate::agents::instagram::machine::Pace;
+use crate::agents::videos::clips::ClipReader;
 use crate::assets::previews::Previews;
 use crate::config::{Config, Database};
 use crate::counters::Counters;
@@ -217,8 +218,8 @@ pub struct Tuning {
     pub patience: Patience,
     /// How long is waited for Instagram.
     pub pace: Pace,
-    /// What reads PDFs; this program when none is named.
-    pub pdf_program: Option<PathBuf>,
+    /// What reads PDFs and clips; this program when none is named.
+    pub reader: Option<PathBuf>,
 }
 
 /// Everything that serves, before it listens. Clones share everything.
@@ -295,18 +296,17 @@ pub fn storage(config: &Config, master: &MasterKeys) -> anyhow::Result<Arc<Stora
     Ok(Arc::new(Storage::open(&config.storage, keys, &config.public_url)?))
 }
 
-/// What reads PDFs: a program, this one when none is named.
+/// The program that is started once more to read what strangers have made: this one when none is named.
 ///
 /// # Errors
 /// When it is not known where this program is.
-pub fn pdf_reader(program: Option<PathBuf>) -> anyhow::Result<Arc<PdfReader>> {
+pub fn reader(program: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     // Linux knows this program even after its file was replaced.
-    let program = match program {
-        Some(program) => program,
-        None if cfg!(target_os = "linux") => PathBuf::from("/proc/self/exe"),
-        None => std::env::current_exe().context("It is not known where this program is")?,
-    };
-    Ok(Arc::new(PdfReader::new(program)))
+    match program {
+        Some(program) => Ok(program),
+        None if cfg!(target_os = "linux") => Ok(PathBuf::from("/proc/self/exe")),
+        None => std::env::current_exe().context("It is not known where this program is"),
+    }
 }
 
 /// The check of documents and the schema behind it, with the documents of the manifest where there is one.
@@ -388,7 +388,8 @@ impl App {
         };
         let identity = identity(config, db.clone(), counters.clone(), &tuning).await?;
         let storage = storage(config, &master_keys(config)?)?;
-        let pdf_reader = pdf_reader(tuning.pdf_program)?;
+        let reader = reader(tuning.reader)?;
+        let pdf_reader = Arc::new(PdfReader::new(reader.clone()));
         let limits = tuning.limits.clone();
         let executor =
             executor(config, limits, &providers, &accounts, &webhooks, &storage, &pdf_reader).await?;
@@ -411,6 +412,7 @@ impl App {
             photos: photos(config),
             accounts: Arc::clone(&accounts),
             webhooks,
+            clips: Arc::new(ClipReader::new(reader)),
         };
         let live = Arc::<Live>::default();
         let entrance = Entrance::new(db.clone(), Arc::clone(&identity), limiter, Arc::clone(&live));

@@ -11,6 +11,7 @@ use crate::config::{Config, Database};
 use crate::db::{Db, PoolSettings, migrate};
 use crate::graphql::document::{Limits, Trust};
 use crate::identity::master::MasterKeys;
+use crate::knowledge::convert::pdf::PdfReader;
 
 /// The findings, in the order in which they were made.
 #[derive(Debug, Default)]
@@ -134,7 +135,7 @@ pub async fn check_documents(config: &Config, report: &mut Report) {
         let accounts = Arc::new(app::accounts(config, MasterKeys::generate()?));
         let webhooks = Arc::new(app::webhooks(config, MasterKeys::generate()?));
         let providers = Arc::new(app::providers(config, master)?);
-        let pdf_reader = app::pdf_reader(None)?;
+        let pdf_reader = Arc::new(PdfReader::new(app::reader(None)?));
         app::executor(config, Limits::default(), &providers, &accounts, &webhooks, &storage, &pdf_reader)
             .await
     };

@@ -16,6 +16,7 @@
 //! | [`storage`] | object storage, a folder or a bucket, and a tenant's part of it | `access` |
 //! | [`agents`] | what makes content, one folder each, and what they leave behind | `jobs`, `knowledge`, `providers`, `accounts` |
 //! | [`engine`] | outside providers of models: the port, the wire formats, the prices | nothing of aicos |
+//! | [`apart`] | this program once more, in processes without secrets, to read what strangers have made | nothing of aicos |
 //! | [`graphql`] | the schema put together; the check of documents; a request's [`Door`](graphql::context::Door) | the entities |
 //! | [`http`] | addresses, GraphQL over HTTP, sockets and event streams, limits, draining | `graphql` |
 //! | [`retrieval`] | documents in, questions in, exact quotations out: the built-in engine, a crate of its own | nothing of aicos |
@@ -66,6 +67,7 @@ pub use aicos_retrieval as retrieval;
 pub mod access;
 pub mod accounts;
 pub mod agents;
+pub mod apart;
 pub mod api_keys;
 pub mod app;
 pub mod assets;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
+use aicos::agents::videos::clips;
 use aicos::app::{self, App, Prepared, Tuning};
 use aicos::config::{Config, Settings};
 use aicos::counters::Counters;
@@ -63,6 +64,9 @@ enum Command {
     /// Read one PDF: what a server starts for each
     #[command(name = pdf::COMMAND, hide = true)]
     ReadPdf,
+    /// Read one clip: what a server starts for each that it shows
+    #[command(name = clips::COMMAND, hide = true)]
+    ReadClip,
 }
 
 #[derive(Subcommand)]
@@ -92,8 +96,10 @@ fn say(text: &str) {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if matches!(arguments.command, Some(Command::ReadPdf)) {
-        return pdf::answer_one();
+    match arguments.command {
+        Some(Command::ReadPdf) => return pdf::answer_one(),
+        Some(Command::ReadClip) => return clips::answer_one(),
+        _ => {}
     }
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build() {
@@ -273,7 +279,12 @@ async fn chore(command: Command, config: &Config, prepared: &Prepared) -> anyhow
             };
             println!("{}", link.expose_secret());
         }
-        Command::Serve | Command::Worker | Command::Schema | Command::Doctor | Command::ReadPdf => {}
+        Command::Serve
+        | Command::Worker
+        | Command::Schema
+        | Command::Doctor
+        | Command::ReadPdf
+        | Command::ReadClip => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -57,6 +57,7 @@ mod tenancy;
 mod tidy;
 mod usage;
 mod videos;
+mod videos_apart;
 mod videos_filmed;
 mod videos_spoken;
 mod visuals;

@@ -192,6 +192,21 @@ fn outside_addresses_are_called_from_one_room() {
 }
 
 #[test]
+fn what_strangers_have_made_is_read_apart() {
+    only_in(
+        "Command::new(",
+        &["apart.rs", "postgres/"],
+        "Only apart.rs starts processes: theirs are the limits.",
+    );
+    never_in("crate::", &["apart.rs"], "apart.rs knows nothing of aicos.");
+    only_in(
+        "read_clip(",
+        &["agents/videos/clips.rs", "render/videos/footage/"],
+        "Only a process of its own reads what is in a clip.",
+    );
+}
+
+#[test]
 fn what_traces_say_stands_in_one_place() {
     for word in ["span!(", "#[instrument", "#[tracing::instrument"] {
         only_in(

@@ -11,10 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub(super) use crate::jobs::compute;
-pub(super) use crate::providers::calls::failed;
-
 use super::text::{Refusal, RefusalCode};
+use super::videos::clips::ClipReader;
 use super::{Output, store};
 use crate::access::{Action, Permission};
 use crate::accounts::Accounts;
@@ -126,6 +124,8 @@ pub struct Tools {
     pub photos: Option<Arc<Photos>>,
     /// What reaches the services of connected accounts.
     pub accounts: Arc<Accounts>,
+    /// What reads clips.
+    pub clips: Arc<ClipReader>,
 }
 
 /// What all agents' tools are made from.
@@ -141,6 +141,8 @@ pub struct Kit {
     pub accounts: Arc<Accounts>,
     /// What sends to the organizations' webhook endpoints.
     pub webhooks: Arc<Webhooks>,
+    /// What reads clips.
+    pub clips: Arc<ClipReader>,
 }
 
 impl Kit {
@@ -155,7 +157,8 @@ impl Kit {
     ) -> Result<Tools> {
         let engines = self.providers.engines_of(tx, own).await?;
         let (storage, accounts) = (Arc::clone(&self.storage), Arc::clone(&self.accounts));
-        Ok(Tools { engines, storage, photos: self.photos.clone(), accounts })
+        let clips = Arc::clone(&self.clips);
+        Ok(Tools { engines, storage, photos: self.photos.clone(), accounts, clips })
     }
 }
 

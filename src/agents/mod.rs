@@ -33,7 +33,6 @@ use crate::id::{ApiKeyId, JobId, OrganizationId, ProjectId, UserId};
 use crate::input;
 use crate::jobs::AgentKind;
 use crate::jobs::worker::Work;
-use crate::providers::calls::speak;
 
 /// The register: what works on the agents' jobs.
 pub fn works(kit: &Kit, poster: instagram::Poster) -> Vec<Box<dyn Work>> {

@@ -184,7 +184,7 @@ pub fn tuning() -> Tuning {
             patience: Duration::from_secs(60),
             ..TurnSettings::default()
         },
-        pdf_program: Some(env!("CARGO_BIN_EXE_aicos").into()),
+        reader: Some(env!("CARGO_BIN_EXE_aicos").into()),
         ..Tuning::default()
     }
 }

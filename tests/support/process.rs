@@ -80,6 +80,11 @@ impl Process {
         }
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has written to standard error so far.
     pub fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()

@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 
 use super::Input;
 use super::builtin::{self, FootageError, VideoNote};
+use super::clips::Clips;
 use crate::agents::agent::{self, Order, Tools};
 use crate::agents::paid::{Asked, Paid, missing};
 use crate::assets::{self, AssetKind, NewAsset};
@@ -23,7 +24,7 @@ use crate::error::{Detail, Error, Fault, FaultCode, Result};
 use crate::id::AssetId;
 use crate::input;
 use crate::jobs::{Engine, Failure, Run};
-use crate::providers::calls::counted;
+use crate::providers::calls::{self, counted};
 use crate::providers::{Providers, Wanted};
 use crate::usage::Amounts;
 
@@ -162,9 +163,14 @@ impl Footage {
 }
 
 /// Has the footage filmed. When the provider does not and the caller allows that, it is noted, and there is none.
-pub(super) async fn fetch(tools: &Tools, run: &Run, order: &Order<Input>) -> Result<Footage, Failure> {
+pub(super) async fn fetch(
+    tools: &Tools,
+    run: &Run,
+    reader: &Clips,
+    order: &Order<Input>,
+) -> Result<Footage, Failure> {
     let Some(shot) = &order.input.footage else { return Ok(Footage::default()) };
-    let film = |wanted| film(tools, run, order, wanted, shot);
+    let film = |wanted| film(tools, run, reader, order, wanted, shot);
     let filmed = agent::provided(run, shot.engine.as_ref().or(order.engine.as_ref()), film).await?;
     Ok(filmed.unwrap_or_else(|| Footage { note: Some(VideoNote::NotFilmed), ..Footage::default() }))
 }
@@ -172,6 +178,7 @@ pub(super) async fn fetch(tools: &Tools, run: &Run, order: &Order<Input>) -> Res
 async fn film(
     tools: &Tools,
     run: &Run,
+    reader: &Clips,
     order: &Order<Input>,
     wanted: &Wanted,
     shot: &Shot,
@@ -190,7 +197,7 @@ async fn film(
     let asked = Asked::new(EVENT, wanted, order.seed, &words);
     if let Some((bytes, paid)) = asked.earlier(tools, run, order.project, CLIP_BYTES).await?
         // It could be shown before.
-        && let Ok(clip) = agent::compute(move || builtin::Footage::read(bytes)).await?
+        && let Ok(clip) = reader.read(bytes).await?
     {
         return Ok(Footage::new(clip, paid, shot));
     }
@@ -207,9 +214,8 @@ async fn film(
     };
     let (clip, used) = studio.shoot().await?;
     let fetched = studio.counted(footage.download(&clip)).await;
-    let file = fetched.map_err(|failure| agent::failed(&failure))?;
-    let bytes = file.clone();
-    let clip = agent::compute(move || builtin::Footage::read(bytes)).await?;
+    let file = fetched.map_err(|failure| calls::failed(&failure))?;
+    let clip = reader.read(file.clone()).await?;
     let clip = clip.map_err(|error| unusable(&wanted.provider, &error))?;
     let kept = NewAsset {
         project: Some(order.project),
@@ -337,7 +343,7 @@ impl Studio<'_> {
             }
             // Who cannot be asked now can be asked later; who does not tell never will.
             Err(failure) if failure.retryable() && failure.kind != engine::Kind::Broken => {
-                Err(agent::failed(&failure))
+                Err(calls::failed(&failure))
             }
             Ok(None) | Err(_) => Ok(None),
         }
@@ -347,7 +353,7 @@ impl Studio<'_> {
         let message = format!("Asks {} to film.", self.engine.name());
         self.asked.note(self.run, ASKED, &message, None).await?;
         let submitted = self.counted(self.footage.submit(self.request)).await;
-        let ticket = submitted.map_err(|failure| agent::failed(&failure))?;
+        let ticket = submitted.map_err(|failure| calls::failed(&failure))?;
         self.ordered(&ticket).await?;
         Ok(ticket)
     }
@@ -369,7 +375,7 @@ impl Studio<'_> {
                 Ok(Filming::Done(clip)) => return Ok(clip),
                 Ok(Filming::Ended(failure)) => {
                     self.asked.note(self.run, ENDED, &failure.message, None).await?;
-                    return Err(agent::failed(&failure));
+                    return Err(calls::failed(&failure));
                 }
                 Ok(state) => {
                     misses = 0;
@@ -390,7 +396,7 @@ impl Studio<'_> {
                     if self.wanted.fallback {
                         self.cancel(ticket).await;
                     }
-                    return Err(agent::failed(&failure));
+                    return Err(calls::failed(&failure));
                 }
             }
         }

@@ -2,8 +2,9 @@
 //!
 //! Only the built-in engine ([`builtin`]) makes films. They have the sound of recordings that are given, or of what a provider's
 //! model speaks (`spoken`), mixed; without any, their sound track, which some players ask for, is silence. Behind the texts there
-//! may be what a provider's model films (`filmed`).
+//! may be what a provider's model films (`filmed`). Clips are read and decoded by processes of their own ([`clips`]).
 
+pub mod clips;
 mod filmed;
 pub mod graphql;
 mod spoken;
@@ -28,6 +29,7 @@ use self::builtin::{
     Footage, LONGEST, Progress, Recording, SCENE_TEXT, SCENES, SHORTEST, SceneSpec, Sound, VideoError,
     VideoKind, VideoNote, VideoScene, VideoSize, VideoSpec,
 };
+use self::clips::Clips;
 use super::agent::{self, Agent, Made, Order, Tools};
 use super::visuals::builtin::{BrandKit, Picture, Role, Typeface};
 use super::visuals::{self, Visuals};
@@ -39,7 +41,7 @@ use crate::engine::Provider;
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{AssetId, PeriodId, VideoId, VisualPostId};
 use crate::input;
-use crate::jobs::{AgentKind, Engine, Failure, Run};
+use crate::jobs::{self, AgentKind, Engine, Failure, Run};
 use crate::providers::{Providers, Wanted};
 use crate::retrieval::Language;
 use crate::usage::Amounts;
@@ -235,7 +237,8 @@ impl Agent for Videos {
         run.release().await;
         let voice_over = recording(tools, run, input.voice_over, "voiceOverAssetId").await?;
         let music = recording(tools, run, input.music, "musicAssetId").await?;
-        let mut clips = clips(tools, run, &input.clips).await?;
+        let reader = tools.clips.begin(run.cancelled());
+        let mut clips = clips(tools, run, &reader, &input.clips).await?;
         let mut pictures = Vec::new();
         let mut specs = Vec::with_capacity(scenes.len());
         for (scene, Scene { text, picture, text_in_picture }) in scenes.into_iter().enumerate() {
@@ -248,7 +251,7 @@ impl Agent for Videos {
         }
         // What has to be paid for comes when all else is there.
         let spoken = spoken::fetch(tools, run, order, &specs).await?;
-        let filmed = filmed::fetch(tools, run, order).await?;
+        let filmed = filmed::fetch(tools, run, &reader, order).await?;
         if let Some(clip) = filmed.clip {
             // Behind the texts that have nothing else behind them.
             for spec in specs.iter_mut().filter(|spec| spec.picture.is_none() && spec.clip.is_none()) {
@@ -387,7 +390,7 @@ async fn recording(
 ) -> Result<Option<Recording>, Failure> {
     let Some(id) = id else { return Ok(None) };
     let bytes = file(tools, run, id, (AssetKind::Audio, "recording", field)).await?;
-    let decoded = agent::compute(move || Recording::read(bytes)).await?;
+    let decoded = jobs::compute(move || Recording::read(bytes)).await?;
     let unusable = |error| {
         Failure::fail(Fault::at(FaultCode::Invalid, field, format!("The recording cannot be used: {error}.")))
     };
@@ -395,7 +398,7 @@ async fn recording(
 }
 
 /// Assets as clips to be shown, in their order; each is read once.
-async fn clips(tools: &Tools, run: &Run, ids: &[AssetId]) -> Result<Vec<Footage>, Failure> {
+async fn clips(tools: &Tools, run: &Run, reader: &Clips, ids: &[AssetId]) -> Result<Vec<Footage>, Failure> {
     let field = "clipAssetIds";
     let mut clips: Vec<Footage> = Vec::with_capacity(ids.len());
     let mut bytes = 0;
@@ -411,8 +414,7 @@ async fn clips(tools: &Tools, run: &Run, ids: &[AssetId]) -> Result<Vec<Footage>
             let message = format!("The clips have more than {most} MiB together. Cut them, or take fewer.");
             return Err(Failure::fail(Fault::at(FaultCode::Invalid, field, message)));
         }
-        let clip = agent::compute(move || Footage::read(read)).await?;
-        clips.push(clip.map_err(|error| {
+        clips.push(reader.read(read).await?.map_err(|error| {
             let message = format!("Clip {} cannot be used: {error}.", place + 1);
             Failure::fail(Fault::at(FaultCode::Invalid, field, message))
         })?);
@@ -457,7 +459,7 @@ async fn render(
     // Dropped with this future, whether the job is cancelled or the server shuts down.
     let wanted = Arc::new(());
     let unwanted = Arc::downgrade(&wanted);
-    let mut rendering = std::pin::pin!(agent::compute(move || {
+    let mut rendering = std::pin::pin!(jobs::compute(move || {
         builtin::generate(&spec, &pictures, &clips, &sound, |progress| {
             tell.send_replace(progress);
             if unwanted.strong_count() == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -14,8 +14,8 @@ use crate::engine::{Provider, TextEngine};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::AssetId;
 use crate::input;
-use crate::jobs::{Engine, Failure, Run};
-use crate::providers::Wanted;
+use crate::jobs::{self, Engine, Failure, Run};
+use crate::providers::{Wanted, calls};
 
 /// Characters of a voice's name.
 const VOICE: usize = 100;
@@ -164,13 +164,13 @@ impl Booth<'_> {
         let asked = Asked::new(EVENT, wanted, order.seed, &words);
         if let Some((bytes, paid)) = asked.earlier(tools, run, order.project, RECORDING_BYTES).await?
             // It could be heard before.
-            && let Ok(recording) = agent::compute(move || Recording::read(bytes)).await?
+            && let Ok(recording) = jobs::compute(move || Recording::read(bytes)).await?
         {
             return Ok((recording, paid));
         }
-        let (reply, used) = crate::agents::speak(run, &tools.engines, (engine, speech), &request).await?;
+        let (reply, used) = calls::speak(run, &tools.engines, (engine, speech), &request).await?;
         let heard = reply.bytes.clone();
-        let recording = agent::compute(move || Recording::read(heard)).await?;
+        let recording = jobs::compute(move || Recording::read(heard)).await?;
         let recording = recording.map_err(|error| unusable(wanted, "recording", &error))?;
         let file = NewAsset {
             project: Some(order.project),

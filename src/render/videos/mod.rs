@@ -2,7 +2,7 @@
 //!
 //! [`generate`] renders one frame after the other, so that memory does not grow with the length except for the encoded
 //! bytes: two backgrounds, one frame and the encoder's pictures are held at a time. A background may be a clip ([`Footage`]),
-//! which is decoded while the film goes on. The film is H.264 in MP4 with its
+//! which another process decodes while the film goes on. The film is H.264 in MP4 with its
 //! index first, as Instagram takes it, and plays at a pace that people can read (see [`timing`]). What is heard is mixed and
 //! encoded before the first frame.
 
@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::visuals::{BrandKit, PeriodMark, Picture, SceneError, encode as still};
 pub use captions::Cue;
-pub use footage::{Footage, FootageError};
+pub use footage::{Footage, FootageError, Projector, Projectors, read_clip};
 pub use recording::{Recording, RecordingError};
 
 use crate::Language;

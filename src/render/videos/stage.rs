@@ -4,8 +4,7 @@ use fast_image_resize::Resizer;
 use tiny_skia::{FillRule, FilterQuality, Mask, Pixmap, PixmapMut, PixmapPaint, Transform};
 
 use super::camera::{self, smooth};
-use super::footage::player::Player;
-use super::footage::{Footage, FootageError};
+use super::footage::{Footage, FootageError, Screen};
 use super::kinetic::{Caption, Look, f32_from, f32_of};
 use super::timing::Plan;
 use super::{Direction, SceneSpec, VideoError, VideoKind, VideoNote, VideoSpec};
@@ -25,7 +24,7 @@ pub(crate) struct Stage<'a> {
     theme: Color,
     captions: Vec<Caption>,
     /// The sets that are built: the present scene's and, during a change, the one before.
-    sets: Vec<Set<'a>>,
+    sets: Vec<Set>,
     resizer: Resizer,
     frame: Vec<u8>,
     other: Vec<u8>,
@@ -33,9 +32,9 @@ pub(crate) struct Stage<'a> {
 }
 
 /// What a scene needs to be drawn.
-struct Set<'a> {
+struct Set {
     scene: usize,
-    ground: Ground<'a>,
+    ground: Ground,
     /// What moves before the background in a parallax.
     front: Option<Pixmap>,
     /// The veil's opacity for every pixel of some rows.
@@ -43,11 +42,11 @@ struct Set<'a> {
 }
 
 /// A background, larger than the frame where the camera moves.
-enum Ground<'a> {
+enum Ground {
     /// One that stands still.
     Plate(Picture),
     /// One that moves by itself.
-    Clip(Box<Player<'a>>),
+    Clip(Box<Screen>),
 }
 
 struct Veil {
@@ -202,7 +201,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    fn build(&mut self, scene: usize) -> Result<Set<'a>, VideoError> {
+    fn build(&mut self, scene: usize) -> Result<Set, VideoError> {
         let spec = self.spec.scenes.get(scene).cloned().unwrap_or_default();
         let picture = spec.picture.and_then(|index| self.pictures.get(index));
         let clip = spec.clip.and_then(|index| self.clips.get(index));
@@ -210,7 +209,8 @@ impl<'a> Stage<'a> {
         let (ground, front) = match (clip, picture) {
             (Some(clip), _) => {
                 let shape = f64::from(self.look.width) / f64::from(self.look.height);
-                (Ground::Clip(Box::new(Player::new(clip, shape))), None)
+                let screen = clip.play(shape).map_err(|error| unusable(scene, error))?;
+                (Ground::Clip(Box::new(screen)), None)
             }
             (None, Some(picture)) if parallax && !spec.text_in_picture => {
                 let soft = self.soft(picture, 1.25).ok_or(SceneError::Size)?;
@@ -343,7 +343,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Finds the least veil that makes the scene's captions readable at its start, middle and end, and all through a clip.
-    fn protect(&mut self, set: &mut Set<'a>) -> Result<(), VideoError> {
+    fn protect(&mut self, set: &mut Set) -> Result<(), VideoError> {
         if !self.captions.iter().any(|caption| caption.scene == set.scene) {
             return Ok(());
         }
@@ -421,7 +421,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Draws a scene without its captions.
-    fn draw_set(&mut self, set: &mut Set<'a>, frame: u32, pixels: &mut [u8]) -> Result<(), VideoError> {
+    fn draw_set(&mut self, set: &mut Set, frame: u32, pixels: &mut [u8]) -> Result<(), VideoError> {
         let (start, end) = self.plan.span(set.scene);
         // A scene moves on while the next one comes.
         let length = f64::from(end - start + if end < self.plan.frames { self.plan.transition } else { 0 });
@@ -440,9 +440,9 @@ impl<'a> Stage<'a> {
         let size = (self.look.width, self.look.height);
         let (source, rgba) = match &mut set.ground {
             Ground::Plate(plate) => ((plate.width(), plate.height()), plate.rgba()),
-            Ground::Clip(player) => {
-                player.show(passed, self.plan.fps).map_err(|error| unusable(set.scene, error))?;
-                (player.size(), player.pixels())
+            Ground::Clip(screen) => {
+                screen.show(passed, self.plan.fps).map_err(|error| unusable(set.scene, error))?;
+                (screen.size(), screen.pixels())
             }
         };
         let (width, height) = (f64::from(source.0), f64::from(source.1));
@@ -506,7 +506,10 @@ enum Change {
 /// What a clip turns out to be while it is shown.
 fn unusable(scene: usize, error: FootageError) -> VideoError {
     let reason = format!("the clip of scene {} cannot be used: {error}", scene + 1);
-    VideoError::Invalid { field: "clipAssetIds", reason }
+    match error {
+        FootageError::Away => VideoError::Encoder(reason),
+        _ => VideoError::Invalid { field: "clipAssetIds", reason },
+    }
 }
 
 /// Mixes the frame before into the frame after.

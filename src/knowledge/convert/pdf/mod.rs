@@ -1,26 +1,25 @@
 //! PDF, read in a process of its own.
 //!
-//! A PDF may be made to exhaust whoever reads it: with streams that unpack without end, with forms that draw themselves.
-//! No library answers for all of that, and an overflown stack ends a process whatever it catches. So this program starts
-//! itself once more for each PDF, without settings and secrets, and that process gives itself limits of memory and time
-//! before it reads. Whatever becomes of it, the server has a sentence to say.
+//! A PDF may be made to exhaust whoever reads it: with streams that unpack without end, with forms that draw themselves; and
+//! an overflown stack ends a process whatever it catches. So this program starts itself once more for each PDF ([`apart`]).
+//! Whatever becomes of that process, the server has a sentence to say.
+//!
+//! [`apart`]: crate::apart
 
 mod layout;
 
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
-use std::process::{ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use pdf_extract::{Dictionary, Document, Object, ObjectId};
-use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::Command;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::{Converted, title};
+use crate::apart::{Apart, Limits};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::knowledge::TEXT_BYTES;
 
@@ -30,13 +29,8 @@ pub const PDF_BYTES: u64 = 20 * 1024 * 1024;
 pub const COMMAND: &str = "read-pdf";
 /// PDFs that are read at the same time.
 const AT_ONCE: usize = 2;
-/// Bytes of memory that reading one may take.
-const MEMORY: u64 = 384 * 1024 * 1024;
-/// Has the allocator ask for memory as it is needed. Otherwise it reserves a gibibyte when the process starts: what was
-/// reserved before the limit is not held by it, and whatever does not fit into it is refused, however little it is.
-const NOTHING_RESERVED: (&str, &str) = ("MIMALLOC_ARENA_RESERVE", "0");
-/// Seconds of a processor that reading one may take.
-const SECONDS: u64 = 10;
+/// What reading one may take.
+const LIMITS: Limits = Limits { memory: 384 << 20, seconds: 10 };
 /// How long reading one may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Bytes that may be read of what the process says: the text may double when its characters are escaped.
@@ -59,14 +53,13 @@ enum Outcome {
 /// Reads PDFs.
 #[derive(Debug)]
 pub struct PdfReader {
-    program: PathBuf,
-    turns: Semaphore,
+    apart: Apart,
 }
 
 impl PdfReader {
     /// With the program that knows [`COMMAND`].
-    pub const fn new(program: PathBuf) -> Self {
-        Self { program, turns: Semaphore::const_new(AT_ONCE) }
+    pub fn new(program: PathBuf) -> Self {
+        Self { apart: Apart::new(program, &[COMMAND], AT_ONCE) }
     }
 
     /// Makes a text of a PDF: its headings by their size, its pages each under a heading of their own. A fault is one of
@@ -75,7 +68,7 @@ impl PdfReader {
     /// # Errors
     /// `INVALID`, `TOO_LONG`; what the system says when no process can be started.
     pub async fn read(&self, field: &str, pdf: &[u8]) -> Result<Converted> {
-        let turn = self.turns.acquire().await.map_err(Error::internal)?;
+        let turn = self.apart.turn().await.map_err(Error::internal)?;
         // What takes too long ends with its limits.
         let outcome = timeout(PATIENCE, self.ask(pdf)).await;
         drop(turn);
@@ -108,16 +101,7 @@ impl PdfReader {
 
     /// None when the process ended without an answer.
     async fn ask(&self, pdf: &[u8]) -> std::io::Result<Option<Outcome>> {
-        let mut child = Command::new(&self.program)
-            .arg(COMMAND)
-            .env_clear()
-            .env(NOTHING_RESERVED.0, NOTHING_RESERVED.1)
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()?;
+        let mut child = self.apart.start()?;
         if let Some(mut input) = child.stdin.take() {
             // One that has ended already takes nothing, and is asked below how it ended.
             if let Err(error) = input.write_all(pdf).await {
@@ -138,12 +122,8 @@ impl PdfReader {
 
 /// The other side: reads one PDF from standard input, and says what came of it on standard output.
 pub fn answer_one() -> ExitCode {
-    let most = |resource, limit| setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) });
-    let limited = most(Resource::As, MEMORY)
-        .and_then(|()| most(Resource::Cpu, SECONDS))
-        .and_then(|()| most(Resource::Core, 0));
     let mut pdf = Vec::new();
-    if limited.is_err() || std::io::stdin().take(PDF_BYTES).read_to_end(&mut pdf).is_err() {
+    if LIMITS.hold().is_err() || std::io::stdin().take(PDF_BYTES).read_to_end(&mut pdf).is_err() {
         return ExitCode::FAILURE;
     }
     let outcome = std::panic::catch_unwind(|| convert(&pdf)).unwrap_or(Outcome::Damaged);

@@ -1,4 +1,5 @@
-//! Clips, filmed or made, as moving backgrounds: what a file says of its pictures, checked. A [`player`] decodes them.
+//! Clips, filmed or made, as moving backgrounds: what a file says of its pictures, checked. A [`player`] decodes them, and both are
+//! done by a process of their own, the [`projector`]: whoever makes films has a [`Footage`], and never reads a clip's bytes.
 //!
 //! Read is H.264 in MP4 and `QuickTime`, as phones, editing programs and models write it: with frames out of order, an edit list,
 //! any rate, and turned on its side. Nothing that the file says of itself is believed before it is checked, and nothing is
@@ -8,11 +9,11 @@
 //! than the file has, and needs nothing else. (`re_mp4` and `mp4` index into tables unchecked, `symphonia` leaves the order of
 //! frames and their turn out, and the last `mp4parse` is of 2023.) `h264-reader` reads what H.264 says of sizes and colours.
 
-pub(crate) mod player;
+mod player;
+mod projector;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -25,7 +26,9 @@ use shiguredo_mp4::boxes::{
 };
 use shiguredo_mp4::{BoxHeader, BoxSize, BoxType, Decode, Either};
 
-use self::player::{Colors, Player};
+use self::player::Colors;
+pub(crate) use self::projector::Screen;
+pub use self::projector::{Footage, Projector, Projectors, read_clip};
 use super::LONGEST;
 
 /// Bytes of a file at the most.
@@ -47,9 +50,8 @@ const FRAMES: usize = ((LONGEST + 1.0) * (RATE + 1.0)) as usize;
 /// A file, whose owners share it.
 type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
-/// A clip that can be shown behind texts, up to its first [`LONGEST`] seconds. Its own sound is not used.
-#[derive(Clone)]
-pub struct Footage {
+/// A clip whose file has been looked through, up to its first [`LONGEST`] seconds.
+struct Clip {
     file: Bytes,
     /// In the order in which they are decoded.
     samples: Vec<Sample>,
@@ -112,6 +114,20 @@ impl Turn {
     }
 }
 
+/// How pictures may be compressed that are not read, and what entries of such tracks are called.
+const CODECS: [(&str, &[&[u8; 4]]); 8] = [
+    ("HEVC (H.265)", &[b"hvc1", b"hev1", b"dvh1", b"dvhe"]),
+    ("VVC (H.266)", &[b"vvc1", b"vvi1"]),
+    ("AV1", &[b"av01"]),
+    ("VP9", &[b"vp09"]),
+    ("VP8", &[b"vp08"]),
+    ("MPEG-4 Visual", &[b"mp4v"]),
+    ("single pictures (JPEG or PNG)", &[b"jpeg", b"mjpa", b"mjpb", b"mjpg", b"png "]),
+    ("ProRes", &[b"apch", b"apcn", b"apcs", b"apco", b"ap4h", b"ap4x"]),
+];
+/// Any other way.
+const OTHER: &str = "of another kind";
+
 /// Why a clip cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum FootageError {
@@ -147,6 +163,14 @@ pub enum FootageError {
     /// It ends too early, or contradicts itself.
     #[error("it is damaged: export it again, and send all of it")]
     Damaged,
+    /// Whoever reads it has not come to an end.
+    #[error(
+        "it takes more time or memory than a clip may, or breaks what reads it: export it again as MP4 with H.264, shorter or smaller"
+    )]
+    Stopped,
+    /// Nobody could read it, which is not its fault.
+    #[error("what reads it could not be started, or was stopped with the server: try again")]
+    Away,
 }
 
 type Result<T, E = FootageError> = std::result::Result<T, E>;
@@ -156,31 +180,23 @@ fn damaged<E>(_: E) -> FootageError {
     FootageError::Damaged
 }
 
-impl Footage {
-    /// Reads what a file says of its pictures, and decodes the first.
-    pub fn read(file: impl AsRef<[u8]> + Send + Sync + 'static) -> Result<Self> {
+impl Clip {
+    /// Reads what a file says of its pictures.
+    fn read(file: impl AsRef<[u8]> + Send + Sync + 'static) -> Result<Self> {
         let file: Bytes = Arc::new(file);
         // The readers are safe code, and may still stumble over what somebody has made for them to stumble over.
         let read = catch_unwind(AssertUnwindSafe(|| index(&file)));
-        let footage = read.unwrap_or(Err(FootageError::Damaged))?;
-        let (width, height) = footage.upright();
-        Player::new(&footage, width / height).show(0, 30)?;
-        Ok(footage)
+        read.unwrap_or(Err(FootageError::Damaged))
     }
 
     /// Its length in seconds, as far as it is used.
     #[expect(clippy::cast_precision_loss, reason = "a minute's ticks")]
-    pub fn seconds(&self) -> f64 {
+    fn seconds(&self) -> f64 {
         self.length as f64 / f64::from(self.ticks)
     }
 
-    /// Bytes of its file.
-    pub fn bytes(&self) -> usize {
-        (*self.file).as_ref().len()
-    }
-
     /// Width and height as it is seen: upright, with square pixels.
-    pub(crate) fn upright(&self) -> (f64, f64) {
+    fn upright(&self) -> (f64, f64) {
         let (width, height) = (f64::from(self.size.0) * self.aspect, f64::from(self.size.1));
         if self.turn.is_on_its_side { (height, width) } else { (width, height) }
     }
@@ -200,15 +216,6 @@ impl Footage {
     fn units(&self, sample: Sample) -> impl Iterator<Item = Result<&[u8]>> {
         let file = (*self.file).as_ref();
         units(file.get(sample.start..sample.start + sample.bytes).unwrap_or_default(), self.length_bytes)
-    }
-}
-
-impl fmt::Debug for Footage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Footage")
-            .field("size", &self.size)
-            .field("seconds", &self.seconds())
-            .finish_non_exhaustive()
     }
 }
 
@@ -284,7 +291,7 @@ fn parts(mut bytes: &[u8]) -> impl Iterator<Item = Part<'_>> {
     })
 }
 
-fn index(file: &Bytes) -> Result<Footage> {
+fn index(file: &Bytes) -> Result<Clip> {
     let bytes = (**file).as_ref();
     if bytes.len() > FILE {
         return Err(FootageError::Bytes);
@@ -349,15 +356,7 @@ fn entry(table: &Part<'_>) -> Result<Result<Entry>> {
             return Ok(Ok(Entry { sets, aspect, matrix, count: entries().count() }));
         }
         b"encv" => return Ok(Err(FootageError::Protected)),
-        b"hvc1" | b"hev1" | b"dvh1" | b"dvhe" => "HEVC (H.265)",
-        b"vvc1" | b"vvi1" => "VVC (H.266)",
-        b"av01" => "AV1",
-        b"vp09" => "VP9",
-        b"vp08" => "VP8",
-        b"mp4v" => "MPEG-4 Visual",
-        b"jpeg" | b"mjpa" | b"mjpb" | b"mjpg" | b"png " => "single pictures (JPEG or PNG)",
-        b"apch" | b"apcn" | b"apcs" | b"apco" | b"ap4h" | b"ap4x" => "ProRes",
-        _ => "of another kind",
+        name => CODECS.iter().find(|codec| codec.1.contains(&name)).map_or(OTHER, |codec| codec.0),
     };
     Ok(Err(FootageError::Codec(other)))
 }
@@ -446,13 +445,7 @@ fn edited(movie: &Part<'_>, track: &Part<'_>, ticks: u32) -> Result<(Option<i64>
     Ok((Some(edit.media_time), u64::try_from(length).ok().filter(|length| *length > 0)))
 }
 
-fn track(
-    file: &Bytes,
-    movie: &Part<'_>,
-    track: &Part<'_>,
-    table: &Part<'_>,
-    entry: &Entry,
-) -> Result<Footage> {
+fn track(file: &Bytes, movie: &Part<'_>, track: &Part<'_>, table: &Part<'_>, entry: &Entry) -> Result<Clip> {
     let bytes = (**file).as_ref();
     let needed = |path: &[&[u8; 4]]| track.find(path).ok_or(FootageError::Damaged);
     let header = needed(&[b"tkhd"])?.decode::<TkhdBox>()?;
@@ -532,7 +525,7 @@ fn track(
     let aspect = entry.aspect.or(said.aspect.map(|(width, height)| (width.into(), height.into())));
     let aspect = aspect.map_or(1.0, |(width, height)| f64::from(width) / f64::from(height));
     let named = entry.matrix.unwrap_or((2, false));
-    Ok(Footage {
+    Ok(Clip {
         file: Arc::clone(file),
         samples,
         shown,

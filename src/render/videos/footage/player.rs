@@ -7,7 +7,7 @@ use openh264::OpenH264API;
 use openh264::decoder::{DecodeOptions, DecodedYUV, Decoder, DecoderConfig, Flush};
 use openh264::formats::YUVSource;
 
-use super::{Footage, FootageError, Turn};
+use super::{Clip, FootageError, Turn};
 
 /// How far the next key frame must be ahead for the frames before it to be left out, and not decoded in passing.
 const SKIPPED: usize = 8;
@@ -20,8 +20,8 @@ const FED: u32 = 30_000;
 const ROWS: usize = 16;
 
 /// Plays a clip. Asked for frames in their order it decodes each once.
-pub(crate) struct Player<'a> {
-    footage: &'a Footage,
+pub(super) struct Player<'a> {
+    clip: &'a Clip,
     decoder: Option<Decoder>,
     /// The sample that is decoded next.
     next: usize,
@@ -39,6 +39,8 @@ pub(crate) struct Player<'a> {
     failed: u32,
     /// How often something has gone in.
     fed: u32,
+    /// How often what is shown has changed.
+    converted: u32,
 }
 
 /// The part of a decoded frame that is shown.
@@ -53,9 +55,9 @@ struct Cut {
 impl Cut {
     /// The largest part of a shape, width by height, in the middle of a clip that is upright.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the frame")]
-    fn of(footage: &Footage, shape: f64) -> Self {
-        let (width, height) = (f64::from(footage.size.0), f64::from(footage.size.1));
-        let shape = if footage.turn.is_on_its_side { 1.0 / shape } else { shape } / footage.aspect;
+    fn of(clip: &Clip, shape: f64) -> Self {
+        let (width, height) = (f64::from(clip.size.0), f64::from(clip.size.1));
+        let shape = if clip.turn.is_on_its_side { 1.0 / shape } else { shape } / clip.aspect;
         let (w, h) = if width / height > shape { (height * shape, height) } else { (width, width / shape) };
         // Colours come for pairs of pixels.
         let begin = |whole: f64, part: f64| ((whole - part) / 4.0).max(0.0) as usize * 2;
@@ -66,10 +68,10 @@ impl Cut {
 
 impl<'a> Player<'a> {
     /// A player that shows the middle of a clip in a shape, width by height.
-    pub(crate) fn new(footage: &'a Footage, shape: f64) -> Self {
-        let cut = Cut::of(footage, shape);
+    pub(super) fn new(clip: &'a Clip, shape: f64) -> Self {
+        let cut = Cut::of(clip, shape);
         Self {
-            footage,
+            clip,
             decoder: None,
             next: 0,
             waiting: BinaryHeap::new(),
@@ -81,31 +83,36 @@ impl<'a> Player<'a> {
             decoded: 0,
             failed: 0,
             fed: 0,
+            converted: 0,
         }
     }
 
     /// Width and height of what is shown.
     #[expect(clippy::cast_possible_truncation, reason = "within the frame")]
-    pub(crate) fn size(&self) -> (u32, u32) {
+    pub(super) fn size(&self) -> (u32, u32) {
         let (width, height) = (self.cut.width as u32, self.cut.height as u32);
-        if self.footage.turn.is_on_its_side { (height, width) } else { (width, height) }
+        if self.clip.turn.is_on_its_side { (height, width) } else { (width, height) }
     }
 
     /// The pixels of what is shown: RGBA, all opaque.
-    pub(crate) fn pixels(&self) -> &[u8] {
+    pub(super) fn pixels(&self) -> &[u8] {
         &self.pixels
+    }
+
+    /// How often what is shown has changed.
+    pub(super) fn converted(&self) -> u32 {
+        self.converted
     }
 
     /// Shows what the clip shows in a frame of a film, which began with it and has so many frames a second. A clip that is over
     /// begins again.
-    pub(crate) fn show(&mut self, frame: u32, fps: u32) -> Result<(), FootageError> {
-        let (ticks, frame, fps) = (u64::from(self.footage.ticks), u64::from(frame), u64::from(fps.max(1)));
+    pub(super) fn show(&mut self, frame: u32, fps: u32) -> Result<(), FootageError> {
+        let (ticks, frame, fps) = (u64::from(self.clip.ticks), u64::from(frame), u64::from(fps.max(1)));
         // Some files have their times in whole milliseconds.
-        let at = frame * ticks / fps % self.footage.length + ticks / 1_000;
-        let shown = &self.footage.shown;
+        let at = frame * ticks / fps % self.clip.length + ticks / 1_000;
+        let shown = &self.clip.shown;
         let place = shown.partition_point(|shown| shown.from <= at).saturating_sub(1);
-        let found =
-            shown.get(place).and_then(|shown| self.footage.samples.get(shown.sample).zip(Some(shown)));
+        let found = shown.get(place).and_then(|shown| self.clip.samples.get(shown.sample).zip(Some(shown)));
         let (sample, shown) = found.ok_or(FootageError::Damaged)?;
         self.go_to(sample.at, shown.sample)
     }
@@ -116,8 +123,7 @@ impl<'a> Player<'a> {
         if before == Some(moment) && !self.pixels.is_empty() {
             return Ok(());
         }
-        let key =
-            self.footage.samples.iter().take(sample + 1).rposition(|key| key.is_key && key.at <= moment);
+        let key = self.clip.samples.iter().take(sample + 1).rposition(|key| key.is_key && key.at <= moment);
         let key = key.unwrap_or(0);
         if self.decoder.is_none() || before.is_none_or(|before| moment < before) || key > self.next + SKIPPED
         {
@@ -144,7 +150,7 @@ impl<'a> Player<'a> {
         self.waiting.clear();
         self.reached = i64::MIN;
         self.units.clear();
-        self.units.extend(&self.footage.head);
+        self.units.extend(&self.clip.head);
         Ok(())
     }
 
@@ -152,7 +158,7 @@ impl<'a> Player<'a> {
     fn step(&mut self) -> Result<Option<i64>, FootageError> {
         loop {
             let Some(decoder) = &mut self.decoder else { return Ok(None) };
-            let sample = self.footage.samples.get(self.next).copied();
+            let sample = self.clip.samples.get(self.next).copied();
             let mut options = DecodeOptions::new();
             let is_written = if let Some(sample) = sample {
                 self.next += 1;
@@ -163,7 +169,7 @@ impl<'a> Player<'a> {
                 self.waiting.push(Reverse(sample.at));
                 // What comes before the first frame is for the next one then.
                 let before = self.units.len();
-                let is_written = self.footage.write(sample, &mut self.units).is_ok();
+                let is_written = self.clip.write(sample, &mut self.units).is_ok();
                 self.units.truncate(if is_written { self.units.len() } else { before });
                 is_written
             } else {
@@ -174,12 +180,13 @@ impl<'a> Player<'a> {
             let decoded =
                 if is_written { decoder.decode_with_options(&self.units, options).ok() } else { None };
             match decoded {
-                Some(Some(yuv)) if yuv.dimensions() == sides(self.footage.size) => {
+                Some(Some(yuv)) if yuv.dimensions() == sides(self.clip.size) => {
                     let Some(Reverse(moment)) = self.waiting.pop() else { return Ok(None) };
                     self.reached = moment;
                     self.decoded += 1;
                     if self.asked.is_none_or(|asked| moment >= asked) {
-                        convert(&yuv, self.cut, self.footage.turn, self.footage.colors, &mut self.pixels);
+                        self.converted += 1;
+                        convert(&yuv, self.cut, self.clip.turn, self.clip.colors, &mut self.pixels);
                     }
                     self.units.clear();
                     return Ok(Some(moment));

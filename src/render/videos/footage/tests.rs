@@ -6,12 +6,43 @@
     reason = "the numbers of tests are small"
 )]
 
+use std::io::{self, PipeReader, PipeWriter, Read, Write as _};
 use std::ops::ControlFlow;
 use std::process::Command;
+use std::thread;
 
 use super::super::tests::{File, decoder, tiny};
 use super::super::{SceneSpec, Sound, Video, VideoError, VideoKind, VideoNote, VideoSpec, generate};
+use super::player::Player;
 use super::*;
+
+/// Projectors that are threads.
+struct Threads;
+
+/// One of them, by the ends of its pipes.
+struct Thread(PipeWriter, PipeReader);
+
+impl Projectors for Threads {
+    fn start(&self) -> io::Result<Box<dyn Projector>> {
+        let (mut asked, asking) = io::pipe()?;
+        let (heard, mut saying) = io::pipe()?;
+        // It ends when nobody hears it any more.
+        thread::spawn(move || read_clip(&mut asked, &mut saying));
+        Ok(Box::new(Thread(asking, heard)))
+    }
+}
+
+impl Projector for Thread {
+    fn ask(&mut self, question: &[&[u8]]) -> io::Result<&mut dyn Read> {
+        question.iter().try_for_each(|piece| self.0.write_all(piece))?;
+        Ok(&mut self.1)
+    }
+}
+
+/// Has a file read.
+pub(super) fn read(file: impl AsRef<[u8]> + Send + Sync + 'static) -> Result<Footage> {
+    Footage::read(file, Arc::new(Threads))
+}
 
 /// What ffmpeg makes with some arguments.
 fn made(name: &str, arguments: &[&str]) -> Vec<u8> {
@@ -40,14 +71,14 @@ fn number(player: &Player<'_>) -> i64 {
     (f64::from(middle) * 219.0 / 255.0 / 2.0 - 2.0).round() as i64
 }
 
-fn player(footage: &Footage) -> Player<'_> {
+fn player(footage: &Clip) -> Player<'_> {
     let (width, height) = footage.upright();
     Player::new(footage, width / height)
 }
 
 /// How far what a clip shows is from what ffmpeg shows, as a mean of all values.
 fn difference(name: &str, file: &[u8], frame: u32, fps: u32) -> f64 {
-    let footage = Footage::read(file.to_vec()).unwrap();
+    let footage = Clip::read(file.to_vec()).unwrap();
     let mut player = player(&footage);
     player.show(frame, fps).unwrap();
     let (width, height) = player.size();
@@ -113,7 +144,7 @@ fn frames_out_of_order_are_shown_in_order_each_at_its_time() {
         ("plain.mp4", &["-bf", "0", "-profile:v", "baseline"]),
         ("slices.mp4", &["-x264-params", "slices=4:scenecut=0"]),
     ] {
-        let footage = Footage::read(numbered(name, 25, 4, more)).unwrap();
+        let footage = Clip::read(numbered(name, 25, 4, more)).unwrap();
         assert!((footage.seconds() - 4.0).abs() < 1e-9, "{name}: {}", footage.seconds());
         let mut player = player(&footage);
         for frame in 0..100 {
@@ -146,7 +177,7 @@ fn what_an_edit_list_cuts_off_is_not_shown() {
     let whole = File::new("uncut", &numbered("uncut.mp4", 25, 4, &["-g", "50"]));
     let path = whole.path();
     let cut = made("cut.mp4", &["-ss", "0.4", "-i", path, "-t", "2", "-c", "copy"]);
-    let footage = Footage::read(cut).unwrap();
+    let footage = Clip::read(cut).unwrap();
     let mut player = player(&footage);
     for frame in [0, 1, 20, 45] {
         player.show(frame, 25).unwrap();
@@ -161,7 +192,7 @@ fn frames_of_uneven_length_are_shown_as_long_as_they_last() {
         return;
     }
     let slow_then_fast = ["-vf", "setpts='if(lt(N,10),N/10,1+(N-10)/25)/TB'", "-vsync", "vfr"];
-    let footage = Footage::read(numbered("uneven.mp4", 25, 1, &slow_then_fast)).unwrap();
+    let footage = Clip::read(numbered("uneven.mp4", 25, 1, &slow_then_fast)).unwrap();
     let mut player = player(&footage);
     for (frame, expected) in [(0, 0), (5, 1), (16, 5), (29, 9), (30, 10), (36, 15), (42, 20)] {
         player.show(frame, 30).unwrap();
@@ -182,7 +213,7 @@ fn a_clip_is_turned_upright_and_cut_from_its_middle() {
             &format!("{name}.mp4"),
             &["-i", straight.path(), "-c", "copy", "-metadata:s:v:0", &format!("rotate={turn}")],
         );
-        let footage = Footage::read(turned.clone()).unwrap();
+        let footage = Clip::read(turned.clone()).unwrap();
         let is_upright = footage.upright() == (180.0, 320.0);
         assert_eq!(is_upright, matches!(turn, "90" | "270"), "{turn}");
         let found = difference(&name, &turned, 3, 25);
@@ -195,7 +226,7 @@ fn a_clip_is_turned_upright_and_cut_from_its_middle() {
         for (at, sign) in [0, 4, 12, 16].into_iter().zip(signs) {
             file[place + at..][..4].copy_from_slice(&(sign << 16).to_be_bytes());
         }
-        let footage = Footage::read(file).unwrap();
+        let footage = Clip::read(file).unwrap();
         let mut player = player(&footage);
         player.show(0, 25).unwrap();
         (player.size(), player.pixels().to_vec())
@@ -220,7 +251,7 @@ fn a_clip_is_turned_upright_and_cut_from_its_middle() {
         }
     }
     // The middle of a wide clip in an upright film.
-    let footage = Footage::read(file.clone()).unwrap();
+    let footage = Clip::read(file.clone()).unwrap();
     let mut cut = Player::new(&footage, 9.0 / 16.0);
     cut.show(0, 25).unwrap();
     assert_eq!(cut.size(), (101, 180));
@@ -264,7 +295,7 @@ fn colours_are_those_that_another_program_shows() {
             &format!("untold-{matrix}.mp4"),
             &["-f", "lavfi", "-i", &source, "-vf", &filter, "-c:v", "libx264", "-qp", "4"],
         );
-        let footage = Footage::read(file).unwrap();
+        let footage = Clip::read(file).unwrap();
         let mut player = player(&footage);
         player.show(0, 25).unwrap();
         let found: [u8; 3] = *player.pixels().first_chunk().unwrap();
@@ -278,7 +309,7 @@ fn pixels_that_are_not_square_are_stretched() {
         return;
     }
     for name in ["squeezed.mp4", "squeezed.mov"] {
-        let footage = Footage::read(scene(name, "160x180", &["-vf", "setsar=2"])).unwrap();
+        let footage = Clip::read(scene(name, "160x180", &["-vf", "setsar=2"])).unwrap();
         assert_eq!(footage.upright(), (320.0, 180.0));
         // A square of what is seen is twice as high as wide in the file.
         assert_eq!(Player::new(&footage, 1.0).size(), (90, 180));
@@ -291,7 +322,7 @@ fn other_files_are_refused_with_what_to_do() {
         return;
     }
     let source = ["-f", "lavfi", "-i", "testsrc=s=128x96:r=25:d=0.4"];
-    let of = |name: &str, more: &[&str]| Footage::read(made(name, &[&source[..], more].concat())).map(|_| ());
+    let of = |name: &str, more: &[&str]| read(made(name, &[&source[..], more].concat())).map(|_| ());
     let x264 = |name: &str, more: &[&str]| of(name, &[&["-c:v", "libx264"][..], more].concat());
     assert_eq!(
         of("hevc.mp4", &["-c:v", "libx265", "-x265-params", "log-level=none"]),
@@ -321,11 +352,11 @@ fn other_files_are_refused_with_what_to_do() {
     assert_eq!(x264("quick.mp4", &more(&["-r", "180"])), Err(FootageError::Rate(180)));
     let [m4a, mp3]: [&[u8]; 2] =
         [include_bytes!("../recordings/tone.m4a"), include_bytes!("../recordings/tone.mp3")];
-    assert_eq!(Footage::read(m4a).map(|_| ()), Err(FootageError::NoPictures));
+    assert_eq!(read(m4a).map(|_| ()), Err(FootageError::NoPictures));
     for unknown in [mp3, b"", b"no clip at all", include_bytes!("../../looks.jpg")] {
-        assert_eq!(Footage::read(unknown).map(|_| ()), Err(FootageError::Unknown));
+        assert_eq!(read(unknown).map(|_| ()), Err(FootageError::Unknown));
     }
-    assert!(matches!(Footage::read(vec![0_u8; FILE + 1]), Err(FootageError::Bytes)));
+    assert!(matches!(read(vec![0_u8; FILE + 1]), Err(FootageError::Bytes)));
     let said = FootageError::Codec("HEVC (H.265)").to_string();
     assert!(
         said.starts_with("its pictures are HEVC (H.265), and only H.264 is read here: export it"),
@@ -345,12 +376,12 @@ fn an_index_that_lies_is_not_believed() {
         return;
     }
     let file = numbered("honest.mp4", 25, 1, &[]);
-    assert!(Footage::read(file.clone()).is_ok());
+    assert!(read(file.clone()).is_ok());
     let lying = |name: &[u8; 4], at: usize, value: u32| {
         let mut file = file.clone();
         let place = content(&file, *name) + at;
         file[place..place + 4].copy_from_slice(&value.to_be_bytes());
-        Footage::read(file).map(|footage| footage.seconds())
+        read(file).map(|footage| footage.seconds())
     };
     let damaged = Err(FootageError::Damaged);
     // How many sizes there are, how large all are, and the first.
@@ -387,14 +418,14 @@ fn an_index_that_lies_is_not_believed() {
         let place = content(&empty, *name) + if name == b"stsz" { 8 } else { 4 };
         empty[place..place + 4].fill(0);
     }
-    assert_eq!(Footage::read(empty).map(|_| ()), Err(FootageError::NoPictures));
+    assert_eq!(read(empty).map(|_| ()), Err(FootageError::NoPictures));
     // A unit that hides another, which would say that it is larger.
     for (unit, is_taken) in
         [(&[0x41, 0, 0, 3, 1][..], true), (&[0x41, 0, 0, 1, 0x67], false), (&[0x41, 0, 0, 0], false)]
     {
         assert_eq!(put(unit, &mut Vec::new()).is_ok(), is_taken, "{unit:?}");
     }
-    let footage = Footage::read(file).unwrap();
+    let footage = Clip::read(file).unwrap();
     let mut written = Vec::new();
     footage.write(footage.samples[0], &mut written).unwrap();
     assert!(written.starts_with(&[0, 0, 0, 1, 0x65]), "nothing comes before the frame: {:?}", &written[..9]);
@@ -439,7 +470,7 @@ fn cut_and_damaged_files_are_refused_or_shown_and_never_panic() {
     assert!(shown > 100, "most can still be shown: {shown}");
     // What was cut off is missing: the index comes first.
     let data = content(&first, *b"mdat");
-    assert_eq!(Footage::read(first[..data + 200].to_vec()).map(|_| ()), Err(FootageError::Damaged));
+    assert_eq!(read(first[..data + 200].to_vec()).map(|_| ()), Err(FootageError::Damaged));
 }
 
 fn clip(text: Option<&str>, clip: usize) -> SceneSpec {
@@ -470,8 +501,8 @@ fn a_film_shows_its_clips_second_by_second() {
     }
     let [red, green, blue, grey] = [[200, 30, 40], [30, 160, 60], [40, 60, 200], [120, 120, 120]];
     let clips = [
-        Footage::read(seconds_of("three.mp4", "320x180", 25, &["0xC81E28", "0x1EA03C", "0x283CC8"])).unwrap(),
-        Footage::read(seconds_of("one.mp4", "90x160", 30, &["0x787878"])).unwrap(),
+        read(seconds_of("three.mp4", "320x180", 25, &["0xC81E28", "0x1EA03C", "0x283CC8"])).unwrap(),
+        read(seconds_of("one.mp4", "90x160", 30, &["0x787878"])).unwrap(),
     ];
     let both = VideoSpec {
         captions: false,
@@ -527,7 +558,7 @@ fn captions_are_readable_all_through_a_clip() {
     }
     // Dark at the beginning, in the middle and at the end, and white between them.
     let colors = ["black", "white", "black", "white", "black"];
-    let clips = [Footage::read(seconds_of("flashing.mp4", "180x320", 30, &colors)).unwrap()];
+    let clips = [read(seconds_of("flashing.mp4", "180x320", 30, &colors)).unwrap()];
     let spec = VideoSpec {
         duration_seconds: Some(5.0),
         ..tiny(VideoKind::Slideshow, vec![clip(Some("Ich atme ein und aus."), 0)])
@@ -550,7 +581,7 @@ fn a_film_that_was_made_here_is_a_clip_for_the_next() {
     let scene = SceneSpec::default();
     let first =
         film(&VideoSpec { duration_seconds: Some(4.0), ..tiny(VideoKind::KenBurns, vec![scene]) }, &[]);
-    let footage = Footage::read(first.mp4).unwrap();
+    let footage = read(first.mp4).unwrap();
     assert!((footage.seconds() - 4.0).abs() < 0.01 && footage.upright() == (180.0, 320.0));
     let second = film(&tiny(VideoKind::Slideshow, vec![clip(None, 0)]), &[footage]);
     assert_eq!(second.notes, []);
@@ -566,7 +597,7 @@ fn a_clip_that_breaks_off_is_refused_where_it_was_given() {
     let data = content(&file, *b"mdat");
     let from = data + (file.len() - data) / 2;
     file[from..].fill(0x5A);
-    let clips = [Footage::read(file).unwrap()];
+    let clips = [read(file).unwrap()];
     let spec = tiny(VideoKind::Slideshow, vec![SceneSpec::default(), clip(None, 0)]);
     let made = generate(&spec, &[], &clips, &Sound::default(), |_| ControlFlow::Continue(()));
     let Err(VideoError::Invalid { field: "clipAssetIds", reason }) = made else {
