@@ -2,7 +2,7 @@
 //!
 //! Only the built-in engine ([`builtin`]) makes films. They have the sound of recordings that are given, or of what a provider's
 //! model speaks (`spoken`), mixed; without any, their sound track, which some players ask for, is silence. Behind the texts there
-//! may be what a provider's model films (`filmed`). Clips are read and decoded by processes of their own ([`clips`]).
+//! may be what a provider's model films (`filmed`). Clips are read and decoded by processes of their own (`clips`).
 
 pub mod clips;
 mod filmed;
