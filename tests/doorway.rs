@@ -13,6 +13,7 @@ use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::types::Uuid;
 use sqlx::{Connection as _, Executor as _, FromRow};
+use tokio::sync::Notify;
 
 use crate::support::cast::{self, Organization};
 use crate::support::visitor::{
@@ -351,14 +352,21 @@ async fn a_request_given_up_while_it_connects_leaves_nothing() {
 async fn who_waits_for_a_connection_takes_one_that_comes_back() {
     let house = House::start().await;
     let db = pool_of(2, line(&house.server.database.serve, |place| (place == 0).then_some(65536)));
-    let held = db.lease(facts());
-    let tx = held.read(&house.acme.1.scope, Action::ProjectRead).await.unwrap();
-    let (outcome, ()) = tokio::join!(go(Way::Read, &db, &house.acme.1), async {
+    let taken = Notify::new();
+    let waiting = async {
+        taken.notified().await;
+        go(Way::Read, &db, &house.acme.1).await
+    };
+    let holding = async {
+        let lease = db.lease(facts());
+        let tx = lease.read(&house.acme.1.scope, Action::ProjectRead).await.unwrap();
+        taken.notify_one();
         while db.status().waiting == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        drop((tx, held));
-    });
+        drop(tx);
+    };
+    let (outcome, ()) = tokio::join!(waiting, holding);
     assert!(outcome.unwrap().contains(&"canary of Acme".to_owned()));
 }
 
