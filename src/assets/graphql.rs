@@ -401,24 +401,33 @@ impl AssetMutation {
             // Whoever may not is refused before anything is looked at.
             drop(open().await.map_err(&missing)?);
             door.lease().release().await;
-            let asset = if upload.is_ready {
+            let completed = async || {
                 let mut tx = door.read(organization, Action::AssetComplete).await?;
-                super::find(&mut tx, id).await?.ok_or(Error::NotFound)?
+                super::find(&mut tx, id).await
+            };
+            let asset = if upload.is_ready {
+                completed().await?.ok_or(Error::NotFound)?
             } else {
                 let scope = door.scope(organization).await?;
                 let tenant = storage(ctx).of(&scope);
-                let received = super::receive(tenant, &upload).await?;
-                let mut tx = open().await.map_err(&missing)?;
-                let (asset, made) = super::complete(&mut tx, &upload, &received).await.map_err(&missing)?;
-                if made {
-                    let target = Target::asset(id).within(upload.project);
-                    tx.commit(Record::with(target, Changes::made(&super::logged(&asset)))).await?;
-                } else {
-                    drop(tx);
+                match super::receive(tenant, &upload).await {
+                    // What was sent is gone when somebody else was faster, and the asset is there.
+                    Err(refused) => completed().await?.ok_or(refused)?,
+                    Ok(received) => {
+                        let mut tx = open().await.map_err(&missing)?;
+                        let (asset, made) =
+                            super::complete(&mut tx, &upload, &received).await.map_err(&missing)?;
+                        if made {
+                            let target = Target::asset(id).within(upload.project);
+                            tx.commit(Record::with(target, Changes::made(&super::logged(&asset)))).await?;
+                        } else {
+                            drop(tx);
+                        }
+                        door.lease().release().await;
+                        super::tidy_up(tenant, &upload, (!made).then_some(&received)).await;
+                        asset
+                    }
                 }
-                door.lease().release().await;
-                super::tidy_up(tenant, &upload, (!made).then_some(&received)).await;
-                asset
             };
             Ok(AssetUploadCompletePayload {
                 asset: Some(Asset::new(asset)),
