@@ -70,8 +70,7 @@ pub async fn write(
     on_text: OnText<'_>,
 ) -> Result<TextReply, Failure> {
     let replied = call(engine, request, on_text).await;
-    let took = |usage, model: &str| engine_that(engines, engine, model, usage);
-    spent(run, &request.model, took, replied, |reply| (&reply.model, reply.usage)).await
+    spent(run, (engines, engine), &request.model, replied, |reply| (reply.model.as_str(), reply.usage)).await
 }
 
 /// Has a provider's model paint for a job; it counts as [`write()`] does.
@@ -86,8 +85,7 @@ pub async fn paint(
 ) -> Result<ImageReply, Failure> {
     let asking = images.paint(request);
     let painted = counted((engine.provider(), &request.model), asking, |reply| reply.usage).await;
-    let took = |usage, model: &str| engine_that(engines, engine, model, usage);
-    spent(run, &request.model, took, painted, |reply| (&reply.model, reply.usage)).await
+    spent(run, (engines, engine), &request.model, painted, |reply| (reply.model.as_str(), reply.usage)).await
 }
 
 /// Has a provider's model speak for a job; it counts as [`write()`] does. Nobody counts tokens of it: what it costs goes by the
@@ -125,29 +123,25 @@ pub async fn embed(
 ) -> Result<EmbeddingReply, Failure> {
     let asking = models.embed(request);
     let embedded = counted((engine.provider(), &request.model), asking, |reply| reply.usage).await;
-    let took = |usage, model: &str| engine_that(engines, engine, model, usage);
-    spent(run, &request.model, took, embedded, |reply| (&reply.model, reply.usage)).await
+    spent(run, (engines, engine), &request.model, embedded, |reply| (reply.model.as_str(), reply.usage)).await
 }
 
 /// Counts what was spent on an answer, if one came or the provider has counted all the same.
 async fn spent<T>(
     run: &Run,
+    (engines, engine): (&Engines, &dyn TextEngine),
     model: &str,
-    took: impl FnOnce(Option<Usage>, &str) -> Engine,
     replied: Result<T, engine::Failure>,
-    read: impl FnOnce(&T) -> (&String, Option<Usage>),
+    read: impl FnOnce(&T) -> (&str, Option<Usage>),
 ) -> Result<T, Failure> {
-    let (usage, took) = match &replied {
-        Ok(reply) => {
-            let (model, usage) = read(reply);
-            (usage, Some(took(usage, model)))
-        }
-        Err(engine::Failure { usage: Some(usage), .. }) => (Some(*usage), Some(took(Some(*usage), model))),
-        Err(_) => (None, None),
+    let answered = match &replied {
+        Ok(reply) => Some(read(reply)),
+        Err(engine::Failure { usage: Some(usage), .. }) => Some((model, Some(*usage))),
+        Err(_) => None,
     };
-    if let Some(took) = took {
+    if let Some((model, usage)) = answered {
         let tokens = usage.map(|usage| Amounts::tokens(usage.total())).unwrap_or_default();
-        run.spend(tokens, &took).await?;
+        run.spend(tokens, &engine_that(engines, engine, model, usage)).await?;
     }
     replied.map_err(|failure| failed(&failure))
 }
