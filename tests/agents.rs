@@ -377,3 +377,62 @@ async fn a_post_goes_through_review_and_approval_and_an_edit_leads_back() {
     assert_eq!(used.unwrap_or_else(|| panic!("{made:#}"))["usedByUs"], 1);
     room.workers.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_done_once_more_with_what_there_is_by_then() {
+    let room = Room::new().await;
+    let (owner, member) = (room.owner(), room.member());
+    let select = "job { id status error { code } } output { id ... on QaAnswer { answered answer }
+        ... on HashtagSet { hashtags { tag score } } } project { id }";
+    // What had no answer has one when somebody has written it down.
+    let question =
+        json!({"organizationId": room.acme.id, "question": "How many days of vacation do we have?"});
+    let asked = room.run("qaAsk", question, "job { id } answer { id answered }").await;
+    assert_eq!(asked["answer"]["answered"], false, "{asked:#}");
+    owner.learn(&room.acme, "Handbook", "Everybody has 30 days of vacation a year.").await;
+    let input = json!({"id": asked["job"]["id"], "wait": true, "idempotencyKey": "once more"});
+    let again = member.mutate("jobRepeat", input.clone(), select).await;
+    assert_eq!(
+        (&again["job"]["status"], &again["output"]["answered"]),
+        (&json!("SUCCEEDED"), &json!(true)),
+        "{again:#}"
+    );
+    assert!(again["output"]["answer"].as_str().unwrap().contains("30 days"), "{again:#}");
+    assert!(again["job"]["id"] != asked["job"]["id"] && again["output"]["id"] != asked["answer"]["id"]);
+    assert_eq!(again["project"]["id"], json!(room.acme.project));
+    let same = member.mutate("jobRepeat", input, select).await;
+    assert_eq!(same["job"]["id"], again["job"]["id"], "the same key, the same job");
+    // The same input, seed and data give the same.
+    let text = json!({"text": "Atemübungen und ruhige Morgenrituale helfen bei Stress."});
+    let found = room.run("hashtagResearch", text, "job { id } hashtags { id hashtags { tag score } }").await;
+    let again = member.mutate("jobRepeat", json!({"id": found["job"]["id"], "wait": true}), select).await;
+    assert_eq!(again["output"]["hashtags"], found["hashtags"]["hashtags"], "{again:#}");
+    assert_ne!(again["output"]["id"], found["hashtags"]["id"]);
+    // The log says which job it repeats, and it has used as much.
+    let log = "{ organization { auditLog(first: 50) { nodes { action changes { field after } } } } }";
+    let log = owner.ok(log, json!({})).await;
+    let told = |entry: &&Value| {
+        entry["action"] == "agent.run"
+            && entry["changes"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|change| change["field"] == "repeats" && change["after"] == found["job"]["id"])
+    };
+    let entries = log["organization"]["auditLog"]["nodes"].as_array().unwrap();
+    assert_eq!(entries.iter().filter(told).count(), 1, "{log:#}");
+
+    // What has not ended is not repeated, nor what is no agent's, a workflow or a publication.
+    let film = json!({"projectId": room.acme.project, "scenes": ["Lang."], "durationSeconds": 60});
+    let film = member.mutate("videoGenerate", film, "job { id }").await["job"]["id"].clone();
+    assert_eq!(member.fault("jobRepeat", json!({"id": film})).await, "CONFLICT");
+    member.mutate("jobCancel", json!({"id": film}), "").await;
+    let indexed = owner.add_document(&room.acme, "Other", "Words.").await["job"]["id"].clone();
+    member.finished(indexed.as_str().unwrap()).await;
+    assert_eq!(member.fault("jobRepeat", json!({"id": indexed})).await, "INVALID");
+    let run = json!({"template": "posts_only", "brief": "Ruhe."});
+    let run = room.run("contentWorkflowRun", run, "job { id }").await["job"]["id"].clone();
+    member.mutate("jobCancel", json!({"id": run}), "").await;
+    member.finished(run.as_str().unwrap()).await;
+    assert_eq!(member.fault("jobRepeat", json!({"id": run})).await, "INVALID");
+}

@@ -250,6 +250,9 @@ async fn every_mutation_of_an_organization_leaves_its_entry() {
     run("assetDelete", json!({"id": asset}), "", "asset.delete", "Asset", gone).await;
     let ask = json!({"organizationId": acme.id, "question": "Why?", "wait": false});
     run("qaAsk", ask, "", "qa.ask", "Job", change("question", Value::Null, json!("Why?"))).await;
+    let ended = cast::ended(&server, &acme).await;
+    let repeats = change("repeats", Value::Null, json!(ended));
+    run("jobRepeat", json!({"id": ended}), "", "agent.run", "Job", repeats).await;
     let place = json!({"organizationId": acme.id, "projectId": acme.project});
     let within = |before: Value, after: Value| change("project", before, after);
     let made = run(

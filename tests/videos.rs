@@ -70,7 +70,8 @@ async fn a_film_of_texts_and_pictures_plays_elsewhere() {
     let picture = owner.keep_file(&room.acme, "IMAGE", &red).await;
     let made = make(
         &room,
-        json!({"scenes": ["Ich atme."], "assetIds": [picture["id"]], "kind": "ZOOM_IN", "seed": 3}),
+        json!({"scenes": ["Ich atme."], "assetIds": [picture["id"]], "kind": "ZOOM_IN", "seed": 3,
+            "framesPerSecond": 25, "captionStyle": "LINES"}),
     )
     .await;
     assert_eq!(made["status"], "SUCCEEDED", "{made:#}");
@@ -108,7 +109,7 @@ async fn a_film_of_texts_and_pictures_plays_elsewhere() {
         assert_eq!((&stream["codec_name"], &stream["pix_fmt"]), (&json!("h264"), &json!("yuv420p")));
         assert_eq!(
             (&stream["width"], &stream["height"], &stream["nb_read_frames"]),
-            (&json!(720), &json!(1280), &json!("90"))
+            (&json!(720), &json!(1280), &json!("75"))
         );
         let seconds: f64 = found["format"]["duration"].as_str().unwrap().parse().unwrap();
         assert!((seconds - 3.0).abs() < 0.1, "{found:#}");
@@ -163,6 +164,7 @@ async fn slides_become_scenes_and_a_film_that_nobody_wants_stops() {
     for (more, code, field) in [
         (json!({}), "REQUIRED", "scenes"),
         (json!({"scenes": ["a"], "durationSeconds": 2}), "OUT_OF_RANGE", "durationSeconds"),
+        (json!({"scenes": ["a"], "framesPerSecond": 61}), "OUT_OF_RANGE", "framesPerSecond"),
         (json!({"scenes": vec!["a"; 21]}), "TOO_LONG", "scenes"),
         (json!({"scenes": ["x".repeat(401)]}), "TOO_LONG", "scenes"),
         (json!({"scenes": ["a"], "visualPostId": drawn["visualPost"]["id"]}), "INVALID", "visualPostId"),

@@ -105,6 +105,46 @@ async fn a_text_becomes_slides_that_can_be_read_and_fetched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_background_has_the_colours_that_are_asked_for() {
+    let room = Room::new().await;
+    let draw = async |background: &str, more: Value| {
+        let mut asked =
+            json!({"text": "Atme.", "format": "LINK", "template": "minimal", "background": background});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let made = room.run("visualPostCreate", asked, DRAWN).await;
+        assert_eq!(made["job"]["status"], "SUCCEEDED", "{made:#}");
+        decoded(&room.server, &made["visualPost"]["slides"][0]["png"]).await
+    };
+    let last = |picture: &Picture| -> [u8; 3] {
+        let rgba = picture.rgba();
+        rgba[rgba.len() - 4..rgba.len() - 1].try_into().unwrap()
+    };
+    let solid = draw("SOLID", json!({"backgroundColors": ["#1e5078"]})).await;
+    assert_eq!((corner(&solid), last(&solid)), ([0x1E, 0x50, 0x78], [0x1E, 0x50, 0x78]));
+    let gradient = draw("GRADIENT", json!({"backgroundColors": ["#C81E1E", "#1E1EC8"]})).await;
+    let ([r, _, b], [red, _, blue]) = (corner(&gradient), last(&gradient));
+    assert!(r > b + 100 && blue > red + 100, "from {r} {b} to {red} {blue}");
+    let dots = draw("PATTERN", json!({"backgroundColors": ["#1E5078"], "backgroundPattern": "DOTS"})).await;
+    let rays = draw("PATTERN", json!({"backgroundColors": ["#1E5078"], "backgroundPattern": "RAYS"})).await;
+    assert!(dots != rays && dots != solid);
+    // Nothing is asked for: in the tones of the brand, and of the period before it.
+    let update = json!({"id": room.acme.project, "settings": {"brandColors": ["#1B7F3B"]}});
+    room.owner().mutate("projectUpdate", update, "").await;
+    let [r, g, b] = corner(&draw("SOLID", json!({})).await);
+    assert!(g > r + 20 && g > b + 20, "{r} {g} {b}");
+
+    let fault = async |more: Value| {
+        let mut asked = json!({"projectId": room.acme.project, "text": "Atme."});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        room.member().fault("visualPostCreate", asked).await
+    };
+    let two = json!(["#000000", "#FFFFFF"]);
+    assert_eq!(fault(json!({"background": "SOLID", "backgroundColors": two})).await, "TOO_LONG");
+    assert_eq!(fault(json!({"background": "SOLID", "backgroundColors": ["red"]})).await, "INVALID");
+    assert_eq!(fault(json!({"backgroundColors": two})).await, "INVALID");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_background_is_found_by_id_by_tag_and_by_period() {
     let room = Room::new().await;
     let owner = room.owner();

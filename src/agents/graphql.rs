@@ -66,6 +66,7 @@ pub struct AgentMutation(
     WorkflowMutation,
     TemplateMutation,
     OutputMutation,
+    RepeatMutation,
 );
 
 /// What every agent leaves behind.
@@ -736,6 +737,91 @@ impl OutputMutation {
             Ok(OutputDeletePayload {
                 deleted_output_id: Some(input.id.clone()),
                 project,
+                user_errors: Vec::new(),
+            })
+        };
+        Ok(settle(outcome.await)?)
+    }
+}
+
+/// Which job is repeated.
+#[derive(InputObject, Serialize)]
+struct JobRepeatInput {
+    /// An agent's job that has ended.
+    id: ID,
+    /// Holds the answer up to 25 s; the job is always returned.
+    #[graphql(default = false)]
+    wait: bool,
+    /// Makes the call safe to repeat for 24 hours.
+    idempotency_key: Option<String>,
+}
+
+/// What repeating a job is answered with.
+#[derive(Default, SimpleObject)]
+pub struct JobRepeatPayload {
+    /// The new job. The one that it repeats stays as it is.
+    job: Option<Job>,
+    /// What it has made; null when it was not waited for or is not there yet: watch the job.
+    output: Option<AgentOutput>,
+    /// The project, whose list of outputs changes; null when it works in none.
+    project: Option<Project>,
+    /// What the caller can put right; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+payloads!(JobRepeatPayload);
+
+/// Having agents work once more.
+#[derive(Default)]
+pub struct RepeatMutation;
+
+#[Object]
+impl RepeatMutation {
+    /// Does what an agent's job was asked to do once more, as a job of its own: with the same input, engine and seed, on what the
+    /// organization has now. That is for jobs that have failed by something that is over, such as a provider's outage or a month's
+    /// limit, and for those whose documents have changed. Workflows have `contentWorkflowRerun`; a publication is not repeated.
+    /// Requires: `AGENT_USE`, and `CONTENT_READ` for the result.
+    /// Codes: `NOT_FOUND`, `INVALID`, `CONFLICT`, `IDEMPOTENCY_KEY_REUSED`, `QUOTA_EXCEEDED`; of the job what its agent's
+    /// mutation names.
+    #[graphql(guard = "Requires::Here(Action::AgentRun, &input.id)")]
+    async fn job_repeat(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which job.")] input: JobRepeatInput,
+    ) -> async_graphql::Result<Option<JobRepeatPayload>> {
+        let outcome = async {
+            let id: JobId = input_id("id", &input.id)?;
+            let missing = not_found_at("id");
+            let door = ctx.door();
+            let organization = door.tenant().await.map_err(&missing)?;
+            let key = idempotency::Key::parse(input.idempotency_key.as_deref(), &input)?;
+            let of = loader::job(ctx, organization, id).await?.ok_or(Error::NotFound).map_err(&missing)?;
+            if !of.status.is_final() {
+                let message = "The job has not ended yet. Wait for it, or cancel it with `jobCancel`.";
+                return Err(Error::fault(Fault::at(FaultCode::Conflict, "id", message)));
+            }
+            let mut tx =
+                door.write_within(organization, of.project, Action::AgentRun).await.map_err(&missing)?;
+            let (repeated, new) = super::repeat(&mut tx, &of, key.as_ref()).await?;
+            if new {
+                let agent = of.agent.map(AgentKind::as_str);
+                let changes =
+                    Changes::made(&serde_json::json!({"agent": agent, "repeats": of.id.to_string()}));
+                tx.commit(Record::with(Target::job(repeated).within(of.project), changes)).await?;
+            } else {
+                drop(tx);
+            }
+            let job = started(ctx, organization, repeated, input.wait).await?;
+            Ok(JobRepeatPayload {
+                output: match job.as_ref().and_then(|job| job.result) {
+                    Some(result) => output(ctx, organization, result).await?,
+                    None => None,
+                },
+                job: job.map(Job::new),
+                project: match of.project {
+                    Some(project) => loader::project(ctx, organization, project).await?.map(Project::new),
+                    None => None,
+                },
                 user_errors: Vec::new(),
             })
         };

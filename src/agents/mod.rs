@@ -25,33 +25,91 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use self::agent::{Agent, Kit, Worker};
+use self::agent::{Agent, Kit, Order, Worker};
 use crate::db::page::{Page, Slice};
 use crate::db::{ReadTx, WriteTx};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{ApiKeyId, JobId, OrganizationId, ProjectId, UserId};
-use crate::input;
-use crate::jobs::AgentKind;
 use crate::jobs::worker::Work;
+use crate::jobs::{AgentKind, NewJob};
+use crate::usage::Amounts;
+use crate::{idempotency, input, jobs};
 
-/// The register: what works on the agents' jobs.
-pub fn works(kit: &Kit, poster: instagram::Poster) -> Vec<Box<dyn Work>> {
-    fn worker<A: Agent>(kit: &Kit) -> Box<dyn Work> {
-        Box::new(Worker::<A>::new(kit.clone()))
+/// What the register holds of an agent whose work stays here, so that it may be done once more.
+struct Entry {
+    /// The kind of its jobs.
+    job: &'static str,
+    /// What works on them.
+    work: fn(&Kit) -> Box<dyn Work>,
+    /// What such a job may take, by what it was asked as it is stored.
+    needs: fn(serde_json::Value) -> serde_json::Result<Amounts>,
+}
+
+impl Entry {
+    const fn of<A: Agent>() -> Self {
+        let needs = |asked| {
+            let order: Order<A::Input> = serde_json::from_value(asked)?;
+            Ok(agent::needs(order.engine.as_ref(), A::tokens(&order.input), A::most(&order.input)))
+        };
+        Self { job: A::JOB, work: |kit| Box::new(Worker::<A>::new(kit.clone())), needs }
     }
-    vec![
-        Box::new(qa::AnswerQuestion::new(Arc::clone(&kit.providers))),
-        worker::<affirmations::Affirmations>(kit),
-        worker::<hashtags::Hashtags>(kit),
-        worker::<posts::Posts>(kit),
-        worker::<strategy::Strategies>(kit),
-        worker::<visuals::Visuals>(kit),
-        worker::<visuals::redraw::Redraw>(kit),
-        worker::<videos::Videos>(kit),
-        Box::new(poster),
-        Box::new(instagram::export::Exporter::new(Arc::clone(&kit.storage))),
-        Box::new(workflow::executor::RunWorkflow::new(kit.clone())),
-    ]
+}
+
+/// The register.
+const AGENTS: &[Entry] = &[
+    Entry {
+        job: qa::KIND,
+        work: |kit| Box::new(qa::AnswerQuestion::new(Arc::clone(&kit.providers))),
+        needs: |asked| Ok(serde_json::from_value::<qa::Ask>(asked)?.needs()),
+    },
+    Entry::of::<affirmations::Affirmations>(),
+    Entry::of::<hashtags::Hashtags>(),
+    Entry::of::<posts::Posts>(),
+    Entry::of::<strategy::Strategies>(),
+    Entry::of::<visuals::Visuals>(),
+    Entry::of::<visuals::redraw::Redraw>(),
+    Entry::of::<videos::Videos>(),
+];
+
+/// What works on the agents' jobs: those of the register, and those that reach beyond this server or order others.
+pub fn works(kit: &Kit, poster: instagram::Poster) -> Vec<Box<dyn Work>> {
+    let mut works: Vec<Box<dyn Work>> = AGENTS.iter().map(|entry| (entry.work)(kit)).collect();
+    works.push(Box::new(poster));
+    works.push(Box::new(instagram::export::Exporter::new(Arc::clone(&kit.storage))));
+    works.push(Box::new(workflow::executor::RunWorkflow::new(kit.clone())));
+    works
+}
+
+/// Enqueues what a job was asked to do once more: the same input, engine and seed. Gives the job, and whether it is a new one.
+///
+/// # Errors
+/// `INVALID` for a job whose work is no agent's, or would be seen elsewhere a second time; `IDEMPOTENCY_KEY_REUSED`;
+/// `QUOTA_EXCEEDED`.
+pub async fn repeat(
+    tx: &mut WriteTx<'_>,
+    of: &jobs::Job,
+    key: Option<&idempotency::Key>,
+) -> Result<(JobId, bool)> {
+    let id = JobId::generate();
+    if let Some(earlier) = idempotency::claim(tx, key, id.uuid()).await? {
+        return Ok((earlier.into(), false));
+    }
+    let (kind, input) = jobs::asked(tx, of.id).await?;
+    let Some(entry) = AGENTS.iter().find(|entry| entry.job == kind) else {
+        let message = match of.agent {
+            Some(AgentKind::ContentWorkflow) => "A workflow is run again with `contentWorkflowRerun`.",
+            Some(AgentKind::InstagramPoster) => {
+                "A publication is not repeated: it would be public twice. Make another one with `instagramPublish`."
+            }
+            _ => "Only what agents make can be repeated.",
+        };
+        return Err(Error::fault(Fault::at(FaultCode::Invalid, "id", message)));
+    };
+    let needs = (entry.needs)(input.clone()).map_err(Error::internal)?;
+    let (project, agent) = (of.project, of.agent);
+    let new = NewJob { id, kind: entry.job, agent, project, input, run_at: None, result: None, needs };
+    jobs::enqueue(tx, &new).await?;
+    Ok((id, true))
 }
 
 /// What every output has in common.

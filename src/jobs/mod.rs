@@ -301,8 +301,16 @@ pub async fn backlog(lease: &Lease) -> Result<Backlog> {
 /// # Errors
 /// [`Error::NotFound`], or what the database says.
 pub async fn input<T: serde::de::DeserializeOwned>(tx: &mut ReadTx<'_>, id: JobId) -> Result<T> {
-    let value = store::input(tx, id).await?.ok_or(Error::NotFound)?;
-    serde_json::from_value(value).map_err(Error::internal)
+    let (_, input) = asked(tx, id).await?;
+    serde_json::from_value(input).map_err(Error::internal)
+}
+
+/// A job's kind, and what it was asked to do as it is stored.
+///
+/// # Errors
+/// [`Error::NotFound`], or what the database says.
+pub async fn asked(tx: &mut ReadTx<'_>, id: JobId) -> Result<(String, serde_json::Value)> {
+    store::asked(tx, id).await?.ok_or(Error::NotFound)
 }
 
 /// One job.

@@ -116,14 +116,15 @@ pub(super) async fn insert(tx: &mut WriteTx<'_>, new: &NewJob, traceparent: Opti
     Ok(())
 }
 
-pub(super) async fn input(tx: &mut ReadTx<'_>, id: JobId) -> Result<Option<Value>> {
-    let input = sqlx::query_scalar!(
-        "select input from jobs where organization_id = (select app.current_organization()) and id = $1",
+/// A job's kind, and what it was asked to do.
+pub(super) async fn asked(tx: &mut ReadTx<'_>, id: JobId) -> Result<Option<(String, Value)>> {
+    let asked = sqlx::query!(
+        "select kind, input from jobs where organization_id = (select app.current_organization()) and id = $1",
         id.uuid()
     )
     .fetch_optional(tx.conn())
     .await?;
-    Ok(input)
+    Ok(asked.map(|row| (row.kind, row.input)))
 }
 
 pub(super) async fn find_many(tx: &mut ReadTx<'_>, ids: &[Uuid]) -> Result<Vec<Job>> {

@@ -222,6 +222,23 @@ pub async fn answer(server: &Server, organization: &Organization, project: Optio
     aicos::id::AnswerId::from(id).to_string()
 }
 
+/// The job of a question, which has come to nothing: its id.
+pub async fn ended(server: &Server, organization: &Organization) -> String {
+    let (_, job) = document(server, organization, None).await;
+    let asked = json!({"question": "Why?", "project": null, "documents": null, "conversation": null, "top_k": 5,
+        "min_score": null, "engine": null});
+    sqlx::query(
+        "update jobs set kind = 'qa.ask', agent = 'QA', input = $2, status = 'CANCELLED', finished_at = clock_timestamp()
+         where id = $1",
+    )
+    .bind(super::fixture::uuid(&job))
+    .bind(asked)
+    .execute(&mut server.database.superuser().await)
+    .await
+    .unwrap();
+    job
+}
+
 /// A file of the owner's that has been sent and not completed, in the organization or in one project: its id.
 pub async fn sent(server: &Server, organization: &Organization, project: Option<&str>) -> String {
     send(server, organization, project, b"Words.").await

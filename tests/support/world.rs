@@ -768,6 +768,9 @@ impl World {
                 json!({"id": cast::document(server, acme, None).await.1}),
                 "/input/id",
             ),
+            "Mutation.jobRepeat(input.id)" => {
+                Case::mutation("jobRepeat", json!({"id": cast::ended(server, acme).await}), "/input/id")
+            }
             "Mutation.publicationExport(input.id)" => Case::mutation(
                 "publicationExport",
                 json!({"id": cast::output(server, acme, "INSTAGRAM_POSTER").await}),

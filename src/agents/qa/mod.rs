@@ -116,6 +116,11 @@ impl Ask {
         })
     }
 
+    /// What answering it may take.
+    pub(super) fn needs(&self) -> Amounts {
+        agent::needs(self.engine.as_ref(), model::MOST, Amounts::default())
+    }
+
     /// Settles which engine answers: the one that the caller names, or the one that routes name.
     ///
     /// # Errors
@@ -150,8 +155,8 @@ pub async fn ask(tx: &mut WriteTx<'_>, ask: &Ask, key: Option<&idempotency::Key>
     }
     let input = serde_json::to_value(ask).map_err(Error::internal)?;
     let (project, agent) = (ask.project, Some(AgentKind::Qa));
-    let needs = agent::needs(ask.engine.as_ref(), model::MOST, Amounts::default());
-    let new = NewJob { id, kind: KIND, agent, project, input, run_at: None, result: None, needs };
+    let new =
+        NewJob { id, kind: KIND, agent, project, input, run_at: None, result: None, needs: ask.needs() };
     jobs::enqueue(tx, &new).await?;
     Ok((id, true))
 }

@@ -203,6 +203,30 @@ pub enum VideoSize {
     Square,
 }
 
+/// How the texts of a film come onto the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize)]
+#[graphql(remote = "builtin::CaptionStyle")]
+pub enum VideoCaptionStyle {
+    /// Word by word, each rising into its place, under a short bar.
+    Words,
+    /// A line at a time and all of it at once: calmer, and easier to read for many.
+    Lines,
+}
+
+/// A direction on the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize)]
+#[graphql(remote = "builtin::Direction")]
+pub enum VideoDirection {
+    /// To the left.
+    Left,
+    /// To the right.
+    Right,
+    /// Upwards.
+    Up,
+    /// Downwards.
+    Down,
+}
+
 /// How the texts of a film are spoken.
 #[derive(InputObject, Serialize)]
 struct NarrationInput {
@@ -257,9 +281,18 @@ struct VideoGenerateInput {
     /// How long it lasts, 3 to 60.
     #[graphql(default = 15)]
     duration_seconds: i32,
+    /// Frames a second, 24 to 60. Twice as many take twice as long to render.
+    #[graphql(default = 30)]
+    frames_per_second: i32,
+    /// Which way a `PARALLAX` moves; other kinds have ways of their own.
+    #[graphql(default_with = "VideoDirection::Right")]
+    direction: VideoDirection,
     /// Whether the texts are drawn into the film; the caption files have them in any case.
     #[graphql(default = true)]
     captions: bool,
+    /// How drawn texts come.
+    #[graphql(default_with = "VideoCaptionStyle::Words")]
+    caption_style: VideoCaptionStyle,
     /// A spoken recording, as an asset of the kind `AUDIO`: it is heard from the beginning, at its own loudness, and is never
     /// cut. One that is longer than the film is refused.
     voice_over_asset_id: Option<ID>,
@@ -305,7 +338,10 @@ impl VideoGenerateInput {
                 .transpose()?,
             // What is no number of seconds is none of the range either.
             seconds: u32::try_from(self.duration_seconds).unwrap_or(0),
+            frames_per_second: u32::try_from(self.frames_per_second).unwrap_or(0),
+            direction: self.direction.into(),
             captions: self.captions,
+            caption_style: self.caption_style.into(),
             voice_over: recording("voiceOverAssetId", &self.voice_over_asset_id)?,
             narration: self.narration.as_ref().map(|narration| Narration {
                 voice: narration.voice.clone(),

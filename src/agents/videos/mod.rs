@@ -26,8 +26,8 @@ pub(super) use self::spoken::suits as speaks;
 pub use aicos_render::videos as builtin;
 
 use self::builtin::{
-    Footage, LONGEST, Progress, Recording, SCENE_TEXT, SCENES, SHORTEST, SceneSpec, Sound, VideoError,
-    VideoKind, VideoNote, VideoScene, VideoSize, VideoSpec,
+    CaptionStyle, Direction, Footage, LONGEST, Progress, Recording, SCENE_TEXT, SCENES, SHORTEST, SceneSpec,
+    Sound, VideoError, VideoKind, VideoNote, VideoScene, VideoSize, VideoSpec,
 };
 use self::clips::Clips;
 use super::agent::{self, Agent, Made, Order, Tools};
@@ -46,8 +46,8 @@ use crate::providers::{Providers, Wanted};
 use crate::retrieval::Language;
 use crate::usage::Amounts;
 
-/// Frames a second.
-const FRAMES_A_SECOND: u32 = 30;
+/// Frames a second, when nobody says how many.
+pub const FRAMES_PER_SECOND: u32 = 30;
 /// Bytes of a film's clips at the most, which are in memory while it is rendered.
 const CLIPS: usize = 400 << 20;
 /// How often whoever watches is told how far the film is.
@@ -73,8 +73,17 @@ pub struct Input {
     pub visual: Option<VisualPostId>,
     /// How long it lasts, in seconds.
     pub seconds: u32,
+    /// Frames a second.
+    #[serde(default = "frames_per_second")]
+    pub frames_per_second: u32,
+    /// Which way a parallax moves.
+    #[serde(default)]
+    pub direction: Direction,
     /// Whether texts are drawn into the film.
     pub captions: bool,
+    /// How drawn texts come.
+    #[serde(default)]
+    pub caption_style: CaptionStyle,
     /// The recording that speaks.
     pub voice_over: Option<AssetId>,
     /// How the texts are spoken, instead of a recording.
@@ -95,6 +104,10 @@ pub struct Input {
     pub language: Language,
 }
 
+const fn frames_per_second() -> u32 {
+    FRAMES_PER_SECOND
+}
+
 impl Input {
     /// Checks what a caller wrote.
     ///
@@ -106,6 +119,11 @@ impl Input {
         if !(SHORTEST..=LONGEST).contains(&seconds) {
             let message = format!("`durationSeconds` is a number from {SHORTEST} to {LONGEST}.");
             return wrong(FaultCode::OutOfRange, "durationSeconds", message);
+        }
+        if !builtin::FRAMES_PER_SECOND.contains(&self.frames_per_second) {
+            let (least, most) = builtin::FRAMES_PER_SECOND.into_inner();
+            let message = format!("`framesPerSecond` is a number from {least} to {most}.");
+            return wrong(FaultCode::OutOfRange, "framesPerSecond", message);
         }
         let counts = [
             ("scenes", self.scenes.len()),
@@ -264,9 +282,11 @@ impl Agent for Videos {
             kind: input.kind,
             scenes: specs,
             size: input.size,
-            fps: FRAMES_A_SECOND,
+            fps: input.frames_per_second,
             duration_seconds: Some(f64::from(input.seconds)),
             captions: input.captions,
+            caption_style: input.caption_style,
+            direction: input.direction,
             language: input.language,
             brand,
             period,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Input;
 use super::builtin::picture::Limits;
-use super::builtin::{Background, Note, Pattern, PeriodMark, Picture, PictureError, decode};
+use super::builtin::{Background, Color, Note, Pattern, PeriodMark, Picture, PictureError, SLOPE, decode};
 use crate::agents::agent::{Order, Tools};
 use crate::assets;
 use crate::db::ReadTx;
@@ -30,10 +30,33 @@ const CANDIDATES: i64 = 12;
 pub enum Wish {
     /// What the template has.
     Template,
-    /// Shapes in the tones of period or brand.
-    Pattern,
-    /// Soft clouds in the tones of period or brand.
-    Clouds,
+    /// One colour.
+    Solid {
+        /// Which; none: a tone of period or brand.
+        color: Option<Color>,
+    },
+    /// From one colour to another.
+    Gradient {
+        /// From; none: a tone of period or brand.
+        from: Option<Color>,
+        /// To.
+        to: Option<Color>,
+    },
+    /// Shapes.
+    Pattern {
+        /// Which.
+        #[serde(default)]
+        pattern: Pattern,
+        /// On which colour; none: a tone of period or brand.
+        #[serde(default)]
+        color: Option<Color>,
+    },
+    /// Soft clouds.
+    Clouds {
+        /// In which colours; none: tones of period or brand.
+        #[serde(default)]
+        colors: Vec<Color>,
+    },
     /// This picture.
     Asset {
         /// Which.
@@ -76,10 +99,11 @@ impl Wish {
     /// What is drawn when there is no picture.
     pub(super) fn generated(&self) -> Background {
         match self {
-            Self::Pattern | Self::Painted { .. } => {
-                Background::Pattern { pattern: Pattern::Pebbles, color: None }
-            }
-            Self::Clouds => Background::Noise { colors: Vec::new() },
+            Self::Solid { color } => Background::Solid { color: *color },
+            Self::Gradient { from, to } => Background::Gradient { from: *from, to: *to, angle: SLOPE },
+            Self::Pattern { pattern, color } => Background::Pattern { pattern: *pattern, color: *color },
+            Self::Painted { .. } => Background::Pattern { pattern: Pattern::default(), color: None },
+            Self::Clouds { colors } => Background::Noise { colors: colors.clone() },
             Self::Template | Self::Asset { .. } | Self::Own { .. } | Self::Stock { .. } => {
                 Background::Template
             }

@@ -3,7 +3,7 @@
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
-use super::builtin;
+use super::builtin::{self, Color};
 use super::redraw::{self, Redraw};
 use super::{Input, Source, Visuals, Wish};
 use crate::access::Action;
@@ -14,6 +14,7 @@ use crate::graphql::context::{Requires, input_id, not_found_at};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::scalars::{Json, Url};
 use crate::id::{AssetId, OrganizationId, VisualPostId};
+use crate::input;
 use crate::jobs::AgentKind;
 use crate::jobs::graphql::Job;
 use crate::periods::graphql::Period;
@@ -207,9 +208,13 @@ pub enum Typeface {
 pub enum VisualBackground {
     /// What the template has.
     Template,
-    /// Generated shapes in the tones of period or brand.
+    /// One colour: that of `backgroundColors`, else a dark tone of period or brand.
+    Solid,
+    /// From the first of `backgroundColors` to the second, else two tones of period or brand.
+    Gradient,
+    /// Generated shapes, see `backgroundPattern`, on the colour of `backgroundColors`, else a pale tone of period or brand.
     Pattern,
-    /// Generated soft clouds in the tones of period or brand.
+    /// Generated soft clouds in the colours of `backgroundColors`, at most 8, else in tones of period or brand.
     Clouds,
     /// One of the organization's own pictures: `backgroundAssetId`, else the one whose tags fit `backgroundTags` or the period's
     /// words best. When none fits, the template's background is taken, and a note says so.
@@ -221,6 +226,22 @@ pub enum VisualBackground {
     /// names the provider, which has to be one of the kind `OPENAI`, and the model. When it paints nothing and `engine` lets the built-in
     /// engine work instead, shapes are drawn, and a note says so.
     Generated,
+}
+
+/// Generated shapes behind the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize)]
+#[graphql(remote = "builtin::Pattern")]
+pub enum VisualPattern {
+    /// A grid of dots that grow and shrink.
+    Dots,
+    /// Circles around one point.
+    Rings,
+    /// Lines that swing.
+    Waves,
+    /// Rays from one point.
+    Rays,
+    /// Loose round shapes.
+    Pebbles,
 }
 
 /// What a visual post is made from.
@@ -257,6 +278,11 @@ struct VisualPostCreateInput {
     /// What is behind the text.
     #[graphql(default_with = "VisualBackground::Template")]
     background: VisualBackground,
+    /// The colours behind the text, such as `#1A2B3C`: one for `SOLID` and `PATTERN`, two for `GRADIENT`, at most 8 for `CLOUDS`.
+    background_colors: Option<Vec<String>>,
+    /// The shapes of the background `PATTERN`.
+    #[graphql(default_with = "VisualPattern::Pebbles")]
+    background_pattern: VisualPattern,
     /// The picture behind the text; with it, `background` need not be given.
     background_asset_id: Option<ID>,
     /// By which tags one of the organization's own pictures is found; the period's words when absent.
@@ -276,11 +302,36 @@ struct VisualPostCreateInput {
 }
 
 impl VisualPostCreateInput {
+    /// The colours behind the text, in as many places as there may be.
+    fn colors<const MOST: usize>(&self) -> Result<[Option<Color>; MOST]> {
+        let field = "backgroundColors";
+        let given = self.background_colors.as_deref().unwrap_or_default();
+        if given.len() > MOST {
+            let message = format!("`{field}` has at most {MOST} entries with this `background`.");
+            return Err(Error::fault(Fault::at(FaultCode::TooLong, field, message)));
+        }
+        let mut colors = [None; MOST];
+        for (place, text) in colors.iter_mut().zip(given) {
+            *place = Some(input::color(field, text)?.parse().map_err(Error::internal)?);
+        }
+        Ok(colors)
+    }
+
     fn asked(&self) -> Result<Input> {
         let asset = |field: &'static str, id: &Option<ID>| -> Result<Option<AssetId>> {
             id.as_ref().map(|id| input_id(field, id)).transpose()
         };
         let invalid = |field, message: String| Error::fault(Fault::at(FaultCode::Invalid, field, message));
+        let colored = [
+            VisualBackground::Solid,
+            VisualBackground::Gradient,
+            VisualBackground::Pattern,
+            VisualBackground::Clouds,
+        ];
+        if self.background_colors.is_some() && !colored.contains(&self.background) {
+            let message = "`backgroundColors` goes with `background: SOLID`, `GRADIENT`, `PATTERN` or `CLOUDS`. Leave one of the two out.";
+            return Err(invalid("backgroundColors", message.to_owned()));
+        }
         let background = match (asset("backgroundAssetId", &self.background_asset_id)?, self.background) {
             (Some(id), VisualBackground::Template | VisualBackground::OwnImage) => Wish::Asset { id },
             (Some(_), _) => {
@@ -289,8 +340,21 @@ impl VisualPostCreateInput {
                 return Err(invalid("backgroundAssetId", message.to_owned()));
             }
             (None, VisualBackground::Template) => Wish::Template,
-            (None, VisualBackground::Pattern) => Wish::Pattern,
-            (None, VisualBackground::Clouds) => Wish::Clouds,
+            (None, VisualBackground::Solid) => {
+                let [color] = self.colors()?;
+                Wish::Solid { color }
+            }
+            (None, VisualBackground::Gradient) => {
+                let [from, to] = self.colors()?;
+                Wish::Gradient { from, to }
+            }
+            (None, VisualBackground::Pattern) => {
+                let [color] = self.colors()?;
+                Wish::Pattern { pattern: self.background_pattern.into(), color }
+            }
+            (None, VisualBackground::Clouds) => {
+                Wish::Clouds { colors: self.colors::<8>()?.into_iter().flatten().collect() }
+            }
             (None, VisualBackground::OwnImage) => {
                 Wish::Own { tags: self.background_tags.clone().unwrap_or_default() }
             }

@@ -552,6 +552,9 @@ impl StepAgent for Videos {
             Parameter::optional("assets", Type::Assets),
             Parameter::optional("clips", Type::Assets),
             Parameter::optional("textsInAssets", Type::Flag),
+            Parameter::optional("captions", Type::Flag),
+            Parameter::optional("captionStyle", Type::Text),
+            Parameter::optional("framesPerSecond", Type::Number),
             Parameter::optional("kind", Type::Text),
             Parameter::optional("size", Type::Text),
             Parameter::optional("durationSeconds", Type::Number),
@@ -596,7 +599,12 @@ impl StepAgent for Videos {
             texts_in_assets: values.flag("textsInAssets").unwrap_or(false),
             visual: None,
             seconds: u32::try_from(values.number("durationSeconds").unwrap_or(15)).unwrap_or(0),
-            captions: true,
+            frames_per_second: values
+                .number("framesPerSecond")
+                .map_or(videos::FRAMES_PER_SECOND, |number| u32::try_from(number).unwrap_or(0)),
+            direction: videos::builtin::Direction::default(),
+            captions: values.flag("captions").unwrap_or(true),
+            caption_style: chosen("captionStyle", &named("captionStyle", "WORDS"))?,
             voice_over: only(values, "voiceOver")?,
             narration: values.text("narrationVoice").map(|voice| videos::Narration { voice, manner }),
             footage: values.text("footagePrompt").map(videos::Shot::of),

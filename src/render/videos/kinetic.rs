@@ -1,10 +1,11 @@
-//! Captions in the film: the words of a cue rise into place one after the other, over a veil that makes them readable.
+//! Captions in the film: the words of a cue rise into place one after the other, or come all at once, over a veil that makes
+//! them readable.
 
 use tiny_skia::{FillRule, FilterQuality, Pixmap, PixmapMut, PixmapPaint, Transform};
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::Cue;
 use super::camera::smooth;
+use super::{CaptionStyle, Cue};
 use crate::Language;
 use crate::visuals::Color;
 use crate::visuals::backdrop;
@@ -19,6 +20,7 @@ pub(crate) struct Look {
     pub width: u32,
     pub height: u32,
     pub typeface: Typeface,
+    pub style: CaptionStyle,
     pub language: Language,
     pub ink: Color,
     pub accent: Color,
@@ -36,6 +38,7 @@ pub(crate) struct Caption {
     /// Around all lines.
     rect: Rect,
     size: f32,
+    style: CaptionStyle,
     required: f32,
     start: f64,
     end: f64,
@@ -94,7 +97,10 @@ impl Caption {
         let rect = lines.iter().map(PlacedLine::rect).reduce(Rect::union).unwrap_or(room);
         let words = words(&set.drawn, &lines, look.ink);
         let required = required_contrast(&layer, &scene);
-        let (bar, bar_at) = bar(look, rect, unit);
+        let (bar, bar_at) = match look.style {
+            CaptionStyle::Words => bar(look, rect, unit),
+            CaptionStyle::Lines => (None, (0.0, 0.0)),
+        };
         Self {
             scene: cue.scene,
             words,
@@ -103,6 +109,7 @@ impl Caption {
             lines,
             rect,
             size: layer.size,
+            style: look.style,
             required,
             start: cue.start_seconds,
             end: cue.end_seconds,
@@ -137,7 +144,10 @@ impl Caption {
         let going = ((self.end - seconds) / GOING).clamp(0.0, 1.0);
         // All words have come when a third of the cue is over.
         let count = u32::try_from(self.words.len().max(1)).unwrap_or(1);
-        let stagger = STAGGER.min((self.end - self.start) / 3.0 / f64::from(count));
+        let (stagger, height) = match self.style {
+            CaptionStyle::Words => (STAGGER.min((self.end - self.start) / 3.0 / f64::from(count)), 0.34),
+            CaptionStyle::Lines => (0.0, 0.0),
+        };
         if let Some(bar) = &self.bar {
             let opacity = smooth((seconds - self.start) / COMING) * smooth(going);
             put(frame, bar, self.bar_at.0, self.bar_at.1, opacity);
@@ -147,7 +157,7 @@ impl Caption {
             if come <= 0.0 {
                 continue;
             }
-            let rise = 0.34 * self.size * f32_from(1.0 - come);
+            let rise = height * self.size * f32_from(1.0 - come);
             put(frame, &word.pixels, word.x, word.y + rise, come * smooth(going));
         }
     }

@@ -20,7 +20,7 @@ mod tests;
 pub mod timing;
 
 use std::fmt;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 
 use serde::{Deserialize, Serialize};
 
@@ -41,12 +41,14 @@ pub struct VideoSpec {
     pub scenes: Vec<SceneSpec>,
     /// Its size.
     pub size: VideoSize,
-    /// Frames a second, 24 to 60.
+    /// Frames a second: some of [`FRAMES_PER_SECOND`].
     pub fps: u32,
     /// Its length, [`SHORTEST`] to [`LONGEST`] seconds; none: as long as reading takes.
     pub duration_seconds: Option<f64>,
-    /// Whether texts are drawn into the film, word by word.
+    /// Whether texts are drawn into the film.
     pub captions: bool,
+    /// How drawn texts come.
+    pub caption_style: CaptionStyle,
     /// The language of the texts: it decides on the reading time.
     pub language: Language,
     /// Colours and typeface of the brand.
@@ -70,6 +72,7 @@ impl Default for VideoSpec {
             fps: 30,
             duration_seconds: None,
             captions: true,
+            caption_style: CaptionStyle::default(),
             language: Language::German,
             brand: BrandKit::default(),
             period: None,
@@ -84,6 +87,8 @@ impl Default for VideoSpec {
 pub const SCENES: usize = 20;
 /// Characters of a scene's text at the most.
 pub const SCENE_TEXT: usize = 400;
+/// How many frames a second a film may have: what Instagram takes of reels (Meta's documentation).
+pub const FRAMES_PER_SECOND: RangeInclusive<u32> = 24..=60;
 /// Seconds at the least: Instagram refuses shorter reels.
 pub const SHORTEST: f64 = 3.0;
 /// Seconds at the most.
@@ -179,6 +184,17 @@ pub enum Direction {
     Up,
     /// Downwards.
     Down,
+}
+
+/// How the texts of a film come onto the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum CaptionStyle {
+    /// Word by word, each rising into its place, under a short bar.
+    #[default]
+    Words,
+    /// A line at a time and all of it at once: calmer, and easier to read for many.
+    Lines,
 }
 
 /// What is heard in a video; nothing by itself.

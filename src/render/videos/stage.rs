@@ -79,6 +79,7 @@ impl<'a> Stage<'a> {
             width,
             height,
             typeface: spec.brand.typeface,
+            style: spec.caption_style,
             language: spec.language,
             ink: Color::WHITE,
             // A dark colour would drown in the veil.

@@ -346,6 +346,17 @@ fn captions_are_drawn_and_timed_as_the_files_say() {
     let gap = first.end_seconds + 1.0 / 60.0;
     assert!(white(gap) < 20, "nothing is left between the cues: {}", white(gap));
     assert!(white(0.0) < 20);
+    // Words come one after the other; a line comes at once, and as large.
+    let lines = make(&VideoSpec { caption_style: CaptionStyle::Lines, ..spec.clone() }, &[]);
+    let line = File::new("lines", &lines.mp4);
+    let (early, late) = (first.start_seconds + 0.3, first.start_seconds + 0.8);
+    let share = |file: &File| {
+        let white =
+            |seconds| file.frame(seconds).chunks(3).filter(|p| p.iter().all(|v| *v > 215)).count() as f64;
+        white(early) / white(late)
+    };
+    assert!(share(&file) < 0.7, "{}", share(&file));
+    assert!(share(&line) > 0.9, "{}", share(&line));
     // Without captions the words are in the files only.
     let bare = make(&VideoSpec { captions: false, ..spec }, &[]);
     assert_eq!((bare.srt.clone(), bare.caption_contrast), (video.srt.clone(), None));

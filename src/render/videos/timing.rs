@@ -13,7 +13,10 @@
 
 use super::captions::{self, Cue};
 use super::recording::{RATE, Recording};
-use super::{LONGEST, SCENE_TEXT, SCENES, SHORTEST, VideoError, VideoKind, VideoNote, VideoScene, VideoSpec};
+use super::{
+    FRAMES_PER_SECOND, LONGEST, SCENE_TEXT, SCENES, SHORTEST, VideoError, VideoKind, VideoNote, VideoScene,
+    VideoSpec,
+};
 use crate::Language;
 use crate::visuals::fonts::{Face, Voice};
 use crate::visuals::text::clean;
@@ -149,8 +152,9 @@ pub(crate) fn plan(spec: &VideoSpec, spoken: &[Option<f64>]) -> Result<Plan, Vid
         let reason = "a transition needs two scenes or more".to_owned();
         return Err(VideoError::InsufficientInput { field: "scenes", reason });
     }
-    if !(24..=60).contains(&spec.fps) {
-        return invalid("fps", "between 24 and 60".to_owned());
+    if !FRAMES_PER_SECOND.contains(&spec.fps) {
+        let (least, most) = FRAMES_PER_SECOND.into_inner();
+        return invalid("fps", format!("between {least} and {most}"));
     }
     if spec.duration_seconds.is_some_and(|wanted| !(SHORTEST..=LONGEST).contains(&wanted)) {
         return invalid("durationSeconds", format!("between {SHORTEST} and {LONGEST}"));

@@ -263,6 +263,8 @@ impl Tones {
 /// The colour of a post without period and brand: a calm blue grey.
 const NEUTRAL: Color = Color::new(0x3E, 0x5C, 0x76);
 
+/// The direction of a gradient in degrees, where nobody asks for another one: down, and a little to the right.
+pub const SLOPE: f32 = 62.0;
 /// Characters from which a text set large is read rather than seen.
 const LONG: usize = 120;
 
@@ -646,12 +648,11 @@ impl<'a> Design<'a> {
         let fill = |color, opacity| Layer::Fill { color, opacity };
         let seed = self.spec.seed;
         match &self.spec.background {
-            Background::Solid { color } => vec![fill(*color, 1.0)],
+            Background::Solid { color } => vec![fill(color.unwrap_or(deep), 1.0)],
             Background::Gradient { from, to, angle } => {
-                vec![Layer::Gradient {
-                    angle: *angle,
-                    stops: vec![stop(0.0, *from, 1.0), stop(1.0, *to, 1.0)],
-                }]
+                let (usual_from, usual_to) = self.slope();
+                let (from, to) = (from.unwrap_or(usual_from), to.unwrap_or(usual_to));
+                vec![Layer::Gradient { angle: *angle, stops: vec![stop(0.0, from, 1.0), stop(1.0, to, 1.0)] }]
             }
             Background::Pattern { pattern, color } => {
                 let base = color.unwrap_or(wash);
@@ -703,9 +704,9 @@ impl<'a> Design<'a> {
                     ]
                 }
                 Template::Gradient => {
-                    let (from, to) = (self.theme.tone(0.56, 0.17), self.theme.turned(38.0).tone(0.36, 0.14));
+                    let (from, to) = self.slope();
                     vec![Layer::Gradient {
-                        angle: 62.0,
+                        angle: SLOPE,
                         stops: vec![stop(0.0, from, 1.0), stop(1.0, to, 1.0)],
                     }]
                 }
@@ -729,6 +730,11 @@ impl<'a> Design<'a> {
                 ],
             },
         }
+    }
+
+    /// The two ends of a gradient in the tones of the period or brand.
+    fn slope(&self) -> (Color, Color) {
+        (self.theme.tone(0.56, 0.17), self.theme.turned(38.0).tone(0.36, 0.14))
     }
 
     fn clouds(&self, paper: Color, wash: Color) -> Layer {

@@ -29,7 +29,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use color::Color;
-pub use compose::compose;
+pub use compose::{SLOPE, compose};
 pub use edited::notes;
 pub use fonts::Typeface;
 pub use paint::{Rendered, render};
@@ -231,15 +231,15 @@ pub enum Background {
     Template,
     /// One colour.
     Solid {
-        /// Which.
-        color: Color,
+        /// Which; none: a dark tone of the period or brand.
+        color: Option<Color>,
     },
     /// A straight gradient.
     Gradient {
-        /// From.
-        from: Color,
-        /// To.
-        to: Color,
+        /// From; none: a tone of the period or brand.
+        from: Option<Color>,
+        /// To; none: another one.
+        to: Option<Color>,
         /// Direction in degrees: 0 runs to the right, 90 down.
         angle: f32,
     },

@@ -181,7 +181,7 @@ pub struct Border {
 }
 
 /// Shapes of a pattern.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Pattern {
     /// A grid of dots that grow and shrink.
@@ -193,6 +193,7 @@ pub enum Pattern {
     /// Rays from one point.
     Rays,
     /// Loose round shapes.
+    #[default]
     Pebbles,
 }
 

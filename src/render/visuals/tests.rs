@@ -93,12 +93,14 @@ fn every_text_is_readable_on_every_colour() {
         let color: Color = color.parse().unwrap();
         let backgrounds = [
             Background::Template,
-            Background::Solid { color },
+            Background::Solid { color: Some(color) },
+            Background::Solid { color: None },
             Background::Gradient {
-                from: color,
-                to: Color::new(255 - color.r, 255 - color.g, 255 - color.b),
+                from: Some(color),
+                to: Some(Color::new(255 - color.r, 255 - color.g, 255 - color.b)),
                 angle: 30.0,
             },
+            Background::Gradient { from: None, to: None, angle: 62.0 },
             Background::Pattern { pattern: Pattern::Dots, color: Some(color) },
             Background::Noise { colors: vec![color, Color::WHITE, Color::BLACK] },
         ];
@@ -244,7 +246,7 @@ fn what_is_missing_or_wrong_is_refused() {
         (
             "background.angle",
             VisualSpec {
-                background: Background::Gradient { from: Color::WHITE, to: Color::BLACK, angle: f32::NAN },
+                background: Background::Gradient { from: None, to: None, angle: f32::NAN },
                 ..spec(Template::Minimal)
             },
         ),
