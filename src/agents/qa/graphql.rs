@@ -101,6 +101,31 @@ impl Citation {
     }
 }
 
+/// What the confidence of an answer is made of. Each is from 0 to 1.
+#[derive(SimpleObject)]
+pub struct QaConfidenceParts {
+    /// The share of the question's words, each by its weight, that the best sentence has, itself or in what it stands under
+    /// and beside. The more, the surer.
+    coverage: f64,
+    /// Whether the best sentence has the kind of thing that is asked for, such as a date after `when` or an amount after `how
+    /// much`: 0 when it does not; between when that cannot be told for certain; 1 when it does, and for questions that may be
+    /// answered by any sentence. The more, the surer.
+    kind: f64,
+    /// How much of the question the one word is that the best sentence lacks most; 0 when it lacks none. The more, the less
+    /// sure.
+    gap: f64,
+    /// How probable it is that the best of all sentences that were read is among the quoted ones: little when many others are
+    /// as good. The more, the surer.
+    chosen: f64,
+}
+
+impl From<super::ConfidenceParts> for QaConfidenceParts {
+    fn from(parts: super::ConfidenceParts) -> Self {
+        let super::ConfidenceParts { coverage, kind, gap, chosen } = parts;
+        Self { coverage: rounded(coverage), kind: rounded(kind), gap: rounded(gap), chosen: rounded(chosen) }
+    }
+}
+
 /// A question that the documents have not answered, or not so that it helped.
 #[derive(SimpleObject)]
 pub struct OpenQuestion {
@@ -221,11 +246,16 @@ impl QaAnswer {
         self.row.answer.is_some()
     }
 
-    /// How sure the built-in engine is, from 0 to 1: 0.6 × the share of the question's words that the best passage has,
-    /// 0.25 × whether it has the kind of thing that is asked for, 0.15 × how far it is ahead of the next one. Null for a
-    /// provider's answer.
+    /// How sure the built-in engine is, from 0 to 1; below 0.6 it does not answer. `confidenceParts` says what this is made of.
+    /// Null for a provider's answer.
     async fn confidence(&self) -> Option<f64> {
         self.row.confidence.map(rounded)
+    }
+
+    /// What `confidence` is made of, by weights that were fitted to questions with known answers. Null for a provider's
+    /// answer, and for one from before these were kept.
+    async fn confidence_parts(&self) -> Option<QaConfidenceParts> {
+        self.row.confidence_parts.map(Into::into)
     }
 
     /// What the answer rests on.
@@ -236,6 +266,13 @@ impl QaAnswer {
     /// What came closest when the question could not be answered.
     async fn near_misses(&self) -> Vec<Citation> {
         self.cite(&self.row.near_misses)
+    }
+
+    /// Where the documents may have more: the headings, as `Citation.heading` has them, of other passages that the question
+    /// touches, the best first, at most three. They stand there word for word, so they are questions only where a document's
+    /// headings are; asked as they are, they find their passages.
+    async fn follow_ups(&self) -> &[String] {
+        &self.row.follow_ups
     }
 }
 

@@ -190,10 +190,34 @@ pub struct Answer {
     pub answer: Option<String>,
     /// How sure it is, from 0 to 1; none when a provider's model answered, which does not say.
     pub confidence: Option<f32>,
+    /// What that is made of; none when there is none, and for answers from before it was kept.
+    pub confidence_parts: Option<ConfidenceParts>,
     /// What it rests on.
     pub citations: Vec<Citation>,
     /// What came closest when there is none.
     pub near_misses: Vec<Citation>,
+    /// Headings of other passages that the question touches.
+    pub follow_ups: Vec<String>,
+}
+
+/// What the built-in engine's confidence is made of, each from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ConfidenceParts {
+    /// The share of the question's words, by weight, that the best sentence and what it stands under have.
+    pub coverage: f32,
+    /// Whether the best sentence has what is asked for: a date, an amount.
+    pub kind: f32,
+    /// The share of the one word that the best sentence lacks most.
+    pub gap: f32,
+    /// How probable it is that the best sentence of all is among those that are quoted.
+    pub chosen: f32,
+}
+
+impl From<retrieval::Confidence> for ConfidenceParts {
+    fn from(confidence: retrieval::Confidence) -> Self {
+        let retrieval::Confidence { value: _, coverage, kind, gap, chosen } = confidence;
+        Self { coverage: small(coverage), kind: small(kind), gap: small(gap), chosen: small(chosen) }
+    }
 }
 
 /// The answers of outputs, in their order.
@@ -240,8 +264,10 @@ struct Draft {
     understood_as: Option<String>,
     answer: Option<String>,
     confidence: Option<f32>,
+    confidence_parts: Option<ConfidenceParts>,
     citations: Vec<Citation>,
     near_misses: Vec<Citation>,
+    follow_ups: Vec<String>,
 }
 
 /// What answers questions.
@@ -385,11 +411,14 @@ async fn ask_model(
     let found = Arc::clone(found);
     let read = move || model::read(&reply.text, &passages, &found.statistics);
     let read = jobs::compute(read).await?;
+    let mut follow_ups = closest.follow_ups;
     let draft = if let Some((answer, citations)) = read {
-        Draft { answer: Some(answer), citations, ..Draft::default() }
+        // What the model has cited is no news.
+        follow_ups.retain(|heading| citations.iter().all(|cited| cited.heading.as_ref() != Some(heading)));
+        Draft { answer: Some(answer), citations, follow_ups, ..Draft::default() }
     } else {
         let near = if closest.citations.is_empty() { closest.near_misses } else { closest.citations };
-        Draft { near_misses: near, ..Draft::default() }
+        Draft { near_misses: near, follow_ups, ..Draft::default() }
     };
     Ok((draft, engine))
 }
@@ -407,8 +436,10 @@ async fn builtin(found: Arc<Found>, top_k: usize) -> Result<Draft> {
         Draft {
             answer: answer.text,
             confidence: Some(small(answer.confidence.value)),
+            confidence_parts: Some(answer.confidence.into()),
             citations: cite(answer.citations),
             near_misses: cite(answer.near_misses),
+            follow_ups: answer.follow_ups,
             understood_as: None,
         }
     };
