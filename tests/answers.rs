@@ -54,3 +54,130 @@ async fn an_answer_says_what_its_confidence_is_made_of_and_where_more_stands() {
     assert_eq!(old["node"]["confidenceParts"], Value::Null);
     room.workers.stop().await;
 }
+
+/// Seven sentences that answer alike.
+const BENEFITS: &str = "# Benefits\n\nAcme provides train tickets in second class. Acme provides hotel rooms near customers. \
+Acme provides meals during longer journeys. Acme provides parking beside airports. Acme provides laptops without games. \
+Acme provides coffee from Brazil. Acme provides umbrellas against rain.\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_as_long_as_the_asker_wants_it() {
+    let room = Room::new().await;
+    let member = room.member();
+    member.learn(&room.acme, "Benefits", BENEFITS).await;
+    let question = "What does Acme provide?";
+    let mut sure = Vec::new();
+    for (length, sentences) in [(None, 3), (Some("SHORT"), 1), (Some("MEDIUM"), 3), (Some("LONG"), 6)] {
+        let more = length.map_or_else(|| json!({}), |length| json!({"length": length}));
+        let answer = member.ask(&room.acme, question, more).await["answer"].clone();
+        let text = answer["answer"].as_str().unwrap();
+        assert_eq!(text.matches("Acme provides").count(), sentences, "{length:?}: {text}");
+        assert_eq!(check_citations(&member, &answer).await, sentences);
+        sure.push(answer["confidence"].clone());
+    }
+    assert!(sure.iter().all(|confidence| *confidence == sure[0]), "{sure:?}");
+
+    // A model is told how much is wanted, and what is far more is left out.
+    let reply = "Acme provides coffee [1]. ".repeat(30);
+    for (length, order, sentences) in [
+        ("SHORT", "in one plain sentence,", 2),
+        ("MEDIUM", "in one to four plain sentences,", 8),
+        ("LONG", "in four to ten plain sentences, or as many as the passages give,", 20),
+    ] {
+        room.fake.script([Reply::text(&reply)]);
+        let asked =
+            member.ask(&room.acme, question, json!({"length": length, "engine": openai(false)})).await;
+        let text = asked["answer"]["answer"].as_str().unwrap();
+        assert_eq!(text.matches("coffee").count(), sentences, "{text}");
+        let said = room.fake.requests().pop().unwrap().body.to_string();
+        assert!(said.contains(&format!("Answer in the language of the question, {order}")), "{said}");
+    }
+
+    // It is part of the call: a key that repeats it repeats it with the same length.
+    let input = |length: &str| json!({"organizationId": room.acme.id, "question": question, "length": length, "idempotencyKey": "once"});
+    let first = member.mutate("qaAsk", input("SHORT"), "job { id }").await;
+    let again = member.mutate("qaAsk", input("SHORT"), "job { id }").await;
+    assert_eq!(first["job"]["id"], again["job"]["id"]);
+    assert_eq!(member.fault("qaAsk", input("LONG")).await, "IDEMPOTENCY_KEY_REUSED");
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_in_the_language_that_the_asker_wants() {
+    let room = Room::new().await;
+    let member = room.member();
+    let english = "# Network\n\nThe WLAN is called Acme-Guest in every building of the company.\n";
+    member.learn(&room.acme, "Network", english).await;
+    let question = "How is the WLAN called?";
+    let ask = async |more: Value| member.ask(&room.acme, question, more).await["answer"].clone();
+    let plain = ask(json!({})).await;
+    assert!(plain["answer"].to_string().contains("Acme-Guest"), "{plain:#}");
+    assert_eq!(ask(json!({"language": "EN"})).await["answer"], plain["answer"]);
+    // The built-in engine translates nothing; it says what came closest.
+    let none = ask(json!({"language": "DE"})).await;
+    assert_eq!((&none["answered"], &none["citations"]), (&json!(false), &json!([])), "{none:#}");
+    assert!(none["nearMisses"][0]["quote"].to_string().contains("Acme-Guest"), "{none:#}");
+    assert!(check_citations(&member, &none).await > 0);
+    // A model does.
+    room.fake.script([Reply::text("Das WLAN heißt Acme-Guest [1].")]);
+    let translated = ask(json!({"language": "DE", "engine": openai(false)})).await;
+    assert_eq!(translated["answer"], "Das WLAN heißt Acme-Guest.");
+    assert!(translated["citations"][0]["quote"].to_string().contains("The WLAN is called"), "{translated:#}");
+    let said = room.fake.requests().pop().unwrap().body.to_string();
+    assert!(said.contains("Answer in German, in one to four plain sentences,"), "{said}");
+
+    let german = "# Netz\n\nDas WLAN heißt in jedem Gebäude der Firma Acme-Gast.\n";
+    member.learn(&room.acme, "Netz", german).await;
+    for (language, expected, other) in
+        [("DE", "Acme-Gast.", "Acme-Guest"), ("EN", "Acme-Guest", "Acme-Gast.")]
+    {
+        let asked = member.ask(&room.acme, "WLAN heißt / is called?", json!({"language": language})).await;
+        let text = asked["answer"]["answer"].to_string();
+        assert!(text.contains(expected) && !text.contains(other), "{language}: {asked:#}");
+    }
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_model_does_not_cite_is_left_out_or_marked() {
+    let room = Room::new().await;
+    let member = room.member();
+    member.learn(&room.acme, "Handbook", VACATION).await;
+    let ask = async |reply: &str, require: Option<bool>| {
+        room.fake.script([Reply::text(reply)]);
+        let mut more = json!({"engine": openai(false)});
+        if let Some(require) = require {
+            more["requireCitations"] = json!(require);
+        }
+        member.ask(&room.acme, "How many days of vacation do I have?", more).await["answer"].clone()
+    };
+    let reply = "You have 30 days of vacation [1]. It never rains.";
+    for require in [None, Some(true)] {
+        let answer = ask(reply, require).await;
+        assert_eq!(
+            (&answer["answer"], &answer["uncited"]),
+            (&json!("You have 30 days of vacation."), &json!([])),
+            "{answer:#}"
+        );
+        assert_eq!(ask("You have 30 days.", require).await["answered"], false);
+    }
+    let answer = ask(reply, Some(false)).await;
+    assert_eq!(
+        (&answer["answer"], &answer["uncited"]),
+        (&json!("You have 30 days of vacation. It never rains."), &json!(["It never rains."])),
+        "{answer:#}"
+    );
+    assert_eq!(check_citations(&member, &answer).await, 1);
+    let bare = ask("You have 30 days.", Some(false)).await;
+    assert_eq!(
+        (&bare["answered"], &bare["uncited"], &bare["citations"]),
+        (&json!(true), &json!(["You have 30 days."]), &json!([]))
+    );
+    assert_eq!(ask("UNANSWERED. Nothing is said of it.", Some(false)).await["answered"], false);
+    // The built-in engine always cites.
+    let more = json!({"requireCitations": false});
+    let built = member.ask(&room.acme, "How many days of vacation do I have?", more).await["answer"].clone();
+    assert_eq!(built["uncited"], json!([]));
+    assert!(check_citations(&member, &built).await > 0);
+    room.workers.stop().await;
+}

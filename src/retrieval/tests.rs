@@ -310,6 +310,22 @@ fn what_several_documents_say_is_not_less_sure() {
 }
 
 #[test]
+fn an_answer_is_as_sure_whatever_its_length() {
+    let mut memory = Memory::default();
+    let text = "Acme provides train tickets in second class. Acme provides hotel rooms near customers. Acme provides meals \
+                during longer journeys. Acme provides parking beside airports. Acme provides laptops without games. Acme \
+                provides coffee from Brazil. Acme provides umbrellas against rain.\n";
+    memory.add("Benefits", text, Format::Markdown);
+    let ask = |sentences| {
+        memory.ask_with("What does Acme provide?", &Options { sentences, ..Options::default() }).0
+    };
+    let lengths = [0, 1, 2, 3, 4, 6, 100].map(ask);
+    let counts = lengths.each_ref().map(|found| found.citations.len());
+    assert_eq!(counts, [1, 1, 2, 3, 4, 6, 6]);
+    assert!(lengths.iter().all(|found| found.answered && found.confidence == lengths[3].confidence));
+}
+
+#[test]
 fn misspelt_words_are_read_by_the_lexicon() {
     let memory = memory();
     let (found, question, _) = memory.ask_with("Wann kommt das Gehallt?", &Options::default());

@@ -8,7 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::conversations::graphql::QaConversation;
-use super::{Ask, Asked};
+use super::{AnswerLength, Ask, Asked};
 use crate::access::{Action, Permission, Scope};
 use crate::agents::Output;
 use crate::agents::graphql::{AgentOutput, EngineInput, Rating, common, output, outputs, stars, started};
@@ -26,6 +26,7 @@ use crate::jobs::graphql::Job;
 use crate::knowledge::graphql::{self as knowledge, KnowledgeDocument};
 use crate::projects::graphql::Project;
 use crate::providers::Providers;
+use crate::retrieval::Language;
 
 /// An answer to a question, from the organization's documents.
 pub struct QaAnswer {
@@ -114,8 +115,8 @@ pub struct QaConfidenceParts {
     /// How much of the question the one word is that the best sentence lacks most; 0 when it lacks none. The more, the less
     /// sure.
     gap: f64,
-    /// How probable it is that the best of all sentences that were read is among the quoted ones: little when many others are
-    /// as good. The more, the surer.
+    /// How probable it is that the best of all sentences that were read is among the best three: little when many are as
+    /// good. The more, the surer.
     chosen: f64,
 }
 
@@ -246,6 +247,12 @@ impl QaAnswer {
         self.row.answer.is_some()
     }
 
+    /// Sentences of a model's answer that name no passage, as they stand in it: what they say cannot be checked. Empty unless
+    /// the question was asked with `requireCitations: false`.
+    async fn uncited(&self) -> &[String] {
+        &self.row.uncited
+    }
+
     /// How sure the built-in engine is, from 0 to 1; below 0.6 it does not answer. `confidenceParts` says what this is made of.
     /// Null for a provider's answer.
     async fn confidence(&self) -> Option<f64> {
@@ -302,6 +309,17 @@ struct QaAskInput {
     top_k: i32,
     /// Answers of less confidence (0 to 1) count as none.
     min_score: Option<f64>,
+    /// How much the answer says. Whether there is one does not depend on it.
+    #[graphql(default_with = "AnswerLength::Medium")]
+    length: AnswerLength,
+    /// The language of the answer. The built-in engine translates nothing: it quotes only what is written in this language, and
+    /// what is written in another one is a near miss at best. A model is given passages in any language and answers in this
+    /// one. When absent, passages in the language of the question come first, and a model answers in that.
+    language: Option<Language>,
+    /// Whether a model's sentences that name no passage are left out. When false they stay, and `QaAnswer.uncited` has them.
+    /// The built-in engine says nothing without citing it.
+    #[graphql(default = true)]
+    require_citations: bool,
     /// Another engine than the built-in one.
     engine: Option<EngineInput>,
     /// Holds the answer up to 25 s; the job is always returned.
@@ -362,6 +380,9 @@ impl QaMutation {
                 },
                 top_k: input.top_k,
                 min_score: input.min_score,
+                length: input.length,
+                language: input.language,
+                require_citations: input.require_citations,
                 engine: input.engine.as_ref().map(Into::into),
             };
             let mut ask = Ask::parse(asked)?;

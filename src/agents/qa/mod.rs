@@ -2,7 +2,7 @@
 //!
 //! The built-in engine ([`crate::retrieval`]) quotes the sentences that answer, or says that none does. A provider's
 //! model gets the same passages, numbered, and has to name the ones that each sentence rests on; what it says without
-//! naming one is not an answer. Where the organization has vectors of its passages ([`crate::knowledge::embeddings`]), a
+//! naming one is not an answer, unless the asker wants that as well, and then it is marked. Where the organization has vectors of its passages ([`crate::knowledge::embeddings`]), a
 //! model also gets those that mean what is asked. Either way a citation is a stretch of one version of one document, letter
 //! for letter, which is compared with the stored text before it is saved.
 
@@ -32,7 +32,7 @@ use crate::jobs::{self, AgentKind, Attempted, Engine, Failure, Finished, NewJob,
 use crate::knowledge::embeddings::Embedder;
 use crate::knowledge::search::{self, Found, Passage, Place};
 use crate::providers::{Providers, Wanted, calls};
-use crate::retrieval::{self, Question};
+use crate::retrieval::{self, Candidate, Language, Question};
 use crate::usage::Amounts;
 use crate::{idempotency, input, knowledge};
 
@@ -43,6 +43,30 @@ pub const QUESTION_CHARACTERS: usize = 2_000;
 
 /// Passages that mean what is asked, at the most, which are ranked together with those that have its words.
 const NEAR: usize = 100;
+
+/// How much an answer says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, async_graphql::Enum)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AnswerLength {
+    /// The one sentence that answers best. A model is asked for one, too.
+    Short,
+    /// Up to three sentences, as many as answer about as well. A model is asked for one to four.
+    #[default]
+    Medium,
+    /// Up to six sentences, as many as answer about as well. A model is asked for four to ten.
+    Long,
+}
+
+impl AnswerLength {
+    /// Sentences that the built-in engine quotes at the most.
+    const fn quoted(self) -> usize {
+        match self {
+            Self::Short => 1,
+            Self::Medium => 3,
+            Self::Long => 6,
+        }
+    }
+}
 
 /// A question, checked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -59,6 +83,14 @@ pub struct Ask {
     pub top_k: usize,
     /// Answers of less confidence count as none.
     pub min_score: Option<f64>,
+    /// How much the answer says.
+    #[serde(default)]
+    pub length: AnswerLength,
+    /// The language of the answer; when none, that of the question comes first.
+    pub language: Option<Language>,
+    /// Whether what a model says without naming a passage stays in the answer.
+    #[serde(default)]
+    pub keeps_uncited: bool,
     /// Another engine than the built-in one.
     pub engine: Option<Wanted>,
 }
@@ -78,6 +110,12 @@ pub struct Asked<'a> {
     pub top_k: i32,
     /// The least confidence.
     pub min_score: Option<f64>,
+    /// How much it shall say.
+    pub length: AnswerLength,
+    /// In which language.
+    pub language: Option<Language>,
+    /// Whether what names no passage is left out.
+    pub require_citations: bool,
     /// Which engine.
     pub engine: Option<Wanted>,
 }
@@ -112,6 +150,9 @@ impl Ask {
             conversation: asked.conversation,
             top_k,
             min_score: asked.min_score,
+            length: asked.length,
+            language: asked.language,
+            keeps_uncited: !asked.require_citations,
             engine: asked.engine,
         })
     }
@@ -188,6 +229,8 @@ pub struct Answer {
     pub conversation: Option<ConversationId>,
     /// The answer; none when the documents do not hold one.
     pub answer: Option<String>,
+    /// Sentences of it that name no passage.
+    pub uncited: Vec<String>,
     /// How sure it is, from 0 to 1; none when a provider's model answered, which does not say.
     pub confidence: Option<f32>,
     /// What that is made of; none when there is none, and for answers from before it was kept.
@@ -263,6 +306,7 @@ struct Draft {
     /// The whole question, where it was completed from those before it.
     understood_as: Option<String>,
     answer: Option<String>,
+    uncited: Vec<String>,
     confidence: Option<f32>,
     confidence_parts: Option<ConfidenceParts>,
     citations: Vec<Citation>,
@@ -324,13 +368,12 @@ impl AnswerQuestion {
         run.release().await;
         run.progress(0.5, &format!("Found {} passages.", found.passages.len())).await?;
 
-        let top_k = ask.top_k;
         let meant = understood_as.as_deref().unwrap_or(&ask.question);
         let asking =
             |wanted| ask_model((&engines, embedder.as_ref()), run, (&ask, &turns, meant), wanted, &found);
         let (draft, engine) = match provided(run, ask.engine.as_ref(), asking).await? {
             Some(answered) => answered,
-            None => (builtin(Arc::clone(&found), top_k).await?, Engine::builtin()),
+            None => (builtin(Arc::clone(&found), &ask).await?, Engine::builtin()),
         };
         let draft = Draft { understood_as, ..enough(draft, ask.min_score) };
         Ok(save(run, &ask, &draft, engine).await?)
@@ -391,7 +434,7 @@ async fn ask_model(
         Some(embedder) => near(run, embedder, ask, meant).await?,
         None => Near::default(),
     };
-    let closest = builtin(Arc::clone(found), ask.top_k).await?;
+    let closest = builtin(Arc::clone(found), ask).await?;
     if found.passages.is_empty() && near.passages.is_empty() {
         // Nothing to ask a model about.
         return Ok((closest, Engine::builtin()));
@@ -401,7 +444,7 @@ async fn ask_model(
     })?;
     let (looking, top_k) = (Arc::clone(found), ask.top_k);
     let passages = jobs::compute(move || best(&looking, &near.passages, top_k)).await?;
-    let reply = model::ask(run, (engines, &*engine), wanted, (&ask.question, turns), &passages).await?;
+    let reply = model::ask(run, (engines, &*engine), wanted, (ask, turns), &passages).await?;
     let answered = calls::engine_of(engines, &*engine, &reply);
     // Finding them is part of what the answer took.
     let engine = match near.engine {
@@ -409,13 +452,14 @@ async fn ask_model(
         None => answered,
     };
     let found = Arc::clone(found);
-    let read = move || model::read(&reply.text, &passages, &found.statistics);
+    let (length, keeps_uncited) = (ask.length, ask.keeps_uncited);
+    let read = move || model::read(&reply.text, &passages, &found.statistics, length, keeps_uncited);
     let read = jobs::compute(read).await?;
     let mut follow_ups = closest.follow_ups;
-    let draft = if let Some((answer, citations)) = read {
+    let draft = if let Some(model::Said { answer, uncited, citations }) = read {
         // What the model has cited is no news.
         follow_ups.retain(|heading| citations.iter().all(|cited| cited.heading.as_ref() != Some(heading)));
-        Draft { answer: Some(answer), citations, follow_ups, ..Draft::default() }
+        Draft { answer: Some(answer), uncited, citations, follow_ups, ..Draft::default() }
     } else {
         let near = if closest.citations.is_empty() { closest.near_misses } else { closest.citations };
         Draft { near_misses: near, follow_ups, ..Draft::default() }
@@ -424,12 +468,24 @@ async fn ask_model(
 }
 
 /// The built-in engine's answer. It computes, so it does so where no other request waits for it.
-async fn builtin(found: Arc<Found>, top_k: usize) -> Result<Draft> {
+async fn builtin(found: Arc<Found>, ask: &Ask) -> Result<Draft> {
+    let (top_k, language) = (ask.top_k, ask.language);
+    let options = retrieval::Options { sentences: ask.length.quoted(), ..retrieval::Options::default() };
     let answer = move || {
-        let candidates: Vec<_> = found.passages.iter().map(|passage| passage.candidate.clone()).collect();
-        let mut ranked = retrieval::rank(&found.plan, &candidates, &found.statistics);
-        ranked.truncate(top_k);
-        let answer = retrieval::answer(&found.plan, &found.question, &ranked, &retrieval::Options::default());
+        let look = |language: Option<Language>| {
+            let candidates = found.passages.iter().map(|passage| &passage.candidate);
+            let spoken = |candidate: &&Candidate| language.is_none_or(|wanted| candidate.language == wanted);
+            let candidates: Vec<_> = candidates.filter(spoken).cloned().collect();
+            let mut ranked = retrieval::rank(&found.plan, &candidates, &found.statistics);
+            ranked.truncate(top_k);
+            retrieval::answer(&found.plan, &found.question, &ranked, &options)
+        };
+        let mut answer = look(language);
+        if language.is_some() && !answer.answered {
+            // What is written in another language may still have come closest.
+            let any = look(None);
+            answer.near_misses = if any.answered { any.citations } else { any.near_misses };
+        }
         let cite = |list: Vec<retrieval::Citation>| -> Vec<Citation> {
             list.into_iter().filter_map(|citation| place(&found.passages, citation)).collect()
         };
@@ -440,6 +496,7 @@ async fn builtin(found: Arc<Found>, top_k: usize) -> Result<Draft> {
             citations: cite(answer.citations),
             near_misses: cite(answer.near_misses),
             follow_ups: answer.follow_ups,
+            uncited: Vec::new(),
             understood_as: None,
         }
     };
@@ -471,7 +528,7 @@ fn enough(draft: Draft, least: Option<f64>) -> Draft {
     if !too_weak || draft.answer.is_none() {
         return draft;
     }
-    Draft { answer: None, near_misses: draft.citations, citations: Vec::new(), ..draft }
+    Draft { answer: None, uncited: Vec::new(), near_misses: draft.citations, citations: Vec::new(), ..draft }
 }
 
 /// Saves the answer and ends the job, in one transaction, once every quotation was found where it is said to be.

@@ -16,8 +16,9 @@ pub(super) async fn insert(tx: &mut WriteTx<'_>, id: AnswerId, ask: &Ask, draft:
     let parts = draft.confidence_parts;
     sqlx::query!(
         "insert into qa_answers (organization_id, id, project_id, question, answer, confidence, conversation_id,
-            understood_as, confidence_coverage, confidence_kind, confidence_gap, confidence_chosen, follow_ups)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            understood_as, confidence_coverage, confidence_kind, confidence_gap, confidence_chosen, follow_ups,
+            uncited)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         organization,
         id.uuid(),
         project,
@@ -30,7 +31,8 @@ pub(super) async fn insert(tx: &mut WriteTx<'_>, id: AnswerId, ask: &Ask, draft:
         parts.map(|parts| parts.kind),
         parts.map(|parts| parts.gap),
         parts.map(|parts| parts.chosen),
-        &draft.follow_ups
+        &draft.follow_ups,
+        &draft.uncited
     )
     .execute(tx.conn())
     .await?;
@@ -73,7 +75,7 @@ pub(super) async fn find_many(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Resu
     let ids: Vec<Uuid> = outputs.iter().map(|output| output.id).collect();
     let rows = sqlx::query!(
         "select id, question, answer, confidence, conversation_id, understood_as, confidence_coverage, confidence_kind,
-            confidence_gap, confidence_chosen, follow_ups from qa_answers
+            confidence_gap, confidence_chosen, follow_ups, uncited from qa_answers
          where organization_id = (select app.current_organization()) and id = any($1)",
         &ids
     )
@@ -109,6 +111,7 @@ pub(super) async fn find_many(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Resu
         Some(Answer {
             confidence_parts: row.confidence_coverage.and_then(parts),
             follow_ups: row.follow_ups,
+            uncited: row.uncited,
             question: row.question,
             understood_as: row.understood_as,
             conversation: row.conversation_id.map(Into::into),
