@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::knowledge::check_citations;
-use crate::support::Server;
-use crate::support::cast;
+use crate::support::cast::{self, Organization};
 use crate::support::provider::Reply;
 use crate::support::work::{Room, openai};
+use crate::support::{Client, Server};
 
 /// Two sections on one matter, of which one answers.
 const VACATION: &str = "# Vacation\n\nEverybody has 30 days of vacation a year.\n\n\
@@ -180,4 +180,113 @@ async fn what_a_model_does_not_cite_is_left_out_or_marked() {
     assert_eq!(built["uncited"], json!([]));
     assert!(check_citations(&member, &built).await > 0);
     room.workers.stop().await;
+}
+
+/// Asks whether an answer is found, and names no other.
+async fn answers(client: &Client<'_>, organization: &Organization, question: &str, more: Value) -> String {
+    client.ask(organization, question, more).await["answer"]["answer"].to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_asked_of_documents_with_a_tag() {
+    let server = Server::start().await;
+    let acme = cast::organization(&server, "Acme").await;
+    let workers = server.work();
+    let (owner, member) = (acme.owner.at(&server), acme.member.at(&server));
+    let add = async |title: &str, project: Option<&str>, tags: Value| {
+        let text = format!("# Safe\n\nThe password of the safe is {title}-4711.");
+        let input = json!({"organizationId": acme.id, "projectId": project, "title": title, "text": text, "tags": tags});
+        let made = member.mutate("documentCreate", input, "document { id tags } job { id }").await;
+        assert_eq!(member.finished(made["job"]["id"].as_str().unwrap()).await["status"], "SUCCEEDED");
+        made["document"].clone()
+    };
+    let copper = add("copper", None, json!([" Metal", "HR", "HR"])).await;
+    assert_eq!(copper["tags"], json!(["HR", "Metal"]));
+    add("silver", Some(&acme.project), json!(["metal"])).await;
+    let marble = add("marble", None, Value::Null).await;
+    assert_eq!(marble["tags"], json!([]));
+
+    let question = "What is the password of the safe?";
+    let found = async |more: Value| {
+        let text = member.ask(&acme, question, more).await["answer"].to_string();
+        ["copper", "silver", "marble"].map(|word| text.contains(&format!("{word}-4711")))
+    };
+    assert!(found(json!({})).await.iter().filter(|found| **found).count() > 0);
+    assert_eq!(found(json!({"tags": ["hr"]})).await, [true, false, false]);
+    let metal = found(json!({"tags": ["METAL"]})).await;
+    assert!((metal[0] || metal[1]) && !metal[2], "{metal:?}");
+    assert_eq!(found(json!({"tags": ["metal"], "documentIds": [marble["id"]]})).await, [false; 3]);
+    assert_eq!(found(json!({"tags": ["stone"]})).await, [false; 3]);
+    // A tag is no new version, is found at once, and goes as it came.
+    let changed = member
+        .mutate(
+            "documentUpdate",
+            json!({"id": marble["id"], "tags": ["stone"]}),
+            "document { tags version updatedAt createdAt }",
+        )
+        .await["document"]
+        .clone();
+    assert_eq!((&changed["tags"], &changed["version"]), (&json!(["stone"]), &json!(1)));
+    assert_eq!(found(json!({"tags": ["wood", "Stone"]})).await, [false, false, true]);
+    let kept =
+        member.mutate("documentUpdate", json!({"id": marble["id"], "title": "Marble"}), "document { tags }");
+    assert_eq!(kept.await["document"]["tags"], json!(["stone"]));
+    let log = "{ organization { auditLog(first: 2) { nodes { action changes { field before after } } } } }";
+    let log = owner.ok(log, json!({})).await["organization"]["auditLog"]["nodes"][1].clone();
+    assert_eq!(log["action"], "document.update");
+    assert_eq!(log["changes"], json!([{"field": "tags", "before": [], "after": ["stone"]}]), "{log:#}");
+
+    // Lists have those with all of the tags.
+    let list = "query($filter: DocumentFilter) { organization { documents(filter: $filter) { totalCount nodes { title } }
+        projects { nodes { documents(filter: $filter) { totalCount } } } } }";
+    let listed = async |tags: Value| {
+        let seen = member.ok(list, json!({"filter": {"tags": tags}})).await["organization"].clone();
+        let here = seen["projects"]["nodes"][0]["documents"]["totalCount"].clone();
+        (seen["documents"]["totalCount"].clone(), here)
+    };
+    assert_eq!(listed(Value::Null).await, (json!(3), json!(1)));
+    assert_eq!(listed(json!(["metal"])).await, (json!(1), json!(1)));
+    assert_eq!(listed(json!(["HR", "Metal"])).await, (json!(1), json!(0)));
+    assert_eq!(listed(json!(["HR", "metal"])).await, (json!(0), json!(0)));
+
+    let refused =
+        async |field: &str, input: Value| member.try_mutate(field, input, "").await["userErrors"][0].clone();
+    let ask = |tags: Value| json!({"organizationId": acme.id, "question": question, "tags": tags});
+    let many: Vec<String> = (0..21).map(|number| number.to_string()).collect();
+    for (tags, code) in [
+        (json!([]), "REQUIRED"),
+        (json!([""]), "REQUIRED"),
+        (json!(many), "TOO_LONG"),
+        (json!(["a".repeat(41)]), "TOO_LONG"),
+    ] {
+        let error = refused("qaAsk", ask(tags.clone())).await;
+        assert_eq!((&error["code"], &error["field"]), (&json!(code), &json!(["input", "tags"])), "{error}");
+        if tags != json!([]) {
+            assert_eq!(
+                refused("documentUpdate", json!({"id": marble["id"], "tags": tags})).await["code"],
+                code
+            );
+        }
+    }
+    workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_of_a_file_has_the_files_tags_unless_others_are_named() {
+    let server = Server::start().await;
+    let acme = cast::organization(&server, "Acme").await;
+    let member = acme.member.at(&server);
+    for (tags, expected) in
+        [(None, json!(["festival"])), (Some(json!(["own"])), json!(["own"])), (Some(json!([])), json!([]))]
+    {
+        let text = format!("A text for {expected}.");
+        let file = member.keep_file(&acme, "DOCUMENT", text.as_bytes()).await["id"].clone();
+        member.mutate("assetUpdate", json!({"id": file, "tags": ["festival"]}), "").await;
+        let mut input = json!({"assetId": file, "title": "Text"});
+        if let Some(tags) = tags {
+            input["tags"] = tags;
+        }
+        let made = member.mutate("documentImport", input, "document { tags }").await;
+        assert_eq!(made["document"]["tags"], expected);
+    }
 }

@@ -23,6 +23,15 @@ pub struct Place {
     pub project: Option<ProjectId>,
     /// In these documents only.
     pub documents: Option<Vec<DocumentId>>,
+    /// In documents that have one of these tags only, in whatever case.
+    pub tags: Option<Vec<String>>,
+}
+
+impl Place {
+    /// The documents' ids, as the database has them.
+    pub(super) fn document_ids(&self) -> Option<Vec<Uuid>> {
+        self.documents.as_ref().map(|list| list.iter().map(|document| document.uuid()).collect())
+    }
 }
 
 /// A passage that may answer, and where it is.
@@ -101,10 +110,7 @@ pub async fn search(
     }
     let terms: Vec<(String, f32)> =
         plan.terms.iter().map(|term| (term.term.clone(), term.weight as f32)).collect();
-    let documents: Option<Vec<Uuid>> =
-        place.documents.as_ref().map(|list| list.iter().map(|document| document.uuid()).collect());
-    let ids =
-        store::search(tx, organization, place.project, documents.as_deref(), &rare, &terms, RANKED).await?;
+    let ids = store::search(tx, organization, place, &rare, &terms, RANKED).await?;
     let passages = passages(tx, &ids).await?;
     Ok(Found { question, plan, statistics, passages })
 }

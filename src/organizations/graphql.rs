@@ -30,7 +30,7 @@ use crate::invitations::Status as InvitationStatus;
 use crate::invitations::graphql::Invitation;
 use crate::jobs::graphql::{Job, JobFilter};
 use crate::knowledge::embeddings::graphql::Embeddings;
-use crate::knowledge::graphql::KnowledgeDocument;
+use crate::knowledge::graphql::{DocumentFilter, KnowledgeDocument};
 use crate::memberships::graphql::Membership;
 use crate::projects::graphql::{self as projects, Project, ProjectFilter};
 use crate::providers::graphql::{EngineRoute, Provider};
@@ -277,6 +277,7 @@ impl Organization {
     }
 
     /// Its documents and those of its projects, newest first. Null without `CONTENT_READ`.
+    #[expect(clippy::too_many_arguments, reason = "a page's four, a place and a filter")]
     async fn documents(
         &self,
         ctx: &Context<'_>,
@@ -287,10 +288,11 @@ impl Organization {
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "Only those of this project.")] project_id: Option<ID>,
+        #[graphql(desc = "Which documents.")] filter: Option<DocumentFilter>,
     ) -> async_graphql::Result<Option<Connection<KnowledgeDocument>>> {
         let args = page_args(first, after, last, before);
         let project = project_id.as_ref().map(|id| read_id("projectId", id)).transpose()?;
-        Ok(crate::knowledge::graphql::connection(ctx, self.id, project, &args).await?)
+        Ok(crate::knowledge::graphql::connection(ctx, self.id, project, &args, filter).await?)
     }
 
     /// Its files and those of its projects, newest first. Null without `CONTENT_READ`.

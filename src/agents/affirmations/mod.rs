@@ -164,7 +164,7 @@ async fn read(tx: &mut ReadTx<'_>, run: &Run, order: &Order<Input>) -> Result<(R
         let set = agent::content::<Affirmations>(&mut set)?;
         request.earlier.extend(set.lines.into_iter().map(|line| line.text));
     }
-    let place = Place { project: Some(order.project), documents: None };
+    let place = Place { project: Some(order.project), ..Place::default() };
     let question = Question::read(&order.input.goals.join("\n"));
     Ok((request, search::search(tx, run.organization(), question, &place).await?))
 }

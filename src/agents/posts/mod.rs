@@ -134,7 +134,8 @@ impl Agent for Posts {
         let input = &order.input;
         let (found, research) = {
             let mut tx = run.read(Action::ContentRead).await?;
-            let place = Place { project: Some(order.project), documents: input.documents.clone() };
+            let documents = input.documents.clone();
+            let place = Place { project: Some(order.project), documents, tags: None };
             let found =
                 search::search(&mut tx, run.organization(), Question::read(&input.brief), &place).await?;
             let research = if input.hashtags {

@@ -301,6 +301,8 @@ struct QaAskInput {
     question: String,
     /// Only from these documents, at most 100.
     document_ids: Option<Vec<ID>>,
+    /// Only from documents that have one of these tags, in whatever case; at most 20.
+    tags: Option<Vec<String>>,
     /// The conversation that it goes on with, in the same project or in none: `And on weekends?` is understood from the
     /// questions before, and a provider's model is told the last of them with their answers.
     conversation_id: Option<ID>,
@@ -374,6 +376,7 @@ impl QaMutation {
                 question: &input.question,
                 project,
                 documents: documents.transpose()?,
+                tags: input.tags.as_deref(),
                 conversation: match &input.conversation_id {
                     None => None,
                     Some(id) => Some(input_id("conversationId", id)?),

@@ -77,6 +77,8 @@ pub struct Ask {
     pub project: Option<ProjectId>,
     /// In these documents only.
     pub documents: Option<Vec<DocumentId>>,
+    /// In documents with one of these tags only.
+    pub tags: Option<Vec<String>>,
     /// Going on from the questions of this conversation.
     pub conversation: Option<ConversationId>,
     /// From how many of the best passages.
@@ -104,6 +106,8 @@ pub struct Asked<'a> {
     pub project: Option<ProjectId>,
     /// In which documents.
     pub documents: Option<Vec<DocumentId>>,
+    /// In documents with which tags.
+    pub tags: Option<&'a [String]>,
     /// In which conversation.
     pub conversation: Option<ConversationId>,
     /// From how many passages.
@@ -143,10 +147,15 @@ impl Ask {
                 return Err(refuse(FaultCode::Required, "documentIds", message));
             }
         }
+        if asked.tags.is_some_and(<[String]>::is_empty) {
+            let message = "`tags` is empty. Name tags, or leave it out to look in all documents.";
+            return Err(refuse(FaultCode::Required, "tags", message));
+        }
         Ok(Self {
             question,
             project: asked.project,
             documents: asked.documents,
+            tags: asked.tags.map(input::tags).transpose()?,
             conversation: asked.conversation,
             top_k,
             min_score: asked.min_score,
@@ -155,6 +164,11 @@ impl Ask {
             keeps_uncited: !asked.require_citations,
             engine: asked.engine,
         })
+    }
+
+    /// Where passages are looked for.
+    fn place(&self) -> Place {
+        Place { project: self.project, documents: self.documents.clone(), tags: self.tags.clone() }
     }
 
     /// Settles which engine answers: the one that the caller names, or the one that routes name.
@@ -348,7 +362,7 @@ impl AnswerQuestion {
                     "Answers come from documents, and you may not read them: that needs CONTENT_READ.";
                 return Err(Failure::fail(Fault::new(FaultCode::Conflict, message)));
             }
-            let place = Place { project: ask.project, documents: ask.documents.clone() };
+            let place = ask.place();
             let turns = match ask.conversation {
                 Some(conversation) => conversations::turns(&mut tx, conversation).await?,
                 None => Vec::new(),
@@ -400,7 +414,7 @@ async fn near(run: &Run, embedder: &Embedder, ask: &Ask, question: &str) -> Resu
             return Ok(Near::default());
         }
     };
-    let place = Place { project: ask.project, documents: ask.documents.clone() };
+    let place = ask.place();
     let passages = {
         let mut tx = run.read(Action::QaAsk).await?;
         let ids = match vector {
