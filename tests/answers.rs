@@ -290,3 +290,61 @@ async fn a_document_of_a_file_has_the_files_tags_unless_others_are_named() {
         assert_eq!(made["document"]["tags"], expected);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organizations_own_words_find_what_its_documents_say_otherwise() {
+    let server = Server::start().await;
+    let (acme, globex) =
+        (cast::organization(&server, "Acme").await, cast::organization(&server, "Globex").await);
+    let workers = server.work();
+    let (owner, member) = (acme.owner.at(&server), acme.member.at(&server));
+    member.learn(&acme, "Handbook", VACATION).await;
+    globex.member.at(&server).learn(&globex, "Handbook", VACATION).await;
+    let question = "How many blorfels do I have?";
+    assert!(!answers(&member, &acme, question, json!({})).await.contains("30 days"));
+
+    let set = async |groups: Value| {
+        let input = json!({"organizationId": acme.id, "groups": groups});
+        owner.mutate("synonymsSet", input, "synonyms { terms } organization { id synonyms { terms } }").await
+    };
+    let groups = json!([{"terms": ["Blorfel", "days of vacation"]}, {"terms": ["Zaster", "Gehalt"]}]);
+    let made = set(groups.clone()).await;
+    assert_eq!((&made["synonyms"], &made["organization"]["synonyms"]), (&groups, &groups), "{made:#}");
+    // In every project, from the next question on, and for nobody else.
+    for more in [json!({}), json!({"projectId": acme.project})] {
+        let asked = member.ask(&acme, question, more).await;
+        assert_eq!(asked["answer"]["answer"], "Everybody has 30 days of vacation a year.", "{asked:#}");
+        assert!(check_citations(&member, &asked["answer"]).await > 0);
+    }
+    let theirs = globex.member.at(&server);
+    assert!(!answers(&theirs, &globex, question, json!({})).await.contains("30 days"));
+    // Seen by whoever may configure agents.
+    let seen = "{ organization { synonyms { terms } } }";
+    assert_eq!(owner.ok(seen, json!({})).await["organization"]["synonyms"], groups);
+    assert_eq!(member.ok(seen, json!({})).await["organization"]["synonyms"], Value::Null);
+    assert_eq!(globex.owner.at(&server).ok(seen, json!({})).await["organization"]["synonyms"], json!([]));
+
+    // The log has what changed, and nothing when nothing did.
+    let log = "{ organization { auditLog(filter: {actions: [\"synonyms.set\"]}) { nodes { changes { before after } } } } }";
+    let entries = async || {
+        owner.ok(log, json!({})).await["organization"]["auditLog"]["nodes"].as_array().unwrap().len()
+    };
+    assert_eq!(entries().await, 1);
+    set(groups).await;
+    assert_eq!(entries().await, 1);
+    // The groups stand in place of those before.
+    set(json!([{"terms": ["Zaster", "Gehalt"]}])).await;
+    assert!(!answers(&member, &acme, question, json!({})).await.contains("30 days"));
+    assert_eq!(set(json!([])).await["synonyms"], json!([]));
+    assert_eq!(entries().await, 3);
+    for (groups, code) in [
+        (json!([{"terms": ["alone"]}]), "REQUIRED"),
+        (json!([{"terms": ["a", "b".repeat(61)]}]), "TOO_LONG"),
+        (json!([{"terms": (0..21).map(|number| number.to_string()).collect::<Vec<_>>()}]), "TOO_LONG"),
+    ] {
+        let input = json!({"organizationId": acme.id, "groups": groups});
+        let error = owner.try_mutate("synonymsSet", input, "").await["userErrors"][0].clone();
+        assert_eq!((&error["code"], &error["field"]), (&json!(code), &json!(["input", "groups"])), "{error}");
+    }
+    workers.stop().await;
+}

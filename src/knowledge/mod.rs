@@ -11,6 +11,7 @@ pub mod graphql;
 pub mod index;
 pub mod search;
 mod store;
+pub mod synonyms;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::store;
+use super::{store, synonyms};
 use crate::db::ReadTx;
 use crate::error::Result;
 use crate::id::{DocumentId, OrganizationId, ProjectId};
+use crate::jobs;
 use crate::retrieval::{self, Candidate, Language, Plan, Question, Statistics};
 
 /// Passages that are looked at while searching, by their rarest terms. With more, the commonest of the question's terms
@@ -68,6 +69,17 @@ impl Found {
         let best = ranked.iter().take(most);
         best.filter_map(|ranked| Some((of(ranked.candidate.id)?, ranked.coverage))).collect()
     }
+}
+
+/// Reads a question with the organization's own synonyms.
+///
+/// # Errors
+/// What the database says.
+pub async fn read(tx: &mut ReadTx<'_>, text: &str) -> Result<Question> {
+    let synonyms = synonyms::list(tx).await?;
+    let text = text.to_owned();
+    // There may be hundreds: not where others wait.
+    jobs::compute(move || Question::read_with(&text, &synonyms)).await
 }
 
 /// Searches as far as the transaction sees.

@@ -31,6 +31,7 @@ use crate::invitations::graphql::Invitation;
 use crate::jobs::graphql::{Job, JobFilter};
 use crate::knowledge::embeddings::graphql::Embeddings;
 use crate::knowledge::graphql::{DocumentFilter, KnowledgeDocument};
+use crate::knowledge::synonyms::graphql::SynonymGroup;
 use crate::memberships::graphql::Membership;
 use crate::projects::graphql::{self as projects, Project, ProjectFilter};
 use crate::providers::graphql::{EngineRoute, Provider};
@@ -274,6 +275,12 @@ impl Organization {
     /// without `AGENT_CONFIGURE` in the whole organization.
     async fn embeddings(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Embeddings>> {
         Ok(crate::knowledge::embeddings::graphql::current(ctx, self.id).await?)
+    }
+
+    /// Its own synonyms, by which questions find passages that say the same in other words. Null without `AGENT_CONFIGURE` in
+    /// the whole organization.
+    async fn synonyms(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Vec<SynonymGroup>>> {
+        Ok(crate::knowledge::synonyms::graphql::current(ctx, self.id).await?)
     }
 
     /// Its documents and those of its projects, newest first. Null without `CONTENT_READ`.

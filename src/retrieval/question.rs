@@ -16,6 +16,8 @@ pub const LOOKUPS: usize = 1_000;
 pub const NEIGHBOURS: usize = 500;
 /// How many synonyms of a compound's part are tried.
 const SYNONYMS_OF_A_PART: usize = 12;
+/// How many other words and phrases of an organization's own group are tried.
+const GROUP: usize = 20;
 /// The most neighbourhoods that a question asks for.
 const NEIGHBOURHOODS: usize = 16;
 
@@ -75,6 +77,12 @@ impl Slot {
         self.forms.iter().any(known)
     }
 
+    /// The word itself, as a term of each language.
+    fn exact(&self) -> impl Iterator<Item = &String> {
+        let itself = |form: &&Form| form.credit >= credit::EXACT && form.terms.len() == 1;
+        self.forms.iter().filter(itself).flat_map(|form| &form.terms)
+    }
+
     fn add(&mut self, terms: Vec<String>, credit: f64) {
         let new =
             terms.iter().all(|term| !term.is_empty()) && self.forms.iter().all(|form| form.terms != terms);
@@ -111,17 +119,14 @@ pub struct Question {
     pub(super) slots: Vec<Slot>,
 }
 
-/// Words that mean the same in an organization: a word, and what it is also called.
-pub type Synonyms = HashMap<String, Vec<String>>;
-
 impl Question {
     /// Reads a question of any length; words beyond the first few dozen are not looked for.
     pub fn read(text: &str) -> Self {
-        Self::read_with(text, &Synonyms::new())
+        Self::read_with(text, &[])
     }
 
-    /// The same with an organization's own synonyms.
-    pub fn read_with(text: &str, synonyms: &Synonyms) -> Self {
+    /// The same with an organization's own synonyms: groups of words and phrases, of which each may be any other.
+    pub fn read_with(text: &str, synonyms: &[Vec<String>]) -> Self {
         let language = Language::detect(text);
         let quoted = quoted(text);
         let all = tokens(text);
@@ -131,7 +136,10 @@ impl Question {
         let slots = slots(text, &all, language, asks, &quoted);
         let mut question = Self { language, asks, quoted, corrected: Vec::new(), slots };
         question.join_neighbours();
-        question.add_synonyms(synonyms);
+        question.add_synonyms();
+        for group in synonyms {
+            question.add_group(group);
+        }
         question
     }
 
@@ -269,7 +277,7 @@ impl Question {
             .collect()
     }
 
-    fn add_synonyms(&mut self, own: &Synonyms) {
+    fn add_synonyms(&mut self) {
         for slot in self.slots.iter_mut().filter(|slot| slot.role != Role::Key || slot.quoted) {
             let stems: Vec<String> =
                 Language::ALL.iter().map(|language| stem(&slot.word, *language)).collect();
@@ -281,16 +289,40 @@ impl Question {
                 }
             }
         }
-        for slot in &mut self.slots {
-            for other in own.get(&slot.word).into_iter().flatten().take(20) {
+    }
+
+    /// Takes up what words of the question are also called, by a group of an organization's own.
+    fn add_group(&mut self, group: &[String]) {
+        for (at, term) in group.iter().enumerate() {
+            let named = self.named(term);
+            if named.is_empty() {
+                continue;
+            }
+            let others = group.iter().enumerate().filter(|(place, _)| *place != at).map(|(_, other)| other);
+            for other in others.take(GROUP) {
                 for language in Language::ALL {
                     let terms: Vec<String> = words::terms(other, language).into_iter().take(6).collect();
-                    if !terms.is_empty() {
-                        slot.add(terms, credit::COMPOUND);
+                    for slot in named.iter().filter(|_| !terms.is_empty()) {
+                        self.slots[*slot].add(terms.clone(), credit::COMPOUND);
                     }
                 }
             }
         }
+    }
+
+    /// The words of the question that are a word or phrase, whatever their endings: all of its words near one another, or none.
+    fn named(&self, term: &str) -> Vec<usize> {
+        let wanted = slots(term, &tokens(term), None, Asks::Other, &[]);
+        let of = |wanted: &Slot| {
+            self.slots
+                .iter()
+                .position(|slot| slot.exact().any(|term| wanted.exact().any(|other| other == term)))
+        };
+        let places: Vec<usize> = wanted.iter().map_while(of).collect();
+        let positions = || places.iter().map(|at| self.slots[*at].position);
+        let apart = positions().max().zip(positions().min()).map_or(0, |(last, first)| last - first);
+        let near = usize::try_from(apart).is_ok_and(|apart| apart <= 2 * places.len());
+        if near && places.len() == wanted.len() { places } else { Vec::new() }
     }
 }
 

@@ -32,7 +32,7 @@ use crate::jobs::{self, AgentKind, Attempted, Engine, Failure, Finished, NewJob,
 use crate::knowledge::embeddings::Embedder;
 use crate::knowledge::search::{self, Found, Passage, Place};
 use crate::providers::{Providers, Wanted, calls};
-use crate::retrieval::{self, Candidate, Language, Question};
+use crate::retrieval::{self, Candidate, Language};
 use crate::usage::Amounts;
 use crate::{idempotency, input, knowledge};
 
@@ -368,7 +368,7 @@ impl AnswerQuestion {
                 None => Vec::new(),
             };
             let understood_as = conversations::understood(&ask.question, &turns);
-            let question = Question::read(understood_as.as_deref().unwrap_or(&ask.question));
+            let question = search::read(&mut tx, understood_as.as_deref().unwrap_or(&ask.question)).await?;
             let found = search::search(&mut tx, run.organization(), question, &place).await?;
             let engines =
                 self.providers.engines_of(&mut tx, ask.engine.as_ref().and_then(Wanted::own)).await?;
