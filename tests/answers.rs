@@ -348,3 +348,79 @@ async fn an_organizations_own_words_find_what_its_documents_say_otherwise() {
     }
     workers.stop().await;
 }
+
+const RETRIEVAL: &str = "query($id: ID!) { node(id: $id) { ... on QaAnswer { answered retrieval { candidates
+    words { word forms { terms sense passages } }
+    passages { document { title } documentVersion heading read wordRank meaningRank score coverage sentence } } } } }";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_configures_agents_sees_how_an_answer_was_looked_for() {
+    let room = Room::new().await;
+    let (owner, member) = (room.owner(), room.member());
+    member.learn(&room.acme, "Handbook", VACATION).await;
+    let synonyms = json!([{"terms": ["Blorfel", "calendar"]}]);
+    owner.mutate("synonymsSet", json!({"organizationId": room.acme.id, "groups": synonyms}), "").await;
+    let more = json!({"projectId": room.acme.project, "topK": 1});
+    let question = "How many days of vaccation are in the blorfels?";
+    let asked = member.ask(&room.acme, question, more.clone()).await;
+    let id = json!({"id": asked["answer"]["id"]});
+    let seen = async |client: &Client<'_>, id: &Value| {
+        client.ok(RETRIEVAL, id.clone()).await["node"]["retrieval"].clone()
+    };
+
+    let trace = seen(&owner, &id).await;
+    let senses = |word: &str| -> Vec<(String, String)> {
+        let words = trace["words"].as_array().unwrap();
+        let found =
+            words.iter().find(|looked| looked["word"] == word).unwrap_or_else(|| panic!("{word}: {trace:#}"));
+        let forms = found["forms"].as_array().unwrap().iter();
+        forms.map(|form| (form["sense"].as_str().unwrap().to_owned(), form["terms"].to_string())).collect()
+    };
+    assert_eq!(senses("days")[0], ("WORD".to_owned(), "[\"day\"]".to_owned()), "{trace:#}");
+    assert_eq!(senses("vaccation"), [("SPELLING".to_owned(), "[\"vacat\"]".to_owned())], "{trace:#}");
+    assert_eq!(senses("blorfels"), [("OWN_SYNONYM".to_owned(), "[\"calendar\"]".to_owned())], "{trace:#}");
+    assert_eq!(trace["candidates"], 2);
+    let passages = trace["passages"].as_array().unwrap();
+    for (at, passage) in passages.iter().enumerate() {
+        assert_eq!((&passage["wordRank"], &passage["meaningRank"]), (&json!(at + 1), &Value::Null));
+        assert_eq!((&passage["read"], &passage["documentVersion"]), (&json!(at == 0), &json!(1)));
+        assert_eq!(passage["document"]["title"], "Handbook");
+        assert!(passage["score"].as_f64().unwrap() > 0.0 && passage["sentence"].is_number(), "{passage:#}");
+        assert!((0.0..=1.0).contains(&passage["coverage"].as_f64().unwrap()));
+    }
+    assert_eq!(passages.len(), 2);
+
+    // Also who does so in the project that it was asked in, and nobody else.
+    let admin = cast::guest(&room.server, &room.acme, "ADMIN", &room.acme.project).await;
+    assert_eq!(seen(&admin.at(&room.server), &id).await, trace);
+    for person in [&room.acme.member, &room.acme.viewer] {
+        let node = person.at(&room.server).ok(RETRIEVAL, id.clone()).await["node"].clone();
+        assert_eq!((&node["retrieval"], node["answered"].is_boolean()), (&Value::Null, true));
+    }
+
+    // By words and by meaning.
+    room.fake.means(&["vacation", "zorbing"]);
+    let chosen =
+        json!({"organizationId": room.acme.id, "provider": "openai", "model": "text-embedding-3-small"});
+    owner.mutate("embeddingsSet", chosen, "").await;
+    let until = std::time::Instant::now() + crate::support::work::PATIENCE;
+    let state = "{ organization { embeddings { embedded } } }";
+    while owner.ok(state, json!({})).await["organization"]["embeddings"]["embedded"] != json!(2) {
+        assert!(std::time::Instant::now() < until, "the vectors were not made");
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    room.fake.script([Reply::text("You have 30 days of vacation [1].")]);
+    let asked = member.ask(&room.acme, "Zorbing allowance?", json!({"engine": openai(false)})).await;
+    let trace = seen(&owner, &json!({"id": asked["answer"]["id"]})).await;
+    let first = &trace["passages"][0];
+    assert_eq!((&trace["candidates"], &first["meaningRank"]), (&json!(0), &json!(1)), "{trace:#}");
+    assert_eq!(
+        (&first["wordRank"], &first["score"], &first["read"]),
+        (&Value::Null, &Value::Null, &json!(true))
+    );
+
+    // Answers from before have none.
+    room.server.tamper("update qa_answers set retrieval = null").await;
+    assert_eq!(seen(&owner, &id).await, Value::Null);
+    room.workers.stop().await;
+}

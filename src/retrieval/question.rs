@@ -18,6 +18,8 @@ pub const NEIGHBOURS: usize = 500;
 const SYNONYMS_OF_A_PART: usize = 12;
 /// How many other words and phrases of an organization's own group are tried.
 const GROUP: usize = 20;
+/// How many forms of a word are told.
+const FORMS: usize = 8;
 /// The most neighbourhoods that a question asks for.
 const NEIGHBOURHOODS: usize = 16;
 
@@ -53,6 +55,48 @@ pub(super) enum Role {
 pub(super) struct Form {
     pub terms: Vec<String>,
     pub credit: f64,
+    pub sense: Sense,
+}
+
+/// What is looked up for a word of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, async_graphql::Enum)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[graphql(name = "QaWordSense")]
+pub enum Sense {
+    /// The word itself, by its stem.
+    Word,
+    /// The word and another one of the question as one word, or its parts as words of their own.
+    Compound,
+    /// A part of the word alone.
+    Part,
+    /// A word of the same family.
+    Related,
+    /// What it is also called, or is near to, in general use.
+    Synonym,
+    /// What it is also called by the organization's own synonyms.
+    OwnSynonym,
+    /// Another spelling, as it stands in the documents, of a word that does not.
+    Spelling,
+}
+
+/// A word of a question, and what it was looked up as.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lookup {
+    /// The word, in one spelling.
+    pub word: String,
+    /// What some chunk may have for it, the best first.
+    pub forms: Vec<LookupForm>,
+}
+
+/// What a word was looked up as.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LookupForm {
+    /// The terms, all of which a chunk has to have.
+    pub terms: Vec<String>,
+    /// What they are to the word.
+    pub sense: Sense,
+    /// How many chunks hold the rarest of them.
+    pub chunks: u64,
 }
 
 /// A word of a question with all of its forms.
@@ -83,11 +127,11 @@ impl Slot {
         self.forms.iter().filter(itself).flat_map(|form| &form.terms)
     }
 
-    fn add(&mut self, terms: Vec<String>, credit: f64) {
+    fn add(&mut self, terms: Vec<String>, credit: f64, sense: Sense) {
         let new =
             terms.iter().all(|term| !term.is_empty()) && self.forms.iter().all(|form| form.terms != terms);
         if new {
-            self.forms.push(Form { terms, credit });
+            self.forms.push(Form { terms, credit, sense });
         }
     }
 }
@@ -163,6 +207,22 @@ impl Question {
         self.slots.iter().filter(|slot| !slot.is_known(statistics)).map(|slot| slot.word.as_str()).collect()
     }
 
+    /// What each word was looked up as, as far as there are chunks for it; a few forms of each.
+    pub fn looked_up(&self, statistics: &Statistics) -> Vec<Lookup> {
+        let of = |slot: &Slot| {
+            let form = |form: &Form| {
+                let chunks =
+                    form.terms.iter().map(|term| statistics.count(term)).min().filter(|count| *count > 0)?;
+                Some((form.credit, LookupForm { terms: form.terms.clone(), sense: form.sense, chunks }))
+            };
+            let mut forms: Vec<_> = slot.forms.iter().filter_map(form).collect();
+            forms.sort_by(|a, b| b.0.total_cmp(&a.0));
+            let forms = forms.into_iter().take(FORMS).map(|(_, form)| form).collect();
+            Lookup { word: slot.word.clone(), forms }
+        };
+        self.slots.iter().map(of).collect()
+    }
+
     /// The parts of the lexicon in which other spellings of unknown words, and relatives of known ones, may be.
     pub fn unknown(&self, statistics: &Statistics) -> Vec<Neighbourhood> {
         let mut wanted = Vec::new();
@@ -218,7 +278,7 @@ impl Question {
                         continue;
                     }
                     if are_related(original, term) {
-                        slot.add(vec![term.clone()], credit::FAMILY);
+                        slot.add(vec![term.clone()], credit::FAMILY, Sense::Related);
                         statistics.counts.insert(term.clone(), *count);
                     } else if !known && !term.contains(|c: char| c.is_numeric()) {
                         let away = strsim::damerau_levenshtein(original, term);
@@ -234,7 +294,7 @@ impl Question {
             }
             if let Some((away, count, term)) = nearest {
                 let steps = if away > 1 { 0.2 } else { 0.1 };
-                slot.add(vec![term.to_owned()], credit::EXACT - steps);
+                slot.add(vec![term.to_owned()], credit::EXACT - steps, Sense::Spelling);
                 statistics.counts.insert(term.to_owned(), count);
                 self.corrected.push((slot.word.clone(), term.to_owned()));
             }
@@ -259,7 +319,7 @@ impl Question {
             }
             for term in compounds(one, other).into_iter().chain(compounds(other, one)) {
                 for index in [*first, *second] {
-                    self.slots[index].add(vec![term.clone()], credit::COMPOUND);
+                    self.slots[index].add(vec![term.clone()], credit::COMPOUND, Sense::Compound);
                 }
             }
         }
@@ -285,7 +345,7 @@ impl Question {
                 for (other, credit) in
                     synonyms_of(term, *language).filter(|(other, _)| !stems.contains(other))
                 {
-                    slot.add(vec![other.clone()], credit);
+                    slot.add(vec![other.clone()], credit, Sense::Synonym);
                 }
             }
         }
@@ -303,7 +363,7 @@ impl Question {
                 for language in Language::ALL {
                     let terms: Vec<String> = words::terms(other, language).into_iter().take(6).collect();
                     for slot in named.iter().filter(|_| !terms.is_empty()) {
-                        self.slots[*slot].add(terms.clone(), credit::COMPOUND);
+                        self.slots[*slot].add(terms.clone(), credit::COMPOUND, Sense::OwnSynonym);
                     }
                 }
             }
@@ -439,23 +499,23 @@ fn slots(
             quoted: is_quoted,
         };
         for term in exact {
-            slot.add(vec![term], credit::EXACT);
+            slot.add(vec![term], credit::EXACT, Sense::Word);
         }
         if token.kind == Kind::Word && !lower.contains(|c: char| c.is_numeric()) {
             participles(&mut slot);
             if lower.chars().count() >= 8 && lower.len() <= 40 {
                 for (left, right) in splits(&lower) {
-                    slot.add(vec![left.clone(), right.clone()], credit::SPLIT);
+                    slot.add(vec![left.clone(), right.clone()], credit::SPLIT, Sense::Compound);
                     if words::is_common_part(&right) {
                         // `Ferientage` for `Urlaubstage`.
                         let same = synonyms_of(&left, Language::German)
                             .filter(|(_, credit)| *credit >= credit::SYNONYM);
                         for (other, credit) in same.take(SYNONYMS_OF_A_PART) {
-                            slot.add(vec![other.clone(), right.clone()], credit);
+                            slot.add(vec![other.clone(), right.clone()], credit, Sense::Synonym);
                         }
                     }
-                    slot.add(vec![left], credit::MODIFIER);
-                    slot.add(vec![right], credit::HEAD);
+                    slot.add(vec![left], credit::MODIFIER, Sense::Part);
+                    slot.add(vec![right], credit::HEAD, Sense::Part);
                 }
             }
         }
@@ -463,7 +523,7 @@ fn slots(
             // `XR-200` may be written `XR 200`, `Home-Office` as two words.
             let pieces: Vec<String> =
                 lower.split(['-', '\u{2011}']).map(|piece| stem(piece, Language::German)).collect();
-            slot.add(pieces, credit::SPLIT);
+            slot.add(pieces, credit::SPLIT, Sense::Compound);
             // Its words are not asked for one by one.
             let last = token.end();
             slots.retain(|other| {
@@ -488,11 +548,11 @@ fn participles(slot: &mut Slot) {
         && let Some(verb) = term.strip_prefix("ge")
     {
         let bare = verb.strip_suffix("et").or_else(|| verb.strip_suffix('t')).unwrap_or(verb);
-        slot.add(vec![bare.to_owned()], credit::FAMILY);
+        slot.add(vec![bare.to_owned()], credit::FAMILY, Sense::Related);
     }
     if term.len() >= 3 && term.len() < words::TERM_BYTES - 4 {
-        slot.add(vec![format!("ge{term}t")], credit::FAMILY);
-        slot.add(vec![format!("ge{term}")], credit::FAMILY);
+        slot.add(vec![format!("ge{term}t")], credit::FAMILY, Sense::Related);
+        slot.add(vec![format!("ge{term}")], credit::FAMILY, Sense::Related);
     }
 }
 

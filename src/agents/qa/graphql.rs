@@ -8,7 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::conversations::graphql::QaConversation;
-use super::{AnswerLength, Ask, Asked};
+use super::{AnswerLength, Ask, Asked, trace};
 use crate::access::{Action, Permission, Scope};
 use crate::agents::Output;
 use crate::agents::graphql::{AgentOutput, EngineInput, Rating, common, output, outputs, stars, started};
@@ -26,7 +26,7 @@ use crate::jobs::graphql::Job;
 use crate::knowledge::graphql::{self as knowledge, KnowledgeDocument};
 use crate::projects::graphql::Project;
 use crate::providers::Providers;
-use crate::retrieval::Language;
+use crate::retrieval::{Language, Sense};
 
 /// An answer to a question, from the organization's documents.
 pub struct QaAnswer {
@@ -124,6 +124,112 @@ impl From<super::ConfidenceParts> for QaConfidenceParts {
     fn from(parts: super::ConfidenceParts) -> Self {
         let super::ConfidenceParts { coverage, kind, gap, chosen } = parts;
         Self { coverage: rounded(coverage), kind: rounded(kind), gap: rounded(gap), chosen: rounded(chosen) }
+    }
+}
+
+/// How an answer was looked for.
+#[derive(SimpleObject)]
+pub struct QaRetrieval {
+    /// The question's words, in their order, without those that say too little to look for.
+    words: Vec<QaRetrievalWord>,
+    /// How many passages have words of the question, of the 200 at most that are ranked.
+    candidates: i32,
+    /// The best passages, the best first, at most 20.
+    passages: Vec<QaRetrievalPassage>,
+}
+
+/// A word of a question.
+#[derive(SimpleObject)]
+pub struct QaRetrievalWord {
+    /// The word, in lower case.
+    word: String,
+    /// What stands in passages for it, the best first, at most eight; none when nothing does.
+    forms: Vec<QaRetrievalForm>,
+}
+
+/// What stands in passages for a word of a question.
+#[derive(SimpleObject)]
+pub struct QaRetrievalForm {
+    /// Stems of words, all of which a passage has to have.
+    terms: Vec<String>,
+    /// What they are to the word.
+    sense: Sense,
+    /// How many passages have the rarest of them.
+    passages: i32,
+}
+
+/// A passage, and how it was ranked.
+pub struct QaRetrievalPassage {
+    organization: OrganizationId,
+    row: trace::Place,
+}
+
+/// A passage, and how it was ranked.
+#[Object]
+impl QaRetrievalPassage {
+    /// The document; null when it was deleted or is not visible to the caller.
+    async fn document(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<KnowledgeDocument>> {
+        Ok(knowledge::find(ctx, self.organization, self.row.document).await?)
+    }
+
+    /// The version that it is of.
+    async fn document_version(&self) -> i32 {
+        self.row.version
+    }
+
+    /// The headings above it, outermost first.
+    async fn heading(&self) -> Option<&str> {
+        self.row.heading.as_deref()
+    }
+
+    /// Whether it is one of the `topK` that the answer was looked for in.
+    async fn read(&self) -> bool {
+        self.row.read
+    }
+
+    /// Which place it has by the question's words, from 1; null when it has none of them.
+    async fn word_rank(&self) -> Option<i32> {
+        self.row.word_rank
+    }
+
+    /// Which place it has by what it means, from 1; null when it is not among the nearest 100, and where vectors are not asked.
+    async fn meaning_rank(&self) -> Option<i32> {
+        self.row.meaning_rank
+    }
+
+    /// How much its words speak for it, by BM25 over text, heading and title; to be compared within one answer only.
+    async fn score(&self) -> Option<f64> {
+        self.row.score.map(rounded)
+    }
+
+    /// How much of the question it has, from 0 to 1.
+    async fn coverage(&self) -> Option<f64> {
+        self.row.coverage.map(rounded)
+    }
+
+    /// How well its best sentence answers, to be compared within one answer only: one more is e times as probable. The best 25
+    /// passages are ranked by it. Null for others.
+    async fn sentence(&self) -> Option<f64> {
+        self.row.sentence.map(rounded)
+    }
+}
+
+impl QaRetrieval {
+    fn new(organization: OrganizationId, trace: super::Trace) -> Self {
+        let super::Trace { words, candidates, passages } = trace;
+        let form = |form: trace::Form| {
+            let trace::Form { terms, sense, passages } = form;
+            QaRetrievalForm { terms, sense, passages }
+        };
+        let word = |word: trace::Word| QaRetrievalWord {
+            word: word.word,
+            forms: word.forms.into_iter().map(form).collect(),
+        };
+        Self {
+            words: words.into_iter().map(word).collect(),
+            candidates,
+            passages: passages.into_iter().map(|row| QaRetrievalPassage { organization, row }).collect(),
+        }
     }
 }
 
@@ -280,6 +386,18 @@ impl QaAnswer {
     /// headings are; asked as they are, they find their passages.
     async fn follow_ups(&self) -> &[String] {
         &self.row.follow_ups
+    }
+
+    /// How it was looked for: what to look at when an answer is not the one that was hoped for. Null without `AGENT_CONFIGURE`
+    /// where it was asked, and for an answer from before this was kept.
+    async fn retrieval(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<QaRetrieval>> {
+        let Output { organization, project, id, .. } = self.row.output;
+        let may = |scope: &Scope| scope.may_see(project, Permission::AgentConfigure);
+        let Some(mut tx) = ctx.door().read_if(organization, Action::ContentRead, may).await? else {
+            return Ok(None);
+        };
+        let trace = super::retrieval(&mut tx, id.into()).await?;
+        Ok(trace.map(|trace| QaRetrieval::new(organization, trace)))
     }
 }
 

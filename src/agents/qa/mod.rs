@@ -10,6 +10,7 @@ pub mod conversations;
 pub mod graphql;
 mod model;
 mod store;
+mod trace;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use self::conversations::Turn;
+pub use self::trace::Trace;
 use super::Output;
 use super::agent::{self, provided};
 use crate::access::{Action, Permission};
@@ -285,6 +287,14 @@ pub async fn find_many(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Result<Vec<
     store::find_many(tx, outputs).await
 }
 
+/// How an answer was looked for; none for answers from before that was kept.
+///
+/// # Errors
+/// What the database says.
+pub async fn retrieval(tx: &mut ReadTx<'_>, id: AnswerId) -> Result<Option<Trace>> {
+    store::retrieval(tx, id).await
+}
+
 /// A question that the documents have not answered, or not so that it helped.
 #[derive(Debug, Clone)]
 pub struct OpenQuestion {
@@ -326,6 +336,7 @@ struct Draft {
     citations: Vec<Citation>,
     near_misses: Vec<Citation>,
     follow_ups: Vec<String>,
+    retrieval: Option<Trace>,
 }
 
 /// What answers questions.
@@ -428,13 +439,16 @@ async fn near(run: &Run, embedder: &Embedder, ask: &Ask, question: &str) -> Resu
 }
 
 /// The passages that a model is given: the best of those with the question's words, and where there are any that mean what is
-/// asked, the best of both rankings together.
-fn best(found: &Found, near: &[Passage], top_k: usize) -> Vec<Passage> {
-    let ranked: Vec<&Passage> = found.best(usize::MAX).into_iter().map(|(passage, _)| passage).collect();
-    let ids = |list: &mut dyn Iterator<Item = &Passage>| list.map(|passage| passage.candidate.id).collect();
-    let fused = retrieval::fuse(&[ids(&mut ranked.iter().copied()), ids(&mut near.iter())], top_k);
-    let of = |id: u128| ranked.iter().copied().chain(near).find(|passage| passage.candidate.id == id);
-    fused.into_iter().filter_map(|id| of(id).cloned()).collect()
+/// asked, the best of both rankings together. With how they were found.
+fn best(found: &Found, near: &[Passage], top_k: usize) -> (Vec<Passage>, Trace) {
+    let candidates: Vec<_> = found.passages.iter().map(|passage| passage.candidate.clone()).collect();
+    let ranked = retrieval::rank(&found.plan, &candidates, &found.statistics);
+    let by_words = ranked.iter().map(|ranked| ranked.candidate.id).collect();
+    let by_meaning = near.iter().map(|passage| passage.candidate.id).collect();
+    let fused = retrieval::fuse(&[by_words, by_meaning], ranked.len() + near.len());
+    let of = |id: &u128| found.passages.iter().chain(near).find(|passage| passage.candidate.id == *id);
+    let given = fused.iter().take(top_k).filter_map(of).cloned().collect();
+    (given, Trace::of(found, &ranked, near, &fused, top_k))
 }
 
 async fn ask_model(
@@ -457,7 +471,8 @@ async fn ask_model(
         Failure::fail(Fault::new(FaultCode::ProviderNotConfigured, missing.to_string()))
     })?;
     let (looking, top_k) = (Arc::clone(found), ask.top_k);
-    let passages = jobs::compute(move || best(&looking, &near.passages, top_k)).await?;
+    let (passages, retrieval) = jobs::compute(move || best(&looking, &near.passages, top_k)).await?;
+    let retrieval = Some(retrieval);
     let reply = model::ask(run, (engines, &*engine), wanted, (ask, turns), &passages).await?;
     let answered = calls::engine_of(engines, &*engine, &reply);
     // Finding them is part of what the answer took.
@@ -473,10 +488,10 @@ async fn ask_model(
     let draft = if let Some(model::Said { answer, uncited, citations }) = read {
         // What the model has cited is no news.
         follow_ups.retain(|heading| citations.iter().all(|cited| cited.heading.as_ref() != Some(heading)));
-        Draft { answer: Some(answer), uncited, citations, follow_ups, ..Draft::default() }
+        Draft { answer: Some(answer), uncited, citations, follow_ups, retrieval, ..Draft::default() }
     } else {
         let near = if closest.citations.is_empty() { closest.near_misses } else { closest.citations };
-        Draft { near_misses: near, follow_ups, ..Draft::default() }
+        Draft { near_misses: near, follow_ups, retrieval, ..Draft::default() }
     };
     Ok((draft, engine))
 }
@@ -490,14 +505,16 @@ async fn builtin(found: Arc<Found>, ask: &Ask) -> Result<Draft> {
             let candidates = found.passages.iter().map(|passage| &passage.candidate);
             let spoken = |candidate: &&Candidate| language.is_none_or(|wanted| candidate.language == wanted);
             let candidates: Vec<_> = candidates.filter(spoken).cloned().collect();
-            let mut ranked = retrieval::rank(&found.plan, &candidates, &found.statistics);
-            ranked.truncate(top_k);
-            retrieval::answer(&found.plan, &found.question, &ranked, &options)
+            let ranked = retrieval::rank(&found.plan, &candidates, &found.statistics);
+            let read = &ranked[..ranked.len().min(top_k)];
+            let answer = retrieval::answer(&found.plan, &found.question, read, &options);
+            let order: Vec<u128> = ranked.iter().map(|ranked| ranked.candidate.id).collect();
+            (answer, Trace::of(&found, &ranked, &[], &order, top_k))
         };
-        let mut answer = look(language);
+        let (mut answer, trace) = look(language);
         if language.is_some() && !answer.answered {
             // What is written in another language may still have come closest.
-            let any = look(None);
+            let (any, _) = look(None);
             answer.near_misses = if any.answered { any.citations } else { any.near_misses };
         }
         let cite = |list: Vec<retrieval::Citation>| -> Vec<Citation> {
@@ -511,6 +528,7 @@ async fn builtin(found: Arc<Found>, ask: &Ask) -> Result<Draft> {
             near_misses: cite(answer.near_misses),
             follow_ups: answer.follow_ups,
             uncited: Vec::new(),
+            retrieval: Some(trace),
             understood_as: None,
         }
     };
