@@ -180,6 +180,24 @@ pub fn url(field: &str, url: &Url) -> Result<String> {
     within(field, url.to_string(), 2000)
 }
 
+/// Tags at the most.
+const TAGS: usize = 20;
+
+/// Words to find something by, each once.
+///
+/// # Errors
+/// A fault at `tags`.
+pub fn tags(given: &[String]) -> Result<Vec<String>> {
+    let mut tags: Vec<String> = given.iter().map(|tag| line("tags", tag, 40)).collect::<Result<_>>()?;
+    tags.sort();
+    tags.dedup();
+    if tags.len() > TAGS {
+        let message = format!("`tags` has at most {TAGS} words.");
+        return Err(Error::fault(Fault::at(FaultCode::TooLong, "tags", message)));
+    }
+    Ok(tags)
+}
+
 /// A list of at most 100 items.
 ///
 /// # Errors
@@ -223,6 +241,22 @@ mod tests {
         assert!(line("name", &"ü".repeat(10), 10).is_ok());
         assert_eq!(paragraph("d", Some("a\r\nb"), 10).unwrap().as_deref(), Some("a\nb"));
         assert_eq!(paragraph("d", Some("  "), 10).unwrap(), None);
+    }
+
+    #[test]
+    fn tags_are_few_short_and_each_there_once() {
+        let of = |words: &[&str]| tags(&words.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(of(&[" travel", "HR", "travel"]).unwrap(), ["HR", "travel"]);
+        let many: Vec<String> = (0..21).map(|number| number.to_string()).collect();
+        assert!(tags(&many[1..]).is_ok());
+        for (bad, code) in [
+            (many.clone(), FaultCode::TooLong),
+            (vec!["a".repeat(41)], FaultCode::TooLong),
+            (vec![" ".to_owned()], FaultCode::Required),
+        ] {
+            let Err(Error::Invalid(faults)) = tags(&bad) else { panic!("{bad:?}") };
+            assert_eq!((faults[0].code, faults[0].field.as_deref()), (code, Some(&["tags".to_owned()][..])));
+        }
     }
 
     #[test]

@@ -359,6 +359,9 @@ async fn every_mutation_of_an_organization_leaves_its_entry() {
     let vectors = json!({"organizationId": acme.id, "provider": "own", "model": "m"});
     let chosen = change("model", Value::Null, json!("m"));
     run("embeddingsSet", vectors, "", "embeddings.set", "Organization", chosen).await;
+    let words = json!({"organizationId": acme.id, "groups": [{"terms": ["PTO", "vacation"]}]});
+    let added = change("groups", json!([]), json!([["PTO", "vacation"]]));
+    run("synonymsSet", words, "", "synonyms.set", "Organization", added).await;
     let gone = change("name", json!("own"), Value::Null);
     run("providerDelete", json!({"id": provider}), "", "provider.delete", "Provider", gone).await;
     let account = json!({"organizationId": acme.id, "userId": "17841400000000001", "token": "EAAB-secret"});

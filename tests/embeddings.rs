@@ -392,6 +392,9 @@ async fn nobody_is_told_by_the_vectors_of_another_tenant_or_project() {
     assert_eq!(asked(&owner, acme, json!({"projectId": other})).await, [false, true, true, false]);
     assert_eq!(asked(&owner, acme, json!({"documentIds": [visible]})).await, [true, false, false, false]);
     assert_eq!(asked(&guest, acme, project).await, [true, false, false, false]);
+    let tagged = json!({"id": visible, "tags": ["Journeys"]});
+    owner.mutate("documentUpdate", tagged, "").await;
+    assert_eq!(asked(&owner, acme, json!({"tags": ["journeys", "rest"]})).await, [true, false, false, false]);
     assert_eq!(asked(&globex.owner.at(server), &globex, json!({})).await, [false, false, false, true]);
     room.workers.stop().await;
 }

@@ -10,6 +10,7 @@ mod support;
 
 mod agents;
 mod ahead;
+mod answers;
 mod api_keys;
 mod assets;
 mod attacks;

@@ -353,6 +353,10 @@ actions! {
     EmbeddingsAdd, "embeddings.add", ContentCreate;
     /// Make the vectors of changed documents: done by a job, in the name of whoever changed one.
     EmbeddingsRenew, "embeddings.renew", ContentUpdate;
+    /// See the organization's own synonyms.
+    SynonymsRead, "synonyms.read", AgentConfigure;
+    /// Set the organization's own synonyms.
+    SynonymsSet, "synonyms.set", AgentConfigure;
     /// See the accounts that the organization has connected, without their tokens.
     AccountRead, "account.read", AgentConfigure;
     /// Connect an account.
@@ -479,6 +483,7 @@ impl Action {
                 | Self::ProviderTest
                 | Self::EngineRouteSet
                 | Self::EmbeddingsSet
+                | Self::SynonymsSet
                 | Self::AccountConnect
                 | Self::AccountUpdate
                 | Self::AccountDisconnect

@@ -19,11 +19,11 @@ use crate::graphql::loader;
 use crate::graphql::scalars::{DateTime, Url};
 use crate::graphql::turn::Turn;
 use crate::id::{AssetId, OrganizationId, ProjectId};
-use crate::idempotency;
 use crate::identity::graphql::{cleared, kept};
 use crate::organizations::graphql::Organization;
 use crate::projects::graphql::Project;
 use crate::storage::Storage;
+use crate::{idempotency, input as check};
 
 /// A file: a picture, a video, a recording, a document, captions, a calendar or an archive.
 pub struct Asset {
@@ -451,7 +451,7 @@ impl AssetMutation {
             let id = input_id("id", &input.id)?;
             let update = AssetUpdate {
                 alt_text: cleared(input.alt_text).map(|text| super::alt_text(text.as_deref())).transpose()?,
-                tags: kept("tags", input.tags)?.map(|tags| super::tags(&tags)).transpose()?,
+                tags: kept("tags", input.tags)?.map(|tags| check::tags(&tags)).transpose()?,
             };
             let (organization, project) = place(ctx, id).await?;
             let mut tx = ctx

@@ -36,8 +36,6 @@ const ARRIVAL: TimeDelta = TimeDelta::minutes(15);
 const MAKING: TimeDelta = TimeDelta::days(1);
 /// How long an address to fetch a file is good.
 pub const SHOWN: TimeDelta = TimeDelta::minutes(15);
-/// Tags of an asset at the most.
-const TAGS: usize = 20;
 const MIB: i64 = 1024 * 1024;
 
 /// What an asset is.
@@ -234,22 +232,6 @@ pub struct NewUpload {
     tags: Vec<String>,
 }
 
-/// Words to find an asset by, each once.
-///
-/// # Errors
-/// A fault at `tags`.
-pub fn tags(given: &[String]) -> Result<Vec<String>> {
-    let mut tags: Vec<String> =
-        given.iter().map(|tag| input::line("tags", tag, 40)).collect::<Result<_>>()?;
-    tags.sort();
-    tags.dedup();
-    if tags.len() > TAGS {
-        let message = format!("`tags` has at most {TAGS} words.");
-        return Err(Error::fault(Fault::at(FaultCode::TooLong, "tags", message)));
-    }
-    Ok(tags)
-}
-
 /// What can be seen, in words.
 ///
 /// # Errors
@@ -292,7 +274,7 @@ impl NewUpload {
             bytes,
             sha256: sha256.transpose()?,
             alt_text: alt_text(alt)?,
-            tags: tags(words)?,
+            tags: input::tags(words)?,
         })
     }
 }

@@ -26,6 +26,7 @@ use crate::invitations::graphql::{InvitationMutation, InvitationQuery};
 use crate::jobs::graphql::{JobMutation, JobQuery, JobSubscription};
 use crate::knowledge::embeddings::graphql::EmbeddingsMutation;
 use crate::knowledge::graphql::DocumentMutation;
+use crate::knowledge::synonyms::graphql::SynonymsMutation;
 use crate::memberships::graphql::MembershipMutation;
 use crate::organizations::graphql::{OrganizationMutation, OrganizationQuery};
 use crate::periods::graphql::{PeriodMutation, PeriodQuery};
@@ -61,6 +62,7 @@ pub struct Mutation(
     PeriodMutation,
     ProviderMutation,
     EmbeddingsMutation,
+    SynonymsMutation,
     AccountMutation,
     JobMutation,
     AgentMutation,

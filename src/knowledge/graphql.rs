@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::convert::pdf::{PDF_BYTES, PdfReader};
 use super::convert::{self, Converted};
-use super::{DocumentUpdate, IndexState, MimeType, NewDocument, Text};
+use super::{DocumentUpdate, Filter, IndexState, MimeType, NewDocument, Text};
 use crate::access::{Action, Permission, Scope};
 use crate::assets::{self, Asset, AssetKind};
 use crate::audit::graphql::Actor;
@@ -65,6 +65,11 @@ impl KnowledgeDocument {
     /// kept.
     async fn mime_type(&self) -> &str {
         &self.row.mime_type
+    }
+
+    /// Words to find it by, in alphabetical order.
+    async fn tags(&self) -> &[String] {
+        &self.row.tags
     }
 
     /// Bytes of the newest version's text in UTF-8.
@@ -130,6 +135,13 @@ impl KnowledgeDocument {
     }
 }
 
+/// Which documents; what is absent does not matter.
+#[derive(Debug, Clone, Default, InputObject)]
+pub struct DocumentFilter {
+    /// Only those with all of these tags.
+    tags: Option<Vec<String>>,
+}
+
 /// A page of an organization's documents, or of one project's; none when the caller may not read content there.
 ///
 /// # Errors
@@ -139,19 +151,22 @@ pub async fn connection(
     organization: OrganizationId,
     project: Option<ProjectId>,
     args: &PageArgs,
+    filter: Option<DocumentFilter>,
 ) -> Result<Option<Connection<KnowledgeDocument>>> {
     let door = ctx.door();
     let may = |scope: &Scope| scope.may_list(project, Permission::ContentRead);
     let Some(mut tx) = door.read_if(organization, Action::ContentRead, may).await? else { return Ok(None) };
-    let place = project.map(|project| project.to_string()).unwrap_or_default();
-    let seal = door.seal(&["documents", &organization.to_string(), &place]);
+    let filter = Filter { project, tags: filter.unwrap_or_default().tags };
+    let seal = door.seal(&["documents", &organization.to_string(), &format!("{filter:?}")]);
     let page = args.read(&seal)?;
-    let slice = super::list(&mut tx, &page, project).await?;
+    let slice = super::list(&mut tx, &page, &filter).await?;
     drop(tx);
+    let filter = Arc::new(filter);
     let count: Counter = Box::new(move |ctx| {
+        let filter = Arc::clone(&filter);
         Box::pin(async move {
             let mut tx = ctx.door().read(organization, Action::ContentRead).await?;
-            super::count(&mut tx, project).await.map(Some)
+            super::count(&mut tx, &filter).await.map(Some)
         })
     });
     Ok(Some(connect(slice, &seal, count, |row| row.id.uuid(), KnowledgeDocument::new)))
@@ -195,6 +210,8 @@ struct DocumentCreateInput {
     mime_type: String,
     /// Where it comes from.
     source_url: Option<Url>,
+    /// Words to find it by, at most 20 of at most 40 characters.
+    tags: Option<Vec<String>>,
     /// Makes the call safe to repeat for 24 hours.
     idempotency_key: Option<String>,
 }
@@ -211,6 +228,8 @@ struct DocumentImportInput {
     mime_type: Option<String>,
     /// Where it comes from.
     source_url: Option<Url>,
+    /// Words to find it by, at most 20 of at most 40 characters; the file's own when absent.
+    tags: Option<Vec<String>>,
     /// Makes the call safe to repeat for 24 hours.
     idempotency_key: Option<String>,
 }
@@ -228,6 +247,8 @@ struct DocumentUpdateInput {
     asset_id: Option<ID>,
     /// Where it comes from; null takes it away.
     source_url: MaybeUndefined<Url>,
+    /// All the words to find it by, at most 20 of at most 40 characters.
+    tags: MaybeUndefined<Vec<String>>,
 }
 
 /// Which document.
@@ -426,7 +447,8 @@ impl DocumentMutation {
             drop(may.map_err(not_found_at(field))?);
             door.lease().release().await;
             let converted = convert::text(mime_type, "text", input.text.clone()).await?;
-            let new = NewDocument::parse(project, Some(&input.title), ("text", &converted), mime_type, url)?;
+            let (title, tags) = (Some(input.title.as_str()), input.tags.as_deref().unwrap_or_default());
+            let new = NewDocument::parse(project, title, ("text", &converted), mime_type, url, tags)?;
             let added = add(ctx, (organization, project), field, new, key.as_ref()).await?;
             Ok(DocumentCreatePayload {
                 document: Some(added.document),
@@ -461,8 +483,8 @@ impl DocumentMutation {
             let may = door.write_within(organization, project, Action::DocumentCreate).await;
             drop(may.map_err(not_found_at("assetId"))?);
             let (mime_type, converted) = read_file(ctx, &asset, said).await?;
-            let title = input.title.as_deref();
-            let new = NewDocument::parse(project, title, ("assetId", &converted), mime_type, url)?;
+            let (title, tags) = (input.title.as_deref(), input.tags.as_deref().unwrap_or(&asset.tags));
+            let new = NewDocument::parse(project, title, ("assetId", &converted), mime_type, url, tags)?;
             let added = add(ctx, (organization, project), "assetId", new, key.as_ref()).await?;
             Ok(DocumentImportPayload {
                 document: Some(added.document),
@@ -494,6 +516,7 @@ impl DocumentMutation {
                 source_url: cleared(input.source_url)
                     .map(|url| url.map(|url| check::url("sourceUrl", &url.0)).transpose())
                     .transpose()?,
+                tags: kept("tags", input.tags)?.map(|tags| check::tags(&tags)).transpose()?,
             };
             if text.is_some() && input.asset_id.is_some() {
                 let message = "Send `text` or `assetId`, and not both.";

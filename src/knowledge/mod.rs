@@ -11,6 +11,7 @@ pub mod graphql;
 pub mod index;
 pub mod search;
 mod store;
+pub mod synonyms;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -109,6 +110,8 @@ pub struct Document {
     pub source_url: Option<String>,
     /// What kind of text it is.
     pub mime_type: String,
+    /// Words to find it by.
+    pub tags: Vec<String>,
     /// Bytes of the newest version.
     pub bytes: i32,
     /// The newest version, counted from 1.
@@ -179,6 +182,8 @@ pub struct NewDocument {
     pub mime_type: MimeType,
     /// Where it comes from.
     pub source_url: Option<String>,
+    /// Words to find it by.
+    pub tags: Vec<String>,
 }
 
 impl NewDocument {
@@ -193,6 +198,7 @@ impl NewDocument {
         (field, converted): (&str, &Converted),
         mime_type: MimeType,
         source_url: Option<&url::Url>,
+        tags: &[String],
     ) -> Result<Self> {
         let given = title.filter(|title| !title.trim().is_empty());
         let title = given.or(converted.title.as_deref()).unwrap_or_default();
@@ -202,6 +208,7 @@ impl NewDocument {
             text: Text::parse(field, &converted.text)?,
             mime_type,
             source_url: source_url.map(|url| input::url("sourceUrl", url)).transpose()?,
+            tags: input::tags(tags)?,
         })
     }
 }
@@ -215,13 +222,24 @@ pub struct DocumentUpdate {
     pub text: Option<Text>,
     /// Where it comes from, or that it comes from nowhere.
     pub source_url: Option<Option<String>>,
+    /// All the words to find it by.
+    pub tags: Option<Vec<String>>,
+}
+
+/// Which documents are listed.
+#[derive(Debug, Default)]
+pub struct Filter {
+    /// Only those of this project.
+    pub project: Option<ProjectId>,
+    /// Only those with all of these tags.
+    pub tags: Option<Vec<String>>,
 }
 
 /// What the audit log keeps of a document: never its text.
 pub fn logged(document: &Document) -> Value {
     json!({
         "title": document.title, "sourceUrl": document.source_url, "mimeType": document.mime_type,
-        "version": document.version, "bytes": document.bytes, "project": document.project,
+        "version": document.version, "bytes": document.bytes, "tags": document.tags, "project": document.project,
     })
 }
 
@@ -392,24 +410,20 @@ pub async fn quotes_hold(tx: &mut ReadTx<'_>, places: &[(DocumentId, i32, i32, S
     Ok(usize::try_from(found) == Ok(places.len()))
 }
 
-/// One page of documents, newest first; of one project, or of everything that the transaction sees.
+/// One page of documents, newest first.
 ///
 /// # Errors
 /// What the database says.
-pub async fn list(
-    tx: &mut ReadTx<'_>,
-    page: &Page<Uuid>,
-    project: Option<ProjectId>,
-) -> Result<Slice<Document>> {
-    store::list(tx, page, project).await
+pub async fn list(tx: &mut ReadTx<'_>, page: &Page<Uuid>, filter: &Filter) -> Result<Slice<Document>> {
+    store::list(tx, page, filter).await
 }
 
 /// How many there are.
 ///
 /// # Errors
 /// What the database says.
-pub async fn count(tx: &mut ReadTx<'_>, project: Option<ProjectId>) -> Result<i64> {
-    store::count(tx, project).await
+pub async fn count(tx: &mut ReadTx<'_>, filter: &Filter) -> Result<i64> {
+    store::count(tx, filter).await
 }
 
 /// Makes sure that documents are there, and are a project's or the whole organization's when a project is named.

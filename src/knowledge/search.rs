@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::store;
+use super::{store, synonyms};
 use crate::db::ReadTx;
 use crate::error::Result;
 use crate::id::{DocumentId, OrganizationId, ProjectId};
+use crate::jobs;
 use crate::retrieval::{self, Candidate, Language, Plan, Question, Statistics};
 
 /// Passages that are looked at while searching, by their rarest terms. With more, the commonest of the question's terms
@@ -23,6 +24,15 @@ pub struct Place {
     pub project: Option<ProjectId>,
     /// In these documents only.
     pub documents: Option<Vec<DocumentId>>,
+    /// In documents that have one of these tags only, in whatever case.
+    pub tags: Option<Vec<String>>,
+}
+
+impl Place {
+    /// The documents' ids, as the database has them.
+    pub(super) fn document_ids(&self) -> Option<Vec<Uuid>> {
+        self.documents.as_ref().map(|list| list.iter().map(|document| document.uuid()).collect())
+    }
 }
 
 /// A passage that may answer, and where it is.
@@ -59,6 +69,17 @@ impl Found {
         let best = ranked.iter().take(most);
         best.filter_map(|ranked| Some((of(ranked.candidate.id)?, ranked.coverage))).collect()
     }
+}
+
+/// Reads a question with the organization's own synonyms.
+///
+/// # Errors
+/// What the database says.
+pub async fn read(tx: &mut ReadTx<'_>, text: &str) -> Result<Question> {
+    let synonyms = synonyms::list(tx).await?;
+    let text = text.to_owned();
+    // There may be hundreds: not where others wait.
+    jobs::compute(move || Question::read_with(&text, &synonyms)).await
 }
 
 /// Searches as far as the transaction sees.
@@ -101,10 +122,7 @@ pub async fn search(
     }
     let terms: Vec<(String, f32)> =
         plan.terms.iter().map(|term| (term.term.clone(), term.weight as f32)).collect();
-    let documents: Option<Vec<Uuid>> =
-        place.documents.as_ref().map(|list| list.iter().map(|document| document.uuid()).collect());
-    let ids =
-        store::search(tx, organization, place.project, documents.as_deref(), &rare, &terms, RANKED).await?;
+    let ids = store::search(tx, organization, place, &rare, &terms, RANKED).await?;
     let passages = passages(tx, &ids).await?;
     Ok(Found { question, plan, statistics, passages })
 }

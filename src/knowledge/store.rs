@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::{Document, DocumentUpdate, IndexState, NewDocument, Text};
+use super::search::Place;
+use super::{Document, DocumentUpdate, Filter, IndexState, NewDocument, Text};
 use crate::db::page::{Page, Slice};
 use crate::db::{ReadTx, WriteTx};
 use crate::error::{Error, Fault, FaultCode, OnConstraint as _, Result};
@@ -17,6 +18,7 @@ struct Row {
     title: String,
     source_url: Option<String>,
     mime_type: String,
+    tags: Vec<String>,
     bytes: i32,
     version: i32,
     indexed_version: Option<i32>,
@@ -44,6 +46,7 @@ impl From<Row> for Document {
             title: row.title,
             source_url: row.source_url,
             mime_type: row.mime_type,
+            tags: row.tags,
             bytes: row.bytes,
             version: row.version,
             index_state,
@@ -60,8 +63,8 @@ impl From<Row> for Document {
 pub(super) async fn find_many(tx: &mut ReadTx<'_>, ids: &[Uuid]) -> Result<Vec<Document>> {
     let rows = sqlx::query_as!(
         Row,
-        "select d.organization_id, d.id, d.project_id, d.title, d.source_url, d.mime_type, d.bytes, d.version,
-            d.indexed_version, d.index_job_id, j.status as job_status, j.progress as job_progress, d.created_by,
+        "select d.organization_id, d.id, d.project_id, d.title, d.source_url, d.mime_type, d.tags, d.bytes,
+            d.version, d.indexed_version, d.index_job_id, j.status as job_status, j.progress as job_progress, d.created_by,
             d.created_by_key, d.created_at, d.updated_at
          from documents d join jobs j on j.organization_id = d.organization_id and j.id = d.index_job_id
          where d.organization_id = (select app.current_organization()) and d.id = any($1)",
@@ -72,36 +75,35 @@ pub(super) async fn find_many(tx: &mut ReadTx<'_>, ids: &[Uuid]) -> Result<Vec<D
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
-pub(super) async fn list(
-    tx: &mut ReadTx<'_>,
-    page: &Page<Uuid>,
-    project: Option<ProjectId>,
-) -> Result<Slice<Document>> {
+pub(super) async fn list(tx: &mut ReadTx<'_>, page: &Page<Uuid>, filter: &Filter) -> Result<Slice<Document>> {
     let (low, high) = page.descending();
     let rows = keyset!(
         Row,
         tx,
         page,
-        "select d.organization_id, d.id, d.project_id, d.title, d.source_url, d.mime_type, d.bytes, d.version,
-            d.indexed_version, d.index_job_id, j.status as job_status, j.progress as job_progress, d.created_by,
+        "select d.organization_id, d.id, d.project_id, d.title, d.source_url, d.mime_type, d.tags, d.bytes,
+            d.version, d.indexed_version, d.index_job_id, j.status as job_status, j.progress as job_progress, d.created_by,
             d.created_by_key, d.created_at, d.updated_at
          from documents d join jobs j on j.organization_id = d.organization_id and j.id = d.index_job_id
          where d.organization_id = (select app.current_organization()) and d.id > $1 and d.id < $2
-            and ($3::uuid is null or d.project_id = $3)",
+            and ($3::uuid is null or d.project_id = $3) and ($4::text[] is null or d.tags @> $4)",
         "d.id" "desc" / "asc",
-        "$4",
+        "$5",
         low,
         high,
-        project.map(ProjectId::uuid)
+        filter.project.map(ProjectId::uuid),
+        filter.tags.as_deref()
     );
     Ok(page.slice(rows.into_iter().map(Into::into).collect()))
 }
 
-pub(super) async fn count(tx: &mut ReadTx<'_>, project: Option<ProjectId>) -> Result<i64> {
+pub(super) async fn count(tx: &mut ReadTx<'_>, filter: &Filter) -> Result<i64> {
     let count = sqlx::query_scalar!(
         r#"select count(*) as "count!" from documents
-           where organization_id = (select app.current_organization()) and ($1::uuid is null or project_id = $1)"#,
-        project.map(ProjectId::uuid)
+           where organization_id = (select app.current_organization()) and ($1::uuid is null or project_id = $1)
+            and ($2::text[] is null or tags @> $2)"#,
+        filter.project.map(ProjectId::uuid),
+        filter.tags.as_deref()
     )
     .fetch_one(tx.conn())
     .await?;
@@ -175,8 +177,8 @@ pub(super) async fn insert(
     let project = new.project.map(ProjectId::uuid);
     sqlx::query!(
         "insert into documents (organization_id, id, project_id, title, source_url, mime_type, bytes, sha256,
-            index_job_id, created_by, created_by_key)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            index_job_id, created_by, created_by_key, tags)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         organization,
         id.uuid(),
         project,
@@ -187,7 +189,8 @@ pub(super) async fn insert(
         &new.text.sha256[..],
         job.uuid(),
         credential.user().uuid(),
-        credential.key().map(ApiKeyId::uuid)
+        credential.key().map(ApiKeyId::uuid),
+        &new.tags
     )
     .execute(tx.conn())
     .await
@@ -233,13 +236,14 @@ pub(super) async fn update(tx: &mut WriteTx<'_>, id: DocumentId, update: &Docume
     let organization = tx.organization().uuid();
     sqlx::query!(
         "update documents set title = coalesce($3, title), source_url = case when $4 then $5 else source_url end,
-            updated_at = now()
+            tags = coalesce($6, tags), updated_at = now()
          where organization_id = $1 and id = $2",
         organization,
         id.uuid(),
         update.title.as_deref(),
         update.source_url.is_some(),
-        update.source_url.as_ref().and_then(Option::as_deref)
+        update.source_url.as_ref().and_then(Option::as_deref),
+        update.tags.as_deref()
     )
     .execute(tx.conn())
     .await?;
@@ -537,8 +541,7 @@ pub(super) async fn neighbours(
 pub(super) async fn search(
     tx: &mut ReadTx<'_>,
     organization: OrganizationId,
-    project: Option<ProjectId>,
-    documents: Option<&[Uuid]>,
+    place: &Place,
     rare: &[String],
     terms: &[(String, f32)],
     limit: i32,
@@ -547,12 +550,13 @@ pub(super) async fn search(
     let rare: Vec<i64> = rare.iter().map(hash).collect();
     let (hashes, weights): (Vec<i64>, Vec<f32>) =
         terms.iter().map(|(term, weight)| (hash(term), *weight)).unzip();
-    let ids = sqlx::query_scalar("select id from app.search_chunks($1, $2, $3, $4, $5, $6)")
+    let ids = sqlx::query_scalar("select id from app.search_chunks($1, $2, $3, $4, $5, $6, $7)")
         .bind(rare)
         .bind(hashes)
         .bind(weights)
-        .bind(project.map(ProjectId::uuid))
-        .bind(documents)
+        .bind(place.project.map(ProjectId::uuid))
+        .bind(place.document_ids())
+        .bind(place.tags.as_deref())
         .bind(limit)
         .fetch_all(tx.conn())
         .await?;

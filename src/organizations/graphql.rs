@@ -30,7 +30,8 @@ use crate::invitations::Status as InvitationStatus;
 use crate::invitations::graphql::Invitation;
 use crate::jobs::graphql::{Job, JobFilter};
 use crate::knowledge::embeddings::graphql::Embeddings;
-use crate::knowledge::graphql::KnowledgeDocument;
+use crate::knowledge::graphql::{DocumentFilter, KnowledgeDocument};
+use crate::knowledge::synonyms::graphql::SynonymGroup;
 use crate::memberships::graphql::Membership;
 use crate::projects::graphql::{self as projects, Project, ProjectFilter};
 use crate::providers::graphql::{EngineRoute, Provider};
@@ -276,7 +277,14 @@ impl Organization {
         Ok(crate::knowledge::embeddings::graphql::current(ctx, self.id).await?)
     }
 
+    /// Its own synonyms, by which questions find passages that say the same in other words. Null without `AGENT_CONFIGURE` in
+    /// the whole organization.
+    async fn synonyms(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Vec<SynonymGroup>>> {
+        Ok(crate::knowledge::synonyms::graphql::current(ctx, self.id).await?)
+    }
+
     /// Its documents and those of its projects, newest first. Null without `CONTENT_READ`.
+    #[expect(clippy::too_many_arguments, reason = "a page's four, a place and a filter")]
     async fn documents(
         &self,
         ctx: &Context<'_>,
@@ -287,10 +295,11 @@ impl Organization {
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "Only those of this project.")] project_id: Option<ID>,
+        #[graphql(desc = "Which documents.")] filter: Option<DocumentFilter>,
     ) -> async_graphql::Result<Option<Connection<KnowledgeDocument>>> {
         let args = page_args(first, after, last, before);
         let project = project_id.as_ref().map(|id| read_id("projectId", id)).transpose()?;
-        Ok(crate::knowledge::graphql::connection(ctx, self.id, project, &args).await?)
+        Ok(crate::knowledge::graphql::connection(ctx, self.id, project, &args, filter).await?)
     }
 
     /// Its files and those of its projects, newest first. Null without `CONTENT_READ`.

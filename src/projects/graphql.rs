@@ -30,7 +30,7 @@ use crate::id::{OrganizationId, ProjectId, ProjectMemberId, UserId};
 use crate::identity::User as UserRow;
 use crate::identity::graphql::{User, cleared, kept, plain_user};
 use crate::jobs::graphql::{Job, JobFilter};
-use crate::knowledge::graphql::KnowledgeDocument;
+use crate::knowledge::graphql::{DocumentFilter, KnowledgeDocument};
 use crate::organizations::graphql::{Organization, Settings, SettingsInput};
 use crate::providers::graphql::EngineRoute;
 use crate::schedules::graphql::Schedule;
@@ -266,10 +266,11 @@ impl Project {
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Which documents.")] filter: Option<DocumentFilter>,
     ) -> async_graphql::Result<Option<Connection<KnowledgeDocument>>> {
         let args = page_args(first, after, last, before);
         let (organization, project) = (self.row.organization, Some(self.row.id));
-        Ok(crate::knowledge::graphql::connection(ctx, organization, project, &args).await?)
+        Ok(crate::knowledge::graphql::connection(ctx, organization, project, &args, filter).await?)
     }
 
     /// Its own files, newest first; those of the whole organization stand there. Null without `CONTENT_READ`.

@@ -20,13 +20,18 @@ const SAME: f64 = 0.9;
 const COMPARED: usize = 32;
 /// The longest list that is quoted as one, in bytes.
 const LIST_BYTES: usize = 900;
+/// The sentences by which it is judged how sure an answer is, however many of them are quoted.
+const JUDGED: usize = 3;
+/// The most sentences that are quoted.
+const SENTENCES: usize = 6;
 /// How many near misses and follow-ups are given.
 const NEAR_MISSES: usize = 3;
 
 /// How an answer is wanted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options {
-    /// The most sentences, 1 to 4; a short list under its introduction counts as one.
+    /// The most sentences, 1 to 6; a short list under its introduction counts as one. Whether there is an answer does not
+    /// depend on it.
     pub sentences: usize,
     /// The least confidence of an answer, 0 to 1; less answers more, and more of it wrongly.
     pub confidence: f64,
@@ -34,7 +39,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { sentences: 3, confidence: 0.6 }
+        Self { sentences: JUDGED, confidence: 0.6 }
     }
 }
 
@@ -85,7 +90,7 @@ pub struct Confidence {
     pub kind: f64,
     /// The share of the one word that the best sentence lacks most.
     pub gap: f64,
-    /// How probable it is that one of the chosen sentences is the best of all that were read.
+    /// How probable it is that one of the best three sentences is the best of all that were read.
     pub chosen: f64,
 }
 
@@ -111,8 +116,10 @@ impl Read<'_, '_> {
 /// Picks the answer from the ranked chunks.
 pub fn answer(plan: &Plan, question: &Question, ranked: &[Ranked<'_>], options: &Options) -> Answer {
     let read = read(ranked);
-    let chosen = choose(plan, &read, options.sentences.clamp(1, 4));
-    let confidence = confidence(plan, &read, &chosen);
+    let judged = choose(plan, &read, JUDGED);
+    let confidence = confidence(plan, &read, &judged);
+    let most = options.sentences.clamp(1, SENTENCES);
+    let chosen = if most == JUDGED { judged } else { choose(plan, &read, most) };
     let answered = !question.is_empty()
         && confidence.value >= options.confidence
         && read.first().is_some_and(|best| names_the_same(plan, ranked, best));

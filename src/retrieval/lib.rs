@@ -40,7 +40,7 @@ pub use follow_up::follow_up;
 pub use language::Language;
 pub use plan::{Plan, PlanTerm, Statistics};
 use question::Role;
-pub use question::{LOOKUPS, NEIGHBOURS, Neighbourhood, Question, Synonyms};
+pub use question::{LOOKUPS, Lookup, LookupForm, NEIGHBOURS, Neighbourhood, Question, Sense};
 pub use rank::{Candidate, Ranked, rank};
 pub use vectors::{Nearest, Quantised, fuse};
 pub use words::{TERM_BYTES, Vocabulary, terms};

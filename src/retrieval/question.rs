@@ -16,6 +16,10 @@ pub const LOOKUPS: usize = 1_000;
 pub const NEIGHBOURS: usize = 500;
 /// How many synonyms of a compound's part are tried.
 const SYNONYMS_OF_A_PART: usize = 12;
+/// How many other words and phrases of an organization's own group are tried.
+const GROUP: usize = 20;
+/// How many forms of a word are told.
+const FORMS: usize = 8;
 /// The most neighbourhoods that a question asks for.
 const NEIGHBOURHOODS: usize = 16;
 
@@ -51,6 +55,48 @@ pub(super) enum Role {
 pub(super) struct Form {
     pub terms: Vec<String>,
     pub credit: f64,
+    pub sense: Sense,
+}
+
+/// What is looked up for a word of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, async_graphql::Enum)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[graphql(name = "QaWordSense")]
+pub enum Sense {
+    /// The word itself, by its stem.
+    Word,
+    /// The word and another one of the question as one word, or its parts as words of their own.
+    Compound,
+    /// A part of the word alone.
+    Part,
+    /// A word of the same family.
+    Related,
+    /// What it is also called, or is near to, in general use.
+    Synonym,
+    /// What it is also called by the organization's own synonyms.
+    OwnSynonym,
+    /// Another spelling, as it stands in the documents, of a word that does not.
+    Spelling,
+}
+
+/// A word of a question, and what it was looked up as.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lookup {
+    /// The word, in one spelling.
+    pub word: String,
+    /// What some chunk may have for it, the best first.
+    pub forms: Vec<LookupForm>,
+}
+
+/// What a word was looked up as.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LookupForm {
+    /// The terms, all of which a chunk has to have.
+    pub terms: Vec<String>,
+    /// What they are to the word.
+    pub sense: Sense,
+    /// How many chunks hold the rarest of them.
+    pub chunks: u64,
 }
 
 /// A word of a question with all of its forms.
@@ -75,11 +121,17 @@ impl Slot {
         self.forms.iter().any(known)
     }
 
-    fn add(&mut self, terms: Vec<String>, credit: f64) {
+    /// The word itself, as a term of each language.
+    fn exact(&self) -> impl Iterator<Item = &String> {
+        let itself = |form: &&Form| form.credit >= credit::EXACT && form.terms.len() == 1;
+        self.forms.iter().filter(itself).flat_map(|form| &form.terms)
+    }
+
+    fn add(&mut self, terms: Vec<String>, credit: f64, sense: Sense) {
         let new =
             terms.iter().all(|term| !term.is_empty()) && self.forms.iter().all(|form| form.terms != terms);
         if new {
-            self.forms.push(Form { terms, credit });
+            self.forms.push(Form { terms, credit, sense });
         }
     }
 }
@@ -111,17 +163,14 @@ pub struct Question {
     pub(super) slots: Vec<Slot>,
 }
 
-/// Words that mean the same in an organization: a word, and what it is also called.
-pub type Synonyms = HashMap<String, Vec<String>>;
-
 impl Question {
     /// Reads a question of any length; words beyond the first few dozen are not looked for.
     pub fn read(text: &str) -> Self {
-        Self::read_with(text, &Synonyms::new())
+        Self::read_with(text, &[])
     }
 
-    /// The same with an organization's own synonyms.
-    pub fn read_with(text: &str, synonyms: &Synonyms) -> Self {
+    /// The same with an organization's own synonyms: groups of words and phrases, of which each may be any other.
+    pub fn read_with(text: &str, synonyms: &[Vec<String>]) -> Self {
         let language = Language::detect(text);
         let quoted = quoted(text);
         let all = tokens(text);
@@ -131,7 +180,10 @@ impl Question {
         let slots = slots(text, &all, language, asks, &quoted);
         let mut question = Self { language, asks, quoted, corrected: Vec::new(), slots };
         question.join_neighbours();
-        question.add_synonyms(synonyms);
+        question.add_synonyms();
+        for group in synonyms {
+            question.add_group(group);
+        }
         question
     }
 
@@ -153,6 +205,22 @@ impl Question {
     /// The words that no chunk holds, in the question's spelling.
     pub fn unknown_words(&self, statistics: &Statistics) -> Vec<&str> {
         self.slots.iter().filter(|slot| !slot.is_known(statistics)).map(|slot| slot.word.as_str()).collect()
+    }
+
+    /// What each word was looked up as, as far as there are chunks for it; a few forms of each.
+    pub fn looked_up(&self, statistics: &Statistics) -> Vec<Lookup> {
+        let of = |slot: &Slot| {
+            let form = |form: &Form| {
+                let chunks =
+                    form.terms.iter().map(|term| statistics.count(term)).min().filter(|count| *count > 0)?;
+                Some((form.credit, LookupForm { terms: form.terms.clone(), sense: form.sense, chunks }))
+            };
+            let mut forms: Vec<_> = slot.forms.iter().filter_map(form).collect();
+            forms.sort_by(|a, b| b.0.total_cmp(&a.0));
+            let forms = forms.into_iter().take(FORMS).map(|(_, form)| form).collect();
+            Lookup { word: slot.word.clone(), forms }
+        };
+        self.slots.iter().map(of).collect()
     }
 
     /// The parts of the lexicon in which other spellings of unknown words, and relatives of known ones, may be.
@@ -210,7 +278,7 @@ impl Question {
                         continue;
                     }
                     if are_related(original, term) {
-                        slot.add(vec![term.clone()], credit::FAMILY);
+                        slot.add(vec![term.clone()], credit::FAMILY, Sense::Related);
                         statistics.counts.insert(term.clone(), *count);
                     } else if !known && !term.contains(|c: char| c.is_numeric()) {
                         let away = strsim::damerau_levenshtein(original, term);
@@ -226,7 +294,7 @@ impl Question {
             }
             if let Some((away, count, term)) = nearest {
                 let steps = if away > 1 { 0.2 } else { 0.1 };
-                slot.add(vec![term.to_owned()], credit::EXACT - steps);
+                slot.add(vec![term.to_owned()], credit::EXACT - steps, Sense::Spelling);
                 statistics.counts.insert(term.to_owned(), count);
                 self.corrected.push((slot.word.clone(), term.to_owned()));
             }
@@ -251,7 +319,7 @@ impl Question {
             }
             for term in compounds(one, other).into_iter().chain(compounds(other, one)) {
                 for index in [*first, *second] {
-                    self.slots[index].add(vec![term.clone()], credit::COMPOUND);
+                    self.slots[index].add(vec![term.clone()], credit::COMPOUND, Sense::Compound);
                 }
             }
         }
@@ -269,7 +337,7 @@ impl Question {
             .collect()
     }
 
-    fn add_synonyms(&mut self, own: &Synonyms) {
+    fn add_synonyms(&mut self) {
         for slot in self.slots.iter_mut().filter(|slot| slot.role != Role::Key || slot.quoted) {
             let stems: Vec<String> =
                 Language::ALL.iter().map(|language| stem(&slot.word, *language)).collect();
@@ -277,20 +345,44 @@ impl Question {
                 for (other, credit) in
                     synonyms_of(term, *language).filter(|(other, _)| !stems.contains(other))
                 {
-                    slot.add(vec![other.clone()], credit);
+                    slot.add(vec![other.clone()], credit, Sense::Synonym);
                 }
             }
         }
-        for slot in &mut self.slots {
-            for other in own.get(&slot.word).into_iter().flatten().take(20) {
+    }
+
+    /// Takes up what words of the question are also called, by a group of an organization's own.
+    fn add_group(&mut self, group: &[String]) {
+        for (at, term) in group.iter().enumerate() {
+            let named = self.named(term);
+            if named.is_empty() {
+                continue;
+            }
+            let others = group.iter().enumerate().filter(|(place, _)| *place != at).map(|(_, other)| other);
+            for other in others.take(GROUP) {
                 for language in Language::ALL {
                     let terms: Vec<String> = words::terms(other, language).into_iter().take(6).collect();
-                    if !terms.is_empty() {
-                        slot.add(terms, credit::COMPOUND);
+                    for slot in named.iter().filter(|_| !terms.is_empty()) {
+                        self.slots[*slot].add(terms.clone(), credit::COMPOUND, Sense::OwnSynonym);
                     }
                 }
             }
         }
+    }
+
+    /// The words of the question that are a word or phrase, whatever their endings: all of its words near one another, or none.
+    fn named(&self, term: &str) -> Vec<usize> {
+        let wanted = slots(term, &tokens(term), None, Asks::Other, &[]);
+        let of = |wanted: &Slot| {
+            self.slots
+                .iter()
+                .position(|slot| slot.exact().any(|term| wanted.exact().any(|other| other == term)))
+        };
+        let places: Vec<usize> = wanted.iter().map_while(of).collect();
+        let positions = || places.iter().map(|at| self.slots[*at].position);
+        let apart = positions().max().zip(positions().min()).map_or(0, |(last, first)| last - first);
+        let near = usize::try_from(apart).is_ok_and(|apart| apart <= 2 * places.len());
+        if near && places.len() == wanted.len() { places } else { Vec::new() }
     }
 }
 
@@ -407,23 +499,23 @@ fn slots(
             quoted: is_quoted,
         };
         for term in exact {
-            slot.add(vec![term], credit::EXACT);
+            slot.add(vec![term], credit::EXACT, Sense::Word);
         }
         if token.kind == Kind::Word && !lower.contains(|c: char| c.is_numeric()) {
             participles(&mut slot);
             if lower.chars().count() >= 8 && lower.len() <= 40 {
                 for (left, right) in splits(&lower) {
-                    slot.add(vec![left.clone(), right.clone()], credit::SPLIT);
+                    slot.add(vec![left.clone(), right.clone()], credit::SPLIT, Sense::Compound);
                     if words::is_common_part(&right) {
                         // `Ferientage` for `Urlaubstage`.
                         let same = synonyms_of(&left, Language::German)
                             .filter(|(_, credit)| *credit >= credit::SYNONYM);
                         for (other, credit) in same.take(SYNONYMS_OF_A_PART) {
-                            slot.add(vec![other.clone(), right.clone()], credit);
+                            slot.add(vec![other.clone(), right.clone()], credit, Sense::Synonym);
                         }
                     }
-                    slot.add(vec![left], credit::MODIFIER);
-                    slot.add(vec![right], credit::HEAD);
+                    slot.add(vec![left], credit::MODIFIER, Sense::Part);
+                    slot.add(vec![right], credit::HEAD, Sense::Part);
                 }
             }
         }
@@ -431,7 +523,7 @@ fn slots(
             // `XR-200` may be written `XR 200`, `Home-Office` as two words.
             let pieces: Vec<String> =
                 lower.split(['-', '\u{2011}']).map(|piece| stem(piece, Language::German)).collect();
-            slot.add(pieces, credit::SPLIT);
+            slot.add(pieces, credit::SPLIT, Sense::Compound);
             // Its words are not asked for one by one.
             let last = token.end();
             slots.retain(|other| {
@@ -456,11 +548,11 @@ fn participles(slot: &mut Slot) {
         && let Some(verb) = term.strip_prefix("ge")
     {
         let bare = verb.strip_suffix("et").or_else(|| verb.strip_suffix('t')).unwrap_or(verb);
-        slot.add(vec![bare.to_owned()], credit::FAMILY);
+        slot.add(vec![bare.to_owned()], credit::FAMILY, Sense::Related);
     }
     if term.len() >= 3 && term.len() < words::TERM_BYTES - 4 {
-        slot.add(vec![format!("ge{term}t")], credit::FAMILY);
-        slot.add(vec![format!("ge{term}")], credit::FAMILY);
+        slot.add(vec![format!("ge{term}t")], credit::FAMILY, Sense::Related);
+        slot.add(vec![format!("ge{term}")], credit::FAMILY, Sense::Related);
     }
 }
 

@@ -62,6 +62,11 @@ pub struct Ranked<'a> {
 }
 
 impl Ranked<'_> {
+    /// How well its best sentence answers, comparable within one question only; none when it was not read by sentences.
+    pub fn sentence(&self) -> Option<f64> {
+        (!self.weighed.is_empty()).then(|| self.best())
+    }
+
     /// The score of its best piece.
     fn best(&self) -> f64 {
         self.weighed.iter().map(|one| one.score).fold(f64::NEG_INFINITY, f64::max)

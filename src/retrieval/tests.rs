@@ -310,6 +310,22 @@ fn what_several_documents_say_is_not_less_sure() {
 }
 
 #[test]
+fn an_answer_is_as_sure_whatever_its_length() {
+    let mut memory = Memory::default();
+    let text = "Acme provides train tickets in second class. Acme provides hotel rooms near customers. Acme provides meals \
+                during longer journeys. Acme provides parking beside airports. Acme provides laptops without games. Acme \
+                provides coffee from Brazil. Acme provides umbrellas against rain.\n";
+    memory.add("Benefits", text, Format::Markdown);
+    let ask = |sentences| {
+        memory.ask_with("What does Acme provide?", &Options { sentences, ..Options::default() }).0
+    };
+    let lengths = [0, 1, 2, 3, 4, 6, 100].map(ask);
+    let counts = lengths.each_ref().map(|found| found.citations.len());
+    assert_eq!(counts, [1, 1, 2, 3, 4, 6, 6]);
+    assert!(lengths.iter().all(|found| found.answered && found.confidence == lengths[3].confidence));
+}
+
+#[test]
 fn misspelt_words_are_read_by_the_lexicon() {
     let memory = memory();
     let (found, question, _) = memory.ask_with("Wann kommt das Gehallt?", &Options::default());
@@ -322,11 +338,28 @@ fn misspelt_words_are_read_by_the_lexicon() {
 
 #[test]
 fn an_organizations_own_words_find_the_documents_words() {
-    let synonyms = Synonyms::from([("zaster".to_owned(), vec!["Gehalt".to_owned()])]);
-    let plain = Question::read("Wann kommt der Zaster?");
-    let own = Question::read_with("Wann kommt der Zaster?", &synonyms);
-    let pay = terms("Gehalt", Language::German);
-    assert!(!plain.lookups().contains(&pay[0]) && own.lookups().contains(&pay[0]));
+    let group = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let synonyms = [group(&["Zaster", "Gehalt"]), group(&["paid time off", "PTO", "Urlaub", "Home-Office"])];
+    let pay = &terms("Gehalt", Language::German)[0];
+    let leave = &terms("Urlaub", Language::German)[0];
+    let found = |question: &str, term: &String| {
+        assert!(!Question::read(question).lookups().contains(term), "{question}");
+        Question::read_with(question, &synonyms).lookups().contains(term)
+    };
+    // Whatever its ending, and whichever of the group it is.
+    for question in ["Wann kommt der Zaster?", "Wann kommen die Zaster?"] {
+        assert!(found(question, pay) && !found(question, leave), "{question}");
+    }
+    for question in
+        ["How much PTO is there?", "How much paid time off is there?", "Wer darf ins Home-Office?"]
+    {
+        assert!(found(question, leave) && !found(question, pay), "{question}");
+    }
+    // All words of a phrase, and near one another.
+    for question in ["Is overtime paid?", "Is it paid when somebody waits for a very long time and goes off?"]
+    {
+        assert!(!found(question, leave), "{question}");
+    }
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn promise(table: &Table) -> Promise {
         // Leaving, and being refused, is logged wherever it happens.
         "audit_entries" => Promise::Tenant { reads_own: false, writes: Writes::NewAnywhere },
         "usage_counters" => Promise::Tenant { reads_own: false, writes: Writes::Nothing },
-        "periods" | "providers" | "embeddings" | "webhook_endpoints" => {
+        "periods" | "providers" | "embeddings" | "synonym_groups" | "webhook_endpoints" => {
             Promise::Tenant { reads_own: false, writes: Writes::Shared }
         }
         "engine_routes" | "workflow_templates" | "accounts" => {

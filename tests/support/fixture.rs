@@ -115,6 +115,8 @@ async fn tenant(server: &Server, name: &str) -> Tenant {
         let account = json!({"organizationId": cast.id, "projectId": place, "userId": cast::instagram_user(), "token": "EAAB"});
         owner.mutate("accountConnect", account, "").await;
     }
+    let synonyms = json!({"organizationId": cast.id, "groups": [{"terms": ["PTO", "vacation"]}]});
+    owner.mutate("synonymsSet", synonyms, "").await;
     owner.mutate("webhookEndpointCreate", cast::receiver(&cast.id), "").await;
     for project in &projects {
         owner.mutate("scheduleCreate", cast::yearly(project), "").await;

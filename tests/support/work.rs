@@ -122,7 +122,7 @@ impl Client<'_> {
 /// What is read of an answer.
 pub const ASKED: &str = "job { id status engine { provider model promptTokens completionTokens costMicroUsd }
     error { __typename code message } }
-    answer { id question answered answer confidence
+    answer { id question answered answer confidence confidenceParts { coverage kind gap chosen } followUps uncited
         citations { document { id title } documentVersion heading quote startOffset endOffset score }
         nearMisses { document { id } documentVersion quote startOffset endOffset score } }";
 

@@ -522,6 +522,11 @@ impl World {
             "Mutation.embeddingsSet(input.organizationId)" => {
                 Case::mutation("embeddingsSet", json!({"organizationId": acme.id}), "/input/organizationId")
             }
+            "Mutation.synonymsSet(input.organizationId)" => {
+                let groups = json!([{"terms": ["PTO", format!("leave of {caller}")]}]);
+                let input = json!({"organizationId": acme.id, "groups": groups});
+                Case::mutation("synonymsSet", input, "/input/organizationId")
+            }
             "Mutation.affirmationsGenerate(input.projectId)" => Case::mutation(
                 "affirmationsGenerate",
                 json!({"projectId": project().await, "goals": ["Ich möchte ruhiger schlafen"]}),

@@ -22,7 +22,7 @@ use crate::id::{AffirmationSetId, PeriodId};
 use crate::jobs::{self, AgentKind, Engine, Failure, Run};
 use crate::knowledge::search::{self, Found, Passage, Place};
 use crate::providers::Wanted;
-use crate::retrieval::{Language, Question};
+use crate::retrieval::Language;
 use crate::{input, periods};
 
 /// Earlier sets whose lines are not repeated.
@@ -164,8 +164,8 @@ async fn read(tx: &mut ReadTx<'_>, run: &Run, order: &Order<Input>) -> Result<(R
         let set = agent::content::<Affirmations>(&mut set)?;
         request.earlier.extend(set.lines.into_iter().map(|line| line.text));
     }
-    let place = Place { project: Some(order.project), documents: None };
-    let question = Question::read(&order.input.goals.join("\n"));
+    let place = Place { project: Some(order.project), ..Place::default() };
+    let question = search::read(tx, &order.input.goals.join("\n")).await?;
     Ok((request, search::search(tx, run.organization(), question, &place).await?))
 }
 

@@ -30,7 +30,7 @@ use crate::input;
 use crate::jobs::{self, AgentKind, Engine, Failure, Run};
 use crate::knowledge::search::{self, Found, Place};
 use crate::providers::Wanted;
-use crate::retrieval::{Language, Question};
+use crate::retrieval::Language;
 
 /// Characters of a brief at the most.
 pub const BRIEF_CHARACTERS: usize = 10_000;
@@ -134,9 +134,10 @@ impl Agent for Posts {
         let input = &order.input;
         let (found, research) = {
             let mut tx = run.read(Action::ContentRead).await?;
-            let place = Place { project: Some(order.project), documents: input.documents.clone() };
-            let found =
-                search::search(&mut tx, run.organization(), Question::read(&input.brief), &place).await?;
+            let documents = input.documents.clone();
+            let place = Place { project: Some(order.project), documents, tags: None };
+            let question = search::read(&mut tx, &input.brief).await?;
+            let found = search::search(&mut tx, run.organization(), question, &place).await?;
             let research = if input.hashtags {
                 let asked = hashtags::Input {
                     text: input.brief.clone(),

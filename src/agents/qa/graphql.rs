@@ -8,7 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::conversations::graphql::QaConversation;
-use super::{Ask, Asked};
+use super::{AnswerLength, Ask, Asked, trace};
 use crate::access::{Action, Permission, Scope};
 use crate::agents::Output;
 use crate::agents::graphql::{AgentOutput, EngineInput, Rating, common, output, outputs, stars, started};
@@ -26,6 +26,7 @@ use crate::jobs::graphql::Job;
 use crate::knowledge::graphql::{self as knowledge, KnowledgeDocument};
 use crate::projects::graphql::Project;
 use crate::providers::Providers;
+use crate::retrieval::{Language, Sense};
 
 /// An answer to a question, from the organization's documents.
 pub struct QaAnswer {
@@ -98,6 +99,137 @@ impl Citation {
     /// How well they answer, from 0 to 1.
     async fn score(&self) -> f64 {
         rounded(self.row.score)
+    }
+}
+
+/// What the confidence of an answer is made of. Each is from 0 to 1.
+#[derive(SimpleObject)]
+pub struct QaConfidenceParts {
+    /// The share of the question's words, each by its weight, that the best sentence has, itself or in what it stands under
+    /// and beside. The more, the surer.
+    coverage: f64,
+    /// Whether the best sentence has the kind of thing that is asked for, such as a date after `when` or an amount after `how
+    /// much`: 0 when it does not; between when that cannot be told for certain; 1 when it does, and for questions that may be
+    /// answered by any sentence. The more, the surer.
+    kind: f64,
+    /// How much of the question the one word is that the best sentence lacks most; 0 when it lacks none. The more, the less
+    /// sure.
+    gap: f64,
+    /// How probable it is that the best of all sentences that were read is among the best three: little when many are as
+    /// good. The more, the surer.
+    chosen: f64,
+}
+
+impl From<super::ConfidenceParts> for QaConfidenceParts {
+    fn from(parts: super::ConfidenceParts) -> Self {
+        let super::ConfidenceParts { coverage, kind, gap, chosen } = parts;
+        Self { coverage: rounded(coverage), kind: rounded(kind), gap: rounded(gap), chosen: rounded(chosen) }
+    }
+}
+
+/// How an answer was looked for.
+#[derive(SimpleObject)]
+pub struct QaRetrieval {
+    /// The question's words, in their order, without those that say too little to look for.
+    words: Vec<QaRetrievalWord>,
+    /// How many passages have words of the question, of the 200 at most that are ranked.
+    candidates: i32,
+    /// The best passages, the best first, at most 20.
+    passages: Vec<QaRetrievalPassage>,
+}
+
+/// A word of a question.
+#[derive(SimpleObject)]
+pub struct QaRetrievalWord {
+    /// The word, in lower case.
+    word: String,
+    /// What stands in passages for it, the best first, at most eight; none when nothing does.
+    forms: Vec<QaRetrievalForm>,
+}
+
+/// What stands in passages for a word of a question.
+#[derive(SimpleObject)]
+pub struct QaRetrievalForm {
+    /// Stems of words, all of which a passage has to have.
+    terms: Vec<String>,
+    /// What they are to the word.
+    sense: Sense,
+    /// How many passages have the rarest of them.
+    passages: i32,
+}
+
+/// A passage, and how it was ranked.
+pub struct QaRetrievalPassage {
+    organization: OrganizationId,
+    row: trace::Place,
+}
+
+/// A passage, and how it was ranked.
+#[Object]
+impl QaRetrievalPassage {
+    /// The document; null when it was deleted or is not visible to the caller.
+    async fn document(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<KnowledgeDocument>> {
+        Ok(knowledge::find(ctx, self.organization, self.row.document).await?)
+    }
+
+    /// The version that it is of.
+    async fn document_version(&self) -> i32 {
+        self.row.version
+    }
+
+    /// The headings above it, outermost first.
+    async fn heading(&self) -> Option<&str> {
+        self.row.heading.as_deref()
+    }
+
+    /// Whether it is one of the `topK` that the answer was looked for in.
+    async fn read(&self) -> bool {
+        self.row.read
+    }
+
+    /// Which place it has by the question's words, from 1; null when it has none of them.
+    async fn word_rank(&self) -> Option<i32> {
+        self.row.word_rank
+    }
+
+    /// Which place it has by what it means, from 1; null when it is not among the nearest 100, and where vectors are not asked.
+    async fn meaning_rank(&self) -> Option<i32> {
+        self.row.meaning_rank
+    }
+
+    /// How much its words speak for it, by BM25 over text, heading and title; to be compared within one answer only.
+    async fn score(&self) -> Option<f64> {
+        self.row.score.map(rounded)
+    }
+
+    /// How much of the question it has, from 0 to 1.
+    async fn coverage(&self) -> Option<f64> {
+        self.row.coverage.map(rounded)
+    }
+
+    /// How well its best sentence answers, to be compared within one answer only: one more is e times as probable. The best 25
+    /// passages are ranked by it. Null for others.
+    async fn sentence(&self) -> Option<f64> {
+        self.row.sentence.map(rounded)
+    }
+}
+
+impl QaRetrieval {
+    fn new(organization: OrganizationId, trace: super::Trace) -> Self {
+        let super::Trace { words, candidates, passages } = trace;
+        let form = |form: trace::Form| {
+            let trace::Form { terms, sense, passages } = form;
+            QaRetrievalForm { terms, sense, passages }
+        };
+        let word = |word: trace::Word| QaRetrievalWord {
+            word: word.word,
+            forms: word.forms.into_iter().map(form).collect(),
+        };
+        Self {
+            words: words.into_iter().map(word).collect(),
+            candidates,
+            passages: passages.into_iter().map(|row| QaRetrievalPassage { organization, row }).collect(),
+        }
     }
 }
 
@@ -221,11 +353,22 @@ impl QaAnswer {
         self.row.answer.is_some()
     }
 
-    /// How sure the built-in engine is, from 0 to 1: 0.6 × the share of the question's words that the best passage has,
-    /// 0.25 × whether it has the kind of thing that is asked for, 0.15 × how far it is ahead of the next one. Null for a
-    /// provider's answer.
+    /// Sentences of a model's answer that name no passage, as they stand in it: what they say cannot be checked. Empty unless
+    /// the question was asked with `requireCitations: false`.
+    async fn uncited(&self) -> &[String] {
+        &self.row.uncited
+    }
+
+    /// How sure the built-in engine is, from 0 to 1; below 0.6 it does not answer. `confidenceParts` says what this is made of.
+    /// Null for a provider's answer.
     async fn confidence(&self) -> Option<f64> {
         self.row.confidence.map(rounded)
+    }
+
+    /// What `confidence` is made of, by weights that were fitted to questions with known answers. Null for a provider's
+    /// answer, and for one from before these were kept.
+    async fn confidence_parts(&self) -> Option<QaConfidenceParts> {
+        self.row.confidence_parts.map(Into::into)
     }
 
     /// What the answer rests on.
@@ -236,6 +379,25 @@ impl QaAnswer {
     /// What came closest when the question could not be answered.
     async fn near_misses(&self) -> Vec<Citation> {
         self.cite(&self.row.near_misses)
+    }
+
+    /// Where the documents may have more: the headings, as `Citation.heading` has them, of other passages that the question
+    /// touches, the best first, at most three. They stand there word for word, so they are questions only where a document's
+    /// headings are; asked as they are, they find their passages.
+    async fn follow_ups(&self) -> &[String] {
+        &self.row.follow_ups
+    }
+
+    /// How it was looked for: what to look at when an answer is not the one that was hoped for. Null without `AGENT_CONFIGURE`
+    /// where it was asked, and for an answer from before this was kept.
+    async fn retrieval(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<QaRetrieval>> {
+        let Output { organization, project, id, .. } = self.row.output;
+        let may = |scope: &Scope| scope.may_see(project, Permission::AgentConfigure);
+        let Some(mut tx) = ctx.door().read_if(organization, Action::ContentRead, may).await? else {
+            return Ok(None);
+        };
+        let trace = super::retrieval(&mut tx, id.into()).await?;
+        Ok(trace.map(|trace| QaRetrieval::new(organization, trace)))
     }
 }
 
@@ -257,6 +419,8 @@ struct QaAskInput {
     question: String,
     /// Only from these documents, at most 100.
     document_ids: Option<Vec<ID>>,
+    /// Only from documents that have one of these tags, in whatever case; at most 20.
+    tags: Option<Vec<String>>,
     /// The conversation that it goes on with, in the same project or in none: `And on weekends?` is understood from the
     /// questions before, and a provider's model is told the last of them with their answers.
     conversation_id: Option<ID>,
@@ -265,6 +429,17 @@ struct QaAskInput {
     top_k: i32,
     /// Answers of less confidence (0 to 1) count as none.
     min_score: Option<f64>,
+    /// How much the answer says. Whether there is one does not depend on it.
+    #[graphql(default_with = "AnswerLength::Medium")]
+    length: AnswerLength,
+    /// The language of the answer. The built-in engine translates nothing: it quotes only what is written in this language, and
+    /// what is written in another one is a near miss at best. A model is given passages in any language and answers in this
+    /// one. When absent, passages in the language of the question come first, and a model answers in that.
+    language: Option<Language>,
+    /// Whether a model's sentences that name no passage are left out. When false they stay, and `QaAnswer.uncited` has them.
+    /// The built-in engine says nothing without citing it.
+    #[graphql(default = true)]
+    require_citations: bool,
     /// Another engine than the built-in one.
     engine: Option<EngineInput>,
     /// Holds the answer up to 25 s; the job is always returned.
@@ -319,12 +494,16 @@ impl QaMutation {
                 question: &input.question,
                 project,
                 documents: documents.transpose()?,
+                tags: input.tags.as_deref(),
                 conversation: match &input.conversation_id {
                     None => None,
                     Some(id) => Some(input_id("conversationId", id)?),
                 },
                 top_k: input.top_k,
                 min_score: input.min_score,
+                length: input.length,
+                language: input.language,
+                require_citations: input.require_citations,
                 engine: input.engine.as_ref().map(Into::into),
             };
             let mut ask = Ask::parse(asked)?;

@@ -2,7 +2,7 @@
 //!
 //! The built-in engine ([`crate::retrieval`]) quotes the sentences that answer, or says that none does. A provider's
 //! model gets the same passages, numbered, and has to name the ones that each sentence rests on; what it says without
-//! naming one is not an answer. Where the organization has vectors of its passages ([`crate::knowledge::embeddings`]), a
+//! naming one is not an answer, unless the asker wants that as well, and then it is marked. Where the organization has vectors of its passages ([`crate::knowledge::embeddings`]), a
 //! model also gets those that mean what is asked. Either way a citation is a stretch of one version of one document, letter
 //! for letter, which is compared with the stored text before it is saved.
 
@@ -10,6 +10,7 @@ pub mod conversations;
 pub mod graphql;
 mod model;
 mod store;
+mod trace;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use self::conversations::Turn;
+pub use self::trace::Trace;
 use super::Output;
 use super::agent::{self, provided};
 use crate::access::{Action, Permission};
@@ -32,7 +34,7 @@ use crate::jobs::{self, AgentKind, Attempted, Engine, Failure, Finished, NewJob,
 use crate::knowledge::embeddings::Embedder;
 use crate::knowledge::search::{self, Found, Passage, Place};
 use crate::providers::{Providers, Wanted, calls};
-use crate::retrieval::{self, Question};
+use crate::retrieval::{self, Candidate, Language};
 use crate::usage::Amounts;
 use crate::{idempotency, input, knowledge};
 
@@ -44,6 +46,30 @@ pub const QUESTION_CHARACTERS: usize = 2_000;
 /// Passages that mean what is asked, at the most, which are ranked together with those that have its words.
 const NEAR: usize = 100;
 
+/// How much an answer says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, async_graphql::Enum)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AnswerLength {
+    /// The one sentence that answers best. A model is asked for one, too.
+    Short,
+    /// Up to three sentences, as many as answer about as well. A model is asked for one to four.
+    #[default]
+    Medium,
+    /// Up to six sentences, as many as answer about as well. A model is asked for four to ten.
+    Long,
+}
+
+impl AnswerLength {
+    /// Sentences that the built-in engine quotes at the most.
+    const fn quoted(self) -> usize {
+        match self {
+            Self::Short => 1,
+            Self::Medium => 3,
+            Self::Long => 6,
+        }
+    }
+}
+
 /// A question, checked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ask {
@@ -53,12 +79,22 @@ pub struct Ask {
     pub project: Option<ProjectId>,
     /// In these documents only.
     pub documents: Option<Vec<DocumentId>>,
+    /// In documents with one of these tags only.
+    pub tags: Option<Vec<String>>,
     /// Going on from the questions of this conversation.
     pub conversation: Option<ConversationId>,
     /// From how many of the best passages.
     pub top_k: usize,
     /// Answers of less confidence count as none.
     pub min_score: Option<f64>,
+    /// How much the answer says.
+    #[serde(default)]
+    pub length: AnswerLength,
+    /// The language of the answer; when none, that of the question comes first.
+    pub language: Option<Language>,
+    /// Whether what a model says without naming a passage stays in the answer.
+    #[serde(default)]
+    pub keeps_uncited: bool,
     /// Another engine than the built-in one.
     pub engine: Option<Wanted>,
 }
@@ -72,12 +108,20 @@ pub struct Asked<'a> {
     pub project: Option<ProjectId>,
     /// In which documents.
     pub documents: Option<Vec<DocumentId>>,
+    /// In documents with which tags.
+    pub tags: Option<&'a [String]>,
     /// In which conversation.
     pub conversation: Option<ConversationId>,
     /// From how many passages.
     pub top_k: i32,
     /// The least confidence.
     pub min_score: Option<f64>,
+    /// How much it shall say.
+    pub length: AnswerLength,
+    /// In which language.
+    pub language: Option<Language>,
+    /// Whether what names no passage is left out.
+    pub require_citations: bool,
     /// Which engine.
     pub engine: Option<Wanted>,
 }
@@ -105,13 +149,21 @@ impl Ask {
                 return Err(refuse(FaultCode::Required, "documentIds", message));
             }
         }
+        if asked.tags.is_some_and(<[String]>::is_empty) {
+            let message = "`tags` is empty. Name tags, or leave it out to look in all documents.";
+            return Err(refuse(FaultCode::Required, "tags", message));
+        }
         Ok(Self {
             question,
             project: asked.project,
             documents: asked.documents,
+            tags: asked.tags.map(input::tags).transpose()?,
             conversation: asked.conversation,
             top_k,
             min_score: asked.min_score,
+            length: asked.length,
+            language: asked.language,
+            keeps_uncited: !asked.require_citations,
             engine: asked.engine,
         })
     }
@@ -119,6 +171,11 @@ impl Ask {
     /// What answering it may take.
     pub(super) fn needs(&self) -> Amounts {
         agent::needs(self.engine.as_ref(), model::MOST, Amounts::default())
+    }
+
+    /// Where passages are looked for.
+    fn place(&self) -> Place {
+        Place { project: self.project, documents: self.documents.clone(), tags: self.tags.clone() }
     }
 
     /// Settles which engine answers: the one that the caller names, or the one that routes name.
@@ -193,12 +250,38 @@ pub struct Answer {
     pub conversation: Option<ConversationId>,
     /// The answer; none when the documents do not hold one.
     pub answer: Option<String>,
+    /// Sentences of it that name no passage.
+    pub uncited: Vec<String>,
     /// How sure it is, from 0 to 1; none when a provider's model answered, which does not say.
     pub confidence: Option<f32>,
+    /// What that is made of; none when there is none, and for answers from before it was kept.
+    pub confidence_parts: Option<ConfidenceParts>,
     /// What it rests on.
     pub citations: Vec<Citation>,
     /// What came closest when there is none.
     pub near_misses: Vec<Citation>,
+    /// Headings of other passages that the question touches.
+    pub follow_ups: Vec<String>,
+}
+
+/// What the built-in engine's confidence is made of, each from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ConfidenceParts {
+    /// The share of the question's words, by weight, that the best sentence and what it stands under have.
+    pub coverage: f32,
+    /// Whether the best sentence has what is asked for: a date, an amount.
+    pub kind: f32,
+    /// The share of the one word that the best sentence lacks most.
+    pub gap: f32,
+    /// How probable it is that the best sentence of all is among those that are quoted.
+    pub chosen: f32,
+}
+
+impl From<retrieval::Confidence> for ConfidenceParts {
+    fn from(confidence: retrieval::Confidence) -> Self {
+        let retrieval::Confidence { value: _, coverage, kind, gap, chosen } = confidence;
+        Self { coverage: small(coverage), kind: small(kind), gap: small(gap), chosen: small(chosen) }
+    }
 }
 
 /// The answers of outputs, in their order.
@@ -207,6 +290,14 @@ pub struct Answer {
 /// What the database says.
 pub async fn find_many(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Result<Vec<Answer>> {
     store::find_many(tx, outputs).await
+}
+
+/// How an answer was looked for; none for answers from before that was kept.
+///
+/// # Errors
+/// What the database says.
+pub async fn retrieval(tx: &mut ReadTx<'_>, id: AnswerId) -> Result<Option<Trace>> {
+    store::retrieval(tx, id).await
 }
 
 /// A question that the documents have not answered, or not so that it helped.
@@ -244,9 +335,13 @@ struct Draft {
     /// The whole question, where it was completed from those before it.
     understood_as: Option<String>,
     answer: Option<String>,
+    uncited: Vec<String>,
     confidence: Option<f32>,
+    confidence_parts: Option<ConfidenceParts>,
     citations: Vec<Citation>,
     near_misses: Vec<Citation>,
+    follow_ups: Vec<String>,
+    retrieval: Option<Trace>,
 }
 
 /// What answers questions.
@@ -283,13 +378,13 @@ impl AnswerQuestion {
                     "Answers come from documents, and you may not read them: that needs CONTENT_READ.";
                 return Err(Failure::fail(Fault::new(FaultCode::Conflict, message)));
             }
-            let place = Place { project: ask.project, documents: ask.documents.clone() };
+            let place = ask.place();
             let turns = match ask.conversation {
                 Some(conversation) => conversations::turns(&mut tx, conversation).await?,
                 None => Vec::new(),
             };
             let understood_as = conversations::understood(&ask.question, &turns);
-            let question = Question::read(understood_as.as_deref().unwrap_or(&ask.question));
+            let question = search::read(&mut tx, understood_as.as_deref().unwrap_or(&ask.question)).await?;
             let found = search::search(&mut tx, run.organization(), question, &place).await?;
             let engines =
                 self.providers.engines_of(&mut tx, ask.engine.as_ref().and_then(Wanted::own)).await?;
@@ -303,13 +398,12 @@ impl AnswerQuestion {
         run.release().await;
         run.progress(0.5, &format!("Found {} passages.", found.passages.len())).await?;
 
-        let top_k = ask.top_k;
         let meant = understood_as.as_deref().unwrap_or(&ask.question);
         let asking =
             |wanted| ask_model((&engines, embedder.as_ref()), run, (&ask, &turns, meant), wanted, &found);
         let (draft, engine) = match provided(run, ask.engine.as_ref(), asking).await? {
             Some(answered) => answered,
-            None => (builtin(Arc::clone(&found), top_k).await?, Engine::builtin()),
+            None => (builtin(Arc::clone(&found), &ask).await?, Engine::builtin()),
         };
         let draft = Draft { understood_as, ..enough(draft, ask.min_score) };
         Ok(save(run, &ask, &draft, engine).await?)
@@ -336,7 +430,7 @@ async fn near(run: &Run, embedder: &Embedder, ask: &Ask, question: &str) -> Resu
             return Ok(Near::default());
         }
     };
-    let place = Place { project: ask.project, documents: ask.documents.clone() };
+    let place = ask.place();
     let passages = {
         let mut tx = run.read(Action::QaAsk).await?;
         let ids = match vector {
@@ -350,13 +444,16 @@ async fn near(run: &Run, embedder: &Embedder, ask: &Ask, question: &str) -> Resu
 }
 
 /// The passages that a model is given: the best of those with the question's words, and where there are any that mean what is
-/// asked, the best of both rankings together.
-fn best(found: &Found, near: &[Passage], top_k: usize) -> Vec<Passage> {
-    let ranked: Vec<&Passage> = found.best(usize::MAX).into_iter().map(|(passage, _)| passage).collect();
-    let ids = |list: &mut dyn Iterator<Item = &Passage>| list.map(|passage| passage.candidate.id).collect();
-    let fused = retrieval::fuse(&[ids(&mut ranked.iter().copied()), ids(&mut near.iter())], top_k);
-    let of = |id: u128| ranked.iter().copied().chain(near).find(|passage| passage.candidate.id == id);
-    fused.into_iter().filter_map(|id| of(id).cloned()).collect()
+/// asked, the best of both rankings together. With how they were found.
+fn best(found: &Found, near: &[Passage], top_k: usize) -> (Vec<Passage>, Trace) {
+    let candidates: Vec<_> = found.passages.iter().map(|passage| passage.candidate.clone()).collect();
+    let ranked = retrieval::rank(&found.plan, &candidates, &found.statistics);
+    let by_words = ranked.iter().map(|ranked| ranked.candidate.id).collect();
+    let by_meaning = near.iter().map(|passage| passage.candidate.id).collect();
+    let fused = retrieval::fuse(&[by_words, by_meaning], ranked.len() + near.len());
+    let of = |id: &u128| found.passages.iter().chain(near).find(|passage| passage.candidate.id == *id);
+    let given = fused.iter().take(top_k).filter_map(of).cloned().collect();
+    (given, Trace::of(found, &ranked, near, &fused, top_k))
 }
 
 async fn ask_model(
@@ -370,7 +467,7 @@ async fn ask_model(
         Some(embedder) => near(run, embedder, ask, meant).await?,
         None => Near::default(),
     };
-    let closest = builtin(Arc::clone(found), ask.top_k).await?;
+    let closest = builtin(Arc::clone(found), ask).await?;
     if found.passages.is_empty() && near.passages.is_empty() {
         // Nothing to ask a model about.
         return Ok((closest, Engine::builtin()));
@@ -379,8 +476,9 @@ async fn ask_model(
         Failure::fail(Fault::new(FaultCode::ProviderNotConfigured, missing.to_string()))
     })?;
     let (looking, top_k) = (Arc::clone(found), ask.top_k);
-    let passages = jobs::compute(move || best(&looking, &near.passages, top_k)).await?;
-    let reply = model::ask(run, (engines, &*engine), wanted, (&ask.question, turns), &passages).await?;
+    let (passages, retrieval) = jobs::compute(move || best(&looking, &near.passages, top_k)).await?;
+    let retrieval = Some(retrieval);
+    let reply = model::ask(run, (engines, &*engine), wanted, (ask, turns), &passages).await?;
     let answered = calls::engine_of(engines, &*engine, &reply);
     // Finding them is part of what the answer took.
     let engine = match near.engine {
@@ -388,32 +486,54 @@ async fn ask_model(
         None => answered,
     };
     let found = Arc::clone(found);
-    let read = move || model::read(&reply.text, &passages, &found.statistics);
+    let (length, keeps_uncited) = (ask.length, ask.keeps_uncited);
+    let read = move || model::read(&reply.text, &passages, &found.statistics, length, keeps_uncited);
     let read = jobs::compute(read).await?;
-    let draft = if let Some((answer, citations)) = read {
-        Draft { answer: Some(answer), citations, ..Draft::default() }
+    let mut follow_ups = closest.follow_ups;
+    let draft = if let Some(model::Said { answer, uncited, citations }) = read {
+        // What the model has cited is no news.
+        follow_ups.retain(|heading| citations.iter().all(|cited| cited.heading.as_ref() != Some(heading)));
+        Draft { answer: Some(answer), uncited, citations, follow_ups, retrieval, ..Draft::default() }
     } else {
         let near = if closest.citations.is_empty() { closest.near_misses } else { closest.citations };
-        Draft { near_misses: near, ..Draft::default() }
+        Draft { near_misses: near, follow_ups, retrieval, ..Draft::default() }
     };
     Ok((draft, engine))
 }
 
 /// The built-in engine's answer. It computes, so it does so where no other request waits for it.
-async fn builtin(found: Arc<Found>, top_k: usize) -> Result<Draft> {
+async fn builtin(found: Arc<Found>, ask: &Ask) -> Result<Draft> {
+    let (top_k, language) = (ask.top_k, ask.language);
+    let options = retrieval::Options { sentences: ask.length.quoted(), ..retrieval::Options::default() };
     let answer = move || {
-        let candidates: Vec<_> = found.passages.iter().map(|passage| passage.candidate.clone()).collect();
-        let mut ranked = retrieval::rank(&found.plan, &candidates, &found.statistics);
-        ranked.truncate(top_k);
-        let answer = retrieval::answer(&found.plan, &found.question, &ranked, &retrieval::Options::default());
+        let look = |language: Option<Language>| {
+            let candidates = found.passages.iter().map(|passage| &passage.candidate);
+            let spoken = |candidate: &&Candidate| language.is_none_or(|wanted| candidate.language == wanted);
+            let candidates: Vec<_> = candidates.filter(spoken).cloned().collect();
+            let ranked = retrieval::rank(&found.plan, &candidates, &found.statistics);
+            let read = &ranked[..ranked.len().min(top_k)];
+            let answer = retrieval::answer(&found.plan, &found.question, read, &options);
+            let order: Vec<u128> = ranked.iter().map(|ranked| ranked.candidate.id).collect();
+            (answer, Trace::of(&found, &ranked, &[], &order, top_k))
+        };
+        let (mut answer, trace) = look(language);
+        if language.is_some() && !answer.answered {
+            // What is written in another language may still have come closest.
+            let (any, _) = look(None);
+            answer.near_misses = if any.answered { any.citations } else { any.near_misses };
+        }
         let cite = |list: Vec<retrieval::Citation>| -> Vec<Citation> {
             list.into_iter().filter_map(|citation| place(&found.passages, citation)).collect()
         };
         Draft {
             answer: answer.text,
             confidence: Some(small(answer.confidence.value)),
+            confidence_parts: Some(answer.confidence.into()),
             citations: cite(answer.citations),
             near_misses: cite(answer.near_misses),
+            follow_ups: answer.follow_ups,
+            uncited: Vec::new(),
+            retrieval: Some(trace),
             understood_as: None,
         }
     };
@@ -445,7 +565,7 @@ fn enough(draft: Draft, least: Option<f64>) -> Draft {
     if !too_weak || draft.answer.is_none() {
         return draft;
     }
-    Draft { answer: None, near_misses: draft.citations, citations: Vec::new(), ..draft }
+    Draft { answer: None, uncited: Vec::new(), near_misses: draft.citations, citations: Vec::new(), ..draft }
 }
 
 /// Saves the answer and ends the job, in one transaction, once every quotation was found where it is said to be.

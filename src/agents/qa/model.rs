@@ -10,14 +10,14 @@ use tokio::time::{Instant, timeout_at};
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::conversations::Turn;
-use super::{Citation, QUESTION_CHARACTERS, place, small};
+use super::{AnswerLength, Ask, Citation, QUESTION_CHARACTERS, place, small};
 use crate::agents::text::excerpt;
 use crate::engine::{self, Engines, Message, TextEngine, TextReply, TextRequest, Usage};
 use crate::error::Error;
 use crate::jobs::{Failure, Run};
 use crate::knowledge::search::Passage;
 use crate::providers::{Wanted, calls};
-use crate::retrieval::{self, Candidate, Options, Question, Statistics};
+use crate::retrieval::{self, Candidate, Language, Options, Question, Statistics};
 
 const PROMPT: &str = include_str!("prompt.md");
 /// What a model says when the passages do not answer.
@@ -32,6 +32,32 @@ pub(super) const MOST: Usage =
     engine::tokens(20 * 2_500 + 4_000 + 12 * TURN_CHARACTERS as u64 + QUESTION_CHARACTERS as u64, TOKENS);
 /// How long pieces of an answer are gathered before they become an event.
 const GATHER: Duration = Duration::from_millis(100);
+
+impl AnswerLength {
+    /// What a model is asked for.
+    const fn order(self) -> &'static str {
+        match self {
+            Self::Short => "one plain sentence",
+            Self::Medium => "one to four plain sentences",
+            Self::Long => "four to ten plain sentences, or as many as the passages give",
+        }
+    }
+
+    /// Sentences of a model that are kept at the most: twice as many as it is asked for, as where one ends is not certain.
+    const fn kept(self) -> usize {
+        match self {
+            Self::Short => 2,
+            Self::Medium => 8,
+            Self::Long => 20,
+        }
+    }
+}
+
+/// The rules that a model answers by.
+fn rules(length: AnswerLength, language: Option<Language>) -> String {
+    let language = language.map_or("the language of the question", Language::name);
+    PROMPT.replace("{language}", language).replace("{length}", length.order())
+}
 
 /// The question with its passages, numbered from 1, and with what was asked and answered before. Nothing in a passage can
 /// end it: its marks are not in the text.
@@ -58,11 +84,12 @@ pub(super) async fn ask(
     run: &Run,
     (engines, engine): (&Engines, &dyn TextEngine),
     wanted: &Wanted,
-    (question, turns): (&str, &[Turn]),
+    (ask, turns): (&Ask, &[Turn]),
     passages: &[Passage],
 ) -> Result<TextReply, Failure> {
+    let question = &ask.question;
     let request = TextRequest {
-        system: Some(PROMPT.to_owned()),
+        system: Some(rules(ask.length, ask.language)),
         messages: vec![Message::user(compose(question, turns, passages))],
         temperature: Some(0.0),
         ..TextRequest::new(wanted.model.as_deref().unwrap_or_default(), question, TOKENS)
@@ -137,25 +164,45 @@ fn sentences(reply: &str) -> Vec<String> {
     list
 }
 
+/// What counts of a model's reply.
+#[derive(Debug, PartialEq)]
+pub(super) struct Said {
+    pub answer: String,
+    /// Sentences of the answer that name no passage.
+    pub uncited: Vec<String>,
+    /// What it rests on.
+    pub citations: Vec<Citation>,
+}
+
 /// The answer and what it rests on; none when the model says that there is none, or names no passage that it was given.
-/// Numbers of passages that do not exist are dropped, and so is a sentence that names none: it cannot be checked.
+/// Numbers of passages that do not exist are dropped, and so is a sentence that names none: it cannot be checked. With
+/// `keeps_uncited` such a sentence stays, and is named.
 pub(super) fn read(
     reply: &str,
     passages: &[Passage],
     statistics: &Statistics,
-) -> Option<(String, Vec<Citation>)> {
+    length: AnswerLength,
+    keeps_uncited: bool,
+) -> Option<Said> {
     let reply = reply.trim();
-    if reply.trim_matches(|c: char| !c.is_alphanumeric()).eq_ignore_ascii_case(UNANSWERED) {
+    let bare = reply.trim_matches(|c: char| !c.is_alphanumeric());
+    if bare.eq_ignore_ascii_case(UNANSWERED) || bare.starts_with(UNANSWERED) {
         return None;
     }
-    let mut kept: Vec<String> = Vec::new();
+    let (mut kept, mut uncited): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     let mut citations: BTreeMap<(usize, i32), Citation> = BTreeMap::new();
     for sentence in sentences(reply) {
         let (text, numbers) = cited(&sentence);
         let named: Vec<usize> =
             numbers.into_iter().filter(|number| (1..=passages.len()).contains(number)).collect();
-        if named.is_empty() || text.is_empty() {
+        if !text.contains(char::is_alphanumeric) || (named.is_empty() && !keeps_uncited) {
             continue;
+        }
+        if kept.len() == length.kept() {
+            break;
+        }
+        if named.is_empty() {
+            uncited.push(text.clone());
         }
         for number in named {
             if let Some(citation) = quote(&text, &passages[number - 1], statistics) {
@@ -164,10 +211,10 @@ pub(super) fn read(
         }
         kept.push(text);
     }
-    if kept.is_empty() || citations.is_empty() {
+    if kept.is_empty() || (citations.is_empty() && !keeps_uncited) {
         return None;
     }
-    Some((kept.join(" "), citations.into_values().collect()))
+    Some(Said { answer: kept.join(" "), uncited, citations: citations.into_values().collect() })
 }
 
 /// The words of a passage that a sentence rests on: what the built-in engine finds for it there, or else all of it.
@@ -225,9 +272,12 @@ mod tests {
             passage("The office is in Kiel."),
         ];
         let reply = "You have 30 days of vacation [1]. The office is in Kiel. [2] It never rains there. Trust me [7].";
-        let (answer, citations) = read(reply, &passages, &Statistics::default()).unwrap();
+        let said = |reply: &str, length, keeps_uncited| {
+            read(reply, &passages, &Statistics::default(), length, keeps_uncited)
+        };
+        let Said { answer, uncited, citations } = said(reply, AnswerLength::Medium, false).unwrap();
         assert_eq!(answer, "You have 30 days of vacation. The office is in Kiel.");
-        assert_eq!(citations.len(), 2);
+        assert_eq!((citations.len(), uncited.len()), (2, 0));
         for citation in &citations {
             let own = passages.iter().find(|p| Some(p.document) == citation.document).unwrap();
             let from = usize::try_from(citation.start).unwrap() - 10;
@@ -237,8 +287,41 @@ mod tests {
             assert_eq!(citation.version, 3);
         }
         for none in ["UNANSWERED", "unanswered.", "", "It is 30 days.", "It is 30 days [9]."] {
-            assert_eq!(read(none, &passages, &Statistics::default()), None, "{none}");
+            assert_eq!(said(none, AnswerLength::Long, false), None, "{none}");
         }
+        // Whoever wants the rest as well is told which it is.
+        let all = said(reply, AnswerLength::Medium, true).unwrap();
+        assert_eq!(
+            all.answer,
+            "You have 30 days of vacation. The office is in Kiel. It never rains there. Trust me."
+        );
+        assert_eq!(
+            (all.uncited, all.citations),
+            (vec!["It never rains there.".into(), "Trust me.".into()], citations)
+        );
+        let alone = said("It is 30 days.", AnswerLength::Medium, true).unwrap();
+        assert_eq!((alone.answer, alone.uncited.len()), ("It is 30 days.".to_owned(), 1));
+        for none in ["UNANSWERED", "UNANSWERED. Nothing is said of it.", "", " … "] {
+            assert_eq!(said(none, AnswerLength::Long, true), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_reply_is_kept_as_far_as_it_was_asked_for() {
+        let passages = [passage("The office is in Kiel.")];
+        let reply = "The office is in Kiel [1]. ".repeat(30);
+        for (length, sentences) in
+            [(AnswerLength::Short, 2), (AnswerLength::Medium, 8), (AnswerLength::Long, 20)]
+        {
+            let said = read(&reply, &passages, &Statistics::default(), length, true).unwrap();
+            assert_eq!(said.answer.matches("Kiel.").count(), sentences);
+            assert!(rules(length, None).contains(length.order()));
+        }
+        assert!(
+            rules(AnswerLength::Short, Some(Language::German))
+                .contains("Answer in German, in one plain sentence,")
+        );
+        assert!(!rules(AnswerLength::Medium, None).contains('{'));
     }
 
     #[test]

@@ -4,19 +4,23 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::{Answer, Ask, Citation, Draft, OpenQuestion};
+use super::{Answer, Ask, Citation, ConfidenceParts, Draft, OpenQuestion, Trace};
 use crate::agents::Output;
 use crate::db::{ReadTx, WriteTx};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::{AnswerId, ConversationId, DocumentId, ProjectId};
 
 pub(super) async fn insert(tx: &mut WriteTx<'_>, id: AnswerId, ask: &Ask, draft: &Draft) -> Result<()> {
     let organization = tx.organization().uuid();
     let project = ask.project.map(ProjectId::uuid);
+    let parts = draft.confidence_parts;
+    let retrieval =
+        draft.retrieval.as_ref().map(serde_json::to_value).transpose().map_err(Error::internal)?;
     sqlx::query!(
         "insert into qa_answers (organization_id, id, project_id, question, answer, confidence, conversation_id,
-            understood_as)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+            understood_as, confidence_coverage, confidence_kind, confidence_gap, confidence_chosen, follow_ups,
+            uncited, retrieval)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         organization,
         id.uuid(),
         project,
@@ -24,7 +28,14 @@ pub(super) async fn insert(tx: &mut WriteTx<'_>, id: AnswerId, ask: &Ask, draft:
         draft.answer,
         draft.confidence,
         ask.conversation.map(ConversationId::uuid),
-        draft.understood_as
+        draft.understood_as,
+        parts.map(|parts| parts.coverage),
+        parts.map(|parts| parts.kind),
+        parts.map(|parts| parts.gap),
+        parts.map(|parts| parts.chosen),
+        &draft.follow_ups,
+        &draft.uncited,
+        retrieval
     )
     .execute(tx.conn())
     .await?;
@@ -66,7 +77,8 @@ pub(super) async fn insert(tx: &mut WriteTx<'_>, id: AnswerId, ask: &Ask, draft:
 pub(super) async fn find_many(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Result<Vec<Answer>> {
     let ids: Vec<Uuid> = outputs.iter().map(|output| output.id).collect();
     let rows = sqlx::query!(
-        "select id, question, answer, confidence, conversation_id, understood_as from qa_answers
+        "select id, question, answer, confidence, conversation_id, understood_as, confidence_coverage, confidence_kind,
+            confidence_gap, confidence_chosen, follow_ups, uncited from qa_answers
          where organization_id = (select app.current_organization()) and id = any($1)",
         &ids
     )
@@ -95,7 +107,14 @@ pub(super) async fn find_many(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Resu
     let mut details: HashMap<Uuid, _> = rows.into_iter().map(|row| (row.id, row)).collect();
     let answer = |output: Output| {
         let row = details.remove(&output.id)?;
+        let parts = |coverage| {
+            let (kind, gap, chosen) = (row.confidence_kind?, row.confidence_gap?, row.confidence_chosen?);
+            Some(ConfidenceParts { coverage, kind, gap, chosen })
+        };
         Some(Answer {
+            confidence_parts: row.confidence_coverage.and_then(parts),
+            follow_ups: row.follow_ups,
+            uncited: row.uncited,
             question: row.question,
             understood_as: row.understood_as,
             conversation: row.conversation_id.map(Into::into),
@@ -107,6 +126,16 @@ pub(super) async fn find_many(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Resu
         })
     };
     Ok(outputs.into_iter().filter_map(answer).collect())
+}
+
+pub(super) async fn retrieval(tx: &mut ReadTx<'_>, id: AnswerId) -> Result<Option<Trace>> {
+    let kept = sqlx::query_scalar!(
+        "select retrieval from qa_answers where organization_id = (select app.current_organization()) and id = $1",
+        id.uuid()
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    kept.flatten().map(serde_json::from_value).transpose().map_err(Error::internal)
 }
 
 /// Answers that are looked at for open questions, the newest: a project may have any number.

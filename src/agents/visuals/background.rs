@@ -82,7 +82,7 @@ pub enum Wish {
 impl Wish {
     pub(super) fn parse(self) -> Result<Self> {
         Ok(match self {
-            Self::Own { tags } => Self::Own { tags: assets::tags(&tags)? },
+            Self::Own { tags } => Self::Own { tags: input::tags(&tags)? },
             Self::Stock { search } => Self::Stock {
                 search: search.map(|text| input::line("backgroundSearch", &text, 100)).transpose()?,
             },

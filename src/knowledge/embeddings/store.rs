@@ -161,21 +161,21 @@ pub(super) struct Vector {
     pub direction: Vec<u8>,
 }
 
-fn ids(place: &Place) -> Option<Vec<Uuid>> {
-    place.documents.as_ref().map(|list| list.iter().map(|document| document.uuid()).collect())
-}
-
 /// Whether there is a vector of a choice in a place.
 pub(super) async fn any(tx: &mut ReadTx<'_>, id: Uuid, place: &Place) -> Result<bool> {
-    let documents = ids(place);
+    let documents = place.document_ids();
     let any = sqlx::query_scalar!(
         r#"select exists (select from document_chunk_vectors
             where organization_id = (select app.current_organization()) and embeddings_id = $1
                 and ($2::uuid is null or project_id is null or project_id = $2)
-                and ($3::uuid[] is null or document_id = any($3))) as "any!""#,
+                and ($3::uuid[] is null or document_id = any($3))
+                and ($4::text[] is null or document_id in (select d.id from documents d, unnest(d.tags) tag
+                    where d.organization_id = (select app.current_organization())
+                        and lower(tag) in (select lower(asked) from unnest($4) asked)))) as "any!""#,
         id,
         place.project.map(ProjectId::uuid),
-        documents.as_deref()
+        documents.as_deref(),
+        place.tags.as_deref()
     )
     .fetch_one(tx.conn())
     .await?;
@@ -188,16 +188,20 @@ pub(super) fn all<'t>(
     id: Uuid,
     place: &Place,
 ) -> BoxStream<'t, sqlx::Result<Vector>> {
-    let documents = ids(place);
+    let documents = place.document_ids();
     sqlx::query_as!(
         Vector,
         "select chunk_id as id, scale, direction from document_chunk_vectors
          where organization_id = (select app.current_organization()) and embeddings_id = $1
             and ($2::uuid is null or project_id is null or project_id = $2)
-            and ($3::uuid[] is null or document_id = any($3))",
+            and ($3::uuid[] is null or document_id = any($3))
+            and ($4::text[] is null or document_id in (select d.id from documents d, unnest(d.tags) tag
+                where d.organization_id = (select app.current_organization())
+                    and lower(tag) in (select lower(asked) from unnest($4) asked)))",
         id,
         place.project.map(ProjectId::uuid),
-        documents.as_deref()
+        documents.as_deref(),
+        place.tags.as_deref()
     )
     .fetch(tx.conn())
 }
