@@ -4,8 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
 use super::builtin::{self, Event, GivenPillar};
-use super::instagram::Origin;
-use super::{Input, Strategies};
+use super::{Input, Strategies, instagram, table};
 use crate::access::Action;
 use crate::accounts::channel::Channel;
 use crate::accounts::graphql::{self as accounts, Account};
@@ -82,49 +81,95 @@ agent_output! {
             self.content.plan.metrics.repetition
         }
 
-        /// The connected account's posts that it takes into account; null when no account was named.
+        /// The posts of the connected account and of the file that it takes into account; null when neither was named.
         async fn past_posts(&self) -> Option<ContentPastPosts> {
-            let organization = self.output.organization;
-            self.content.past.clone().map(|origin| ContentPastPosts { organization, origin })
+            let (account, file) = (self.content.past.clone(), self.content.file.clone());
+            let read = [account.as_ref().map(|of| of.read_at), file.as_ref().map(|of| of.read_at)];
+            let read_at = read.into_iter().flatten().max()?;
+            Some(ContentPastPosts { organization: self.output.organization, account, file, read_at })
         }
     }
 }
 
-/// Posts of a connected account, as Instagram has told of them.
+/// Past posts, as Instagram has told of them or a file has them. One that is in both counts once, as Instagram tells of it.
 pub struct ContentPastPosts {
     organization: OrganizationId,
-    origin: Origin,
+    account: Option<instagram::Origin>,
+    file: Option<table::Origin>,
+    read_at: chrono::DateTime<chrono::Utc>,
 }
 
-/// Posts of a connected account, as Instagram has told of them.
+impl ContentPastPosts {
+    /// What both tell, added.
+    fn both(
+        &self,
+        account: impl Fn(&instagram::Origin) -> usize,
+        file: impl Fn(&table::Origin) -> usize,
+    ) -> i32 {
+        number(self.account.as_ref().map_or(0, account) + self.file.as_ref().map_or(0, file))
+    }
+}
+
+/// Past posts, as Instagram has told of them or a file has them. One that is in both counts once, as Instagram tells of it.
 #[Object]
 impl ContentPastPosts {
-    /// The account; null when it has been disconnected, and without `AGENT_CONFIGURE` where it is connected.
+    /// The account; null when none was named or it has been disconnected, and without `AGENT_CONFIGURE` where it is connected.
     async fn account(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Account>> {
-        let found = accounts::seen(ctx, self.organization, self.origin.account).await?;
+        let Some(origin) = &self.account else { return Ok(None) };
+        let found = accounts::seen(ctx, self.organization, origin.account).await?;
         Ok(found.map(Account::new))
     }
 
-    /// How many were read: the newest, at most 100.
-    async fn posts(&self) -> i32 {
-        i32::try_from(self.origin.posts).unwrap_or(i32::MAX)
+    /// The file; null when none was named, it was deleted, or it is not visible to the caller.
+    async fn file(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Asset>> {
+        let Some(origin) = &self.file else { return Ok(None) };
+        Ok(loader::asset(ctx, self.organization, origin.file).await?.map(Asset::new))
     }
 
-    /// Of how many of them both likes and comments are known. Only these tell at which hour posts do best, and that only where
-    /// there are 20 of them, and 5 at one hour.
+    /// How many were read, from the account and from the file together.
+    async fn posts(&self) -> i32 {
+        self.both(|account| account.posts, |file| file.posts)
+    }
+
+    /// How many were read from the account: the newest, at most 100.
+    async fn from_account(&self) -> i32 {
+        self.both(|account| account.posts, |_| 0)
+    }
+
+    /// How many were read from the file.
+    async fn from_file(&self) -> i32 {
+        self.both(|_| 0, |file| file.posts)
+    }
+
+    /// Of how many of them the figures are known: of the account's both likes and comments, of the file's all of its figures and
+    /// the time of day. Only these tell at which hour posts do best, and that only where there are 20 of a channel, and 5 at
+    /// one hour.
     async fn measured(&self) -> i32 {
-        i32::try_from(self.origin.measured).unwrap_or(i32::MAX)
+        self.both(|account| account.measured, |file| file.measured)
     }
 
     /// When the oldest of them went out; null when there are none.
     async fn oldest_at(&self) -> Option<DateTime> {
-        self.origin.oldest_at.map(Into::into)
+        let oldest = [
+            self.account.as_ref().and_then(|account| account.oldest_at),
+            self.file.as_ref().and_then(|file| file.oldest_at),
+        ];
+        oldest.into_iter().flatten().min().map(Into::into)
     }
 
     /// When they were read.
     async fn read_at(&self) -> DateTime {
-        self.origin.read_at.into()
+        self.read_at.into()
     }
+
+    /// The file's columns that were not read, because they have other names than those that are; at most 50.
+    async fn unused_columns(&self) -> &[String] {
+        self.file.as_ref().map_or(&[], |file| &file.unused)
+    }
+}
+
+fn number(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 /// What a part of the posts is about.
@@ -254,6 +299,13 @@ struct ContentStrategyCreateInput {
     /// The connected Instagram account whose last posts, at most 100, count among the past ones: for what has been said already,
     /// and, with their likes and comments, for the hours at which posts do best. The job fails when Instagram does not tell.
     account_id: Option<ID>,
+    /// A file whose posts count among the past ones, in the same way: an asset of the kind `DOCUMENT` of the project or the
+    /// organization, in CSV (UTF-8, commas or semicolons, at most 8 MiB and 5,000 posts). Its first line names the columns, in any
+    /// order and case: `at` (`2026-12-24T18:30:00+01:00`, or `2026-12-24 18:30` in the plan's time zone, or the day alone, which
+    /// tells of no hour), `text`, and what else is known of `channel` (a post without one is of the plan's only channel, if there
+    /// is one), `likes`, `comments`, `shares` and `saves`, which are added, or `engagement` instead of these. The job fails with
+    /// the line and the column of whatever cannot be read.
+    past_posts_asset_id: Option<ID>,
 }
 
 impl ContentStrategyCreateInput {
@@ -294,6 +346,7 @@ impl ContentStrategyCreateInput {
             events: self.events.iter().flatten().map(event).collect::<Result<_>>()?,
             language: self.language,
             account: self.account_id.as_ref().map(|id| input_id("accountId", id)).transpose()?,
+            past_posts: self.past_posts_asset_id.as_ref().map(|id| input_id(table::FIELD, id)).transpose()?,
         }
         .parse()
     }
@@ -322,7 +375,7 @@ pub struct StrategyMutation;
 impl StrategyMutation {
     /// Plans what to post where and when. Requires: `AGENT_USE`, and `CONTENT_READ` for the result.
     /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `PROVIDER_NOT_CONFIGURED`,
-    /// `IDEMPOTENCY_KEY_REUSED`, `QUOTA_EXCEEDED`; of the job `INSUFFICIENT_INPUT`, `INVALID`, `NOT_FOUND`,
+    /// `IDEMPOTENCY_KEY_REUSED`, `QUOTA_EXCEEDED`; of the job `INSUFFICIENT_INPUT`, `INVALID`, `TOO_LONG`, `NOT_FOUND`,
     /// `PROVIDER_FAILED`.
     #[graphql(guard = "Requires::Here(Action::AgentRun, &input.project_id)")]
     async fn content_strategy_create(
@@ -332,12 +385,13 @@ impl StrategyMutation {
     ) -> async_graphql::Result<Option<ContentStrategyCreatePayload>> {
         let outcome = async {
             let asked = input.asked()?;
+            let file: Vec<_> = asked.past_posts.iter().map(|id| (table::FIELD, *id)).collect();
             let given = Given {
                 project: &input.project_id,
                 period: None,
                 account: asked.account,
                 documents: None,
-                assets: &[],
+                assets: &file,
                 outputs: &[],
                 engine: input.engine.as_ref(),
                 seed: input.seed,

@@ -1,12 +1,13 @@
 //! The agent that plans what to post where and when, from the organization's documents, its open questions and its posts.
 //!
 //! The built-in engine ([`builtin`]) makes the plan whatever engine is wanted: the calendar is computed. A provider's model
-//! adds working titles, which may state nothing that topic and sentence do not state. By a connected account, its last posts on
-//! Instagram count among the past ones, with what is measured of them.
+//! adds working titles, which may state nothing that topic and sentence do not state. Posts of a file, and by a connected account
+//! its last posts on Instagram, count among the past ones, with what is measured of them.
 
 pub mod builtin;
 pub mod graphql;
 mod instagram;
+mod table;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -76,6 +77,9 @@ pub struct Input {
     /// The connected account whose last posts count among the past ones.
     #[serde(default)]
     pub account: Option<AccountId>,
+    /// The file whose posts count among the past ones.
+    #[serde(default)]
+    pub past_posts: Option<AssetId>,
 }
 
 impl Input {
@@ -153,6 +157,9 @@ pub struct Content {
     /// The connected account's posts that it takes into account.
     #[serde(default)]
     pub past: Option<instagram::Origin>,
+    /// The file's posts that it takes into account.
+    #[serde(default)]
+    pub file: Option<table::Origin>,
 }
 
 /// What plans.
@@ -173,7 +180,12 @@ impl Agent for Strategies {
             (read(&mut tx, order).await?, project.name)
         };
         run.release().await;
-        let mut past = None;
+        let (mut past, mut file) = (None, None);
+        if let Some(asset) = order.input.past_posts {
+            let (posts, origin) = table::read(tools, run, &order.input, asset).await?;
+            strategy.past = instagram::together(strategy.past, posts);
+            file = Some(origin);
+        }
         if let Some(account) = order.input.account {
             let (posts, origin) = instagram::read(tools, run, order.project, account).await?;
             strategy.past = instagram::together(strategy.past, posts);
@@ -184,14 +196,18 @@ impl Agent for Strategies {
         let answered = agent::provided(run, order.engine.as_ref(), asking).await?;
         let (titles, engine) = answered.unwrap_or_else(|| (BTreeMap::new(), Engine::builtin()));
         let (ics, csv) = files(tools, run, order, name, &plan).await?;
-        let content = Content { timezone: order.input.timezone.clone(), plan, titles, ics, csv, past };
+        let content = Content { timezone: order.input.timezone.clone(), plan, titles, ics, csv, past, file };
         Ok(Made { content, engine, files: vec![ics, csv] })
     }
 
     fn summary(content: &Content) -> Value {
-        let Content { plan, past, .. } = content;
-        let posts = past.as_ref().map(|past| past.posts);
-        json!({"pillars": plan.pillars.len(), "slots": plan.slots.len(), "gaps": plan.gaps.len(), "accountPosts": posts})
+        let Content { plan, past, file, .. } = content;
+        let account = past.as_ref().map(|past| past.posts);
+        let file = file.as_ref().map(|file| file.posts);
+        json!({
+            "pillars": plan.pillars.len(), "slots": plan.slots.len(), "gaps": plan.gaps.len(), "accountPosts": account,
+            "filePosts": file,
+        })
     }
 }
 

@@ -443,6 +443,7 @@ impl StepAgent for Strategies {
             events: Vec::new(),
             language: given.language(),
             account: None,
+            past_posts: None,
         }
         .parse()
     }

@@ -7,7 +7,7 @@
 //! named as a gap.
 
 mod assign;
-mod calendar;
+pub(super) mod calendar;
 pub mod export;
 mod hours;
 mod pillars;
