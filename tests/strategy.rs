@@ -141,6 +141,35 @@ async fn a_calendar_comes_from_documents_and_open_questions_and_keeps_to_what_wa
     room.workers.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn each_channel_keeps_its_own_cadence() {
+    let room = Room::new().await;
+    room.owner().learn(&room.acme, "Morning yoga", GUIDE).await;
+    room.owner().learn(&room.acme, "Handbook", HANDBOOK).await;
+    // Two whole weeks.
+    let cadence = json!([
+        {"channel": "INSTAGRAM", "postsPerWeek": 1, "formats": ["REEL"]},
+        {"channel": "LINKEDIN", "postsPerWeek": 3, "spacingHours": 48},
+    ]);
+    let made = plan(
+        &room,
+        json!({"postsPerWeek": 2, "channels": ["INSTAGRAM", "LINKEDIN", "X"], "cadence": cadence}),
+    )
+    .await;
+    assert_eq!(made["job"]["status"], "SUCCEEDED", "{made:#}");
+    let of = |channel: &str| -> Vec<&Value> {
+        slots(&made).iter().filter(|slot| slot["channel"] == json!(channel)).collect()
+    };
+    let counts = ["INSTAGRAM", "LINKEDIN", "X"].map(|channel| of(channel).len());
+    assert_eq!(counts, [2, 6, 4], "{made:#}");
+    assert!(of("INSTAGRAM").iter().all(|slot| slot["format"] == "REEL"), "{made:#}");
+    assert!(of("LINKEDIN").iter().any(|slot| slot["format"] != "REEL"), "{made:#}");
+    for pair in of("LINKEDIN").windows(2) {
+        assert!((moment(pair[1]) - moment(pair[0])).num_hours() >= 48, "{pair:#?}");
+    }
+    room.workers.stop().await;
+}
+
 /// A file of past posts as an asset of the organization's.
 async fn table(room: &Room, text: &str) -> Value {
     room.owner().keep_file(&room.acme, "DOCUMENT", text.as_bytes()).await["id"].clone()
@@ -274,6 +303,13 @@ async fn what_cannot_be_planned_is_refused_with_the_reason() {
         ("events", json!([{"title": "Late", "date": "2027-03-23", "time": "half six"}]), "INVALID"),
         ("pillars", json!([{"name": "A", "share": 0.7}, {"name": "B", "share": 0.7}]), "INVALID"),
         ("goals", json!(["x".repeat(501)]), "TOO_LONG"),
+        ("cadence", json!([{"channel": "LINKEDIN"}]), "INVALID"),
+        ("cadence", json!([{"channel": "X"}, {"channel": "X"}]), "INVALID"),
+        ("cadence", json!([{"channel": "X", "postsPerWeek": 0}]), "OUT_OF_RANGE"),
+        ("cadence", json!([{"channel": "X", "postsPerWeek": 22}]), "OUT_OF_RANGE"),
+        ("cadence", json!([{"channel": "X", "spacingHours": -1}]), "OUT_OF_RANGE"),
+        ("cadence", json!([{"channel": "X", "postsPerWeek": 3, "spacingHours": 57}]), "INVALID"),
+        ("cadence", json!([{"channel": "X", "formats": ["FILM"]}]), "INVALID"),
     ] {
         let mut input = good.clone();
         input[field] = value;

@@ -3,8 +3,8 @@
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
-use super::builtin::{self, Event, GivenPillar};
-use super::{Input, Strategies, instagram, table};
+use super::builtin::{self, Event, Format, GivenPillar};
+use super::{Cadence, Input, Strategies, instagram, table};
 use crate::access::Action;
 use crate::accounts::channel::Channel;
 use crate::accounts::graphql::{self as accounts, Account};
@@ -258,6 +258,49 @@ struct ContentEventInput {
     pillar: Option<String>,
 }
 
+/// How one channel is used, where that is another way than `postsPerWeek` says.
+#[derive(InputObject, Serialize)]
+struct ContentCadenceInput {
+    /// Which of the plan's channels.
+    channel: Channel,
+    /// Posts a week there, 1 to 21; as many as on the others when absent.
+    posts_per_week: Option<i32>,
+    /// The least hours between two posts there, at most those that an even spread leaves (168 by posts a week); when absent 20, or
+    /// three fifths of that.
+    spacing_hours: Option<i32>,
+    /// The shapes that posts have there, of `FEED`, `CAROUSEL`, `REEL`, `STORY` and `TEXT`: the one that suits a topic, if it is
+    /// among them, else the first of them. What suits when absent.
+    formats: Option<Vec<String>>,
+}
+
+impl ContentCadenceInput {
+    fn read(&self) -> Result<Cadence> {
+        let count = |field: &str, value: Option<i32>| {
+            let read = value.map(u32::try_from).transpose();
+            read.map_err(|_| {
+                let message = format!("`{field}` is a number above 0.");
+                Error::fault(Fault::at(FaultCode::OutOfRange, &format!("cadence.{field}"), message))
+            })
+        };
+        let formats = self.formats.as_deref().unwrap_or_default();
+        input::list("cadence.formats", formats)?;
+        let format = |name: &String| {
+            let known = Format::ALL.into_iter().find(|format| format.key() == name.trim());
+            known.ok_or_else(|| {
+                let all: Vec<&str> = Format::ALL.into_iter().map(Format::key).collect();
+                let message = format!("`formats` takes {}.", all.join(", "));
+                Error::fault(Fault::at(FaultCode::Invalid, "cadence.formats", message))
+            })
+        };
+        Ok(Cadence {
+            channel: self.channel,
+            posts_per_week: count("postsPerWeek", self.posts_per_week)?,
+            spacing_hours: count("spacingHours", self.spacing_hours)?,
+            formats: formats.iter().map(format).collect::<Result<_>>()?,
+        })
+    }
+}
+
 /// What a strategy is made from.
 #[derive(InputObject, Serialize)]
 struct ContentStrategyCreateInput {
@@ -283,6 +326,8 @@ struct ContentStrategyCreateInput {
     /// Posts a week on each channel, 1 to 21.
     #[graphql(default = 3)]
     posts_per_week: i32,
+    /// How single channels are used, each once.
+    cadence: Option<Vec<ContentCadenceInput>>,
     /// When the plan begins.
     from: DateTime,
     /// When it ends: the first moment after it, at most 366 days later. A plan has at most 1,200 posts.
@@ -334,6 +379,7 @@ impl ContentStrategyCreateInput {
             pillars: pillars.collect(),
             channels: self.channels.clone(),
             posts_per_week,
+            cadence: self.cadence.iter().flatten().map(ContentCadenceInput::read).collect::<Result<_>>()?,
             from: self.from.0,
             until: self.until.0,
             timezone: self.timezone.clone(),

@@ -17,7 +17,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::builtin::export::{self, Calendar};
-use self::builtin::{ChannelPlan, Event, GivenPillar, OpenQuestion, PastPost, Plan, Strategy};
+use self::builtin::{
+    ChannelPlan, Event, Format, GivenPillar, OpenQuestion, POSTS_PER_WEEK, PastPost, Plan, Strategy,
+};
 use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools};
 use super::posts::builtin::facts;
 use super::{posts, qa};
@@ -26,7 +28,7 @@ use crate::accounts::channel::Channel;
 use crate::assets::{AssetKind, NewAsset};
 use crate::db::ReadTx;
 use crate::engine::{self, Engines, JsonSchema, Usage};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{AccountId, AssetId, ProjectId, StrategyId};
 use crate::jobs::{self, AgentKind, Engine, Failure, Run};
 use crate::knowledge::search;
@@ -60,8 +62,11 @@ pub struct Input {
     pub pillars: Vec<GivenPillar>,
     /// The channels.
     pub channels: Vec<Channel>,
-    /// Posts a week on each of them.
+    /// Posts a week on each of them, but for those of `cadence`.
     pub posts_per_week: u32,
+    /// How single channels are used.
+    #[serde(default)]
+    pub cadence: Vec<Cadence>,
     /// When the plan begins.
     pub from: DateTime<Utc>,
     /// When it ends; the first moment after it.
@@ -80,6 +85,19 @@ pub struct Input {
     /// The file whose posts count among the past ones.
     #[serde(default)]
     pub past_posts: Option<AssetId>,
+}
+
+/// How one channel is used, where that is another way than usual.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Cadence {
+    /// The channel.
+    pub channel: Channel,
+    /// Posts a week there; as on the others when none.
+    pub posts_per_week: Option<u32>,
+    /// The least hours between two posts.
+    pub spacing_hours: Option<u32>,
+    /// The formats that are used there; any when empty.
+    pub formats: Vec<Format>,
 }
 
 impl Input {
@@ -107,17 +125,46 @@ impl Input {
         input::list("channels", &self.channels)?;
         self.channels.sort_unstable();
         self.channels.dedup();
+        self.check_cadence()?;
         // What is wrong with the window is said now, and not by a job that fails.
         builtin::check(&self.strategy(0)).map_err(|refusal| Error::fault(refusal.into()))?;
         Ok(self)
     }
 
+    fn check_cadence(&self) -> Result<()> {
+        input::list("cadence", &self.cadence)?;
+        for (place, cadence) in self.cadence.iter().enumerate() {
+            let name = cadence.channel.name();
+            let wrong = |code, field, message: String| Err(Error::fault(Fault::at(code, field, message)));
+            if !self.channels.contains(&cadence.channel) {
+                let message =
+                    format!("{name} is not among `channels`. Add it there, or leave its cadence out.");
+                return wrong(FaultCode::Invalid, "cadence.channel", message);
+            }
+            if self.cadence.iter().take(place).any(|other| other.channel == cadence.channel) {
+                return wrong(
+                    FaultCode::Invalid,
+                    "cadence.channel",
+                    format!("{name} is there twice. Say once how it is used."),
+                );
+            }
+            if cadence.posts_per_week.is_some_and(|posts| !(1..=POSTS_PER_WEEK).contains(&posts)) {
+                let message = format!("{name}: `postsPerWeek` is a number from 1 to {POSTS_PER_WEEK}.");
+                return wrong(FaultCode::OutOfRange, "cadence.postsPerWeek", message);
+            }
+        }
+        Ok(())
+    }
+
     fn strategy(&self, seed: u64) -> Strategy {
-        let plan = |channel: &Channel| ChannelPlan {
-            channel: *channel,
-            posts_per_week: self.posts_per_week,
-            spacing_hours: None,
-            formats: Vec::new(),
+        let plan = |channel: &Channel| {
+            let own = self.cadence.iter().find(|cadence| cadence.channel == *channel);
+            ChannelPlan {
+                channel: *channel,
+                posts_per_week: own.and_then(|own| own.posts_per_week).unwrap_or(self.posts_per_week),
+                spacing_hours: own.and_then(|own| own.spacing_hours),
+                formats: own.map(|own| own.formats.clone()).unwrap_or_default(),
+            }
         };
         Strategy {
             goals: self.goals.clone(),

@@ -436,6 +436,7 @@ impl StepAgent for Strategies {
             pillars: Vec::new(),
             channels: values.channels("channels"),
             posts_per_week: u32::try_from(values.number("postsPerWeek").unwrap_or(3)).unwrap_or(0),
+            cadence: Vec::new(),
             from: given.began,
             until: given.began.checked_add_signed(TimeDelta::days(days)).ok_or_else(beyond)?,
             timezone: values.text("timezone").unwrap_or_else(|| "UTC".to_owned()),

@@ -132,6 +132,9 @@ pub enum Format {
 }
 
 impl Format {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Feed, Self::Carousel, Self::Reel, Self::Story, Self::Text];
+
     /// Its name on the wire.
     pub const fn key(self) -> &'static str {
         match self {
@@ -454,7 +457,7 @@ impl Frame {
                     "{name}: {} posts a week cannot lie {hours} hours apart. At most {even} hours are possible.",
                     channel.posts_per_week
                 );
-                return Err(Refusal::invalid("spacingHours", message));
+                return Err(Refusal::invalid("cadence.spacingHours", message));
             }
             if spacing.insert(channel.channel, Duration::hours(hours.into())).is_some() {
                 return Err(Refusal::invalid("channels", format!("{name} is there twice.")));

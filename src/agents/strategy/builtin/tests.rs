@@ -251,7 +251,7 @@ fn contradictions_are_refused() {
                 channels: vec![ChannelPlan { spacing_hours: Some(60), ..channel(Channel::X, 3) }],
                 ..base.clone()
             },
-            "spacingHours",
+            "cadence.spacingHours",
         ),
         (Strategy { earliest_hour: 9, latest_hour: 8, ..base.clone() }, "latestHour"),
         (Strategy { latest_hour: 24, ..base.clone() }, "latestHour"),
