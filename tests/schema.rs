@@ -188,6 +188,7 @@ const EXTRAS: &[&str] = &[
     "ContentPastPosts.posts: Int!",
     "ContentPastPosts.readAt: DateTime!",
     "ContentPastPosts.unusedColumns: [String!]!",
+    "ContentPillar.pastPosts: Int!",
     "ContentPillar.plannedShare: Float!",
     "ContentPillarInput.keyPhrases: [String!]",
     "ContentPillarInput.name: String!",

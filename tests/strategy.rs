@@ -10,7 +10,7 @@ use crate::support::provider::Reply;
 use crate::support::work::{HANDBOOK, Room, openai};
 
 const PLANNED: &str = "job { status engine { provider } error { code message field } }
-    strategy { id timezone calendarIcs { kind mimeType bytes url } calendarCsv { kind mimeType bytes url } coverage repetition gaps pillars { name share plannedShare keyPhrases sources { title } }
+    strategy { id timezone calendarIcs { kind mimeType bytes url } calendarCsv { kind mimeType bytes url } coverage repetition gaps pillars { name share plannedShare keyPhrases pastPosts sources { title } }
         slots { at channel pillar format topic title angle reason } }";
 
 const GUIDE: &str = "# Morning yoga\n\n## Why in the morning\n\nMorning yoga wakes the body before the day asks for it. \
@@ -247,6 +247,27 @@ async fn past_posts_come_from_a_file_and_what_is_wrong_with_it_is_named() {
     let picture = room.owner().keep_file(&room.acme, "IMAGE", &files::png(4, 4)).await;
     let failed = plan(&picture["id"]).await;
     assert!(failed["job"]["error"]["message"].as_str().unwrap().contains("no table"), "{failed:#}");
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn past_posts_alone_show_what_has_been_posted_about() {
+    let room = Room::new().await;
+    let mut text = "at,text\n".to_owned();
+    for day in 1..=9 {
+        text.push_str(&format!(
+            "2026-11-0{day},Sun salutations in the park wake body number {day}. #MorningYoga\n"
+        ));
+    }
+    let made = plan(&room, json!({"pastPostsAssetId": table(&room, &text).await})).await;
+    assert_eq!(made["job"]["status"], "SUCCEEDED", "{made:#}");
+    let pillars = made["strategy"]["pillars"].as_array().unwrap();
+    let rests: Vec<_> =
+        pillars.iter().map(|pillar| (&pillar["pastPosts"], &pillar["sources"], &pillar["share"])).collect();
+    assert_eq!(rests, [(&json!(9), &json!([]), &json!(1.0))], "{made:#}");
+    assert!(pillars[0]["keyPhrases"].to_string().contains("un salutations"), "{made:#}");
+    let gaps = made["strategy"]["gaps"].to_string();
+    assert!(slots(&made).is_empty() && gaps.contains("there is no topic left"), "{made:#}");
     room.workers.stop().await;
 }
 

@@ -201,6 +201,12 @@ impl ContentPillar {
         &self.pillar.key_phrases
     }
 
+    /// How many past posts it rests on. Where pillars are derived, the latest 200 that say different things count, each half as
+    /// much as a section of a document; posts that are like no section make a pillar when they are 4 or more.
+    async fn past_posts(&self) -> i32 {
+        number(self.pillar.past_posts)
+    }
+
     /// The documents that it rests on, as far as they are there and visible to the caller.
     async fn sources(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<KnowledgeDocument>> {
         let ids: Vec<DocumentId> =
@@ -319,7 +325,7 @@ struct ContentStrategyCreateInput {
     goals: Vec<String>,
     /// Whom it is for.
     audience: Option<String>,
-    /// The pillars; derived from the documents when absent.
+    /// The pillars; derived from the documents and past posts when absent.
     pillars: Option<Vec<ContentPillarInput>>,
     /// Where posts go out.
     channels: Vec<Channel>,

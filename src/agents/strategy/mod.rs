@@ -58,7 +58,7 @@ pub struct Input {
     pub goals: Vec<String>,
     /// Whom it is for.
     pub audience: Option<String>,
-    /// The pillars; derived from the documents when empty.
+    /// The pillars; derived from the documents and past posts when empty.
     pub pillars: Vec<GivenPillar>,
     /// The channels.
     pub channels: Vec<Channel>,
