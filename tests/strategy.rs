@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 use serde_json::{Value, json};
 
+use crate::support::Client;
 use crate::support::files;
 use crate::support::provider::Reply;
 use crate::support::work::{HANDBOOK, Room, openai};
+use crate::usage::{agrees, limit, used};
 
 const PLANNED: &str = "job { status engine { provider } error { code message field } }
     strategy { id timezone calendarIcs { kind mimeType bytes url } calendarCsv { kind mimeType bytes url } coverage repetition gaps pillars { name share plannedShare keyPhrases pastPosts sources { title } }
@@ -269,6 +271,155 @@ async fn past_posts_alone_show_what_has_been_posted_about() {
     let gaps = made["strategy"]["gaps"].to_string();
     assert!(slots(&made).is_empty() && gaps.contains("there is no topic left"), "{made:#}");
     room.workers.stop().await;
+}
+
+const DRAFTED: &str = "jobs { id agent status } project { id }
+    strategy { slots { position at channel topic angle sources { title } job { id status error { code } }
+        post { id state plannedAt scheduledAt strategy { id } variants { caption sources { quote document { title } } } } } }";
+
+async fn draft(client: &Client<'_>, strategy: &Value, more: Value) -> Value {
+    let mut input = json!({"strategyId": strategy});
+    input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    client.mutate("contentStrategyDraft", input, DRAFTED).await
+}
+
+/// The calendar of a strategy, once all jobs of a call have ended.
+async fn after(client: &Client<'_>, strategy: &Value, drafted: &Value) -> Vec<Value> {
+    for job in ids(drafted) {
+        client.finished(&job).await;
+    }
+    draft(client, strategy, json!({"slots": []})).await["strategy"]["slots"].as_array().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_call_drafts_many_posts_of_a_plan_and_none_of_them_twice() {
+    let room = Room::new().await;
+    let guide = room.owner().learn(&room.acme, "Morning yoga", GUIDE).await;
+    let event = json!({"title": "Quarterly barbecue", "date": "2027-03-31", "channels": ["LINKEDIN"]});
+    let member = room.member();
+    let made = plan(&room, json!({"events": [event]})).await;
+    let (strategy, slots) = (made["strategy"]["id"].clone(), slots(&made).clone());
+    let event = slots.iter().position(|slot| slot["topic"] == "Quarterly barbecue").unwrap();
+    let (first, last) = (0, slots.len() - 1);
+    assert!(event != first && event != last && slots.len() > 5, "{made:#}");
+
+    let asked = json!({"slots": [last, first], "variants": 2, "idempotencyKey": "two"});
+    let drafted = draft(&member, &strategy, asked.clone()).await;
+    let jobs = drafted["jobs"].as_array().unwrap().clone();
+    assert_eq!(jobs.len(), 2, "{drafted:#}");
+    assert!(jobs.iter().all(|job| job["agent"] == "POST_COMPOSITION"), "{drafted:#}");
+    assert_eq!(drafted["project"]["id"], room.acme.project.as_str());
+    let seen = after(&member, &strategy, &drafted).await;
+    for (place, slot) in seen.iter().enumerate() {
+        assert_eq!(slot["position"], json!(place));
+        if place != first && place != last {
+            assert_eq!((&slot["job"], &slot["post"]), (&Value::Null, &Value::Null), "{slot:#}");
+            continue;
+        }
+        let post = &slot["post"];
+        assert_eq!(slot["sources"], json!([{"title": "Morning yoga"}]), "{slot:#}");
+        assert_eq!((&post["state"], &post["scheduledAt"]), (&json!("DRAFT"), &Value::Null), "{slot:#}");
+        assert_eq!((&post["plannedAt"], &post["strategy"]["id"]), (&slot["at"], &strategy), "{slot:#}");
+        // It leans to the sentence that the plan starts from, and cites it.
+        let sources = post["variants"][0]["sources"].to_string();
+        assert!(sources.contains(slot["angle"].as_str().unwrap()), "{slot:#}");
+        assert!(post["variants"].as_array().unwrap().len() <= 2);
+    }
+    assert_eq!((&seen[first]["job"]["id"], &seen[last]["job"]["id"]), (&jobs[0]["id"], &jobs[1]["id"]));
+
+    // The same call is the same jobs; the same posts by another call are none.
+    assert_eq!(ids(&draft(&member, &strategy, asked).await), ids(&drafted));
+    assert!(ids(&draft(&member, &strategy, json!({"slots": [first, last]})).await).is_empty());
+
+    // Whoever drafts the others at the same time: each of them is drafted once.
+    let others = futures_util::future::join_all((0..4).map(|_| draft(&member, &strategy, json!({})))).await;
+    let all: Vec<String> = others.iter().flat_map(ids).collect();
+    assert_eq!(all.len(), slots.len() - 2, "{others:#?}");
+    assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+    let others = others.into_iter().find(|drafted| !ids(drafted).is_empty()).unwrap();
+    let seen = after(&member, &strategy, &others).await;
+    let (failed, done): (Vec<&Value>, Vec<&Value>) = seen.iter().partition(|slot| slot["post"].is_null());
+    assert_eq!(
+        failed.iter().map(|slot| &slot["position"]).collect::<Vec<_>>(),
+        [&json!(event)],
+        "{failed:#?}"
+    );
+    assert_eq!(failed[0]["job"]["error"]["code"], "INSUFFICIENT_INPUT", "nothing is known of it");
+    let captions: BTreeSet<&str> =
+        done.iter().map(|slot| slot["post"]["variants"][0]["caption"].as_str().unwrap()).collect();
+    let topics: BTreeSet<&str> = done.iter().map(|slot| slot["topic"].as_str().unwrap()).collect();
+    assert!(captions.len() > topics.len(), "a topic that comes again is said otherwise: {captions:#?}");
+
+    // What has failed is drafted anew by whoever drafts the rest; a draft that was deleted, by who names it.
+    let again = draft(&member, &strategy, json!({})).await;
+    assert_eq!(ids(&again).len(), 1, "{again:#}");
+    member.finished(&ids(&again)[0]).await;
+    room.owner().mutate("outputDelete", json!({"id": seen[first]["post"]["id"]}), "").await;
+    let seen = after(&member, &strategy, &again).await;
+    assert_eq!(seen[first]["post"], Value::Null);
+    let again = draft(&member, &strategy, json!({"slots": [first, last]})).await;
+    let seen = after(&member, &strategy, &again).await;
+    assert_eq!(ids(&again).len(), 1, "{again:#}");
+    assert_eq!(seen[first]["job"]["id"].as_str(), Some(ids(&again)[0].as_str()));
+    assert!(seen[first]["post"]["id"].is_string());
+
+    // A plan whose document is gone has no sources, and posts outlive their plan.
+    room.owner().mutate("documentDelete", json!({"id": guide}), "").await;
+    let shown = "query($id: ID!) { node(id: $id) { ... on ContentStrategy { slots { sources { id } } } } }";
+    let node = member.ok(shown, json!({"id": strategy})).await["node"].clone();
+    assert_eq!(node["slots"][first]["sources"], json!([]));
+    room.owner().mutate("outputDelete", json!({"id": strategy}), "").await;
+    let shown = "query($id: ID!) { node(id: $id) { ... on Post { plannedAt strategy { id } } } }";
+    let node = member.ok(shown, json!({"id": seen[first]["post"]["id"]})).await["node"].clone();
+    assert_eq!(node, json!({"plannedAt": seen[first]["at"], "strategy": null}));
+    drop(member);
+    room.workers.stop().await;
+}
+
+fn ids(drafted: &Value) -> Vec<String> {
+    drafted["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drafts_are_ordered_all_or_none() {
+    let room = Room::new().await;
+    room.owner().learn(&room.acme, "Morning yoga", GUIDE).await;
+    let made = plan(&room, json!({})).await;
+    let strategy = &made["strategy"]["id"];
+    let count = slots(&made).len();
+    let Room { server, acme, workers, .. } = room;
+    workers.stop().await;
+    let member = acme.member.at(&server);
+    let fault = async |more: Value| {
+        let mut input = json!({"strategyId": strategy});
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        member.fault("contentStrategyDraft", input).await
+    };
+    for (more, code) in [
+        (json!({"slots": [0, count]}), "OUT_OF_RANGE"),
+        (json!({"slots": [-1]}), "OUT_OF_RANGE"),
+        (json!({"slots": vec![0; 51]}), "TOO_LONG"),
+        (json!({"variants": 7}), "OUT_OF_RANGE"),
+        (json!({"tone": "x".repeat(101)}), "TOO_LONG"),
+        (json!({"engine": {"provider": "nobody", "model": "m"}}), "PROVIDER_NOT_CONFIGURED"),
+        (json!({"strategyId": "pst_00000000000000000000000000"}), "INVALID"),
+    ] {
+        assert_eq!(fault(more.clone()).await, code, "{more}");
+    }
+    // Of three posts with room for two, none is drafted; nothing is noted, so that two are drafted afterwards.
+    let [before] = used(&member, ["AGENT_RUNS"]).await;
+    limit(&server, &acme, &json!({"AGENT_RUNS": before + 2})).await;
+    assert_eq!(fault(json!({"slots": [0, 1, 2], "idempotencyKey": "k"})).await, "QUOTA_EXCEEDED");
+    assert_eq!(used(&member, ["AGENT_RUNS"]).await, [before]);
+    let drafted = draft(&member, strategy, json!({"slots": [0, 1], "idempotencyKey": "k"})).await;
+    assert_eq!(ids(&drafted).len(), 2, "{drafted:#}");
+    assert_eq!(used(&member, ["AGENT_RUNS"]).await, [before + 2]);
+    agrees(&server).await;
+    // Who cancels one makes room for another one.
+    member.mutate("jobCancel", json!({"id": ids(&drafted)[1]}), "").await;
+    let again = draft(&member, strategy, json!({"slots": [0, 1]})).await;
+    assert_eq!(ids(&again).len(), 1, "{again:#}");
+    assert_eq!(fault(json!({"slots": [1, 0], "idempotencyKey": "k"})).await, "IDEMPOTENCY_KEY_REUSED");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -570,6 +570,11 @@ impl World {
                     "pastPostsAssetId": cast::asset(server, acme, None).await}),
                 "/input/pastPostsAssetId",
             ),
+            "Mutation.contentStrategyDraft(input.strategyId)" => Case::mutation(
+                "contentStrategyDraft",
+                json!({"strategyId": cast::planned(server, acme).await}),
+                "/input/strategyId",
+            ),
             "Mutation.visualPostRedraw(input.visualPostId)" => {
                 let (post, scene) = cast::drawn(server, acme).await;
                 Case::mutation(

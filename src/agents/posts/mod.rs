@@ -25,7 +25,7 @@ use crate::accounts::channel::Channel;
 use crate::db::{ReadTx, WriteTx};
 use crate::engine::{self, Engines, JsonSchema, Usage};
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::id::{AssetId, DocumentId, PostId, ProjectId};
+use crate::id::{AssetId, DocumentId, PostId, ProjectId, StrategyId};
 use crate::input;
 use crate::jobs::{self, AgentKind, Engine, Failure, Run};
 use crate::knowledge::search::{self, Found, Place};
@@ -52,6 +52,9 @@ const TOKENS: u32 = 6_000;
 pub struct Input {
     /// What the post is about, or the text itself.
     pub brief: String,
+    /// A sentence that it leans to, where it is about a topic.
+    #[serde(default)]
+    pub angle: Option<String>,
     /// From these documents only.
     pub documents: Option<Vec<DocumentId>>,
     /// The files that go with it.
@@ -66,6 +69,18 @@ pub struct Input {
     pub variants: usize,
     /// Whether it gets hashtags.
     pub hashtags: bool,
+    /// The place in a plan that it is drafted for.
+    #[serde(default)]
+    pub planned: Option<Planned>,
+}
+
+/// A place in a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// The plan.
+    pub strategy: StrategyId,
+    /// When it has the post.
+    pub at: DateTime<Utc>,
 }
 
 impl Input {
@@ -109,6 +124,9 @@ pub struct Content {
     pub chosen: Option<usize>,
     /// When it is published.
     pub scheduled_at: Option<DateTime<Utc>>,
+    /// The place in a plan that it was drafted for.
+    #[serde(default)]
+    pub planned: Option<Planned>,
     /// The language.
     pub language: Language,
     /// The variants.
@@ -135,8 +153,9 @@ impl Agent for Posts {
         let (found, research) = {
             let mut tx = run.read(Action::ContentRead).await?;
             let place = Place { project: Some(order.project), documents: input.documents.clone() };
-            let found =
-                search::search(&mut tx, run.organization(), Question::read(&input.brief), &place).await?;
+            let words = [Some(input.brief.as_str()), input.angle.as_deref()].into_iter().flatten();
+            let question = Question::read(&words.collect::<Vec<_>>().join("\n"));
+            let found = search::search(&mut tx, run.organization(), question, &place).await?;
             let research = if input.hashtags {
                 let asked = hashtags::Input {
                     text: input.brief.clone(),
@@ -157,6 +176,7 @@ impl Agent for Posts {
         let passages = jobs::compute(move || best(&found)).await?;
         let mut compose = Compose {
             brief: input.brief.clone(),
+            angle: input.angle.clone(),
             passages,
             channels: input.channels.clone(),
             language: input.language,
@@ -191,6 +211,7 @@ impl Agent for Posts {
             state: PostState::Draft,
             chosen: None,
             scheduled_at: None,
+            planned: input.planned,
             language: input.language,
             variants: made.variants,
             assets: input.assets.clone(),

@@ -4,23 +4,29 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
 use super::builtin::{self, Event, Format, GivenPillar};
-use super::{Cadence, Input, Strategies, instagram, table};
+use super::{Cadence, Input, Strategies, drafts, instagram, table};
 use crate::access::Action;
 use crate::accounts::channel::Channel;
 use crate::accounts::graphql::{self as accounts, Account};
-use crate::agents::graphql::{AgentOutput, EngineInput, Given, agent_output, order};
+use crate::agents::agent::Agent as _;
+use crate::agents::graphql::{
+    AgentOutput, EngineInput, Given, agent_output, engine_for, engine_name, order, output, place_at,
+};
+use crate::agents::posts::Posts;
+use crate::agents::posts::graphql::Post;
 use crate::assets::graphql::Asset;
+use crate::db::{Changes, Record};
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::graphql::context::{Requires, input_id};
+use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
-use crate::id::{DocumentId, OrganizationId};
-use crate::input;
+use crate::id::{DocumentId, JobId, OrganizationId, StrategyId};
 use crate::jobs::graphql::Job;
 use crate::knowledge::graphql::{self as knowledge, KnowledgeDocument};
 use crate::projects::graphql::Project;
 use crate::retrieval::Language;
+use crate::{idempotency, input, jobs};
 
 agent_output! {
     /// What to post where and when, with the reason for each post. Topics come from the organization's documents and from
@@ -35,17 +41,14 @@ agent_output! {
 
         /// The calendar, in order of time.
         async fn slots(&self) -> Vec<ContentSlot> {
-            let slot = |slot: &builtin::Slot| ContentSlot {
-                at: slot.at.into(),
-                channel: slot.channel,
-                pillar: slot.pillar.clone(),
-                format: slot.format.key(),
-                topic: slot.topic.clone(),
+            let slot = |(place, slot): (usize, &builtin::Slot)| ContentSlot {
+                organization: self.output.organization,
+                place,
                 title: self.content.titles.get(&slot.topic).cloned(),
-                angle: slot.angle.as_ref().map(|angle| angle.quote.clone()),
-                reason: slot.reason.clone(),
+                job: self.content.drafts.get(&place).map(|draft| draft.job),
+                slot: slot.clone(),
             };
-            self.content.plan.slots.iter().map(slot).collect()
+            self.content.plan.slots.iter().enumerate().map(slot).collect()
         }
 
         /// What is lacking, as sentences: posts that no topic is left for, open questions, pillars and headings without
@@ -209,33 +212,99 @@ impl ContentPillar {
 
     /// The documents that it rests on, as far as they are there and visible to the caller.
     async fn sources(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<KnowledgeDocument>> {
-        let ids: Vec<DocumentId> =
-            self.pillar.sources.iter().filter_map(|source| source.parse().ok()).collect();
-        let found = ids.into_iter().map(|id| knowledge::find(ctx, self.organization, id));
-        let found = futures_util::future::try_join_all(found).await?;
-        Ok(found.into_iter().flatten().collect())
+        let ids = self.pillar.sources.iter().filter_map(|source| source.parse().ok());
+        Ok(documents(ctx, self.organization, ids).await?)
     }
 }
 
 /// A post to be.
-#[derive(SimpleObject)]
 pub struct ContentSlot {
-    /// When.
-    at: DateTime,
-    /// Where.
-    channel: Channel,
-    /// The pillar's name; empty when the topic belongs to none.
-    pillar: String,
-    /// In which shape: `FEED`, `CAROUSEL`, `REEL`, `STORY` or `TEXT`.
-    format: &'static str,
-    /// About what: a heading of the documents, an open question, or an event.
-    topic: String,
-    /// A working title; null unless a provider's model wrote one.
+    organization: OrganizationId,
+    place: usize,
+    slot: builtin::Slot,
     title: Option<String>,
+    job: Option<JobId>,
+}
+
+/// A post to be.
+#[Object]
+impl ContentSlot {
+    /// Its place in the calendar, counted from 0: what `contentStrategyDraft` calls it by.
+    async fn position(&self) -> i32 {
+        number(self.place)
+    }
+
+    /// When.
+    async fn at(&self) -> DateTime {
+        self.slot.at.into()
+    }
+
+    /// Where.
+    async fn channel(&self) -> Channel {
+        self.slot.channel
+    }
+
+    /// The pillar's name; empty when the topic belongs to none.
+    async fn pillar(&self) -> &str {
+        &self.slot.pillar
+    }
+
+    /// In which shape: `FEED`, `CAROUSEL`, `REEL`, `STORY` or `TEXT`.
+    async fn format(&self) -> &str {
+        self.slot.format.key()
+    }
+
+    /// About what: a heading of the documents, an open question, or an event.
+    async fn topic(&self) -> &str {
+        &self.slot.topic
+    }
+
+    /// A working title; null unless a provider's model wrote one.
+    async fn title(&self) -> Option<&str> {
+        self.title.as_deref()
+    }
+
     /// A sentence of the documents to start from, letter for letter; null when there is none.
-    angle: Option<String>,
+    async fn angle(&self) -> Option<&str> {
+        self.slot.angle.as_ref().map(|angle| angle.quote.as_str())
+    }
+
+    /// The documents that topic and angle come from, as far as they are there and visible to the caller; none for open questions
+    /// and events.
+    async fn sources(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<KnowledgeDocument>> {
+        Ok(documents(ctx, self.organization, drafts::documents(&self.slot)).await?)
+    }
+
     /// Why this, here and then, as sentences.
-    reason: String,
+    async fn reason(&self) -> &str {
+        &self.slot.reason
+    }
+
+    /// The job that drafts it, or has; null when nobody has asked for a draft.
+    async fn job(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Job>> {
+        let Some(job) = self.job else { return Ok(None) };
+        Ok(loader::job(ctx, self.organization, job).await?.map(Job::new))
+    }
+
+    /// Its draft, and what has become of it; null when there is none yet, and when it was deleted.
+    async fn post(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Post>> {
+        let Some(job) = self.job else { return Ok(None) };
+        let job = loader::job(ctx, self.organization, job).await?;
+        let Some(result) = job.and_then(|job| job.result) else { return Ok(None) };
+        let found = loader::output(ctx, self.organization, result).await?;
+        Ok(found.map(Post::read).transpose()?)
+    }
+}
+
+/// Documents, as far as they are there and visible to the caller.
+async fn documents(
+    ctx: &Context<'_>,
+    organization: OrganizationId,
+    ids: impl Iterator<Item = DocumentId>,
+) -> Result<Vec<KnowledgeDocument>> {
+    let found = ids.map(|id| knowledge::find(ctx, organization, id));
+    let found = futures_util::future::try_join_all(found).await?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// A pillar that the caller names.
@@ -417,7 +486,42 @@ pub struct ContentStrategyCreatePayload {
     user_errors: Vec<UserError>,
 }
 
-payloads!(ContentStrategyCreatePayload);
+/// Which posts of a strategy are drafted, and how.
+#[derive(InputObject, Serialize)]
+struct ContentStrategyDraftInput {
+    /// Which strategy.
+    strategy_id: ID,
+    /// Their positions in the calendar, at most 50. When absent, the first 50 posts that have no draft and are not being drafted.
+    slots: Option<Vec<i32>>,
+    /// Another engine than the built-in one: it rewrites what the built-in engine has composed.
+    engine: Option<EngineInput>,
+    /// The tone that is wished for; only a provider can give one.
+    tone: Option<String>,
+    /// How many variants of each post, 1 to 6; there are fewer when no more would differ.
+    #[graphql(default = 3)]
+    variants: i32,
+    /// Whether the posts get hashtags.
+    #[graphql(default = true)]
+    hashtags: bool,
+    /// Makes the call safe to repeat for 24 hours.
+    idempotency_key: Option<String>,
+}
+
+/// What drafting posts of a strategy is answered with.
+#[derive(Default, SimpleObject)]
+pub struct ContentStrategyDraftPayload {
+    /// The jobs that draft them, one for each post in the calendar's order: watch them, or ask `slots { post }` of the strategy
+    /// later. None for posts that have a draft already.
+    jobs: Vec<Job>,
+    /// The strategy.
+    strategy: Option<ContentStrategy>,
+    /// The project, whose list of outputs changes.
+    project: Option<Project>,
+    /// What the caller can put right; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+payloads!(ContentStrategyCreatePayload, ContentStrategyDraftPayload);
 
 /// Planning.
 #[derive(Default)]
@@ -458,6 +562,74 @@ impl StrategyMutation {
                     _ => None,
                 },
                 project: ordered.project,
+                user_errors: Vec::new(),
+            })
+        };
+        Ok(settle(outcome.await)?)
+    }
+
+    /// Drafts posts of a strategy: for each a job composes a post about its topic, for its channel, in the plan's language, from
+    /// the documents that the topic comes from (from all when none of them is left). All jobs are ordered or none. A post that
+    /// has a draft, or is being drafted, is left out; one whose job has failed is drafted anew, and one whose draft was deleted
+    /// when its position is named. Requires: `AGENT_USE` and `CONTENT_READ`.
+    /// Codes: `NOT_FOUND`, `INVALID`, `OUT_OF_RANGE`, `TOO_LONG`, `REQUIRED`, `PROVIDER_NOT_CONFIGURED`,
+    /// `IDEMPOTENCY_KEY_REUSED`, `QUOTA_EXCEEDED`; of the jobs `INSUFFICIENT_INPUT`, `PROVIDER_FAILED`.
+    #[graphql(guard = "Requires::Here(Action::AgentRun, &input.strategy_id)")]
+    async fn content_strategy_draft(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which posts.")] input: ContentStrategyDraftInput,
+    ) -> async_graphql::Result<Option<ContentStrategyDraftPayload>> {
+        let outcome = async {
+            const FIELD: &str = "strategyId";
+            let slots = input.slots.as_deref();
+            let asked = drafts::Asked::parse(slots, input.tone.clone(), input.variants, input.hashtags)?;
+            let key = idempotency::Key::parse(input.idempotency_key.as_deref(), &input)?;
+            let missing = not_found_at(FIELD);
+            let id: StrategyId = input_id(FIELD, &input.strategy_id)?;
+            let (organization, found) = place_at(ctx, FIELD, &input.strategy_id).await?;
+            let project = found.common().project.ok_or(Error::NotFound).map_err(&missing)?;
+            let door = ctx.door();
+            let mut tx =
+                door.write_within(organization, Some(project), Action::AgentRun).await.map_err(&missing)?;
+            let picked = drafts::pick(&mut tx, id, project, &asked, key.as_ref()).await.map_err(&missing)?;
+            let ordered = match picked {
+                drafts::Picked::New(mut orders) => match orders.first() {
+                    Some(first) => {
+                        let engine = input.engine.as_ref();
+                        let engine = engine_for::<Posts>(ctx, &mut tx, project, engine, first).await?;
+                        let places = orders.places();
+                        let jobs = orders.place(&mut tx, engine.as_ref()).await?;
+                        let changes = Changes::made(&serde_json::json!({
+                            "agent": Posts::KIND.as_str(), "engine": engine_name(engine.as_ref()), "slots": places,
+                        }));
+                        tx.commit(Record::with(found.target(), changes)).await?;
+                        jobs
+                    }
+                    None => {
+                        drop(tx);
+                        Vec::new()
+                    }
+                },
+                drafts::Picked::Again(jobs) => {
+                    drop(tx);
+                    jobs
+                }
+            };
+            let jobs = {
+                let mut tx = door.read(organization, Action::AgentRun).await?;
+                jobs::find_many(&mut tx, &ordered).await?
+            };
+            let place = |job: &jobs::Job| ordered.iter().position(|id| *id == job.id);
+            let mut jobs: Vec<_> = jobs.into_iter().map(|job| (place(&job), job)).collect();
+            jobs.sort_by_key(|(place, _)| *place);
+            Ok(ContentStrategyDraftPayload {
+                jobs: jobs.into_iter().map(|(_, job)| Job::new(job)).collect(),
+                strategy: match output(ctx, organization, id.uuid()).await? {
+                    Some(AgentOutput::ContentStrategy(strategy)) => Some(strategy),
+                    _ => None,
+                },
+                project: loader::project(ctx, organization, project).await?.map(Project::new),
                 user_errors: Vec::new(),
             })
         };

@@ -5,6 +5,7 @@
 //! its last posts on Instagram, count among the past ones, with what is measured of them.
 
 pub mod builtin;
+pub mod drafts;
 pub mod graphql;
 mod instagram;
 mod table;
@@ -20,6 +21,7 @@ use self::builtin::export::{self, Calendar};
 use self::builtin::{
     ChannelPlan, Event, Format, GivenPillar, OpenQuestion, POSTS_PER_WEEK, PastPost, Plan, Strategy,
 };
+use self::drafts::Draft;
 use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools};
 use super::posts::builtin::facts;
 use super::{posts, qa};
@@ -207,6 +209,17 @@ pub struct Content {
     /// The file's posts that it takes into account.
     #[serde(default)]
     pub file: Option<table::Origin>,
+    /// The language of documents and reasons.
+    #[serde(default = "usual")]
+    pub language: Language,
+    /// Who drafts its posts, by their places in the calendar.
+    #[serde(default)]
+    pub drafts: BTreeMap<usize, Draft>,
+}
+
+/// The language of plans that do not say theirs: what the schema takes when a caller says none.
+const fn usual() -> Language {
+    Language::German
 }
 
 /// What plans.
@@ -243,7 +256,17 @@ impl Agent for Strategies {
         let answered = agent::provided(run, order.engine.as_ref(), asking).await?;
         let (titles, engine) = answered.unwrap_or_else(|| (BTreeMap::new(), Engine::builtin()));
         let (ics, csv) = files(tools, run, order, name, &plan).await?;
-        let content = Content { timezone: order.input.timezone.clone(), plan, titles, ics, csv, past, file };
+        let content = Content {
+            timezone: order.input.timezone.clone(),
+            plan,
+            titles,
+            ics,
+            csv,
+            past,
+            file,
+            language: order.input.language,
+            drafts: BTreeMap::new(),
+        };
         Ok(Made { content, engine, files: vec![ics, csv] })
     }
 

@@ -15,7 +15,7 @@ use crate::agents::agent::Tools;
 use crate::agents::posts::CAPTION_CHARACTERS;
 use crate::agents::text::excerpt;
 use crate::assets::{self, AssetKind};
-use crate::error::{Error, Fault, FaultCode};
+use crate::error::{Fault, FaultCode};
 use crate::id::AssetId;
 use crate::input;
 use crate::jobs::{self, Failure, Run};

@@ -393,6 +393,8 @@ impl StepAgent for Posts {
             language: given.language(),
             variants: values.count("variants", 3),
             hashtags: values.flag("hashtags").unwrap_or(true),
+            angle: None,
+            planned: None,
         }
         .parse()
     }
