@@ -17,7 +17,7 @@ use uuid::Uuid;
 use self::builtin::{Compose, Composition, Passage, Variant, facts, readability, validity};
 use self::state::PostState;
 use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools};
-use super::hashtags::builtin::{Corpus, PastPost, lookups};
+use super::hashtags::builtin::{Corpus, Mix, PastPost, lookups};
 use super::text::UnusedInput;
 use super::{hashtags, store};
 use crate::access::Action;
@@ -164,6 +164,7 @@ impl Agent for Posts {
                     language: input.language,
                     banned: Vec::new(),
                     must_include: Vec::new(),
+                    mix: Mix::default(),
                     account: None,
                 };
                 Some(hashtags::read(&mut tx, run.organization(), order.project, &asked).await?)
@@ -364,13 +365,13 @@ fn accept(input: &Input, draft: &Variant, written: &WrittenPost) -> Result<Varia
 pub async fn past(tx: &mut ReadTx<'_>, project: ProjectId) -> Result<Vec<PastPost>> {
     let mut past = Vec::new();
     for mut output in super::latest(tx, project, AgentKind::PostComposition, PAST).await? {
-        let (at, post) = (output.created_at, agent::content::<Posts>(&mut output)?);
+        let (id, at, post) = (output.id, output.created_at, agent::content::<Posts>(&mut output)?);
         if !matches!(post.state, PostState::Approved | PostState::Scheduled | PostState::Published) {
             continue;
         }
         if let Some(variant) = post.chosen.and_then(|chosen| post.variants.into_iter().nth(chosen)) {
             let (at, text) = (post.scheduled_at.unwrap_or(at), variant.caption);
-            past.push(PastPost { at, text, hashtags: variant.hashtags });
+            past.push(PastPost { at, text, hashtags: variant.hashtags, post: Some(id.into()) });
         }
     }
     Ok(past)

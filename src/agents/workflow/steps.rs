@@ -342,6 +342,7 @@ impl StepAgent for Hashtags {
             language: given.language(),
             banned: values.texts("banned"),
             must_include: values.texts("mustInclude"),
+            mix: hashtags::builtin::Mix::default(),
             account: None,
         }
         .parse()
