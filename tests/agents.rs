@@ -191,6 +191,7 @@ async fn hashtags_come_from_the_text_the_brand_and_the_period_with_what_speaks_f
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hashtag_shows_the_posts_that_use_it_and_sources_fill_a_set_as_they_are_mixed() {
+    const PARTS: &str = "job { status } hashtags { id hashtags { tag source usedByUs score relevance distinctiveness orgUsage length posts { id } } }";
     let room = Room::new().await;
     let settings =
         json!({"id": room.acme.project, "settings": {"defaultHashtags": ["#AcmeYoga", "#AcmeRests"]}});
@@ -209,7 +210,6 @@ async fn a_hashtag_shows_the_posts_that_use_it_and_sources_fill_a_set_as_they_ar
         }
         posts.push(post);
     }
-    const PARTS: &str = "job { status } hashtags { id hashtags { tag source usedByUs score relevance distinctiveness orgUsage length posts { id } } }";
     let text = "Morning yoga helps you start the day with energy. Breathing exercises follow the morning yoga class.";
     let found = async |mix: Value| {
         let asked = json!({"text": text, "language": "EN", "count": 4, "mix": mix});

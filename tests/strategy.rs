@@ -256,11 +256,9 @@ async fn past_posts_come_from_a_file_and_what_is_wrong_with_it_is_named() {
 async fn past_posts_alone_show_what_has_been_posted_about() {
     let room = Room::new().await;
     let mut text = "at,text\n".to_owned();
-    for day in 1..=9 {
-        text.push_str(&format!(
-            "2026-11-0{day},Sun salutations in the park wake body number {day}. #MorningYoga\n"
-        ));
-    }
+    text.extend((1..=9).map(|day| {
+        format!("2026-11-0{day},Sun salutations in the park wake body number {day}. #MorningYoga\n")
+    }));
     let made = plan(&room, json!({"pastPostsAssetId": table(&room, &text).await})).await;
     assert_eq!(made["job"]["status"], "SUCCEEDED", "{made:#}");
     let pillars = made["strategy"]["pillars"].as_array().unwrap();
@@ -420,6 +418,69 @@ async fn drafts_are_ordered_all_or_none() {
     let again = draft(&member, strategy, json!({"slots": [0, 1]})).await;
     assert_eq!(ids(&again).len(), 1, "{again:#}");
     assert_eq!(fault(json!({"slots": [1, 0], "idempotencyKey": "k"})).await, "IDEMPOTENCY_KEY_REUSED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn holidays_of_a_calendar_are_days_without_posts() {
+    use icalendar::{Calendar, Component as _, Event, EventLike as _};
+    const FREE: &str = "job { status error { code message field } } strategy { holidays slots { at } gaps }";
+    let room = Room::new().await;
+    room.owner().learn(&room.acme, "Morning yoga", GUIDE).await;
+    let day = |text: &str| text.parse::<chrono::NaiveDate>().unwrap();
+    let calendar = |more: Option<Event>| {
+        let mut calendar = Calendar::new();
+        calendar
+            .push(Event::new().summary("Easter").starts(day("2027-03-26")).ends(day("2027-03-30")).done());
+        calendar.push(Event::new().summary("Christmas").all_day(day("2027-12-25")).done());
+        let noon: DateTime<Utc> = "2027-03-24T12:00:00Z".parse().unwrap();
+        calendar
+            .push(Event::new().summary("Lunch").starts(noon).ends(noon + chrono::TimeDelta::hours(1)).done());
+        calendar.extend(more);
+        calendar.done().to_string()
+    };
+    let planned = async |file: &Value, more: Value| {
+        let mut asked = json!({"goals": ["Calm"], "channels": ["X"], "postsPerWeek": 7, "language": "EN", "holidaysAssetId": file,
+            "from": "2027-03-22T00:00:00+01:00", "until": "2027-04-05T00:00:00+02:00", "timezone": "Europe/Berlin"});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        room.run("contentStrategyCreate", asked, FREE).await
+    };
+    let keep = async |text: String| {
+        room.owner().keep_file(&room.acme, "CALENDAR", text.as_bytes()).await["id"].clone()
+    };
+    let file = keep(calendar(None)).await;
+    let made = planned(&file, json!({})).await;
+    let free = ["2027-03-26", "2027-03-27", "2027-03-28", "2027-03-29"];
+    assert_eq!(made["strategy"]["holidays"], json!(free), "{made:#}");
+    let zone: chrono_tz::Tz = "Europe/Berlin".parse().unwrap();
+    let days: BTreeSet<String> =
+        slots(&made).iter().map(|slot| moment(slot).with_timezone(&zone).date_naive().to_string()).collect();
+    assert!(days.contains("2027-03-24") && free.iter().all(|day| !days.contains(*day)), "{days:?}");
+
+    let event = json!({"events": [{"title": "Open day", "date": "2027-03-28"}]});
+    let failed = planned(&file, event).await;
+    assert_eq!(
+        (&failed["job"]["error"]["code"], &failed["job"]["error"]["field"]),
+        (&json!("INVALID"), &json!(["input", "events"]))
+    );
+    let yearly = Event::new()
+        .summary("New Year")
+        .all_day(day("2027-01-01"))
+        .add_property("RRULE", "FREQ=YEARLY")
+        .done();
+    let text = room.owner().keep_file(&room.acme, "DOCUMENT", b"2027-03-26").await["id"].clone();
+    for (file, words) in
+        [(keep(calendar(Some(yearly))).await, "“New Year” repeats by a rule"), (text, "no calendar")]
+    {
+        let failed = planned(&file, json!({})).await;
+        let error = &failed["job"]["error"];
+        assert_eq!(
+            (&error["code"], &error["field"]),
+            (&json!("INVALID"), &json!(["input", "holidaysAssetId"])),
+            "{failed:#}"
+        );
+        assert!(error["message"].as_str().unwrap().contains(words), "{failed:#}");
+    }
+    room.workers.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,6 +69,7 @@ Mutation.hashtagResearch(input.periodId)         ok ok ok !FORBIDDEN ok ok NOT_F
 Mutation.hashtagResearch(input.accountId)        ok ok ok !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.contentStrategyCreate(input.projectId)  ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.contentStrategyCreate(input.accountId)  ok ok ok !FORBIDDEN ok ok NOT_FOUND ok NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.contentStrategyCreate(input.holidaysAssetId) ok ok ok !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.contentStrategyCreate(input.pastPostsAssetId) ok ok ok !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.contentStrategyDraft(input.strategyId)  ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.visualPostCreate(input.projectId)       ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED

@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
 use super::builtin::{self, Event, Format, GivenPillar};
-use super::{Cadence, Input, Strategies, drafts, instagram, table};
+use super::{Cadence, Input, Strategies, drafts, holidays, instagram, table};
 use crate::access::Action;
 use crate::accounts::channel::Channel;
 use crate::accounts::graphql::{self as accounts, Account};
@@ -82,6 +82,11 @@ agent_output! {
         /// The share of posts whose topic another one of the same channel has as well, 0 to 1.
         async fn repetition(&self) -> f64 {
             self.content.plan.metrics.repetition
+        }
+
+        /// The days without posts that the calendar of `holidaysAssetId` has within the plan, such as `2026-12-25`; none without it.
+        async fn holidays(&self) -> Vec<String> {
+            self.content.holidays.iter().map(ToString::to_string).collect()
         }
 
         /// The posts of the connected account and of the file that it takes into account; null when neither was named.
@@ -426,6 +431,10 @@ struct ContentStrategyCreateInput {
     /// is one), `likes`, `comments`, `shares` and `saves`, which are added, or `engagement` instead of these. The job fails with
     /// the line and the column of whatever cannot be read.
     past_posts_asset_id: Option<ID>,
+    /// A calendar whose all-day events are days without posts: an asset of the kind `CALENDAR` (iCalendar) of the project or the
+    /// organization. Events with a time, and cancelled ones, do not count; one that repeats by a rule fails the job, as does
+    /// whatever cannot be read, with its line.
+    holidays_asset_id: Option<ID>,
 }
 
 impl ContentStrategyCreateInput {
@@ -468,6 +477,7 @@ impl ContentStrategyCreateInput {
             language: self.language,
             account: self.account_id.as_ref().map(|id| input_id("accountId", id)).transpose()?,
             past_posts: self.past_posts_asset_id.as_ref().map(|id| input_id(table::FIELD, id)).transpose()?,
+            holidays: self.holidays_asset_id.as_ref().map(|id| input_id(holidays::FIELD, id)).transpose()?,
         }
         .parse()
     }
@@ -541,13 +551,14 @@ impl StrategyMutation {
     ) -> async_graphql::Result<Option<ContentStrategyCreatePayload>> {
         let outcome = async {
             let asked = input.asked()?;
-            let file: Vec<_> = asked.past_posts.iter().map(|id| (table::FIELD, *id)).collect();
+            let files = [(table::FIELD, asked.past_posts), (holidays::FIELD, asked.holidays)];
+            let files: Vec<_> = files.into_iter().filter_map(|(field, id)| Some((field, id?))).collect();
             let given = Given {
                 project: &input.project_id,
                 period: None,
                 account: asked.account,
                 documents: None,
-                assets: &file,
+                assets: &files,
                 outputs: &[],
                 engine: input.engine.as_ref(),
                 seed: input.seed,

@@ -7,6 +7,7 @@
 pub mod builtin;
 pub mod drafts;
 pub mod graphql;
+mod holidays;
 mod instagram;
 mod table;
 
@@ -87,6 +88,9 @@ pub struct Input {
     /// The file whose posts count among the past ones.
     #[serde(default)]
     pub past_posts: Option<AssetId>,
+    /// The calendar whose all-day events are days without posts.
+    #[serde(default)]
+    pub holidays: Option<AssetId>,
 }
 
 /// How one channel is used, where that is another way than usual.
@@ -209,6 +213,9 @@ pub struct Content {
     /// The file's posts that it takes into account.
     #[serde(default)]
     pub file: Option<table::Origin>,
+    /// The days without posts that a calendar has.
+    #[serde(default)]
+    pub holidays: Vec<NaiveDate>,
     /// The language of documents and reasons.
     #[serde(default = "usual")]
     pub language: Language,
@@ -251,6 +258,16 @@ impl Agent for Strategies {
             strategy.past = instagram::together(strategy.past, posts);
             past = Some(origin);
         }
+        let mut holidays = Vec::new();
+        if let Some(calendar) = order.input.holidays {
+            let message =
+                "The file is no calendar. Upload one in the format iCalendar (.ics) as a `CALENDAR`.";
+            let kind = (AssetKind::Calendar, AssetKind::Calendar.most_bytes(), message);
+            let text = text(tools, run, (holidays::FIELD, calendar), kind).await?;
+            let spans = jobs::compute(move || holidays::parse(&text)).await?.map_err(Failure::fail)?;
+            holidays = holidays::among(&builtin::days(&strategy), &spans);
+            strategy.blackout.extend(&holidays);
+        }
         let plan = jobs::compute(move || builtin::plan(&strategy)).await??;
         let asking = |wanted| ask(run, &tools.engines, wanted, order, &plan);
         let answered = agent::provided(run, order.engine.as_ref(), asking).await?;
@@ -264,6 +281,7 @@ impl Agent for Strategies {
             csv,
             past,
             file,
+            holidays,
             language: order.input.language,
             drafts: BTreeMap::new(),
         };
@@ -310,6 +328,40 @@ async fn files(
     let ics = file(AssetKind::Calendar, "text/calendar", export::ics(plan, &calendar));
     let csv = file(AssetKind::Document, "text/csv", export::csv(plan));
     Ok((assets::save(run, &tools.storage, ics).await?, assets::save(run, &tools.storage, csv).await?))
+}
+
+/// The text of a file that a field names: of a kind, with so many bytes at the most, and what to say of another one.
+async fn text(
+    tools: &Tools,
+    run: &Run,
+    (field, file): (&'static str, AssetId),
+    (kind, most, message): (AssetKind, u64, &'static str),
+) -> Result<String, Failure> {
+    let refuse = |code, message: String| Failure::fail(Fault::at(code, field, message));
+    let asset = {
+        let mut tx = run.read(Action::ContentRead).await?;
+        assets::find(&mut tx, file).await?
+    };
+    run.release().await;
+    let Some(asset) = asset else {
+        let message =
+            "There is no such file any more, or it is not visible to you. Name another one, or leave it out.";
+        return Err(refuse(FaultCode::NotFound, message.to_owned()));
+    };
+    if asset.kind != kind || !asset.mime_type.starts_with("text/") {
+        return Err(refuse(FaultCode::Invalid, message.to_owned()));
+    }
+    if u64::try_from(asset.bytes).is_ok_and(|bytes| bytes > most) {
+        let message = format!("The file has more than {} MiB. Leave the oldest entries out.", most >> 20);
+        return Err(refuse(FaultCode::TooLong, message));
+    }
+    run.progress(0.02, "Reading the file.").await?;
+    let scope = run.scope();
+    let bytes = assets::bytes(tools.storage.of(&scope), &asset, most).await?;
+    String::from_utf8(bytes.into()).map_err(|_| {
+        let message = "The file is not in UTF-8. Save it as UTF-8, and upload it again.";
+        refuse(FaultCode::Invalid, message.to_owned())
+    })
 }
 
 /// What a plan is made from, beside what the caller says.

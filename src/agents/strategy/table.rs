@@ -9,12 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Input;
 use super::builtin::{PastPost, calendar};
-use crate::access::Action;
 use crate::accounts::channel::Channel;
 use crate::agents::agent::Tools;
 use crate::agents::posts::CAPTION_CHARACTERS;
 use crate::agents::text::excerpt;
-use crate::assets::{self, AssetKind};
+use crate::assets::AssetKind;
 use crate::error::{Fault, FaultCode};
 use crate::id::AssetId;
 use crate::input;
@@ -25,7 +24,7 @@ pub(super) const FIELD: &str = "pastPostsAssetId";
 /// Posts of a table at the most.
 const POSTS: usize = 5_000;
 /// Bytes of a file at the most.
-const BYTES: u64 = 8 * 1024 * 1024;
+const BYTES: u64 = 8 << 20;
 /// The first and the last year of a post; beyond them a time is mistyped.
 const YEARS: std::ops::RangeInclusive<i32> = 1990..=2199;
 /// What a figure is at the most.
@@ -62,33 +61,8 @@ pub(super) async fn read(
     asked: &Input,
     file: AssetId,
 ) -> Result<(Vec<PastPost>, Origin), Failure> {
-    let refuse = |code, message: String| Failure::fail(Fault::at(code, FIELD, message));
-    let asset = {
-        let mut tx = run.read(Action::ContentRead).await?;
-        assets::find(&mut tx, file).await?
-    };
-    run.release().await;
-    let Some(asset) = asset else {
-        let message =
-            "There is no such file any more, or it is not visible to you. Name another one, or leave it out.";
-        return Err(refuse(FaultCode::NotFound, message.to_owned()));
-    };
-    if asset.kind != AssetKind::Document || !asset.mime_type.starts_with("text/") {
-        let message =
-            "The file is no table. Save the posts as CSV in UTF-8, and upload that as a `DOCUMENT`.";
-        return Err(refuse(FaultCode::Invalid, message.to_owned()));
-    }
-    if u64::try_from(asset.bytes).is_ok_and(|bytes| bytes > BYTES) {
-        let message = format!("A file of past posts has at most {} MiB. Send the newest posts.", BYTES >> 20);
-        return Err(refuse(FaultCode::TooLong, message));
-    }
-    run.progress(0.02, "Reading the file of past posts.").await?;
-    let scope = run.scope();
-    let bytes = assets::bytes(tools.storage.of(&scope), &asset, BYTES).await?;
-    let Ok(text) = String::from_utf8(bytes.into()) else {
-        let message = "The file is not in UTF-8. Save it as CSV in UTF-8, and upload it again.";
-        return Err(refuse(FaultCode::Invalid, message.to_owned()));
-    };
+    let message = "The file is no table. Save the posts as CSV in UTF-8, and upload that as a `DOCUMENT`.";
+    let text = super::text(tools, run, (FIELD, file), (AssetKind::Document, BYTES, message)).await?;
     let zone = input::timezone(&asked.timezone)
         .map_err(|message| Failure::fail(Fault::at(FaultCode::Invalid, "timezone", message)))?;
     // What names no channel can only be of the one that there is.

@@ -448,6 +448,7 @@ impl StepAgent for Strategies {
             language: given.language(),
             account: None,
             past_posts: None,
+            holidays: None,
         }
         .parse()
     }

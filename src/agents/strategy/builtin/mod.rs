@@ -338,6 +338,12 @@ pub enum GapKind {
     Hours,
 }
 
+/// The days of a plan, as its time zone shows them; none for a time zone that is none.
+pub fn days(strategy: &Strategy) -> Vec<NaiveDate> {
+    let zone = strategy.timezone.parse();
+    zone.map(|zone| calendar::days(strategy.from, strategy.until, zone)).unwrap_or_default()
+}
+
 /// Checks what a plan is asked for, whatever it is made from.
 ///
 /// # Errors

@@ -395,7 +395,7 @@ fn goals_are_pillars_where_there_is_nothing_else() {
 }
 
 /// Posts about running, about recipes, and about neither.
-fn posts(about: &[&str]) -> Vec<PastPost> {
+fn posts(about: &[&'static str]) -> Vec<PastPost> {
     const RUNNING: [&str; 4] = [
         "Unsere Laufgruppe trainiert Tempoläufe im Stadtpark. #Laufgruppe #Training",
         "Tempoläufe im Stadtpark: die Laufgruppe trainiert wieder. #Laufgruppe",
@@ -408,7 +408,7 @@ fn posts(about: &[&str]) -> Vec<PastPost> {
         "Gemüse, Linsensuppe und Brot: unser Rezept für Sportler. #Rezept",
         "Ein Rezept mit Gemüse und Linsensuppe nach dem Sport. #Rezept",
     ];
-    let text = |kind: &&str| match *kind {
+    let text = |kind: &&'static str| match *kind {
         "running" => RUNNING.to_vec(),
         "recipes" => RECIPES.to_vec(),
         other => vec![other],
