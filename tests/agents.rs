@@ -105,6 +105,13 @@ async fn what_cannot_honestly_be_made_is_refused_with_the_reason() {
         ),
         ("hashtagResearch", json!({"projectId": project, "text": " "}), "REQUIRED"),
         ("hashtagResearch", json!({"projectId": project, "text": "a", "count": 31}), "OUT_OF_RANGE"),
+        ("hashtagResearch", json!({"projectId": project, "text": "a", "mix": {"text": 101}}), "OUT_OF_RANGE"),
+        ("hashtagResearch", json!({"projectId": project, "text": "a", "mix": {"brand": -1}}), "OUT_OF_RANGE"),
+        (
+            "hashtagResearch",
+            json!({"projectId": project, "text": "a", "mix": {"text": 0, "corpus": 0, "brand": 0, "period": 0, "provider": 0}}),
+            "INVALID",
+        ),
     ] {
         assert_eq!(room.member().fault(field, input.clone()).await, code, "{input}");
     }
@@ -179,6 +186,67 @@ async fn hashtags_come_from_the_text_the_brand_and_the_period_with_what_speaks_f
     let idea = list.iter().find(|tag| tag["tag"] == "#SunSalutation").unwrap_or_else(|| panic!("{made:#}"));
     assert_eq!((&idea["source"], &made["job"]["engine"]["provider"]), (&json!("PROVIDER"), &json!("openai")));
     assert!(list.iter().all(|tag| tag["tag"] != "#Class"), "{made:#}");
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hashtag_shows_the_posts_that_use_it_and_sources_fill_a_set_as_they_are_mixed() {
+    const PARTS: &str = "job { status } hashtags { id hashtags { tag source usedByUs score relevance distinctiveness orgUsage length posts { id } } }";
+    let room = Room::new().await;
+    let settings =
+        json!({"id": room.acme.project, "settings": {"defaultHashtags": ["#AcmeYoga", "#AcmeRests"]}});
+    let owner = room.owner();
+    owner.mutate("projectUpdate", settings, "").await;
+    // Six approved posts have it, and one that is none yet.
+    let mut posts = Vec::new();
+    for number in 1..=7 {
+        let post = cast::output(&room.server, &room.acme, "POST_COMPOSITION").await;
+        let caption = format!("Morning yoga wakes the body, part {number}. #MorningYoga");
+        owner.mutate("postUpdate", json!({"id": post, "caption": caption}), "").await;
+        for state in ["IN_REVIEW", "APPROVED"] {
+            if number < 7 {
+                owner.mutate("postUpdate", json!({"id": post, "state": state}), "").await;
+            }
+        }
+        posts.push(post);
+    }
+    let text = "Morning yoga helps you start the day with energy. Breathing exercises follow the morning yoga class.";
+    let found = async |mix: Value| {
+        let asked = json!({"text": text, "language": "EN", "count": 4, "mix": mix});
+        room.run("hashtagResearch", asked, PARTS).await["hashtags"].clone()
+    };
+    let set = found(Value::Null).await;
+    let list = set["hashtags"].as_array().unwrap();
+    let tag = list.iter().find(|tag| tag["tag"] == "#MorningYoga").unwrap_or_else(|| panic!("{set:#}"));
+    let newest: Vec<Value> = posts[1..6].iter().rev().map(|id| json!({"id": id})).collect();
+    assert_eq!((&tag["usedByUs"], &tag["posts"]), (&json!(6), &json!(newest)), "{tag:#}");
+    assert_eq!((&tag["orgUsage"], &tag["length"]), (&json!(0.6667), &json!(1.0)), "{tag:#}");
+    let unused = list.iter().find(|tag| tag["usedByUs"] == 0 && tag["source"] == "TEXT").unwrap();
+    assert_eq!((&unused["posts"], &unused["orgUsage"]), (&json!([]), &json!(0.0)));
+    for tag in list {
+        let part = |name: &str| tag[name].as_f64().unwrap();
+        let whole = 0.55 * part("relevance")
+            + 0.2 * part("distinctiveness")
+            + 0.15 * part("orgUsage")
+            + 0.1 * part("length");
+        assert!(part("score") <= whole + 0.001, "{tag:#}");
+    }
+
+    // What was deleted is no evidence any more.
+    owner.mutate("outputDelete", json!({"id": posts[5]}), "").await;
+    let shown = "query($id: ID!) { node(id: $id) { ... on HashtagSet { hashtags { tag posts { id } } } } }";
+    let node = owner.ok(shown, json!({"id": set["id"]})).await["node"].clone();
+    let tag = node["hashtags"].as_array().unwrap().iter().find(|tag| tag["tag"] == "#MorningYoga").unwrap();
+    assert_eq!(tag["posts"], json!(newest[1..]), "{node:#}");
+
+    let sources = |set: &Value| -> Vec<String> {
+        let list = set["hashtags"].as_array().unwrap().iter();
+        let mut sources: Vec<String> = list.map(|tag| tag["source"].as_str().unwrap().to_owned()).collect();
+        sources.sort();
+        sources
+    };
+    assert_eq!(sources(&found(json!({"brand": 12})).await), ["BRAND", "BRAND", "TEXT", "TEXT"]);
+    assert_eq!(sources(&found(json!({"brand": 0})).await), ["TEXT", "TEXT", "TEXT", "TEXT"]);
     room.workers.stop().await;
 }
 

@@ -278,6 +278,9 @@ async fn every_mutation_of_an_organization_leaves_its_entry() {
     let plan = json!({"projectId": acme.project, "goals": ["Sleep well"], "channels": ["X"], "timezone": "UTC",
         "from": "2027-01-04T00:00:00Z", "until": "2027-01-11T00:00:00Z"});
     run("contentStrategyCreate", plan, "", "agent.run", "Job", agent("CONTENT_STRATEGY")).await;
+    let strategy = json!({"strategyId": cast::planned(&server, &acme).await});
+    let kind = "ContentStrategy";
+    run("contentStrategyDraft", strategy, "", "agent.run", kind, agent("POST_COMPOSITION")).await;
     let slide = json!({"projectId": acme.project, "text": "Sleep well"});
     run("visualPostCreate", slide, "", "agent.run", "Job", agent("VISUAL_POST")).await;
     let (post, scene) = cast::drawn(&server, &acme).await;

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 use serde_json::{Value, json};
 
+use crate::support::Client;
 use crate::support::files;
 use crate::support::provider::Reply;
 use crate::support::work::{HANDBOOK, Room, openai};
+use crate::usage::{agrees, limit, used};
 
 const PLANNED: &str = "job { status engine { provider } error { code message field } }
-    strategy { id timezone calendarIcs { kind mimeType bytes url } calendarCsv { kind mimeType bytes url } coverage repetition gaps pillars { name share plannedShare keyPhrases sources { title } }
+    strategy { id timezone calendarIcs { kind mimeType bytes url } calendarCsv { kind mimeType bytes url } coverage repetition gaps pillars { name share plannedShare keyPhrases pastPosts sources { title } }
         slots { at channel pillar format topic title angle reason } }";
 
 const GUIDE: &str = "# Morning yoga\n\n## Why in the morning\n\nMorning yoga wakes the body before the day asks for it. \
@@ -142,6 +144,346 @@ async fn a_calendar_comes_from_documents_and_open_questions_and_keeps_to_what_wa
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_channel_keeps_its_own_cadence() {
+    let room = Room::new().await;
+    room.owner().learn(&room.acme, "Morning yoga", GUIDE).await;
+    room.owner().learn(&room.acme, "Handbook", HANDBOOK).await;
+    // Two whole weeks.
+    let cadence = json!([
+        {"channel": "INSTAGRAM", "postsPerWeek": 1, "formats": ["REEL"]},
+        {"channel": "LINKEDIN", "postsPerWeek": 3, "spacingHours": 48},
+    ]);
+    let made = plan(
+        &room,
+        json!({"postsPerWeek": 2, "channels": ["INSTAGRAM", "LINKEDIN", "X"], "cadence": cadence}),
+    )
+    .await;
+    assert_eq!(made["job"]["status"], "SUCCEEDED", "{made:#}");
+    let of = |channel: &str| -> Vec<&Value> {
+        slots(&made).iter().filter(|slot| slot["channel"] == json!(channel)).collect()
+    };
+    let counts = ["INSTAGRAM", "LINKEDIN", "X"].map(|channel| of(channel).len());
+    assert_eq!(counts, [2, 6, 4], "{made:#}");
+    assert!(of("INSTAGRAM").iter().all(|slot| slot["format"] == "REEL"), "{made:#}");
+    assert!(of("LINKEDIN").iter().any(|slot| slot["format"] != "REEL"), "{made:#}");
+    for pair in of("LINKEDIN").windows(2) {
+        assert!((moment(pair[1]) - moment(pair[0])).num_hours() >= 48, "{pair:#?}");
+    }
+    room.workers.stop().await;
+}
+
+/// A file of past posts as an asset of the organization's.
+async fn table(room: &Room, text: &str) -> Value {
+    room.owner().keep_file(&room.acme, "DOCUMENT", text.as_bytes()).await["id"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn past_posts_come_from_a_file_and_what_is_wrong_with_it_is_named() {
+    const PAST: &str = "job { status error { code message field } }
+        strategy { id pastPosts { posts fromFile fromAccount measured oldestAt unusedColumns file { id } account { id } }
+            slots { at channel topic reason } }";
+    let room = Room::new().await;
+    room.owner().learn(&room.acme, "Morning yoga", GUIDE).await;
+    // Twelve in the evening do better than twelve in the morning; of one the time is not known, and of one the channel is another.
+    let row = |day: u32, time: &str, likes: u32| {
+        format!(
+            "Breathing through the nose calms the heart.;2026-11-{day:02}{time};Instagram;{likes};2;seen\n"
+        )
+    };
+    let mut text = "\u{FEFF}Text;At;Channel;Likes;Comments;Reach\n".to_owned();
+    text.extend((1..=12).map(|day| row(day, " 18:30", 38)));
+    text.extend((13..=24).map(|day| row(day, " 09:15", 2)));
+    text.push_str(&row(25, "", 900));
+    text.push_str("\"Sun; and\nsalutations\";2026-10-31T07:00:00Z;X;;;\n");
+    let file = table(&room, &text).await;
+    let asked = json!({"goals": ["Calm"], "channels": ["INSTAGRAM", "LINKEDIN"], "postsPerWeek": 2, "language": "EN",
+        "from": "2027-01-04T00:00:00+01:00", "until": "2027-01-18T00:00:00+01:00", "timezone": "Europe/Berlin"});
+    let plan = async |file: &Value| {
+        let mut input = asked.clone();
+        input["pastPostsAssetId"] = file.clone();
+        room.run("contentStrategyCreate", input, PAST).await
+    };
+    let made = plan(&file).await;
+    assert_eq!(made["job"]["status"], "SUCCEEDED", "{made:#}");
+    let past = json!({"posts": 26, "fromFile": 26, "fromAccount": 0, "measured": 24, "oldestAt": "2026-10-31T07:00:00.000Z",
+        "unusedColumns": ["Reach"], "file": {"id": file}, "account": null});
+    assert_eq!(made["strategy"]["pastPosts"], past, "{made:#}");
+    let best = "At 18:00, 12 measured posts had 40 interactions on average, all posts 22.";
+    for slot in slots(&made) {
+        let reason = slot["reason"].as_str().unwrap();
+        if slot["channel"] == "INSTAGRAM" {
+            assert!(
+                reason.contains(best) && slot["at"].as_str().unwrap().ends_with("T17:00:00.000Z"),
+                "{slot:#}"
+            );
+        } else {
+            assert!(reason.contains("Nothing is measured"), "another channel's hours are its own: {slot:#}");
+        }
+        if slot["topic"] == "Breathing" {
+            assert!(reason.contains("25 earlier posts are about this topic"), "{slot:#}");
+        }
+    }
+
+    // What is read stays told when the file goes.
+    room.owner().mutate("assetDelete", json!({"id": file}), "").await;
+    let shown =
+        "query($id: ID!) { node(id: $id) { ... on ContentStrategy { pastPosts { posts file { id } } } } }";
+    let node = room.member().ok(shown, json!({"id": made["strategy"]["id"]})).await["node"].clone();
+    assert_eq!(node["pastPosts"], json!({"posts": 26, "file": null}));
+
+    for (text, words) in [
+        (text.replace(";38;2;seen", ";many;2;seen"), "Line 2, column `likes`: “many”"),
+        (text.replace("2026-11-03 18:30", "3.11.2026"), "Line 4, column `at`: “3.11.2026”"),
+        (text.replacen("Text;", "Words;", 1), "Line 1, column `text`"),
+    ] {
+        let failed = plan(&table(&room, &text).await).await;
+        let error = &failed["job"]["error"];
+        assert_eq!(
+            (&failed["job"]["status"], &error["code"]),
+            (&json!("FAILED"), &json!("INVALID")),
+            "{failed:#}"
+        );
+        assert_eq!(error["field"], json!(["input", "pastPostsAssetId"]));
+        assert!(error["message"].as_str().unwrap().contains(words), "{failed:#}");
+    }
+    let picture = room.owner().keep_file(&room.acme, "IMAGE", &files::png(4, 4)).await;
+    let failed = plan(&picture["id"]).await;
+    assert!(failed["job"]["error"]["message"].as_str().unwrap().contains("no table"), "{failed:#}");
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn past_posts_alone_show_what_has_been_posted_about() {
+    let room = Room::new().await;
+    let mut text = "at,text\n".to_owned();
+    text.extend((1..=9).map(|day| {
+        format!("2026-11-0{day},Sun salutations in the park wake body number {day}. #MorningYoga\n")
+    }));
+    let made = plan(&room, json!({"pastPostsAssetId": table(&room, &text).await})).await;
+    assert_eq!(made["job"]["status"], "SUCCEEDED", "{made:#}");
+    let pillars = made["strategy"]["pillars"].as_array().unwrap();
+    let rests: Vec<_> =
+        pillars.iter().map(|pillar| (&pillar["pastPosts"], &pillar["sources"], &pillar["share"])).collect();
+    assert_eq!(rests, [(&json!(9), &json!([]), &json!(1.0))], "{made:#}");
+    assert!(pillars[0]["keyPhrases"].to_string().contains("un salutations"), "{made:#}");
+    let gaps = made["strategy"]["gaps"].to_string();
+    assert!(slots(&made).is_empty() && gaps.contains("there is no topic left"), "{made:#}");
+    room.workers.stop().await;
+}
+
+const DRAFTED: &str = "jobs { id agent status } project { id }
+    strategy { slots { position at channel topic angle sources { title } job { id status error { code } }
+        post { id state plannedAt scheduledAt strategy { id } variants { caption sources { quote document { title } } } } } }";
+
+async fn draft(client: &Client<'_>, strategy: &Value, more: Value) -> Value {
+    let mut input = json!({"strategyId": strategy});
+    input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    client.mutate("contentStrategyDraft", input, DRAFTED).await
+}
+
+/// The calendar of a strategy, once all jobs of a call have ended.
+async fn after(client: &Client<'_>, strategy: &Value, drafted: &Value) -> Vec<Value> {
+    for job in ids(drafted) {
+        client.finished(&job).await;
+    }
+    draft(client, strategy, json!({"slots": []})).await["strategy"]["slots"].as_array().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_call_drafts_many_posts_of_a_plan_and_none_of_them_twice() {
+    let room = Room::new().await;
+    let guide = room.owner().learn(&room.acme, "Morning yoga", GUIDE).await;
+    let event = json!({"title": "Quarterly barbecue", "date": "2027-03-31", "channels": ["LINKEDIN"]});
+    let member = room.member();
+    let made = plan(&room, json!({"events": [event]})).await;
+    let (strategy, slots) = (made["strategy"]["id"].clone(), slots(&made).clone());
+    let event = slots.iter().position(|slot| slot["topic"] == "Quarterly barbecue").unwrap();
+    let (first, last) = (0, slots.len() - 1);
+    assert!(event != first && event != last && slots.len() > 5, "{made:#}");
+
+    let asked = json!({"slots": [last, first], "variants": 2, "idempotencyKey": "two"});
+    let drafted = draft(&member, &strategy, asked.clone()).await;
+    let jobs = drafted["jobs"].as_array().unwrap().clone();
+    assert_eq!(jobs.len(), 2, "{drafted:#}");
+    assert!(jobs.iter().all(|job| job["agent"] == "POST_COMPOSITION"), "{drafted:#}");
+    assert_eq!(drafted["project"]["id"], room.acme.project.as_str());
+    let seen = after(&member, &strategy, &drafted).await;
+    for (place, slot) in seen.iter().enumerate() {
+        assert_eq!(slot["position"], json!(place));
+        if place != first && place != last {
+            assert_eq!((&slot["job"], &slot["post"]), (&Value::Null, &Value::Null), "{slot:#}");
+            continue;
+        }
+        let post = &slot["post"];
+        assert_eq!(slot["sources"], json!([{"title": "Morning yoga"}]), "{slot:#}");
+        assert_eq!((&post["state"], &post["scheduledAt"]), (&json!("DRAFT"), &Value::Null), "{slot:#}");
+        assert_eq!((&post["plannedAt"], &post["strategy"]["id"]), (&slot["at"], &strategy), "{slot:#}");
+        // It leans to the sentence that the plan starts from, and cites it.
+        let sources = post["variants"][0]["sources"].to_string();
+        assert!(sources.contains(slot["angle"].as_str().unwrap()), "{slot:#}");
+        assert!(post["variants"].as_array().unwrap().len() <= 2);
+    }
+    assert_eq!((&seen[first]["job"]["id"], &seen[last]["job"]["id"]), (&jobs[0]["id"], &jobs[1]["id"]));
+
+    // The same call is the same jobs; the same posts by another call are none.
+    assert_eq!(ids(&draft(&member, &strategy, asked).await), ids(&drafted));
+    assert!(ids(&draft(&member, &strategy, json!({"slots": [first, last]})).await).is_empty());
+
+    // Whoever drafts the others at the same time: each of them is drafted once.
+    let others = futures_util::future::join_all((0..4).map(|_| draft(&member, &strategy, json!({})))).await;
+    let all: Vec<String> = others.iter().flat_map(ids).collect();
+    assert_eq!(all.len(), slots.len() - 2, "{others:#?}");
+    assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+    let others = others.into_iter().find(|drafted| !ids(drafted).is_empty()).unwrap();
+    let seen = after(&member, &strategy, &others).await;
+    let (failed, done): (Vec<&Value>, Vec<&Value>) = seen.iter().partition(|slot| slot["post"].is_null());
+    assert_eq!(
+        failed.iter().map(|slot| &slot["position"]).collect::<Vec<_>>(),
+        [&json!(event)],
+        "{failed:#?}"
+    );
+    assert_eq!(failed[0]["job"]["error"]["code"], "INSUFFICIENT_INPUT", "nothing is known of it");
+    let captions: BTreeSet<&str> =
+        done.iter().map(|slot| slot["post"]["variants"][0]["caption"].as_str().unwrap()).collect();
+    let topics: BTreeSet<&str> = done.iter().map(|slot| slot["topic"].as_str().unwrap()).collect();
+    assert!(captions.len() > topics.len(), "a topic that comes again is said otherwise: {captions:#?}");
+
+    // What has failed is drafted anew by whoever drafts the rest; a draft that was deleted, by who names it.
+    let again = draft(&member, &strategy, json!({})).await;
+    assert_eq!(ids(&again).len(), 1, "{again:#}");
+    member.finished(&ids(&again)[0]).await;
+    room.owner().mutate("outputDelete", json!({"id": seen[first]["post"]["id"]}), "").await;
+    let seen = after(&member, &strategy, &again).await;
+    assert_eq!(seen[first]["post"], Value::Null);
+    let again = draft(&member, &strategy, json!({"slots": [first, last]})).await;
+    let seen = after(&member, &strategy, &again).await;
+    assert_eq!(ids(&again).len(), 1, "{again:#}");
+    assert_eq!(seen[first]["job"]["id"].as_str(), Some(ids(&again)[0].as_str()));
+    assert!(seen[first]["post"]["id"].is_string());
+
+    // A plan whose document is gone has no sources, and posts outlive their plan.
+    room.owner().mutate("documentDelete", json!({"id": guide}), "").await;
+    let shown = "query($id: ID!) { node(id: $id) { ... on ContentStrategy { slots { sources { id } } } } }";
+    let node = member.ok(shown, json!({"id": strategy})).await["node"].clone();
+    assert_eq!(node["slots"][first]["sources"], json!([]));
+    room.owner().mutate("outputDelete", json!({"id": strategy}), "").await;
+    let shown = "query($id: ID!) { node(id: $id) { ... on Post { plannedAt strategy { id } } } }";
+    let node = member.ok(shown, json!({"id": seen[first]["post"]["id"]})).await["node"].clone();
+    assert_eq!(node, json!({"plannedAt": seen[first]["at"], "strategy": null}));
+    drop(member);
+    room.workers.stop().await;
+}
+
+fn ids(drafted: &Value) -> Vec<String> {
+    drafted["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drafts_are_ordered_all_or_none() {
+    let room = Room::new().await;
+    room.owner().learn(&room.acme, "Morning yoga", GUIDE).await;
+    let made = plan(&room, json!({})).await;
+    let strategy = &made["strategy"]["id"];
+    let count = slots(&made).len();
+    let Room { server, acme, workers, .. } = room;
+    workers.stop().await;
+    let member = acme.member.at(&server);
+    let fault = async |more: Value| {
+        let mut input = json!({"strategyId": strategy});
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        member.fault("contentStrategyDraft", input).await
+    };
+    for (more, code) in [
+        (json!({"slots": [0, count]}), "OUT_OF_RANGE"),
+        (json!({"slots": [-1]}), "OUT_OF_RANGE"),
+        (json!({"slots": vec![0; 51]}), "TOO_LONG"),
+        (json!({"variants": 7}), "OUT_OF_RANGE"),
+        (json!({"tone": "x".repeat(101)}), "TOO_LONG"),
+        (json!({"engine": {"provider": "nobody", "model": "m"}}), "PROVIDER_NOT_CONFIGURED"),
+        (json!({"strategyId": "pst_00000000000000000000000000"}), "INVALID"),
+    ] {
+        assert_eq!(fault(more.clone()).await, code, "{more}");
+    }
+    // Of three posts with room for two, none is drafted; nothing is noted, so that two are drafted afterwards.
+    let [before] = used(&member, ["AGENT_RUNS"]).await;
+    limit(&server, &acme, &json!({"AGENT_RUNS": before + 2})).await;
+    assert_eq!(fault(json!({"slots": [0, 1, 2], "idempotencyKey": "k"})).await, "QUOTA_EXCEEDED");
+    assert_eq!(used(&member, ["AGENT_RUNS"]).await, [before]);
+    let drafted = draft(&member, strategy, json!({"slots": [0, 1], "idempotencyKey": "k"})).await;
+    assert_eq!(ids(&drafted).len(), 2, "{drafted:#}");
+    assert_eq!(used(&member, ["AGENT_RUNS"]).await, [before + 2]);
+    agrees(&server).await;
+    // Who cancels one makes room for another one.
+    member.mutate("jobCancel", json!({"id": ids(&drafted)[1]}), "").await;
+    let again = draft(&member, strategy, json!({"slots": [0, 1]})).await;
+    assert_eq!(ids(&again).len(), 1, "{again:#}");
+    assert_eq!(fault(json!({"slots": [1, 0], "idempotencyKey": "k"})).await, "IDEMPOTENCY_KEY_REUSED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn holidays_of_a_calendar_are_days_without_posts() {
+    use icalendar::{Calendar, Component as _, Event, EventLike as _};
+    const FREE: &str = "job { status error { code message field } } strategy { holidays slots { at } gaps }";
+    let room = Room::new().await;
+    room.owner().learn(&room.acme, "Morning yoga", GUIDE).await;
+    let day = |text: &str| text.parse::<chrono::NaiveDate>().unwrap();
+    let calendar = |more: Option<Event>| {
+        let mut calendar = Calendar::new();
+        calendar
+            .push(Event::new().summary("Easter").starts(day("2027-03-26")).ends(day("2027-03-30")).done());
+        calendar.push(Event::new().summary("Christmas").all_day(day("2027-12-25")).done());
+        let noon: DateTime<Utc> = "2027-03-24T12:00:00Z".parse().unwrap();
+        calendar
+            .push(Event::new().summary("Lunch").starts(noon).ends(noon + chrono::TimeDelta::hours(1)).done());
+        calendar.extend(more);
+        calendar.done().to_string()
+    };
+    let planned = async |file: &Value, more: Value| {
+        let mut asked = json!({"goals": ["Calm"], "channels": ["X"], "postsPerWeek": 7, "language": "EN", "holidaysAssetId": file,
+            "from": "2027-03-22T00:00:00+01:00", "until": "2027-04-05T00:00:00+02:00", "timezone": "Europe/Berlin"});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        room.run("contentStrategyCreate", asked, FREE).await
+    };
+    let keep = async |text: String| {
+        room.owner().keep_file(&room.acme, "CALENDAR", text.as_bytes()).await["id"].clone()
+    };
+    let file = keep(calendar(None)).await;
+    let made = planned(&file, json!({})).await;
+    let free = ["2027-03-26", "2027-03-27", "2027-03-28", "2027-03-29"];
+    assert_eq!(made["strategy"]["holidays"], json!(free), "{made:#}");
+    let zone: chrono_tz::Tz = "Europe/Berlin".parse().unwrap();
+    let days: BTreeSet<String> =
+        slots(&made).iter().map(|slot| moment(slot).with_timezone(&zone).date_naive().to_string()).collect();
+    assert!(days.contains("2027-03-24") && free.iter().all(|day| !days.contains(*day)), "{days:?}");
+
+    let event = json!({"events": [{"title": "Open day", "date": "2027-03-28"}]});
+    let failed = planned(&file, event).await;
+    assert_eq!(
+        (&failed["job"]["error"]["code"], &failed["job"]["error"]["field"]),
+        (&json!("INVALID"), &json!(["input", "events"]))
+    );
+    let yearly = Event::new()
+        .summary("New Year")
+        .all_day(day("2027-01-01"))
+        .add_property("RRULE", "FREQ=YEARLY")
+        .done();
+    let text = room.owner().keep_file(&room.acme, "DOCUMENT", b"2027-03-26").await["id"].clone();
+    for (file, words) in
+        [(keep(calendar(Some(yearly))).await, "“New Year” repeats by a rule"), (text, "no calendar")]
+    {
+        let failed = planned(&file, json!({})).await;
+        let error = &failed["job"]["error"];
+        assert_eq!(
+            (&error["code"], &error["field"]),
+            (&json!("INVALID"), &json!(["input", "holidaysAssetId"])),
+            "{failed:#}"
+        );
+        assert!(error["message"].as_str().unwrap().contains(words), "{failed:#}");
+    }
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn named_pillars_hold_their_shares() {
     let room = Room::new().await;
     room.owner().learn(&room.acme, "Morning yoga", GUIDE).await;
@@ -194,6 +536,13 @@ async fn what_cannot_be_planned_is_refused_with_the_reason() {
         ("events", json!([{"title": "Late", "date": "2027-03-23", "time": "half six"}]), "INVALID"),
         ("pillars", json!([{"name": "A", "share": 0.7}, {"name": "B", "share": 0.7}]), "INVALID"),
         ("goals", json!(["x".repeat(501)]), "TOO_LONG"),
+        ("cadence", json!([{"channel": "LINKEDIN"}]), "INVALID"),
+        ("cadence", json!([{"channel": "X"}, {"channel": "X"}]), "INVALID"),
+        ("cadence", json!([{"channel": "X", "postsPerWeek": 0}]), "OUT_OF_RANGE"),
+        ("cadence", json!([{"channel": "X", "postsPerWeek": 22}]), "OUT_OF_RANGE"),
+        ("cadence", json!([{"channel": "X", "spacingHours": -1}]), "OUT_OF_RANGE"),
+        ("cadence", json!([{"channel": "X", "postsPerWeek": 3, "spacingHours": 57}]), "INVALID"),
+        ("cadence", json!([{"channel": "X", "formats": ["FILM"]}]), "INVALID"),
     ] {
         let mut input = good.clone();
         input[field] = value;

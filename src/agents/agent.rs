@@ -212,13 +212,25 @@ pub async fn enqueue<A: Agent>(
         let message = "There is no such project, or it is not visible to you.";
         return Err(Error::fault(Fault::at(FaultCode::NotFound, "projectId", message)));
     }
+    place::<A>(tx, id, order).await?;
+    Ok((id, true))
+}
+
+/// Enqueues an order in a project that is there, as this job.
+///
+/// # Errors
+/// `QUOTA_EXCEEDED`.
+pub(super) async fn place<A: Agent>(
+    tx: &mut WriteTx<'_>,
+    id: JobId,
+    order: Unseeded<A::Input>,
+) -> Result<()> {
     let project = Some(order.project);
     let needs = needs(order.engine.as_ref(), A::tokens(&order.input), A::most(&order.input));
     let input = serde_json::to_value(order.seeded(id)).map_err(Error::internal)?;
     let agent = Some(A::KIND);
     let new = NewJob { id, kind: A::JOB, agent, project, input, run_at: None, result: None, needs };
-    jobs::enqueue(tx, &new).await?;
-    Ok((id, true))
+    jobs::enqueue(tx, &new).await
 }
 
 /// An order as a caller gives it: without a seed, its job's id is one.

@@ -31,7 +31,7 @@ use super::workflow::templates::graphql::TemplateMutation;
 use crate::access::{Action, Permission, Scope};
 use crate::audit::graphql::Actor;
 use crate::db::page::PageArgs;
-use crate::db::{Changes, ReadTx, Record, Target};
+use crate::db::{Changes, ReadTx, Record, Target, WriteTx};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::events::Topic;
 use crate::graphql::connection::{Connection, Counter, Node, connect};
@@ -334,18 +334,7 @@ pub(crate) async fn order<A: Agent>(
     let organization = door.tenant().await.map_err(&missing)?;
     let key = idempotency::Key::parse(given.key, whole)?;
     let mut tx = door.write_in(organization, project, Action::AgentRun).await.map_err(&missing)?;
-    let providers = ctx.data_unchecked::<Arc<Providers>>();
-    let place = (Some(project), A::KIND);
-    let engine = if A::asks(&input) {
-        Wanted::choose(given.engine.map(Wanted::from), &mut tx, providers, place).await?
-    } else {
-        builtin_only(given.engine)?;
-        None
-    };
-    if engine.as_ref().is_none_or(|wanted| !wanted.fallback) {
-        A::suits(&input, engine.as_ref().and_then(|wanted| wanted.kind))?;
-    }
-    A::engage(&mut input, &mut tx, providers).await?;
+    let engine = engine_for::<A>(ctx, &mut tx, project, given.engine, &mut input).await?;
     if let Some(period) = given.period
         && periods::find(&mut tx, period).await?.is_none()
     {
@@ -367,7 +356,7 @@ pub(crate) async fn order<A: Agent>(
             return Err(Error::fault(Fault::at(FaultCode::NotFound, field, message)));
         }
     }
-    let provider = engine.as_ref().map_or_else(|| BUILTIN.to_owned(), |wanted| wanted.provider.clone());
+    let provider = engine_name(engine.as_ref()).to_owned();
     let order = Unseeded { project, engine, seed: given.seed, input };
     let (id, new) = agent::enqueue::<A>(&mut tx, order, key.as_ref()).await?;
     if new {
@@ -386,6 +375,34 @@ pub(crate) async fn order<A: Agent>(
         job: job.map(Job::new),
         project: loader::project(ctx, organization, project).await?.map(Project::new),
     })
+}
+
+/// The engine that an order of an agent's goes to: the one that is named, else the route's; none for the built-in one. It suits
+/// the input, and so does whoever that names.
+pub(crate) async fn engine_for<A: Agent>(
+    ctx: &Context<'_>,
+    tx: &mut WriteTx<'_>,
+    project: ProjectId,
+    named: Option<&EngineInput>,
+    input: &mut A::Input,
+) -> Result<Option<Wanted>> {
+    let providers = ctx.data_unchecked::<Arc<Providers>>();
+    let engine = if A::asks(input) {
+        Wanted::choose(named.map(Wanted::from), tx, providers, (Some(project), A::KIND)).await?
+    } else {
+        builtin_only(named)?;
+        None
+    };
+    if engine.as_ref().is_none_or(|wanted| !wanted.fallback) {
+        A::suits(input, engine.as_ref().and_then(|wanted| wanted.kind))?;
+    }
+    A::engage(input, tx, providers).await?;
+    Ok(engine)
+}
+
+/// What the audit log calls an engine.
+pub(crate) fn engine_name(engine: Option<&Wanted>) -> &str {
+    engine.map_or(BUILTIN, |wanted| wanted.provider.as_str())
 }
 
 /// Refuses a provider for an agent that no model can do the work of, unless the built-in engine may work as well.
@@ -681,6 +698,21 @@ pub(crate) async fn place(ctx: &Context<'_>, id: &ID) -> Result<(OrganizationId,
     let organization = ctx.door().tenant().await.map_err(&missing)?;
     let found = named(ctx, organization, id).await?.ok_or(Error::NotFound).map_err(&missing)?;
     Ok((organization, found))
+}
+
+/// The output that a field of a mutation other than `id` names, and whose it is.
+pub(crate) async fn place_at(
+    ctx: &Context<'_>,
+    field: &str,
+    id: &ID,
+) -> Result<(OrganizationId, AgentOutput)> {
+    place(ctx, id).await.map_err(|error| match error {
+        Error::Invalid(faults) => {
+            let here = |fault: Fault| Fault::at(fault.code, field, fault.message);
+            Error::Invalid(faults.into_iter().map(here).collect())
+        }
+        other => other,
+    })
 }
 
 /// Judging and deleting what agents have made.

@@ -8,6 +8,7 @@ use async_graphql::dataloader::{DataLoader, Loader};
 
 use crate::access::{Action, Scope};
 use crate::agents::qa::conversations::{self, Conversation};
+use crate::agents::{self, Output};
 use crate::api_keys::{self, ApiKey};
 use crate::assets::{self, Asset};
 use crate::db::ReadTx;
@@ -20,6 +21,7 @@ use crate::knowledge::{self, Document};
 use crate::organizations::{self, Organization};
 use crate::projects::{self, Project};
 use crate::telemetry::carried;
+use uuid::Uuid;
 
 /// Fetches through the request's own door, so that nothing is shared between callers.
 pub struct Rows(Arc<Door>);
@@ -51,6 +53,10 @@ pub struct AssetKey(OrganizationId, AssetId);
 /// A conversation of one organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConversationKey(OrganizationId, ConversationId);
+
+/// What an agent has made in one organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OutputKey(OrganizationId, Uuid);
 
 /// Makes the loader of a request.
 pub fn new(door: Arc<Door>) -> DataLoader<Rows> {
@@ -128,6 +134,21 @@ impl Loader<JobKey> for Rows {
             let find = async |tx: &mut ReadTx<'_>| jobs::find_many(tx, &ids).await;
             let rows = self.0.read_seen(organization, Action::ContentRead, find, |row| row.project).await?;
             found.extend(rows.into_iter().map(|row| (JobKey(organization, row.id), row)));
+        }
+        Ok(found)
+    }
+}
+
+impl Loader<OutputKey> for Rows {
+    type Value = Output;
+    type Error = Error;
+
+    async fn load(&self, keys: &[OutputKey]) -> Result<HashMap<OutputKey, Output>> {
+        let mut found = HashMap::new();
+        for (organization, ids) in by_organization(keys, |key| (key.0, key.1)) {
+            let find = async |tx: &mut ReadTx<'_>| agents::find_many(tx, &ids).await;
+            let rows = self.0.read_seen(organization, Action::ContentRead, find, |row| row.project).await?;
+            found.extend(rows.into_iter().map(|row| (OutputKey(organization, row.id), row)));
         }
         Ok(found)
     }
@@ -264,6 +285,14 @@ pub async fn api_key(
 /// What the database says.
 pub async fn job(ctx: &Context<'_>, organization: OrganizationId, id: JobId) -> Result<Option<Job>> {
     rows(ctx).load_one(JobKey(organization, id)).await
+}
+
+/// What an agent has made, as far as the caller may read content where it was made.
+///
+/// # Errors
+/// What the database says.
+pub async fn output(ctx: &Context<'_>, organization: OrganizationId, id: Uuid) -> Result<Option<Output>> {
+    rows(ctx).load_one(OutputKey(organization, id)).await
 }
 
 /// A document of the organization, as far as the caller may read content where it belongs.

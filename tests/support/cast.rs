@@ -447,6 +447,22 @@ pub async fn drawn(server: &Server, organization: &Organization) -> (String, Val
     (id, scene)
 }
 
+/// A strategy whose calendar has one post.
+pub async fn planned(server: &Server, organization: &Organization) -> String {
+    let id = output(server, organization, "CONTENT_STRATEGY").await;
+    let slot = json!({"key": "x-20270104-1", "at": "2027-01-04T08:00:00Z", "local": "2027-01-04T08:00:00+00:00", "channel": "X",
+        "pillar": "", "format": "TEXT", "topic": "Sleep well", "angle": null, "sources": [], "topic_source": "EVENT",
+        "time_basis": "FIXED", "reason": "A fixed event."});
+    let body = id.rsplit('_').next().and_then(aicos::id::decode).unwrap();
+    sqlx::query("update outputs set content = jsonb_set(content, '{plan,slots}', jsonb_build_array($2::jsonb)) where id = $1")
+        .bind(body)
+        .bind(slot)
+        .execute(&mut server.database.superuser().await)
+        .await
+        .unwrap();
+    id
+}
+
 /// A publication that was public by an account, and has been measured just now, so that nobody is asked about it.
 pub async fn measured(server: &Server, organization: &Organization) -> String {
     let id = output(server, organization, "INSTAGRAM_POSTER").await;

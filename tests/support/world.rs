@@ -568,6 +568,25 @@ impl World {
                     "accountId": cast::account(server, acme).await}),
                 "/input/accountId",
             ),
+            "Mutation.contentStrategyCreate(input.holidaysAssetId)" => Case::mutation(
+                "contentStrategyCreate",
+                json!({"projectId": self.own_project(caller), "goals": ["Sleep well"], "channels": ["X"], "timezone": "UTC",
+                    "from": "2027-01-04T00:00:00Z", "until": "2027-01-11T00:00:00Z",
+                    "holidaysAssetId": cast::asset(server, acme, None).await}),
+                "/input/holidaysAssetId",
+            ),
+            "Mutation.contentStrategyCreate(input.pastPostsAssetId)" => Case::mutation(
+                "contentStrategyCreate",
+                json!({"projectId": self.own_project(caller), "goals": ["Sleep well"], "channels": ["X"], "timezone": "UTC",
+                    "from": "2027-01-04T00:00:00Z", "until": "2027-01-11T00:00:00Z",
+                    "pastPostsAssetId": cast::asset(server, acme, None).await}),
+                "/input/pastPostsAssetId",
+            ),
+            "Mutation.contentStrategyDraft(input.strategyId)" => Case::mutation(
+                "contentStrategyDraft",
+                json!({"strategyId": cast::planned(server, acme).await}),
+                "/input/strategyId",
+            ),
             "Mutation.visualPostRedraw(input.visualPostId)" => {
                 let (post, scene) = cast::drawn(server, acme).await;
                 Case::mutation(

@@ -3,14 +3,17 @@
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
-use super::builtin::Source;
+use super::builtin::{self, Mix, SHARE, Source};
 use super::{Hashtags, Input};
 use crate::access::Action;
 use crate::agents::graphql::{AgentOutput, EngineInput, Given, agent_output, order};
+use crate::agents::posts::graphql::Post;
+use crate::error::{Error, Fault, FaultCode, Result};
 use crate::graphql::context::{Requires, input_id};
 use crate::graphql::errors::{UserError, payloads, settle};
+use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
-use crate::id::PeriodId;
+use crate::id::{OrganizationId, PeriodId};
 use crate::jobs::graphql::Job;
 use crate::projects::graphql::Project;
 use crate::retrieval::Language;
@@ -21,7 +24,9 @@ agent_output! {
     HashtagSet(Hashtags) {
         /// The hashtags, best first.
         async fn hashtags(&self) -> Vec<Hashtag> {
-            self.content.hashtags.iter().cloned().map(Hashtag::from).collect()
+            let organization = self.output.organization;
+            let hashtags = self.content.hashtags.iter().cloned();
+            hashtags.map(|hashtag| Hashtag { organization, hashtag }).collect()
         }
 
         /// Ready to paste: all of them, the best five, the best three, and those that recent posts do not have.
@@ -39,24 +44,77 @@ agent_output! {
 }
 
 /// A hashtag with what speaks for it.
-#[derive(SimpleObject)]
 pub struct Hashtag {
+    organization: OrganizationId,
+    hashtag: builtin::Hashtag,
+}
+
+/// A hashtag with what speaks for it.
+#[Object]
+impl Hashtag {
     /// With its sign.
-    tag: String,
-    /// 0 to 1: 0.55 × relevance + 0.2 × distinctiveness + 0.15 × use + 0.1 × shortness.
-    score: f64,
+    async fn tag(&self) -> &str {
+        &self.hashtag.tag
+    }
+
+    /// 0 to 1: 0.55 × `relevance` + 0.2 × `distinctiveness` + 0.15 × `orgUsage` + 0.1 × `length`; a fifth less when a better one
+    /// says the same, and less when most of the latest posts have it.
+    async fn score(&self) -> f64 {
+        self.hashtag.score
+    }
+
     /// How much the text is about it, 0 to 1.
-    relevance: f64,
+    async fn relevance(&self) -> f64 {
+        self.hashtag.relevance
+    }
+
     /// How much it tells the text apart from the organization's other texts, 0 to 1; 0.5 where there are none.
-    distinctiveness: f64,
+    async fn distinctiveness(&self) -> f64 {
+        self.hashtag.distinctiveness
+    }
+
+    /// How far it is in use, 0 to 1: `usedByUs` by three more.
+    async fn org_usage(&self) -> f64 {
+        self.hashtag.usage()
+    }
+
+    /// How short it is, 0 to 1: 1 up to 20 characters, and a twentieth less for each more.
+    async fn length(&self) -> f64 {
+        self.hashtag.shortness()
+    }
+
     /// In how many of the project's posts it is.
-    used_by_us: i32,
+    async fn used_by_us(&self) -> i32 {
+        number(self.hashtag.used_by_us)
+    }
+
     /// When it was in one last.
-    last_used_at: Option<DateTime>,
+    async fn last_used_at(&self) -> Option<DateTime> {
+        self.hashtag.last_used_at.map(Into::into)
+    }
+
+    /// The newest of these posts, at most 5, as far as they are there and visible to the caller. Approved posts count, and what
+    /// follows from there.
+    async fn posts(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Post>> {
+        let ids = self.hashtag.posts.iter();
+        let found = ids.map(|id| loader::output(ctx, self.organization, id.uuid()));
+        let found = futures_util::future::try_join_all(found).await?;
+        Ok(found.into_iter().flatten().map(Post::read).collect::<Result<_>>()?)
+    }
+
     /// Where it is from.
-    source: Source,
+    async fn source(&self) -> Source {
+        self.hashtag.source
+    }
+
     /// What Instagram shows for it; null when it was not asked, or did not answer: `warnings` say why.
-    instagram: Option<HashtagSample>,
+    async fn instagram(&self) -> Option<HashtagSample> {
+        self.hashtag.instagram.clone().map(Into::into)
+    }
+}
+
+fn number(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 /// What Instagram shows for a hashtag: a sample. How many people see it, it tells nobody.
@@ -78,7 +136,6 @@ pub struct HashtagSample {
 
 impl From<super::builtin::Sample> for HashtagSample {
     fn from(sample: super::builtin::Sample) -> Self {
-        let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
         Self {
             top_posts: number(sample.top),
             average_likes: sample.likes.average(),
@@ -90,18 +147,42 @@ impl From<super::builtin::Sample> for HashtagSample {
     }
 }
 
-impl From<super::builtin::Hashtag> for Hashtag {
-    fn from(hashtag: super::builtin::Hashtag) -> Self {
-        Self {
-            tag: hashtag.tag,
-            score: hashtag.score,
-            relevance: hashtag.relevance,
-            distinctiveness: hashtag.distinctiveness,
-            used_by_us: i32::try_from(hashtag.used_by_us).unwrap_or(i32::MAX),
-            last_used_at: hashtag.last_used_at.map(Into::into),
-            source: hashtag.source,
-            instagram: hashtag.instagram.map(Into::into),
-        }
+/// In which proportion the sources fill a set: each a number from 0 to 100 beside the others. What one cannot fill goes to the
+/// best of all others; a source with 0 has no part of its own, and only fills up.
+#[derive(InputObject, Serialize)]
+struct HashtagMixInput {
+    /// Phrases of the text.
+    #[graphql(default = 12)]
+    text: i32,
+    /// Hashtags of the project's posts.
+    #[graphql(default = 6)]
+    corpus: i32,
+    /// The brand's own, and those that must come out.
+    #[graphql(default = 3)]
+    brand: i32,
+    /// The period's.
+    #[graphql(default = 3)]
+    period: i32,
+    /// A provider's ideas.
+    #[graphql(default = 4)]
+    provider: i32,
+}
+
+impl HashtagMixInput {
+    fn read(&self) -> Result<Mix> {
+        let part = |field: &str, part: i32| {
+            u8::try_from(part).ok().filter(|part| *part <= SHARE).ok_or_else(|| {
+                let message = format!("`{field}` is a number from 0 to {SHARE}.");
+                Error::fault(Fault::at(FaultCode::OutOfRange, &format!("mix.{field}"), message))
+            })
+        };
+        Ok(Mix {
+            text: part("text", self.text)?,
+            corpus: part("corpus", self.corpus)?,
+            brand: part("brand", self.brand)?,
+            period: part("period", self.period)?,
+            provider: part("provider", self.provider)?,
+        })
     }
 }
 
@@ -133,6 +214,9 @@ struct HashtagResearchInput {
     banned: Option<Vec<String>>,
     /// Hashtags that must come out, no more than `count`.
     must_include: Option<Vec<String>>,
+    /// In which proportion the sources fill the set; when absent, 12 of the text, 6 of the project's posts, 3 of the brand, 3 of the
+    /// period and 4 of a provider.
+    mix: Option<HashtagMixInput>,
     /// The connected account by which Instagram is asked what it shows for the best 5. It answers an account about 30
     /// different hashtags in 7 days; the set says where it goes without.
     account_id: Option<ID>,
@@ -179,6 +263,7 @@ impl HashtagsMutation {
                 language: input.language,
                 banned: input.banned.clone().unwrap_or_default(),
                 must_include: input.must_include.clone().unwrap_or_default(),
+                mix: input.mix.as_ref().map(HashtagMixInput::read).transpose()?.unwrap_or_default(),
                 account,
             };
             let given = Given {

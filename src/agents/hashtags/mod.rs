@@ -12,7 +12,7 @@ mod store;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use self::builtin::{Corpus, HASHTAGS, HashtagSet, Mix, Research};
+use self::builtin::{Corpus, HASHTAGS, HashtagSet, Mix, Research, Source};
 use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools};
 use super::posts;
 use crate::access::Action;
@@ -46,6 +46,9 @@ pub struct Input {
     pub banned: Vec<String>,
     /// Hashtags that must come out.
     pub must_include: Vec<String>,
+    /// In which proportion the sources fill the set.
+    #[serde(default)]
+    pub mix: Mix,
     /// The connected account by which Instagram is asked about the best ones.
     #[serde(default)]
     pub account: Option<AccountId>,
@@ -67,6 +70,10 @@ impl Input {
         for (field, list) in [("banned", &mut self.banned), ("mustInclude", &mut self.must_include)] {
             input::list(field, list)?;
             *list = list.iter().map(|word| input::line(field, word, 100)).collect::<Result<_>>()?;
+        }
+        if Source::ALL.iter().all(|source| self.mix.of(*source) == 0) {
+            let message = "`mix` leaves nothing to take hashtags from. Give one of its sources more than 0.";
+            return Err(Error::fault(Fault::at(FaultCode::Invalid, "mix", message)));
         }
         Ok(self)
     }
@@ -149,7 +156,7 @@ pub(super) async fn read(
         ideas: Vec::new(),
         banned: input.banned.clone(),
         must_include: input.must_include.clone(),
-        mix: Mix::default(),
+        mix: input.mix,
     })
 }
 

@@ -13,6 +13,7 @@ use crate::agents::graphql::{
     AgentOutput, EngineInput, Given, UnusedInput, agent_output, order, output, place,
 };
 use crate::agents::qa::graphql::Citation;
+use crate::agents::strategy::graphql::ContentStrategy;
 use crate::assets::graphql::Asset;
 use crate::db::{Changes, Record};
 use crate::error::Result;
@@ -55,6 +56,18 @@ agent_output! {
         /// When it is published; null unless it is scheduled.
         async fn scheduled_at(&self) -> Option<DateTime> {
             self.content.scheduled_at.map(Into::into)
+        }
+
+        /// When the plan has it that it was drafted for; null without one. It is published at no other time than `scheduledAt`.
+        async fn planned_at(&self) -> Option<DateTime> {
+            self.content.planned.map(|planned| planned.at.into())
+        }
+
+        /// The plan that it was drafted for; null without one, and when that was deleted.
+        async fn strategy(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<ContentStrategy>> {
+            let Some(planned) = self.content.planned else { return Ok(None) };
+            let found = loader::output(ctx, self.output.organization, planned.strategy.uuid()).await?;
+            Ok(found.map(ContentStrategy::read).transpose()?)
         }
 
         /// What was given and is not in the post, with the reason.
@@ -261,6 +274,8 @@ impl PostsMutation {
                 language: input.language,
                 variants: usize::try_from(input.variants).unwrap_or(0),
                 hashtags: input.hashtags,
+                angle: None,
+                planned: None,
             };
             let asked = asked.parse()?;
             let documents = asked.documents.clone();

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use self::builtin::{Compose, Composition, Passage, Variant, facts, readability, validity};
 use self::state::PostState;
 use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools};
-use super::hashtags::builtin::{Corpus, PastPost, lookups};
+use super::hashtags::builtin::{Corpus, Mix, PastPost, lookups};
 use super::text::UnusedInput;
 use super::{hashtags, store};
 use crate::access::Action;
@@ -25,7 +25,7 @@ use crate::accounts::channel::Channel;
 use crate::db::{ReadTx, WriteTx};
 use crate::engine::{self, Engines, JsonSchema, Usage};
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::id::{AssetId, DocumentId, PostId, ProjectId};
+use crate::id::{AssetId, DocumentId, PostId, ProjectId, StrategyId};
 use crate::input;
 use crate::jobs::{self, AgentKind, Engine, Failure, Run};
 use crate::knowledge::search::{self, Found, Place};
@@ -52,6 +52,9 @@ const TOKENS: u32 = 6_000;
 pub struct Input {
     /// What the post is about, or the text itself.
     pub brief: String,
+    /// A sentence that it leans to, where it is about a topic.
+    #[serde(default)]
+    pub angle: Option<String>,
     /// From these documents only.
     pub documents: Option<Vec<DocumentId>>,
     /// The files that go with it.
@@ -66,6 +69,18 @@ pub struct Input {
     pub variants: usize,
     /// Whether it gets hashtags.
     pub hashtags: bool,
+    /// The place in a plan that it is drafted for.
+    #[serde(default)]
+    pub planned: Option<Planned>,
+}
+
+/// A place in a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// The plan.
+    pub strategy: StrategyId,
+    /// When it has the post.
+    pub at: DateTime<Utc>,
 }
 
 impl Input {
@@ -109,6 +124,9 @@ pub struct Content {
     pub chosen: Option<usize>,
     /// When it is published.
     pub scheduled_at: Option<DateTime<Utc>>,
+    /// The place in a plan that it was drafted for.
+    #[serde(default)]
+    pub planned: Option<Planned>,
     /// The language.
     pub language: Language,
     /// The variants.
@@ -136,7 +154,8 @@ impl Agent for Posts {
             let mut tx = run.read(Action::ContentRead).await?;
             let documents = input.documents.clone();
             let place = Place { project: Some(order.project), documents, tags: None };
-            let question = search::read(&mut tx, &input.brief).await?;
+            let words = [Some(input.brief.as_str()), input.angle.as_deref()].into_iter().flatten();
+            let question = search::read(&mut tx, &words.collect::<Vec<_>>().join("\n")).await?;
             let found = search::search(&mut tx, run.organization(), question, &place).await?;
             let research = if input.hashtags {
                 let asked = hashtags::Input {
@@ -146,6 +165,7 @@ impl Agent for Posts {
                     language: input.language,
                     banned: Vec::new(),
                     must_include: Vec::new(),
+                    mix: Mix::default(),
                     account: None,
                 };
                 Some(hashtags::read(&mut tx, run.organization(), order.project, &asked).await?)
@@ -158,6 +178,7 @@ impl Agent for Posts {
         let passages = jobs::compute(move || best(&found)).await?;
         let mut compose = Compose {
             brief: input.brief.clone(),
+            angle: input.angle.clone(),
             passages,
             channels: input.channels.clone(),
             language: input.language,
@@ -192,6 +213,7 @@ impl Agent for Posts {
             state: PostState::Draft,
             chosen: None,
             scheduled_at: None,
+            planned: input.planned,
             language: input.language,
             variants: made.variants,
             assets: input.assets.clone(),
@@ -344,13 +366,13 @@ fn accept(input: &Input, draft: &Variant, written: &WrittenPost) -> Result<Varia
 pub async fn past(tx: &mut ReadTx<'_>, project: ProjectId) -> Result<Vec<PastPost>> {
     let mut past = Vec::new();
     for mut output in super::latest(tx, project, AgentKind::PostComposition, PAST).await? {
-        let (at, post) = (output.created_at, agent::content::<Posts>(&mut output)?);
+        let (id, at, post) = (output.id, output.created_at, agent::content::<Posts>(&mut output)?);
         if !matches!(post.state, PostState::Approved | PostState::Scheduled | PostState::Published) {
             continue;
         }
         if let Some(variant) = post.chosen.and_then(|chosen| post.variants.into_iter().nth(chosen)) {
             let (at, text) = (post.scheduled_at.unwrap_or(at), variant.caption);
-            past.push(PastPost { at, text, hashtags: variant.hashtags });
+            past.push(PastPost { at, text, hashtags: variant.hashtags, post: Some(id.into()) });
         }
     }
     Ok(past)

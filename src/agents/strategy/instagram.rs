@@ -76,7 +76,7 @@ pub(super) async fn read(
     Ok((posts, origin))
 }
 
-/// The project's own posts and the account's. One that is both is there once, as it is measured.
+/// The posts that are known and those that were read. One that is both is there once, as it was read.
 pub(super) fn together(own: Vec<PastPost>, read: Vec<PastPost>) -> Vec<PastPost> {
     let words = |post: &PastPost| post.text.split_whitespace().collect::<Vec<_>>().join(" ");
     let known: BTreeSet<String> = read.iter().map(words).filter(|text| !text.is_empty()).collect();

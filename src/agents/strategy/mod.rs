@@ -1,12 +1,15 @@
 //! The agent that plans what to post where and when, from the organization's documents, its open questions and its posts.
 //!
 //! The built-in engine ([`builtin`]) makes the plan whatever engine is wanted: the calendar is computed. A provider's model
-//! adds working titles, which may state nothing that topic and sentence do not state. By a connected account, its last posts on
-//! Instagram count among the past ones, with what is measured of them.
+//! adds working titles, which may state nothing that topic and sentence do not state. Posts of a file, and by a connected account
+//! its last posts on Instagram, count among the past ones, with what is measured of them.
 
 pub mod builtin;
+pub mod drafts;
 pub mod graphql;
+mod holidays;
 mod instagram;
+mod table;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,7 +19,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::builtin::export::{self, Calendar};
-use self::builtin::{ChannelPlan, Event, GivenPillar, OpenQuestion, PastPost, Plan, Strategy};
+use self::builtin::{
+    ChannelPlan, Event, Format, GivenPillar, OpenQuestion, POSTS_PER_WEEK, PastPost, Plan, Strategy,
+};
+use self::drafts::Draft;
 use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools};
 use super::posts::builtin::facts;
 use super::{posts, qa};
@@ -25,7 +31,7 @@ use crate::accounts::channel::Channel;
 use crate::assets::{AssetKind, NewAsset};
 use crate::db::ReadTx;
 use crate::engine::{self, Engines, JsonSchema, Usage};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, FaultCode, Result};
 use crate::id::{AccountId, AssetId, ProjectId, StrategyId};
 use crate::jobs::{self, AgentKind, Engine, Failure, Run};
 use crate::knowledge::search;
@@ -55,12 +61,15 @@ pub struct Input {
     pub goals: Vec<String>,
     /// Whom it is for.
     pub audience: Option<String>,
-    /// The pillars; derived from the documents when empty.
+    /// The pillars; derived from the documents and past posts when empty.
     pub pillars: Vec<GivenPillar>,
     /// The channels.
     pub channels: Vec<Channel>,
-    /// Posts a week on each of them.
+    /// Posts a week on each of them, but for those of `cadence`.
     pub posts_per_week: u32,
+    /// How single channels are used.
+    #[serde(default)]
+    pub cadence: Vec<Cadence>,
     /// When the plan begins.
     pub from: DateTime<Utc>,
     /// When it ends; the first moment after it.
@@ -76,6 +85,25 @@ pub struct Input {
     /// The connected account whose last posts count among the past ones.
     #[serde(default)]
     pub account: Option<AccountId>,
+    /// The file whose posts count among the past ones.
+    #[serde(default)]
+    pub past_posts: Option<AssetId>,
+    /// The calendar whose all-day events are days without posts.
+    #[serde(default)]
+    pub holidays: Option<AssetId>,
+}
+
+/// How one channel is used, where that is another way than usual.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Cadence {
+    /// The channel.
+    pub channel: Channel,
+    /// Posts a week there; as on the others when none.
+    pub posts_per_week: Option<u32>,
+    /// The least hours between two posts.
+    pub spacing_hours: Option<u32>,
+    /// The formats that are used there; any when empty.
+    pub formats: Vec<Format>,
 }
 
 impl Input {
@@ -103,17 +131,46 @@ impl Input {
         input::list("channels", &self.channels)?;
         self.channels.sort_unstable();
         self.channels.dedup();
+        self.check_cadence()?;
         // What is wrong with the window is said now, and not by a job that fails.
         builtin::check(&self.strategy(0)).map_err(|refusal| Error::fault(refusal.into()))?;
         Ok(self)
     }
 
+    fn check_cadence(&self) -> Result<()> {
+        input::list("cadence", &self.cadence)?;
+        for (place, cadence) in self.cadence.iter().enumerate() {
+            let name = cadence.channel.name();
+            let wrong = |code, field, message: String| Err(Error::fault(Fault::at(code, field, message)));
+            if !self.channels.contains(&cadence.channel) {
+                let message =
+                    format!("{name} is not among `channels`. Add it there, or leave its cadence out.");
+                return wrong(FaultCode::Invalid, "cadence.channel", message);
+            }
+            if self.cadence.iter().take(place).any(|other| other.channel == cadence.channel) {
+                return wrong(
+                    FaultCode::Invalid,
+                    "cadence.channel",
+                    format!("{name} is there twice. Say once how it is used."),
+                );
+            }
+            if cadence.posts_per_week.is_some_and(|posts| !(1..=POSTS_PER_WEEK).contains(&posts)) {
+                let message = format!("{name}: `postsPerWeek` is a number from 1 to {POSTS_PER_WEEK}.");
+                return wrong(FaultCode::OutOfRange, "cadence.postsPerWeek", message);
+            }
+        }
+        Ok(())
+    }
+
     fn strategy(&self, seed: u64) -> Strategy {
-        let plan = |channel: &Channel| ChannelPlan {
-            channel: *channel,
-            posts_per_week: self.posts_per_week,
-            spacing_hours: None,
-            formats: Vec::new(),
+        let plan = |channel: &Channel| {
+            let own = self.cadence.iter().find(|cadence| cadence.channel == *channel);
+            ChannelPlan {
+                channel: *channel,
+                posts_per_week: own.and_then(|own| own.posts_per_week).unwrap_or(self.posts_per_week),
+                spacing_hours: own.and_then(|own| own.spacing_hours),
+                formats: own.map(|own| own.formats.clone()).unwrap_or_default(),
+            }
         };
         Strategy {
             goals: self.goals.clone(),
@@ -153,6 +210,23 @@ pub struct Content {
     /// The connected account's posts that it takes into account.
     #[serde(default)]
     pub past: Option<instagram::Origin>,
+    /// The file's posts that it takes into account.
+    #[serde(default)]
+    pub file: Option<table::Origin>,
+    /// The days without posts that a calendar has.
+    #[serde(default)]
+    pub holidays: Vec<NaiveDate>,
+    /// The language of documents and reasons.
+    #[serde(default = "usual")]
+    pub language: Language,
+    /// Who drafts its posts, by their places in the calendar.
+    #[serde(default)]
+    pub drafts: BTreeMap<usize, Draft>,
+}
+
+/// The language of plans that do not say theirs: what the schema takes when a caller says none.
+const fn usual() -> Language {
+    Language::German
 }
 
 /// What plans.
@@ -173,25 +247,55 @@ impl Agent for Strategies {
             (read(&mut tx, order).await?, project.name)
         };
         run.release().await;
-        let mut past = None;
+        let (mut past, mut file) = (None, None);
+        if let Some(asset) = order.input.past_posts {
+            let (posts, origin) = table::read(tools, run, &order.input, asset).await?;
+            strategy.past = instagram::together(strategy.past, posts);
+            file = Some(origin);
+        }
         if let Some(account) = order.input.account {
             let (posts, origin) = instagram::read(tools, run, order.project, account).await?;
             strategy.past = instagram::together(strategy.past, posts);
             past = Some(origin);
+        }
+        let mut holidays = Vec::new();
+        if let Some(calendar) = order.input.holidays {
+            let message =
+                "The file is no calendar. Upload one in the format iCalendar (.ics) as a `CALENDAR`.";
+            let kind = (AssetKind::Calendar, AssetKind::Calendar.most_bytes(), message);
+            let text = text(tools, run, (holidays::FIELD, calendar), kind).await?;
+            let spans = jobs::compute(move || holidays::parse(&text)).await?.map_err(Failure::fail)?;
+            holidays = holidays::among(&builtin::days(&strategy), &spans);
+            strategy.blackout.extend(&holidays);
         }
         let plan = jobs::compute(move || builtin::plan(&strategy)).await??;
         let asking = |wanted| ask(run, &tools.engines, wanted, order, &plan);
         let answered = agent::provided(run, order.engine.as_ref(), asking).await?;
         let (titles, engine) = answered.unwrap_or_else(|| (BTreeMap::new(), Engine::builtin()));
         let (ics, csv) = files(tools, run, order, name, &plan).await?;
-        let content = Content { timezone: order.input.timezone.clone(), plan, titles, ics, csv, past };
+        let content = Content {
+            timezone: order.input.timezone.clone(),
+            plan,
+            titles,
+            ics,
+            csv,
+            past,
+            file,
+            holidays,
+            language: order.input.language,
+            drafts: BTreeMap::new(),
+        };
         Ok(Made { content, engine, files: vec![ics, csv] })
     }
 
     fn summary(content: &Content) -> Value {
-        let Content { plan, past, .. } = content;
-        let posts = past.as_ref().map(|past| past.posts);
-        json!({"pillars": plan.pillars.len(), "slots": plan.slots.len(), "gaps": plan.gaps.len(), "accountPosts": posts})
+        let Content { plan, past, file, .. } = content;
+        let account = past.as_ref().map(|past| past.posts);
+        let file = file.as_ref().map(|file| file.posts);
+        json!({
+            "pillars": plan.pillars.len(), "slots": plan.slots.len(), "gaps": plan.gaps.len(), "accountPosts": account,
+            "filePosts": file,
+        })
     }
 }
 
@@ -224,6 +328,40 @@ async fn files(
     let ics = file(AssetKind::Calendar, "text/calendar", export::ics(plan, &calendar));
     let csv = file(AssetKind::Document, "text/csv", export::csv(plan));
     Ok((assets::save(run, &tools.storage, ics).await?, assets::save(run, &tools.storage, csv).await?))
+}
+
+/// The text of a file that a field names: of a kind, with so many bytes at the most, and what to say of another one.
+async fn text(
+    tools: &Tools,
+    run: &Run,
+    (field, file): (&'static str, AssetId),
+    (kind, most, message): (AssetKind, u64, &'static str),
+) -> Result<String, Failure> {
+    let refuse = |code, message: String| Failure::fail(Fault::at(code, field, message));
+    let asset = {
+        let mut tx = run.read(Action::ContentRead).await?;
+        assets::find(&mut tx, file).await?
+    };
+    run.release().await;
+    let Some(asset) = asset else {
+        let message =
+            "There is no such file any more, or it is not visible to you. Name another one, or leave it out.";
+        return Err(refuse(FaultCode::NotFound, message.to_owned()));
+    };
+    if asset.kind != kind || !asset.mime_type.starts_with("text/") {
+        return Err(refuse(FaultCode::Invalid, message.to_owned()));
+    }
+    if u64::try_from(asset.bytes).is_ok_and(|bytes| bytes > most) {
+        let message = format!("The file has more than {} MiB. Leave the oldest entries out.", most >> 20);
+        return Err(refuse(FaultCode::TooLong, message));
+    }
+    run.progress(0.02, "Reading the file.").await?;
+    let scope = run.scope();
+    let bytes = assets::bytes(tools.storage.of(&scope), &asset, most).await?;
+    String::from_utf8(bytes.into()).map_err(|_| {
+        let message = "The file is not in UTF-8. Save it as UTF-8, and upload it again.";
+        refuse(FaultCode::Invalid, message.to_owned())
+    })
 }
 
 /// What a plan is made from, beside what the caller says.

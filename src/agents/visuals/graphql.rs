@@ -7,7 +7,9 @@ use super::builtin::{self, Color};
 use super::redraw::{self, Redraw};
 use super::{Input, Source, Visuals, Wish};
 use crate::access::Action;
-use crate::agents::graphql::{AgentOutput, EngineInput, Given, Ordered, agent_output, order, output, place};
+use crate::agents::graphql::{
+    AgentOutput, EngineInput, Given, Ordered, agent_output, order, output, place_at,
+};
 use crate::assets::graphql::{Asset, part};
 use crate::error::{Error, Fault, FaultCode, Result};
 use crate::graphql::context::{Requires, input_id, not_found_at};
@@ -524,12 +526,6 @@ impl VisualMutation {
 async fn named(ctx: &Context<'_>, id: &ID) -> Result<(VisualPostId, VisualPost)> {
     const FIELD: &str = "visualPostId";
     let post: VisualPostId = input_id(FIELD, id)?;
-    let (_, found) = place(ctx, id).await.map_err(|error| match error {
-        Error::Invalid(faults) => {
-            let here = |fault: Fault| Fault::at(fault.code, FIELD, fault.message);
-            Error::Invalid(faults.into_iter().map(here).collect())
-        }
-        other => other,
-    })?;
+    let (_, found) = place_at(ctx, FIELD, id).await?;
     shown(Some(found)).map(|found| (post, found)).ok_or_else(|| not_found_at(FIELD)(Error::NotFound))
 }

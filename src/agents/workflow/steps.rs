@@ -342,6 +342,7 @@ impl StepAgent for Hashtags {
             language: given.language(),
             banned: values.texts("banned"),
             must_include: values.texts("mustInclude"),
+            mix: hashtags::builtin::Mix::default(),
             account: None,
         }
         .parse()
@@ -393,6 +394,8 @@ impl StepAgent for Posts {
             language: given.language(),
             variants: values.count("variants", 3),
             hashtags: values.flag("hashtags").unwrap_or(true),
+            angle: None,
+            planned: None,
         }
         .parse()
     }
@@ -436,6 +439,7 @@ impl StepAgent for Strategies {
             pillars: Vec::new(),
             channels: values.channels("channels"),
             posts_per_week: u32::try_from(values.number("postsPerWeek").unwrap_or(3)).unwrap_or(0),
+            cadence: Vec::new(),
             from: given.began,
             until: given.began.checked_add_signed(TimeDelta::days(days)).ok_or_else(beyond)?,
             timezone: values.text("timezone").unwrap_or_else(|| "UTC".to_owned()),
@@ -443,6 +447,8 @@ impl StepAgent for Strategies {
             events: Vec::new(),
             language: given.language(),
             account: None,
+            past_posts: None,
+            holidays: None,
         }
         .parse()
     }

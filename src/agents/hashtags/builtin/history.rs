@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::{PastPost, tag};
 use crate::agents::text::numbers::{float, ln, share};
 use crate::agents::text::phrases::{self, Profile};
+use crate::id::PostId;
 
 /// The most posts that are read, the latest first.
 const POSTS: usize = 1_000;
@@ -16,6 +17,8 @@ const TAGS: usize = 60;
 const TERMS: usize = 300;
 /// The most hashtags that are kept, those in most posts.
 const KEPT: usize = 2_000;
+/// The most posts that are named as evidence of a hashtag.
+const EVIDENCE: usize = 5;
 /// How many of the latest posts count for repetition.
 pub(super) const LATEST: usize = 5;
 
@@ -30,6 +33,8 @@ pub(super) struct Use {
     pub latest: usize,
     /// When last.
     pub last: Option<DateTime<Utc>>,
+    /// The newest posts that have it.
+    pub newest: Vec<PostId>,
     /// How many different terms it occurs with.
     ubiquity: usize,
     /// In how many posts it occurs with a term.
@@ -72,6 +77,7 @@ impl History {
                 entry.posts += 1;
                 entry.latest += usize::from(index < LATEST);
                 entry.last = entry.last.max(Some(post.at));
+                entry.newest.extend(post.post.filter(|_| entry.newest.len() < EVIDENCE));
                 for term in &terms {
                     *entry.with.entry(term.clone()).or_insert(0) += 1;
                 }

@@ -18,10 +18,13 @@ pub use self::tag::{CHARACTERS, TagProblem, check, hashtags, join, key, tidy};
 use crate::agents::text::numbers::{apportion, float, ln, rounded};
 use crate::agents::text::phrases::{self, Profile};
 use crate::agents::text::{Language, Refusal, UnusedInput};
+use crate::id::PostId;
 use crate::retrieval::reading;
 
 /// The most hashtags of a set, which is what Instagram's publishing interface takes in a caption.
 pub const HASHTAGS: usize = 30;
+/// The greatest part of a [`Mix`].
+pub const SHARE: u8 = 100;
 /// The most hashtags of each list in the input that are read.
 const LISTED: usize = 200;
 /// The most terms that [`lookups`] names.
@@ -78,9 +81,11 @@ pub struct PastPost {
     pub text: String,
     /// Its hashtags, beside those in its text.
     pub hashtags: Vec<String>,
+    /// Which one it is, to name it as evidence.
+    pub post: Option<PostId>,
 }
 
-/// In which proportion sources fill a set; what a source cannot fill goes to the best of the others.
+/// In which proportion sources fill a set, at most [`SHARE`] each; what a source cannot fill goes to the best of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mix {
     /// Phrases of the text.
@@ -102,7 +107,8 @@ impl Default for Mix {
 }
 
 impl Mix {
-    const fn of(self, source: Source) -> u8 {
+    /// The part of a source.
+    pub const fn of(self, source: Source) -> u8 {
         match source {
             Source::Text => self.text,
             Source::Corpus => self.corpus,
@@ -132,7 +138,8 @@ pub enum Source {
 }
 
 impl Source {
-    const ALL: [Self; 5] = [Self::Brand, Self::Period, Self::Text, Self::Corpus, Self::Provider];
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Brand, Self::Period, Self::Text, Self::Corpus, Self::Provider];
 }
 
 /// A hashtag with what speaks for it.
@@ -151,11 +158,35 @@ pub struct Hashtag {
     pub used_by_us: usize,
     /// When it was in one last.
     pub last_used_at: Option<DateTime<Utc>>,
+    /// The newest of these posts.
+    #[serde(default)]
+    pub posts: Vec<PostId>,
     /// Where it is from.
     pub source: Source,
     /// What Instagram shows for it, when it was asked.
     #[serde(default)]
     pub instagram: Option<Sample>,
+}
+
+impl Hashtag {
+    /// How much the organization's posts use it, 0 to 1: half when three do.
+    pub fn usage(&self) -> f64 {
+        rounded(usage(self.used_by_us))
+    }
+
+    /// How short it is, 0 to 1.
+    pub fn shortness(&self) -> f64 {
+        rounded(shortness(self.tag.trim_start_matches('#')))
+    }
+}
+
+fn usage(posts: usize) -> f64 {
+    float(posts) / (float(posts) + 3.0)
+}
+
+/// 1 up to 20 characters, and a twentieth less for each more.
+fn shortness(tag: &str) -> f64 {
+    1.0 - float(tag.chars().count().saturating_sub(20)) / 20.0
 }
 
 /// What Instagram shows for a hashtag: a sample, which does not tell how many people see it.
@@ -454,10 +485,10 @@ impl Pool<'_> {
         let used = self.history.uses.get(key);
         let distinctiveness = self.distinctiveness(candidate, used);
         let posts = used.map_or(0, |used| used.posts);
-        let usage = float(posts) / (float(posts) + 3.0);
-        let length = candidate.tag.chars().count();
-        let shortness = if length <= 20 { 1.0 } else { 1.0 - float(length - 20) / 20.0 };
-        let mut score = 0.55 * candidate.relevance + 0.2 * distinctiveness + 0.15 * usage + 0.1 * shortness;
+        let mut score = 0.55 * candidate.relevance
+            + 0.2 * distinctiveness
+            + 0.15 * usage(posts)
+            + 0.1 * shortness(&candidate.tag);
         if candidate.source == Source::Text && self.is_part(candidate) {
             score *= 0.8;
         }
@@ -474,6 +505,7 @@ impl Pool<'_> {
             distinctiveness: rounded(distinctiveness),
             used_by_us: posts,
             last_used_at: used.and_then(|used| used.last),
+            posts: used.map(|used| used.newest.clone()).unwrap_or_default(),
             source: candidate.source,
             instagram: None,
         };

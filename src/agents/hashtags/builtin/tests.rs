@@ -23,11 +23,17 @@ fn day(day: u32) -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 10, day, 9, 0, 0).unwrap()
 }
 
+/// The id of the post of a day.
+fn named(on: u32) -> PostId {
+    uuid::Uuid::from_u128(on.into()).into()
+}
+
 fn post(on: u32, text: &str, tags: &[&str]) -> PastPost {
     PastPost {
         at: day(on),
         text: text.to_owned(),
         hashtags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        post: Some(named(on)),
     }
 }
 
@@ -148,10 +154,27 @@ fn repetition_is_told() {
     let fresh = set.groups.iter().find(|group| group.kind == GroupKind::Fresh).unwrap();
     assert!(!fresh.tags.contains(&"#7Cycles".to_owned()) && !fresh.tags.is_empty());
     let before: Vec<String> = set.hashtags.iter().map(|hashtag| hashtag.tag.clone()).collect();
-    asked.past.push(PastPost { at: day(20), text: "Gleich.".into(), hashtags: before });
+    asked.past.push(PastPost { at: day(20), text: "Gleich.".into(), hashtags: before, post: None });
     let set = research(&asked).unwrap();
     let same = set.warnings.iter().find(|warning| warning.kind == WarningKind::SameSet).unwrap();
     assert!(same.message.contains("20 October 2026"), "{}", same.message);
+}
+
+#[test]
+fn the_newest_posts_are_evidence() {
+    let mut asked = ask(MORNING, Language::German);
+    asked.brand = owned(&["#7Cycles"]);
+    let once = post(9, "Noch ein Text mit #7cycles.", &["#7CYCLES", "#7cycles"]);
+    asked.past = (1..=7).map(|on| post(on, "Ein anderer Text.", &["#7cycles"])).chain([once]).collect();
+    let set = research(&asked).unwrap();
+    let found = set.hashtags.iter().find(|hashtag| hashtag.tag == "#7Cycles").unwrap();
+    assert_eq!((found.used_by_us, &found.posts), (8, &[9, 7, 6, 5, 4].map(named).to_vec()));
+    assert!((found.usage() - 0.7273).abs() < 1e-9 && (found.shortness() - 1.0).abs() < 1e-9);
+    assert!(
+        (Hashtag { tag: format!("#{}", "x".repeat(25)), ..found.clone() }.shortness() - 0.75).abs() < 1e-9
+    );
+    let other = set.hashtags.iter().find(|hashtag| hashtag.used_by_us == 0).unwrap();
+    assert!(other.posts.is_empty() && other.usage().abs() < 1e-9);
 }
 
 #[test]

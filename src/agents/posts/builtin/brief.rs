@@ -13,6 +13,8 @@ const HEADLINE: usize = 80;
 const TERMS: usize = 48;
 /// The least characters of a single sentence that is a text rather than a topic.
 const TEXT: usize = 90;
+/// What the words of an angle weigh beside those of the brief.
+const ANGLE: f64 = 0.5;
 
 /// A brief that was read.
 #[derive(Debug, Clone, Default)]
@@ -61,6 +63,14 @@ impl Brief {
         let headline = (!is_order && !is_text && short).then(|| trimmed.to_owned());
         let words = reading::words(trimmed).take(200).map(|(_, word)| reading::normal(word)).collect();
         Self { terms, words, topics, headline, own: is_text.then(|| trimmed.to_owned()), is_order }
+    }
+
+    /// The same, leaning to the words of a sentence.
+    pub fn leaning(mut self, sentence: &str, language: Language) -> Self {
+        for (term, weight) in phrases::read(sentence, language).weightiest(TERMS).terms {
+            self.terms.entry(term).or_insert(ANGLE * weight);
+        }
+        self
     }
 }
 

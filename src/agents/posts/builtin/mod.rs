@@ -35,6 +35,8 @@ pub const VARIANTS: usize = 6;
 pub struct Compose {
     /// What it is about: an order to write about something, a topic, or the text itself.
     pub brief: String,
+    /// A sentence that it leans to: what a topic alone does not tell.
+    pub angle: Option<String>,
     /// Passages to make it from.
     pub passages: Vec<Passage>,
     /// Where it is published; all channels when empty.
@@ -230,6 +232,10 @@ pub fn compose(compose: &Compose) -> Result<Composition, Refusal> {
         unused.push(UnusedInput { input: excerpt(tone, 100), reason: reason.to_owned() });
     }
     let brief = Brief::read(&compose.brief, compose.language);
+    let brief = match compose.angle.as_deref() {
+        Some(angle) => brief.leaning(angle, compose.language),
+        None => brief,
+    };
     let passages = usable(compose, &mut unused);
     if compose.brief.trim().is_empty() && compose.passages.is_empty() {
         let message =

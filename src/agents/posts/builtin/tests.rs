@@ -27,6 +27,7 @@ fn passage(id: &str, heading: &str, text: &str) -> Passage {
 
 fn ask(brief: &str) -> Compose {
     Compose {
+        angle: None,
         brief: brief.to_owned(),
         passages: vec![passage("p1", "Laufgruppe", RUNNING), passage("p2", "Brot von gestern", BREAD)],
         channels: vec![Channel::Instagram, Channel::X],

@@ -19,7 +19,7 @@ const POST: i64 = 1_000_000;
 
 /// A moment as a place's clocks show it. A time that a change of the clocks skips is the next that exists, of one that it
 /// repeats it is the first.
-pub(super) fn moment(zone: Tz, local: NaiveDateTime) -> Option<DateTime<Utc>> {
+pub(in crate::agents::strategy) fn moment(zone: Tz, local: NaiveDateTime) -> Option<DateTime<Utc>> {
     const STEP: i64 = 15;
     // No change of clocks skips more than a day.
     let steps = 0..=(25 * 60 / STEP);

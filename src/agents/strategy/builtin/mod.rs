@@ -1,13 +1,13 @@
 //! The built-in engine of content strategy: pillars, and a calendar of what to post where and when, each slot with its
 //! reason.
 //!
-//! Pillars come from the organization's own documents or from the caller; topics are headings that earlier posts have not
+//! Pillars come from the organization's own documents and past posts, or from the caller; topics are headings that earlier posts have not
 //! covered and questions that nobody has answered; times keep cadence, spacing and blackout dates, and lie where earlier
 //! posts did best or, without enough of them, in an even spread that is called one. What cannot be filled is left out and
 //! named as a gap.
 
 mod assign;
-mod calendar;
+pub(super) mod calendar;
 pub mod export;
 mod hours;
 mod pillars;
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use self::assign::{Assigner, format};
 use self::hours::Hours;
 pub use self::hours::{HOUR_NEEDED, POSTS_NEEDED};
-use self::pillars::{Pillars, Section, Weights, last_heading};
+use self::pillars::{Pillars, Section, Texts, Weights, last_heading};
 use self::topics::Topic;
 use crate::accounts::channel::Channel;
 use crate::agents::posts::builtin::Passage;
@@ -132,6 +132,9 @@ pub enum Format {
 }
 
 impl Format {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Feed, Self::Carousel, Self::Reel, Self::Story, Self::Text];
+
     /// Its name on the wire.
     pub const fn key(self) -> &'static str {
         match self {
@@ -200,6 +203,9 @@ pub struct PlannedPillar {
     pub sources: Vec<String>,
     /// The headings that belong to it.
     pub headings: Vec<String>,
+    /// How many past posts it rests on.
+    #[serde(default)]
+    pub past_posts: usize,
     /// Where it is from.
     pub origin: PillarOrigin,
 }
@@ -208,11 +214,11 @@ pub struct PlannedPillar {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PillarOrigin {
-    /// The passages.
+    /// The passages and past posts.
     Derived,
     /// The caller.
     Given,
-    /// The caller's goals, because there are no passages.
+    /// The caller's goals, because there are no passages and too few posts that are alike.
     Goal,
 }
 
@@ -332,6 +338,12 @@ pub enum GapKind {
     Hours,
 }
 
+/// The days of a plan, as its time zone shows them; none for a time zone that is none.
+pub fn days(strategy: &Strategy) -> Vec<NaiveDate> {
+    let zone = strategy.timezone.parse();
+    zone.map(|zone| calendar::days(strategy.from, strategy.until, zone)).unwrap_or_default()
+}
+
 /// Checks what a plan is asked for, whatever it is made from.
 ///
 /// # Errors
@@ -348,16 +360,22 @@ pub fn check(strategy: &Strategy) -> Result<(), Refusal> {
 pub fn plan(strategy: &Strategy) -> Result<Plan, Refusal> {
     let frame = Frame::check(strategy)?;
     let sections = pillars::sections(&strategy.passages, strategy.language);
-    let weights = Weights::of(&sections);
-    let pillars = pillars::pillars(strategy, &sections, &weights);
+    let told = pillars::told(&strategy.past, strategy.language);
+    let texts = Texts { sections: &sections, told: &told };
+    let weights = Weights::of(texts);
+    let pillars = pillars::pillars(strategy, texts, &weights);
     let covered = topics::covered(strategy, &sections, &weights);
     let topics = topics::topics(strategy, &sections, &weights, &pillars, &covered);
-    if topics.is_empty() && strategy.events.is_empty() {
+    // What posts were about is worth telling, also where no topic is left and every place becomes a gap.
+    let known =
+        pillars.all.iter().any(|pillar| pillar.origin == PillarOrigin::Derived && pillar.past_posts > 0);
+    if topics.is_empty() && strategy.events.is_empty() && !known {
         let message = "There is nothing to post about: no document with sentences, no open question and no event. Add documents.";
         return Err(Refusal::insufficient("documents", message));
     }
     if pillars.all.is_empty() {
-        let message = "Pillars can be derived from documents only. Add documents, or name pillars or goals.";
+        let message =
+            "Pillars can be derived from documents and past posts only. Add some, or name pillars or goals.";
         return Err(Refusal::insufficient("goals", message));
     }
     for event in &strategy.events {
@@ -454,7 +472,7 @@ impl Frame {
                     "{name}: {} posts a week cannot lie {hours} hours apart. At most {even} hours are possible.",
                     channel.posts_per_week
                 );
-                return Err(Refusal::invalid("spacingHours", message));
+                return Err(Refusal::invalid("cadence.spacingHours", message));
             }
             if spacing.insert(channel.channel, Duration::hours(hours.into())).is_some() {
                 return Err(Refusal::invalid("channels", format!("{name} is there twice.")));

@@ -1,12 +1,14 @@
-//! The pillars of an organization's content: clusters of its passages by the words that they share, or what the caller names.
+//! The pillars of an organization's content: clusters of its passages and past posts by the words that they share, or what the
+//! caller names.
 //!
-//! Sections of documents are vectors of TF-IDF weights (Salton and Buckley, Term-weighting approaches in automatic text
-//! retrieval, 1988), joined by average linkage as long as they are alike. A pillar is named by the key phrase that its
-//! sections have and the others have not.
+//! Sections of documents and past posts are vectors of TF-IDF weights (Salton and Buckley, Term-weighting approaches in automatic
+//! text retrieval, 1988), joined by average linkage as long as they are alike. A post weighs half of a section, and posts that
+//! are like no section are a pillar from [`ALONE`] on. A pillar is named by the key phrase that its texts have and the others
+//! have not.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{GivenPillar, PillarOrigin, PlannedPillar, Strategy};
+use super::{GivenPillar, PastPost, PillarOrigin, PlannedPillar, Strategy};
 use crate::agents::posts::builtin::Passage;
 use crate::agents::text::numbers::{apportion, float, ln, rounded, share};
 use crate::agents::text::{Language, excerpt, phrases};
@@ -18,8 +20,16 @@ const MOST: usize = 5;
 const FEWEST: usize = 3;
 /// From this likeness (cosine) on, two groups of sections are about the same.
 const ALIKE: f64 = 0.12;
-/// A text that is less like a pillar does not belong to it.
+/// A text that is less like a pillar does not belong to it. Posts are short, and alike from here on.
 const NEAR: f64 = 0.08;
+/// The most past posts that are compared, the latest of those that say different things.
+const TOLD: usize = 200;
+/// A post that has fewer terms says too little.
+const TELLING: usize = 3;
+/// What a post weighs beside a section.
+const POST: f64 = 0.5;
+/// Of posts without a section so many make a pillar.
+pub(super) const ALONE: usize = 4;
 /// The longest heading that names a pillar, in characters.
 const NAME: usize = 40;
 /// The most text of a pillar that is read for its name, in characters.
@@ -84,6 +94,96 @@ pub(super) fn sections(passages: &[Passage], language: Language) -> Vec<Section>
     all
 }
 
+/// What past posts say: those that say the same are one.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    /// Without hashtags.
+    pub text: String,
+    /// Its terms with how often each occurs, those of hashtags among them.
+    pub terms: BTreeMap<String, usize>,
+    pub words: usize,
+    /// How many posts say it.
+    pub posts: usize,
+}
+
+/// What past posts say, the latest first.
+pub(super) fn told(past: &[PastPost], language: Language) -> Vec<Told> {
+    let mut order: Vec<&PastPost> = past.iter().collect();
+    // Equal moments in the order of their texts, so that the caller's order does not matter.
+    order.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| a.text.cmp(&b.text)));
+    let mut all: Vec<Told> = Vec::new();
+    let mut places: BTreeMap<String, Option<usize>> = BTreeMap::new();
+    for post in order {
+        let key = post.text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+        if let Some(known) = places.get(&key) {
+            if let Some(same) = known.and_then(|at| all.get_mut(at)) {
+                same.posts += 1;
+            }
+            continue;
+        }
+        if all.len() == TOLD {
+            continue;
+        }
+        let mut terms: BTreeMap<String, usize> = BTreeMap::new();
+        for term in phrases::terms(&post.text, language) {
+            if !phrases::is_bare(&term, language) {
+                *terms.entry(term).or_insert(0) += 1;
+            }
+        }
+        let telling = terms.len() >= TELLING;
+        places.insert(key, telling.then_some(all.len()));
+        if telling {
+            let text = without_hashtags(&post.text);
+            all.push(Told { words: text.split_whitespace().count(), text, terms, posts: 1 });
+        }
+    }
+    all
+}
+
+/// A text line by line without its hashtags.
+fn without_hashtags(text: &str) -> String {
+    let line = |line: &str| {
+        line.split_whitespace().filter(|word| !word.starts_with('#')).collect::<Vec<_>>().join(" ")
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// What pillars are made from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Texts<'a> {
+    pub sections: &'a [Section],
+    pub told: &'a [Told],
+}
+
+impl<'a> Texts<'a> {
+    /// The terms of all texts: of the sections, and then of the posts.
+    fn terms(self) -> impl Iterator<Item = &'a BTreeMap<String, usize>> {
+        self.sections.iter().map(|section| &section.terms).chain(self.told.iter().map(|told| &told.terms))
+    }
+
+    /// Those of them that have these places, as sections and as posts.
+    fn at(self, places: &[usize]) -> Own<'a> {
+        let before = self.sections.len();
+        Own {
+            sections: places.iter().filter_map(|place| self.sections.get(*place)).collect(),
+            told: places.iter().filter_map(|place| self.told.get(place.checked_sub(before)?)).collect(),
+        }
+    }
+}
+
+/// The texts of a pillar.
+#[derive(Debug)]
+struct Own<'a> {
+    sections: Vec<&'a Section>,
+    told: Vec<&'a Told>,
+}
+
+impl Own<'_> {
+    fn terms(&self) -> impl Iterator<Item = &BTreeMap<String, usize>> {
+        self.sections.iter().map(|section| &section.terms).chain(self.told.iter().map(|told| &told.terms))
+    }
+}
+
 /// The innermost of a heading path.
 pub(super) fn last_heading(path: &str) -> &str {
     path.rsplit(" › ").next().unwrap_or(path).trim()
@@ -100,12 +200,12 @@ pub(super) struct Weights {
 }
 
 impl Weights {
-    pub fn of(sections: &[Section]) -> Self {
+    pub fn of(texts: Texts<'_>) -> Self {
         let mut held: BTreeMap<String, usize> = BTreeMap::new();
-        for term in sections.iter().flat_map(|section| section.terms.keys()) {
+        for term in texts.terms().flat_map(BTreeMap::keys) {
             *held.entry(term.clone()).or_insert(0) += 1;
         }
-        Self { count: sections.len(), held }
+        Self { count: texts.terms().count(), held }
     }
 
     /// (1 + ln tf) · ln(1 + N / n), of unit length.
@@ -165,24 +265,25 @@ impl Pillars {
     }
 }
 
-/// The caller's pillars, or those that the sections form, or the caller's goals where there are no sections.
-pub(super) fn pillars(strategy: &Strategy, sections: &[Section], weights: &Weights) -> Pillars {
+/// The caller's pillars, or those that the texts form, or the caller's goals where they form none.
+pub(super) fn pillars(strategy: &Strategy, texts: Texts<'_>, weights: &Weights) -> Pillars {
     if !strategy.pillars.is_empty() {
-        return given(strategy, sections, weights, &strategy.pillars, PillarOrigin::Given);
+        return given(strategy, texts, weights, &strategy.pillars, PillarOrigin::Given);
     }
-    if sections.is_empty() {
-        let goals = strategy.goals.iter().filter(|goal| !goal.trim().is_empty()).take(MOST);
-        let goals: Vec<GivenPillar> = goals
-            .map(|goal| GivenPillar { name: excerpt(goal, 80), share: None, key_phrases: vec![goal.clone()] })
-            .collect();
-        return given(strategy, sections, weights, &goals, PillarOrigin::Goal);
+    let derived = derived(strategy, texts, weights);
+    if !derived.all.is_empty() {
+        return derived;
     }
-    derived(strategy, sections, weights)
+    let goals = strategy.goals.iter().filter(|goal| !goal.trim().is_empty()).take(MOST);
+    let goals: Vec<GivenPillar> = goals
+        .map(|goal| GivenPillar { name: excerpt(goal, 80), share: None, key_phrases: vec![goal.clone()] })
+        .collect();
+    given(strategy, texts, weights, &goals, PillarOrigin::Goal)
 }
 
 fn given(
     strategy: &Strategy,
-    sections: &[Section],
+    texts: Texts<'_>,
     weights: &Weights,
     list: &[GivenPillar],
     origin: PillarOrigin,
@@ -195,8 +296,8 @@ fn given(
         })
         .collect();
     let mut pillars = Pillars { all: Vec::new(), of_section: Vec::new(), vectors };
-    pillars.of_section =
-        sections.iter().map(|section| pillars.nearest(&weights.vector(&section.terms))).collect();
+    let of: Vec<Option<usize>> = texts.terms().map(|terms| pillars.nearest(&weights.vector(terms))).collect();
+    pillars.of_section = of.iter().copied().take(texts.sections.len()).collect();
     // Shares that are missing take what is left in equal parts.
     let named: f64 = list.iter().filter_map(|pillar| pillar.share).sum();
     let missing = list.iter().filter(|pillar| pillar.share.is_none()).count();
@@ -204,9 +305,10 @@ fn given(
     let wanted: Vec<f64> = list.iter().map(|pillar| pillar.share.unwrap_or(rest)).collect();
     let shares = apportion(&wanted, 100);
     for (at, (pillar, hundredths)) in list.iter().zip(shares).enumerate() {
-        let own: Vec<&Section> = members(sections, &pillars.of_section, at);
+        let places: Vec<usize> = (0..of.len()).filter(|place| of.get(*place) == Some(&Some(at))).collect();
+        let own = texts.at(&places);
         let phrases = if pillar.key_phrases.is_empty() {
-            name_of(strategy, sections, &own).into_iter().take(PHRASES).collect()
+            name_of(strategy, texts, &own).into_iter().take(PHRASES).collect()
         } else {
             pillar.key_phrases.iter().take(50).cloned().collect()
         };
@@ -215,24 +317,15 @@ fn given(
     pillars
 }
 
-fn members<'a>(sections: &'a [Section], of_section: &[Option<usize>], pillar: usize) -> Vec<&'a Section> {
-    sections
-        .iter()
-        .zip(of_section)
-        .filter(|(_, of)| **of == Some(pillar))
-        .map(|(section, _)| section)
-        .collect()
-}
-
 fn planned(
     name: String,
     hundredths: usize,
     key_phrases: Vec<String>,
-    own: &[&Section],
+    own: &Own<'_>,
     origin: PillarOrigin,
 ) -> PlannedPillar {
-    let sources: BTreeSet<String> = own.iter().map(|section| section.document.clone()).collect();
-    let headings = own.iter().filter_map(|section| section.heading.clone()).collect();
+    let sources: BTreeSet<String> = own.sections.iter().map(|section| section.document.clone()).collect();
+    let headings = own.sections.iter().filter_map(|section| section.heading.clone()).collect();
     PlannedPillar {
         name,
         share: rounded(float(hundredths) / 100.0),
@@ -240,49 +333,55 @@ fn planned(
         key_phrases,
         sources: sources.into_iter().collect(),
         headings,
+        past_posts: own.told.iter().map(|told| told.posts).sum(),
         origin,
     }
 }
 
-fn derived(strategy: &Strategy, sections: &[Section], weights: &Weights) -> Pillars {
+fn derived(strategy: &Strategy, texts: Texts<'_>, weights: &Weights) -> Pillars {
     let language = strategy.language;
-    let vectors: Vec<Vector> = sections.iter().map(|section| weights.vector(&section.terms)).collect();
-    let clusters = cluster(&vectors);
+    let vectors: Vec<Vector> = texts.terms().map(|terms| weights.vector(terms)).collect();
+    let clusters = cluster(&vectors, texts.sections.len());
     let goals = weights.of_text(&strategy.goals.join("\n"), language);
     let mut pillars =
-        Pillars { all: Vec::new(), of_section: vec![None; sections.len()], vectors: Vec::new() };
+        Pillars { all: Vec::new(), of_section: vec![None; texts.sections.len()], vectors: Vec::new() };
     let mut wanted = Vec::new();
     let mut names: BTreeSet<String> = BTreeSet::new();
     let mut drafts = Vec::new();
     for (at, cluster) in clusters.iter().enumerate() {
-        let own: Vec<&Section> = cluster.iter().filter_map(|place| sections.get(*place)).collect();
+        let own = texts.at(cluster);
         let mut terms: BTreeMap<String, usize> = BTreeMap::new();
-        for (term, count) in own.iter().flat_map(|section| &section.terms) {
+        for (term, count) in own.terms().flatten() {
             *terms.entry(term.clone()).or_insert(0) += count;
         }
         let vector = weights.vector(&terms);
-        let words: usize = own.iter().map(|section| section.words).sum();
+        let written: usize = own.sections.iter().map(|section| section.words).sum();
+        let posted: usize = own.told.iter().map(|told| told.words).sum();
+        let words = (float(written) + POST * float(posted)).max(1.0);
         // What goals speak of weighs up to twice as much; of long sections there is more to say, but not in proportion.
-        wanted.push(float(words.max(1)).sqrt() * (1.0 + likeness(&vector, &goals).min(1.0)));
-        let mut phrases = name_of(strategy, sections, &own);
+        wanted.push(words.sqrt() * (1.0 + likeness(&vector, &goals).min(1.0)));
+        let mut phrases = name_of(strategy, texts, &own);
         let fallback = own
+            .sections
             .iter()
             .filter_map(|section| section.heading.as_deref())
             .map(|path| excerpt(last_heading(path), 60))
             .next();
         // The organization's own name for a single section is better than any phrase.
         let headings: BTreeSet<&str> =
-            own.iter().filter_map(|section| section.heading.as_deref().map(last_heading)).collect();
-        let heading = headings
-            .first()
-            .filter(|heading| headings.len() == 1 && own.len() == 1 && heading.chars().count() <= NAME);
+            own.sections.iter().filter_map(|section| section.heading.as_deref().map(last_heading)).collect();
+        let heading = headings.first().filter(|heading| {
+            headings.len() == 1 && own.sections.len() == 1 && heading.chars().count() <= NAME
+        });
         let heading = heading
             .map(|heading| (*heading).to_owned())
             .filter(|heading| !heading.is_empty() && !names.contains(heading));
         let phrase = phrases.iter().find(|phrase| !names.contains(*phrase)).cloned();
         let name = heading.or(phrase).or(fallback);
         let name = name.unwrap_or_else(|| {
-            excerpt(&own.first().map(|section| section.document.clone()).unwrap_or_default(), 60)
+            let document = own.sections.first().map(|section| section.document.as_str());
+            let first = document.or(own.told.first().map(|told| told.text.as_str()));
+            excerpt(first.unwrap_or_default(), 60)
         });
         names.insert(name.clone());
         phrases.truncate(PHRASES);
@@ -323,37 +422,46 @@ fn at_least(mut shares: Vec<usize>) -> Vec<usize> {
 }
 
 /// Groups of vectors by average linkage: the two groups that are most alike are joined, as long as there are too many or
-/// they are alike enough.
-fn cluster(vectors: &[Vector]) -> Vec<Vec<usize>> {
+/// they are alike enough. The first vectors are so many sections, the others are posts; of posts without a section those are
+/// a group that are [`ALONE`] or more, and others are left out.
+fn cluster(vectors: &[Vector], sections: usize) -> Vec<Vec<usize>> {
+    let weight = |group: &[usize]| -> f64 {
+        group.iter().map(|place| if *place < sections { 1.0 } else { POST }).sum()
+    };
+    let documented = |group: &[usize]| group.iter().any(|place| *place < sections);
+    let counts = |group: &[usize]| documented(group) || group.len() >= ALONE;
     let mut groups: Vec<Option<Vec<usize>>> = (0..vectors.len()).map(|at| Some(vec![at])).collect();
     let mut alike: Vec<Vec<f64>> =
         vectors.iter().map(|one| vectors.iter().map(|other| likeness(one, other)).collect()).collect();
     let get = |alike: &[Vec<f64>], a: usize, b: usize| {
         alike.get(a).and_then(|row| row.get(b)).copied().unwrap_or(0.0)
     };
-    let mut left = groups.len();
-    while left > 1 {
-        let open: Vec<usize> =
-            (0..groups.len()).filter(|at| groups.get(*at).is_some_and(Option::is_some)).collect();
+    loop {
+        let look = |(at, group): (usize, &Option<Vec<usize>>)| {
+            let group = group.as_deref()?;
+            Some((at, documented(group), counts(group)))
+        };
+        let open: Vec<(usize, bool, bool)> = groups.iter().enumerate().filter_map(look).collect();
+        let left = open.iter().filter(|(.., counts)| *counts).count();
         let mut best: Option<(usize, usize, f64)> = None;
-        for (index, a) in open.iter().enumerate() {
-            for b in open.iter().skip(index + 1) {
+        for (index, (a, a_documented, a_counts)) in open.iter().enumerate() {
+            for (b, b_documented, b_counts) in open.iter().skip(index + 1) {
                 let value = get(&alike, *a, *b);
-                if best.is_none_or(|(.., most)| value > most) {
+                let enough = value >= if *a_documented && *b_documented { ALIKE } else { NEAR };
+                let both = *a_counts && *b_counts;
+                let may = if both { left > MOST || (left > FEWEST && enough) } else { enough };
+                if may && best.is_none_or(|(.., most)| value > most) {
                     best = Some((*a, *b, value));
                 }
             }
         }
-        let Some((a, b, value)) = best else { break };
-        if left <= MOST && (value < ALIKE || left <= FEWEST) {
-            break;
-        }
+        let Some((a, b, _)) = best else { break };
         let moved = groups.get_mut(b).and_then(Option::take).unwrap_or_default();
-        let sizes = (groups.get(a).and_then(Option::as_ref).map_or(1, Vec::len), moved.len());
-        // The mean likeness to a joined group is the mean of those to its parts, by their sizes.
-        for other in &open {
+        let weights = (groups.get(a).and_then(Option::as_deref).map_or(1.0, weight), weight(&moved));
+        // The mean likeness to a joined group is the mean of those to its parts, by their weights.
+        for (other, ..) in &open {
             let (one, two) = (get(&alike, a, *other), get(&alike, b, *other));
-            let mean = (one * float(sizes.0) + two * float(sizes.1)) / float(sizes.0 + sizes.1);
+            let mean = (one * weights.0 + two * weights.1) / (weights.0 + weights.1);
             for (row, column) in [(a, *other), (*other, a)] {
                 if let Some(cell) = alike.get_mut(row).and_then(|row| row.get_mut(column)) {
                     *cell = mean;
@@ -364,17 +472,16 @@ fn cluster(vectors: &[Vector]) -> Vec<Vec<usize>> {
             group.extend(moved);
             group.sort_unstable();
         }
-        left -= 1;
     }
-    groups.into_iter().flatten().collect()
+    groups.into_iter().flatten().filter(|group| counts(group)).collect()
 }
 
-/// The key phrases of some sections, those first that the other sections have not and that headings have.
-fn name_of(strategy: &Strategy, sections: &[Section], own: &[&Section]) -> Vec<String> {
+/// The key phrases of a pillar's texts, those first that the other texts have not and that headings have.
+fn name_of(strategy: &Strategy, texts: Texts<'_>, own: &Own<'_>) -> Vec<String> {
     let language = strategy.language;
     let mut text = String::new();
     let mut headings: BTreeSet<String> = BTreeSet::new();
-    for section in own {
+    for section in &own.sections {
         if let Some(heading) = section.heading.as_deref().map(last_heading) {
             headings.extend(phrases::terms(heading, language));
             text.push_str(heading);
@@ -388,9 +495,16 @@ fn name_of(strategy: &Strategy, sections: &[Section], own: &[&Section]) -> Vec<S
             break;
         }
     }
+    for told in &own.told {
+        if text.len() > READ {
+            break;
+        }
+        text.push_str(&told.text);
+        text.push_str("\n\n");
+    }
     let others = |term: &String| {
-        let all = sections.iter().filter(|section| section.terms.contains_key(term)).count();
-        let inside = own.iter().filter(|section| section.terms.contains_key(term)).count();
+        let all = texts.terms().filter(|terms| terms.contains_key(term)).count();
+        let inside = own.terms().filter(|terms| terms.contains_key(term)).count();
         share(inside, all.max(1))
     };
     let mut rated: Vec<(f64, usize, String)> = Vec::new();
@@ -431,8 +545,14 @@ mod tests {
             vector(&["lauf", "strecke"]),
             vector(&["hund", "leine"]),
         ];
-        assert_eq!(cluster(&vectors), [vec![0, 2], vec![1, 4], vec![3], vec![5]]);
-        assert_eq!(cluster(&[]), Vec::<Vec<usize>>::new());
+        assert_eq!(cluster(&vectors, 6), [vec![0, 2], vec![1, 4], vec![3], vec![5]]);
+        assert_eq!(cluster(&[], 0), Vec::<Vec<usize>>::new());
+        // The same as posts are too few for a group of their own, and join what is documented.
+        assert_eq!(cluster(&vectors, 0), Vec::<Vec<usize>>::new());
+        assert_eq!(cluster(&vectors, 2), [vec![0, 2], vec![1, 4]]);
+        let many: Vec<Vector> = vectors.iter().cycle().take(24).cloned().collect();
+        let groups = cluster(&many, 0);
+        assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), [8, 8, 4, 4]);
     }
 
     #[test]

@@ -251,7 +251,7 @@ fn contradictions_are_refused() {
                 channels: vec![ChannelPlan { spacing_hours: Some(60), ..channel(Channel::X, 3) }],
                 ..base.clone()
             },
-            "spacingHours",
+            "cadence.spacingHours",
         ),
         (Strategy { earliest_hour: 9, latest_hour: 8, ..base.clone() }, "latestHour"),
         (Strategy { latest_hour: 24, ..base.clone() }, "latestHour"),
@@ -392,6 +392,110 @@ fn goals_are_pillars_where_there_is_nothing_else() {
     let made = plan(&asked).unwrap();
     assert_eq!(made.pillars[0].origin, PillarOrigin::Goal);
     assert_eq!(made.slots.len(), 2, "one question, once every three weeks");
+}
+
+/// Posts about running, about recipes, and about neither.
+fn posts(about: &[&'static str]) -> Vec<PastPost> {
+    const RUNNING: [&str; 4] = [
+        "Unsere Laufgruppe trainiert Tempoläufe im Stadtpark. #Laufgruppe #Training",
+        "Tempoläufe im Stadtpark: die Laufgruppe trainiert wieder. #Laufgruppe",
+        "Training der Laufgruppe: drei Tempoläufe durch den Stadtpark. #Laufgruppe",
+        "Die Laufgruppe sucht Mitläufer für Tempoläufe im Stadtpark. #Laufgruppe #Training",
+    ];
+    const RECIPES: [&str; 4] = [
+        "Rezept der Woche: Linsensuppe mit Gemüse und Brot. #Rezept",
+        "Linsensuppe mit Gemüse kochen, das Rezept für den Abend. #Rezept",
+        "Gemüse, Linsensuppe und Brot: unser Rezept für Sportler. #Rezept",
+        "Ein Rezept mit Gemüse und Linsensuppe nach dem Sport. #Rezept",
+    ];
+    let text = |kind: &&'static str| match *kind {
+        "running" => RUNNING.to_vec(),
+        "recipes" => RECIPES.to_vec(),
+        other => vec![other],
+    };
+    let post = |(day, text): (i64, &str)| PastPost {
+        at: berlin("2026-10-01") + Duration::days(day),
+        channel: None,
+        text: text.to_owned(),
+        engagement: None,
+    };
+    (0..).zip(about.iter().flat_map(text)).map(post).collect()
+}
+
+#[test]
+fn past_posts_alone_form_pillars_and_leave_no_topic() {
+    let odd = "Frohe Weihnachten und einen guten Rutsch wünscht der Vorstand.";
+    let again = "Unsere Laufgruppe trainiert  Tempoläufe im Stadtpark. #laufgruppe #training";
+    let asked = Strategy {
+        passages: Vec::new(),
+        past: posts(&["running", odd, "recipes", again, "", "Ja."]),
+        ..ask()
+    };
+    let made = plan(&asked).unwrap();
+    hold(&asked, &made);
+    let pillars: Vec<_> =
+        made.pillars.iter().map(|pillar| (pillar.past_posts, pillar.sources.len(), pillar.origin)).collect();
+    assert_eq!(pillars, [(5, 0, PillarOrigin::Derived), (4, 0, PillarOrigin::Derived)], "{made:#?}");
+    assert!(made.pillars[0].key_phrases.iter().any(|phrase| phrase.contains("Laufgruppe")), "{made:#?}");
+    assert!(made.pillars[1].key_phrases.iter().any(|phrase| phrase.contains("Linsensuppe")), "{made:#?}");
+    let named = made.pillars.iter().flat_map(|pillar| pillar.key_phrases.iter().chain([&pillar.name]));
+    assert!(
+        named.into_iter().all(|phrase| !phrase.contains('#') && !phrase.contains("Weihnacht")),
+        "{made:#?}"
+    );
+    assert!(made.slots.is_empty() && made.gaps.iter().any(|gap| gap.kind == GapKind::Topic), "{made:#?}");
+
+    // An event goes to the pillar that it is about.
+    let event = Event {
+        title: "Linsensuppe für alle, mit Rezept".to_owned(),
+        date: "2027-01-20".parse().unwrap(),
+        time: None,
+        channels: Vec::new(),
+        pillar: None,
+    };
+    let made = plan(&Strategy { events: vec![event], ..asked.clone() }).unwrap();
+    assert_eq!((made.slots.len(), &made.slots[0].pillar), (1, &made.pillars[1].name), "{made:#?}");
+
+    // Three that are alike are too few.
+    let few = Strategy { past: posts(&["running"])[..3].to_vec(), ..asked };
+    assert_eq!(refused(&few), (RefusalCode::InsufficientInput, "documents".to_owned()));
+}
+
+#[test]
+fn past_posts_count_beside_documents() {
+    let names = |made: &Plan| made.pillars.iter().map(|pillar| pillar.name.clone()).collect::<Vec<_>>();
+    let without = plan(&ask()).unwrap();
+    let odd = Strategy {
+        past: posts(&["Frohe Weihnachten und einen guten Rutsch wünscht der Vorstand."]),
+        ..ask()
+    };
+    assert_eq!(names(&plan(&odd).unwrap()), names(&without), "one post that is like nothing is no pillar");
+
+    let asked = Strategy { past: posts(&["running", "recipes"]), ..ask() };
+    let made = plan(&asked).unwrap();
+    hold(&asked, &made);
+    let of =
+        |made: &Plan, name: &str| made.pillars.iter().find(|pillar| pillar.name == name).unwrap().clone();
+    assert_eq!(names(&made)[..4], names(&without));
+    assert_eq!(
+        (of(&made, "Laufgruppe").past_posts, of(&made, "Kinderturnen").past_posts),
+        (4, 0),
+        "{made:#?}"
+    );
+    let posted = &made.pillars[4];
+    assert_eq!((posted.past_posts, posted.sources.len()), (4, 0), "{made:#?}");
+    assert!(
+        made.gaps.iter().any(|gap| gap.kind == GapKind::Pillar && gap.message.contains(&posted.name)),
+        "nothing is documented of it: {made:#?}"
+    );
+    let ratio = |made: &Plan| of(made, "Laufgruppe").share / of(made, "Kinderturnen").share;
+    assert!(ratio(&made) > ratio(&without), "what is posted about weighs more");
+
+    // Pillars that are named say how many posts are theirs.
+    let pillar = |name: &str| GivenPillar { name: name.to_owned(), share: None, key_phrases: Vec::new() };
+    let given = Strategy { pillars: vec![pillar("Linsensuppe"), pillar("Kinderturnen")], ..asked };
+    let made = plan(&given).unwrap();
+    assert_eq!((made.pillars[0].past_posts, made.pillars[1].past_posts), (4, 0), "{made:#?}");
 }
 
 #[test]
