@@ -222,8 +222,8 @@ async fn outputs_of_all_agents_are_listed_rated_and_deleted_alike() {
 }
 
 const COMPOSED: &str = "job { id status engine { provider } error { code message field } }
-    post { id state chosenVariant scheduledAt assets { id } unused { input reason } variants { caption hook callToAction hashtags graphemes
-        sources { quote startOffset endOffset document { id title } } validity { channel valid problems } } }";
+    post { id state chosenVariant scheduledAt assets { id } unused { input reason } diffs { from to parts { kind text } }
+        variants { caption hook body callToAction hashtags graphemes readability { score formula sentences words syllables } sources { quote startOffset endOffset document { id title } } validity { channel valid problems } } }";
 
 const GUIDE: &str = "# Morning yoga\n\n## Why in the morning\n\nMorning yoga wakes the body before the day asks for it. \
     Fifteen minutes are enough for a calm start. Those who practise before breakfast keep it up twice as often.\n\n\
@@ -265,6 +265,14 @@ async fn posts_are_composed_of_the_sources_own_sentences_and_say_where_they_stan
             assert_eq!(source["document"]["id"], guide);
         }
         assert!(!variant["hashtags"].as_array().unwrap().is_empty());
+        let [hook, body] = ["hook", "body"].map(|part| variant[part].as_str().unwrap());
+        assert!(caption.starts_with(hook) && caption.contains(body) && !body.contains('#'), "{variant:#}");
+        let read = &variant["readability"];
+        assert_eq!(read["formula"], "FLESCH");
+        let [sentences, words, syllables] =
+            ["sentences", "words", "syllables"].map(|count| read[count].as_f64().unwrap());
+        let score = 206.835 - 1.015 * words / sentences - 84.6 * syllables / words;
+        assert!((read["score"].as_f64().unwrap() - score).abs() < 0.06, "{read:#}");
         let fits = variant["validity"].as_array().unwrap();
         assert_eq!(
             (fits.len(), &fits[0]["channel"], &fits[0]["valid"]),
@@ -282,6 +290,47 @@ async fn posts_are_composed_of_the_sources_own_sentences_and_say_where_they_stan
         )
         .await;
     assert_eq!(made["job"]["error"]["code"], "INSUFFICIENT_INPUT", "{made:#}");
+    room.workers.stop().await;
+}
+
+/// Both captions of each difference come back from its parts.
+fn diffs_hold(post: &Value) {
+    let variants = post["variants"].as_array().unwrap();
+    let diffs = post["diffs"].as_array().unwrap();
+    assert_eq!(diffs.len(), variants.len() - 1, "{post:#}");
+    for diff in diffs {
+        for (place, other) in [("from", "DELETED"), ("to", "INSERTED")] {
+            let parts = diff["parts"].as_array().unwrap().iter();
+            let own = parts.filter(|part| part["kind"] == "EQUAL" || part["kind"] == other);
+            let whole: String = own.map(|part| part["text"].as_str().unwrap()).collect();
+            let place = usize::try_from(diff[place].as_u64().unwrap()).unwrap();
+            assert_eq!(whole, variants[place]["caption"], "{diff:#}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_told_of_a_post_stays_true_when_somebody_edits_it() {
+    let room = Room::new().await;
+    room.owner().learn(&room.acme, "Guide", GUIDE).await;
+    let asked = json!({"brief": "Write about morning yoga", "language": "EN", "channels": ["INSTAGRAM"]});
+    let post = room.run("postCompose", asked, COMPOSED).await["post"].clone();
+    diffs_hold(&post);
+    let select = COMPOSED.split_once("post {").unwrap().1;
+    let select = format!("post {{{select}");
+    for chosen in [1, 0] {
+        let caption = "The cat sat on it.\nThe dog ran to us.\n\n#Cat #Dog\n#Home";
+        let edited = json!({"id": post["id"], "chosenVariant": chosen, "caption": caption});
+        let edited = room.member().mutate("postUpdate", edited, &select).await["post"].clone();
+        diffs_hold(&edited);
+        let variant = &edited["variants"][chosen];
+        assert_eq!(
+            (&variant["hook"], &variant["body"], &variant["hashtags"]),
+            (&json!("The cat sat on it."), &json!("The dog ran to us."), &json!(["#Cat", "#Dog", "#Home"]))
+        );
+        let read = json!({"score": 117.2, "formula": "FLESCH", "sentences": 2, "words": 10, "syllables": 10});
+        assert_eq!(variant["readability"], read);
+    }
     room.workers.stop().await;
 }
 

@@ -149,6 +149,8 @@ fn graphql_stays_in_its_rooms() {
         "agents/hashtags/builtin/mod.rs",
         "agents/instagram/comment.rs",
         "agents/instagram/machine.rs",
+        "agents/posts/builtin/diff.rs",
+        "agents/posts/builtin/readability.rs",
         "agents/posts/state.rs",
         "agents/workflow/definition.rs",
         "agents/workflow/value.rs",

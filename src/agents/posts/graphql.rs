@@ -3,6 +3,8 @@
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
+use super::builtin::diff::DiffKind;
+use super::builtin::readability::Formula;
 use super::builtin::{self, validity};
 use super::state::PostState;
 use super::{Input, PostUpdate, Posts};
@@ -21,6 +23,7 @@ use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
 use crate::id::{AssetId, DocumentId, OrganizationId, PostId};
+use crate::jobs;
 use crate::jobs::graphql::Job;
 use crate::projects::graphql::Project;
 use crate::retrieval::Language;
@@ -42,6 +45,16 @@ agent_output! {
         async fn variants(&self) -> Vec<PostVariant> {
             let organization = self.output.organization;
             self.content.variants.iter().map(|variant| PostVariant { organization, variant: variant.clone() }).collect()
+        }
+
+        /// What leads from the first variant's caption to each other's, in their order. Words are compared; in very long captions
+        /// lines.
+        async fn diffs(&self) -> async_graphql::Result<Vec<PostDiff>> {
+            let captions = self.content.variants.iter().map(|variant| variant.caption.clone());
+            let captions: Vec<String> = captions.collect();
+            // What somebody has written may be long.
+            let found = jobs::compute(move || builtin::diffs(&captions)).await?;
+            Ok(found.into_iter().map(Into::into).collect())
         }
 
         /// The files that go with it, in their order, as far as they are there and visible to the caller.
@@ -83,6 +96,11 @@ impl PostVariant {
         &self.variant.hook
     }
 
+    /// What follows the opening, up to the call to action.
+    async fn body(&self) -> &str {
+        &self.variant.body
+    }
+
     /// The call to action; null when there is none.
     async fn call_to_action(&self) -> Option<&str> {
         self.variant.call_to_action.as_deref()
@@ -96,6 +114,11 @@ impl PostVariant {
     /// The caption's length in graphemes: what a reader counts as characters.
     async fn graphemes(&self) -> i32 {
         i32::try_from(self.variant.graphemes).unwrap_or(i32::MAX)
+    }
+
+    /// How easily opening and body read; null for a text without words.
+    async fn readability(&self) -> Option<Readability> {
+        self.variant.readability.map(Readability::from)
     }
 
     /// What its lines rest on.
@@ -119,6 +142,67 @@ impl PostVariant {
     /// Whether the channels take it.
     async fn validity(&self) -> Vec<ChannelValidity> {
         self.variant.validity.iter().map(ChannelValidity::from).collect()
+    }
+}
+
+/// How easily a text reads, by a formula that counts its sentences, words and syllables.
+#[derive(SimpleObject)]
+pub struct Readability {
+    /// About 0 (very hard) to 100 (very easy); short sentences of short words come above.
+    score: f64,
+    /// The formula, by the language of the post.
+    formula: Formula,
+    /// Sentences, headings and list items.
+    sentences: i32,
+    /// Words.
+    words: i32,
+    /// Syllables, estimated from vowels.
+    syllables: i32,
+}
+
+impl From<builtin::readability::Readability> for Readability {
+    fn from(found: builtin::readability::Readability) -> Self {
+        let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+        Self {
+            score: found.score,
+            formula: found.formula,
+            sentences: count(found.sentences),
+            words: count(found.words),
+            syllables: count(found.syllables),
+        }
+    }
+}
+
+/// What leads from one variant's caption to another's.
+#[derive(SimpleObject)]
+pub struct PostDiff {
+    /// The one, counted from 0.
+    from: i32,
+    /// The other, counted from 0.
+    to: i32,
+    /// The stretches of both captions: those that are equal or deleted are the one's, those that are equal or inserted the
+    /// other's.
+    parts: Vec<DiffPart>,
+}
+
+/// A stretch that two captions share, or that one of them has.
+#[derive(SimpleObject)]
+pub struct DiffPart {
+    /// Whose it is.
+    kind: DiffKind,
+    /// The stretch.
+    text: String,
+}
+
+impl From<builtin::VariantDiff> for PostDiff {
+    fn from(diff: builtin::VariantDiff) -> Self {
+        let number = |place: usize| i32::try_from(place).unwrap_or(i32::MAX);
+        let part = |part: builtin::diff::DiffPart| DiffPart { kind: part.kind, text: part.text };
+        Self {
+            from: number(diff.from),
+            to: number(diff.to),
+            parts: diff.parts.into_iter().map(part).collect(),
+        }
     }
 }
 

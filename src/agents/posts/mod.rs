@@ -419,7 +419,7 @@ pub async fn update(tx: &mut WriteTx<'_>, id: Uuid, change: PostUpdate) -> Resul
             let message = "Choose a variant with `chosenVariant` before its caption is changed.";
             Error::fault(Fault::at(FaultCode::Required, "chosenVariant", message))
         })?;
-        edit(variant, caption);
+        edit(variant, caption, post.language);
     }
     if let Some(to) = change.state.filter(|to| *to != post.state) {
         if to != PostState::Draft && post.chosen.is_none() {
@@ -518,13 +518,26 @@ pub async fn settle(tx: &mut WriteTx<'_>, id: Uuid, to: PostState) -> Result<()>
 }
 
 /// Gives a variant a caption that somebody wrote: what was known of the old one is read from the new one.
-fn edit(variant: &mut Variant, caption: String) {
-    let (hook, body) = caption.split_once('\n').unwrap_or((&caption, ""));
+fn edit(variant: &mut Variant, caption: String, language: Language) {
+    let mut said = caption.trim();
+    while let Some((before, last)) = said.rsplit_once('\n')
+        && last.split_whitespace().all(|word| word.starts_with('#'))
+    {
+        said = before.trim_end();
+    }
+    // The call to action is still one where it stands as it stood, at the end of what is said.
+    let call = variant.call_to_action.take();
+    let before = call.as_ref().and_then(|call| said.strip_suffix(call.as_str()));
+    if let Some(before) = before.filter(|before| before.ends_with('\n')) {
+        said = before.trim_end();
+        variant.call_to_action = call;
+    }
+    let (hook, body) = said.split_once('\n').unwrap_or((said, ""));
     hook.trim().clone_into(&mut variant.hook);
     body.trim().clone_into(&mut variant.body);
+    variant.readability = readability::readability(said, language);
     let tags = hashtags::builtin::hashtags(&caption).into_iter();
     variant.hashtags = tags.map(|tag| format!("#{tag}")).collect();
-    variant.call_to_action = None;
     variant.graphemes = validity::length(&caption, validity::Unit::Graphemes);
     variant.lines = Vec::new();
     variant.validity =

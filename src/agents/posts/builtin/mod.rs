@@ -263,12 +263,17 @@ pub fn compose(compose: &Compose) -> Result<Composition, Refusal> {
             "No variant fits the channels without breaking a sentence. Choose other channels or sources.";
         return Err(Refusal::insufficient("channels", message));
     }
-    let first = variants.first().map_or("", |variant| variant.caption.as_str());
-    let diffs = variants.iter().enumerate().skip(1);
-    let diffs = diffs
-        .map(|(to, variant)| VariantDiff { from: 0, to, parts: diff::diff(first, &variant.caption) })
-        .collect();
-    Ok(Composition { variants, diffs, unused })
+    let captions: Vec<&str> = variants.iter().map(|variant| variant.caption.as_str()).collect();
+    Ok(Composition { diffs: diffs(&captions), variants, unused })
+}
+
+/// What leads from the first caption to each other.
+pub fn diffs<S: AsRef<str>>(captions: &[S]) -> Vec<VariantDiff> {
+    let first = captions.first().map_or("", AsRef::as_ref);
+    let others = captions.iter().enumerate().skip(1);
+    others
+        .map(|(to, caption)| VariantDiff { from: 0, to, parts: diff::diff(first, caption.as_ref()) })
+        .collect()
 }
 
 /// The passages in the language of the post; the others are named as unused.
