@@ -183,6 +183,28 @@ async fn hashtags_come_from_the_text_the_brand_and_the_period_with_what_speaks_f
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_brands_banned_words_are_in_no_affirmation_and_no_hashtag() {
+    let room = Room::new().await;
+    let affirmed = json!({"goals": ["I want to trust my work"], "language": "EN", "count": 3, "seed": 1});
+    let tagged = json!({"text": "Morning yoga helps you start the day. Yoga in the morning is calm.", "language": "EN", "seed": 1});
+    let made = affirm(&room, affirmed.clone()).await;
+    assert!(texts(&made["affirmations"]).iter().all(|line| line.contains("trust my work")), "{made:#}");
+    let tags = |made: &Value| made["hashtags"]["hashtags"].to_string().to_lowercase();
+    assert!(tags(&research(&room, tagged.clone()).await).contains("yoga"));
+    let settings = json!({"bannedWords": ["trusting", "yoga"]});
+    room.owner().mutate("organizationUpdate", json!({"id": room.acme.id, "settings": settings}), "").await;
+    let made = affirm(&room, affirmed.clone()).await;
+    assert_eq!(made["job"]["error"]["code"], "INSUFFICIENT_INPUT", "{made:#}");
+    let made = research(&room, tagged).await;
+    assert!(tags(&made).contains("morning") && !tags(&made).contains("yoga"), "{made:#}");
+    // A project that bans nothing says so.
+    let settings = json!({"id": room.acme.project, "settings": {"bannedWords": []}});
+    room.owner().mutate("projectUpdate", settings, "").await;
+    assert_eq!(affirm(&room, affirmed).await["job"]["status"], "SUCCEEDED");
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn outputs_of_all_agents_are_listed_rated_and_deleted_alike() {
     let room = Room::new().await;
     let goals = json!({"goals": ["I want to trust my work"], "language": "EN", "idempotencyKey": "once"});

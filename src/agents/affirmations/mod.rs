@@ -23,7 +23,7 @@ use crate::jobs::{self, AgentKind, Engine, Failure, Run};
 use crate::knowledge::search::{self, Found, Passage, Place};
 use crate::providers::Wanted;
 use crate::retrieval::{Language, Question};
-use crate::{input, periods};
+use crate::{input, periods, projects};
 
 /// Earlier sets whose lines are not repeated.
 const EARLIER: i32 = 50;
@@ -156,6 +156,8 @@ impl Agent for Affirmations {
 /// What lines are made from: the goals, the period, what was made before, and passages of the organization's documents.
 async fn read(tx: &mut ReadTx<'_>, run: &Run, order: &Order<Input>) -> Result<(Request, Found)> {
     let mut request = order.input.request(order.seed);
+    let settings = projects::settings(tx, order.project).await?;
+    request.avoid.extend(settings.banned_words.unwrap_or_default());
     if let Some(period) = order.input.period {
         let found = periods::find(tx, period).await?.ok_or(Error::NotFound)?;
         request.period = Some(found.definition);

@@ -147,7 +147,7 @@ impl Agent for Posts {
                     must_include: Vec::new(),
                     account: None,
                 };
-                Some(hashtags::read(&mut tx, run.organization(), order.project, &asked).await?)
+                Some(hashtags::read(&mut tx, order.project, &asked).await?)
             } else {
                 None
             };
