@@ -357,6 +357,135 @@ async fn what_is_told_of_a_post_stays_true_when_somebody_edits_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_post_is_as_long_as_asked_calls_to_what_is_set_and_has_no_banned_word() {
+    let room = Room::new().await;
+    room.owner().learn(&room.acme, "Guide", GUIDE).await;
+    let settings = json!({"callsToAction": ["Write to us.", "Schreib uns einfach eine Nachricht."], "bannedWords": ["mat"]});
+    room.owner().mutate("organizationUpdate", json!({"id": room.acme.id, "settings": settings}), "").await;
+    let compose = async |more: Value| {
+        let mut asked = json!({"brief": "Write about morning yoga", "language": "EN", "channels": ["INSTAGRAM"], "variants": 6});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        room.run("postCompose", asked, COMPOSED).await
+    };
+    let variants =
+        |made: &Value| made["post"]["variants"].as_array().unwrap_or_else(|| panic!("{made:#}")).clone();
+    let made = compose(json!({})).await;
+    assert!(
+        made["post"]["unused"].to_string().contains("Schreib uns"),
+        "what is in another language: {made:#}"
+    );
+    let lengths: Vec<u64> =
+        variants(&made).iter().map(|variant| variant["graphemes"].as_u64().unwrap()).collect();
+    assert!(lengths.iter().any(|length| *length > 250), "{lengths:?}");
+    for variant in variants(&made) {
+        assert_eq!(variant["callToAction"], "Write to us.");
+        assert!(!variant["caption"].as_str().unwrap().contains(" mat "), "{variant:#}");
+    }
+    let call = "Come and breathe with us.";
+    let made = compose(json!({"length": "SHORT", "callToAction": call, "bannedWords": ["breakfast"]})).await;
+    for variant in variants(&made) {
+        let caption = variant["caption"].as_str().unwrap();
+        assert!(variant["graphemes"].as_u64().unwrap() <= 250, "{variant:#}");
+        assert!(
+            caption.contains(call) && !caption.contains("breakfast") && !caption.contains(" mat "),
+            "{caption}"
+        );
+    }
+    // An edit that leaves the call to action where it was keeps it one.
+    let caption = format!("Good morning.\nBreathe in.\n\n{call}\n\n#Calm");
+    let edited = json!({"id": made["post"]["id"], "chosenVariant": 0, "caption": caption});
+    let select = "post { variants { hook body callToAction } }";
+    let edited = room.member().mutate("postUpdate", edited, select).await["post"]["variants"][0].clone();
+    assert_eq!(edited, json!({"hook": "Good morning.", "body": "Breathe in.", "callToAction": call}));
+    // A project's own list stands instead of the organization's.
+    let own = json!({"id": room.acme.project, "settings": {"callsToAction": ["Roll out the mat with us.", "See you at seven."]}});
+    room.owner().mutate("projectUpdate", own, "").await;
+    let made = compose(json!({})).await;
+    assert!(variants(&made).iter().all(|variant| variant["callToAction"] == "See you at seven."), "{made:#}");
+    assert!(made["post"]["unused"].to_string().contains("banned word"), "{made:#}");
+    for (more, code) in [
+        (json!({"callToAction": "c".repeat(151)}), "TOO_LONG"),
+        (json!({"callToAction": " "}), "REQUIRED"),
+        (json!({"bannedWords": ["w".repeat(101)]}), "TOO_LONG"),
+        (json!({"sourceAnswerId": room.acme.project}), "INVALID"),
+        (json!({"sourceAnswerId": aicos::id::AnswerId::generate().to_string()}), "NOT_FOUND"),
+    ] {
+        let mut asked = json!({"projectId": room.acme.project, "brief": "Yoga", "channels": ["X"]});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        assert_eq!(room.member().fault("postCompose", asked).await, code, "{more}");
+    }
+
+    // A model is told, and what it writes passes the same checks.
+    let post =
+        |number: u32, opening: &str, body: &str| json!({"number": number, "opening": opening, "body": body});
+    room.fake.script([Reply::json(&json!({"posts": [
+        post(1, "Start softly.", "Fifteen minutes are enough for a calm start."),
+        post(2, "Roll out the mats.", ""),
+        post(3, "Start softly.", &"Fifteen minutes are enough for a calm start. ".repeat(9)),
+    ]}))]);
+    let made = compose(json!({"length": "SHORT", "variants": 3, "engine": openai(false)})).await;
+    let asked = room.fake.requests().pop().unwrap().body.to_string();
+    assert!(asked.contains("Banned words: mat") && asked.contains("Most characters: "), "{asked}");
+    let taken: Vec<bool> = variants(&made)
+        .iter()
+        .map(|variant| variant["hook"].as_str().unwrap().starts_with("Start softly"))
+        .collect();
+    assert_eq!(taken, [true, false, false], "{made:#}");
+    let unused = made["post"]["unused"].to_string();
+    assert!(unused.contains("banned word: mat") && unused.contains("too long"), "{unused}");
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_is_made_from_what_an_answer_cites() {
+    let room = Room::new().await;
+    let guide = room.owner().learn(&room.acme, "Guide", GUIDE).await;
+    room.owner()
+        .learn(
+            &room.acme,
+            "Other",
+            "# Evening\n\nMorning yoga has a sister in the evening. It ends the day.\n",
+        )
+        .await;
+    let project = json!({"projectId": room.acme.project});
+    let question = "How many minutes of morning yoga are enough for a calm start?";
+    let asked = room.owner().ask(&room.acme, question, project.clone()).await;
+    let answer = &asked["answer"];
+    let quotes: Vec<&Value> =
+        answer["citations"].as_array().unwrap().iter().map(|one| &one["quote"]).collect();
+    assert!(!quotes.is_empty(), "{asked:#}");
+    let compose = async |answer: &Value| {
+        let asked = json!({"brief": question, "language": "EN", "channels": ["INSTAGRAM"], "sourceAnswerId": answer, "hashtags": false});
+        room.run("postCompose", asked, COMPOSED).await
+    };
+    let made = compose(&answer["id"]).await;
+    let variants = made["post"]["variants"].as_array().unwrap_or_else(|| panic!("{made:#}"));
+    let sources: Vec<&Value> = variants.iter().flat_map(|one| one["sources"].as_array().unwrap()).collect();
+    assert!(!sources.is_empty(), "{made:#}");
+    for source in sources {
+        let quote = source["quote"].as_str().unwrap();
+        assert!(quotes.iter().any(|cited| cited.as_str().unwrap().contains(quote)), "{source:#}");
+        assert_eq!(source["document"]["id"], guide);
+        let [start, end] =
+            ["startOffset", "endOffset"].map(|at| usize::try_from(source[at].as_u64().unwrap()).unwrap());
+        let chars: Vec<char> = GUIDE.trim().chars().collect();
+        assert_eq!(chars[start..end].iter().collect::<String>(), quote, "letter for letter");
+    }
+    // What was not answered gives nothing to say, and an answer of the whole organization is none of the project's.
+    let unanswered = room.owner().ask(&room.acme, "zxqv wvut?", project).await;
+    let made = compose(&unanswered["answer"]["id"]).await;
+    assert_eq!(
+        (&made["job"]["error"]["code"], &made["job"]["error"]["field"]),
+        (&json!("INSUFFICIENT_INPUT"), &json!(["input", "sourceAnswerId"])),
+        "{made:#}"
+    );
+    let outside = room.owner().ask(&room.acme, question, json!({})).await;
+    let asked = json!({"projectId": room.acme.project, "brief": "Yoga", "channels": ["X"], "sourceAnswerId": outside["answer"]["id"]});
+    assert_eq!(room.member().fault("postCompose", asked).await, "NOT_FOUND");
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_model_rewrites_drafts_and_may_not_add_facts() {
     let room = Room::new().await;
     room.owner().learn(&room.acme, "Guide", GUIDE).await;

@@ -150,6 +150,7 @@ fn graphql_stays_in_its_rooms() {
         "agents/instagram/comment.rs",
         "agents/instagram/machine.rs",
         "agents/posts/builtin/diff.rs",
+        "agents/posts/builtin/mod.rs",
         "agents/posts/builtin/readability.rs",
         "agents/posts/state.rs",
         "agents/workflow/definition.rs",

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::builtin::diff::DiffKind;
 use super::builtin::readability::Formula;
-use super::builtin::{self, validity};
+use super::builtin::{self, Length, validity};
 use super::state::PostState;
 use super::{Input, PostUpdate, Posts};
 use crate::access::Action;
@@ -22,9 +22,9 @@ use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at}
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
-use crate::id::{AssetId, DocumentId, OrganizationId, PostId};
-use crate::jobs;
+use crate::id::{AnswerId, AssetId, DocumentId, OrganizationId, PostId};
 use crate::jobs::graphql::Job;
+use crate::jobs::{self, AgentKind};
 use crate::projects::graphql::Project;
 use crate::retrieval::Language;
 
@@ -267,6 +267,15 @@ struct PostComposeInput {
     /// Whether it gets hashtags.
     #[graphql(default = true)]
     hashtags: bool,
+    /// How long every variant is at most, in graphemes with everything; one of each length in turn when absent.
+    length: Option<Length>,
+    /// Words and phrases that are not in it, in any form, at most 100 of at most 100 characters; nor are the `bannedWords` of the
+    /// settings.
+    banned_words: Option<Vec<String>>,
+    /// What every variant calls to, at most 150 characters; when absent, one of the `callsToAction` of the settings.
+    call_to_action: Option<String>,
+    /// An answer of the project's: what it cites are the sources, beside the documents that `sourceDocumentIds` names.
+    source_answer_id: Option<ID>,
 }
 
 /// What composing a post is answered with.
@@ -318,7 +327,7 @@ impl PostsMutation {
     /// Composes a post of the sources' own sentences, in variants, with their sources and each channel's verdict.
     /// Requires: `AGENT_USE`, and `CONTENT_READ` for the result.
     /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `PROVIDER_NOT_CONFIGURED`,
-    /// `IDEMPOTENCY_KEY_REUSED`, `QUOTA_EXCEEDED`; of the job `INSUFFICIENT_INPUT`, `PROVIDER_FAILED`.
+    /// `IDEMPOTENCY_KEY_REUSED`, `QUOTA_EXCEEDED`; of the job `INSUFFICIENT_INPUT`, `NOT_FOUND`, `PROVIDER_FAILED`.
     #[graphql(guard = "Requires::Here(Action::AgentRun, &input.project_id)")]
     async fn post_compose(
         &self,
@@ -345,8 +354,17 @@ impl PostsMutation {
                 language: input.language,
                 variants: usize::try_from(input.variants).unwrap_or(0),
                 hashtags: input.hashtags,
+                length: input.length,
+                banned: input.banned_words.clone().unwrap_or_default(),
+                call_to_action: input.call_to_action.clone(),
+                answer: input
+                    .source_answer_id
+                    .as_ref()
+                    .map(|id| input_id::<AnswerId>("sourceAnswerId", id))
+                    .transpose()?,
             };
             let asked = asked.parse()?;
+            let answer = asked.answer.map(|id| ("sourceAnswerId", AgentKind::Qa, id.uuid()));
             let documents = asked.documents.clone();
             let assets: Vec<_> = asked.assets.iter().map(|id| ("assetIds", *id)).collect();
             let given = Given {
@@ -355,7 +373,7 @@ impl PostsMutation {
                 account: None,
                 documents: documents.as_deref(),
                 assets: &assets,
-                outputs: &[],
+                outputs: answer.as_slice(),
                 engine: input.engine.as_ref(),
                 seed: input.seed,
                 wait: input.wait,
