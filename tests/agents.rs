@@ -1,10 +1,11 @@
 //! The agents whose results are read as a whole: what they make without a key, what a model adds, and what is kept.
 
+use icalendar::Component as _;
 use serde_json::{Value, json};
 
-use crate::support::cast;
 use crate::support::provider::Reply;
 use crate::support::work::{Room, openai};
+use crate::support::{cast, files};
 
 const AFFIRMED: &str = "job { id status engine { provider model promptTokens } error { code message field } }
     affirmations { id language period { key } affirmations { text basedOn wordCount firstPerson presentTense positive novelty }
@@ -141,6 +142,100 @@ async fn a_models_affirmations_pass_the_same_checks_and_failures_are_asked_for_o
     let made = affirm(&room, asked).await;
     assert_eq!(made["job"]["error"]["code"], "PROVIDER_FAILED", "{made:#}");
     assert_eq!(room.fake.left(), 0);
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_is_there_as_a_text_and_with_a_schedule_as_a_calendar() {
+    let room = Room::new().await;
+    let select =
+        "job { error { code message } } affirmations { id affirmations { text at } unused { input reason }
+        textFile { id kind mimeType url } calendarIcs { id kind mimeType url } }";
+    let made = async |more: Value| {
+        let mut asked = json!({"goals": ["I want to trust my work", "I would like to sleep better"], "language": "EN",
+            "count": 3, "seed": 1});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        room.run("affirmationsGenerate", asked, select).await["affirmations"].clone()
+    };
+    let fetch = async |asset: &Value, kind: &str, mime: &str| {
+        assert_eq!((&asset["kind"], &asset["mimeType"]), (&json!(kind), &json!(mime)), "{asset:#}");
+        let fetched = files::get(&room.server, asset["url"].as_str().unwrap()).await;
+        assert_eq!(fetched.status, 200, "{asset:#}");
+        String::from_utf8(fetched.body.to_vec()).unwrap()
+    };
+    let plain = made(json!({})).await;
+    let lines = texts(&plain);
+    assert_eq!(fetch(&plain["textFile"], "DOCUMENT", "text/plain").await, format!("{}\n", lines.join("\n")));
+    assert_eq!(plain["calendarIcs"], Value::Null);
+    assert!(plain["affirmations"].as_array().unwrap().iter().all(|line| line["at"] == Value::Null));
+
+    // Summer time begins on 28 March 2027.
+    let schedule = json!({"startsOn": "2027-03-27", "time": "07:30", "timezone": "Europe/Berlin"});
+    let timed = made(json!({"schedule": schedule, "audience": "first-time leads"})).await;
+    let moments: Vec<&Value> =
+        timed["affirmations"].as_array().unwrap().iter().map(|line| &line["at"]).collect();
+    assert_eq!(moments, ["2027-03-27T06:30:00.000Z", "2027-03-28T05:30:00.000Z", "2027-03-29T05:30:00.000Z"]);
+    let text = fetch(&timed["calendarIcs"], "CALENDAR", "text/calendar").await;
+    let read: icalendar::Calendar = text.parse().unwrap();
+    let events: Vec<(String, String)> = read
+        .components
+        .iter()
+        .filter_map(
+            |one| if let icalendar::CalendarComponent::Event(event) = one { Some(event) } else { None },
+        )
+        .map(|event| {
+            let begins = event.property_value("DTSTART").unwrap();
+            (event.get_summary().unwrap().to_owned(), begins.to_owned())
+        })
+        .collect();
+    let begins = ["20270327T063000Z", "20270328T053000Z", "20270329T053000Z"];
+    let expected: Vec<(String, String)> =
+        texts(&timed).into_iter().zip(begins).map(|(line, at)| (line.to_owned(), at.to_owned())).collect();
+    assert_eq!(events, expected);
+    // Whom they are for is more than grammar knows.
+    let unused = &timed["unused"][0];
+    assert_eq!(unused["input"], "first-time leads");
+    assert!(unused["reason"].as_str().unwrap().contains("built-in engine"), "{timed:#}");
+
+    // The files go with the set, and none of them alone.
+    let owner = room.owner();
+    for file in ["textFile", "calendarIcs"] {
+        assert_eq!(owner.fault("assetDelete", json!({"id": timed[file]["id"]})).await, "CONFLICT");
+    }
+    owner.mutate("outputDelete", json!({"id": timed["id"]}), "").await;
+    for file in ["textFile", "calendarIcs"] {
+        let node =
+            owner.ok("query($id: ID!) { node(id: $id) { id } }", json!({"id": timed[file]["id"]})).await;
+        assert_eq!(node["node"], Value::Null, "{file}");
+    }
+
+    for (wrong, code, field) in [
+        (json!({"startsOn": "soon"}), "INVALID", "startsOn"),
+        (json!({"startsOn": "1999-12-31"}), "OUT_OF_RANGE", "startsOn"),
+        (json!({"time": "7.30"}), "INVALID", "time"),
+        (json!({"timezone": "Mars/Olympus"}), "INVALID", "timezone"),
+        (json!({"everyDays": 0}), "OUT_OF_RANGE", "everyDays"),
+    ] {
+        let mut schedule = schedule.clone();
+        schedule.as_object_mut().unwrap().extend(wrong.as_object().unwrap().clone());
+        let asked = json!({"projectId": room.acme.project, "goals": ["I want to trust my work"], "schedule": schedule});
+        let payload = room.member().try_mutate("affirmationsGenerate", asked, "").await;
+        let error = &payload["userErrors"][0];
+        assert_eq!(
+            (&error["code"], &error["field"]),
+            (&json!(code), &json!(["input", "schedule", field])),
+            "{wrong}"
+        );
+    }
+
+    // A model is told whom it writes for.
+    room.fake.script([Reply::json(&json!({"affirmations": [
+        {"text": "I trust my work.", "goal": 1}, {"text": "I trust my work every day.", "goal": 1},
+        {"text": "I sleep deeply.", "goal": 2},
+    ]}))]);
+    let led = made(json!({"audience": "first-time leads", "engine": openai(false)})).await;
+    assert_eq!(led["unused"], json!([]), "{led:#}");
+    assert!(room.fake.requests()[0].body.to_string().contains("Audience: first-time leads"));
     room.workers.stop().await;
 }
 

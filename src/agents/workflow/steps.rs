@@ -284,6 +284,7 @@ impl StepAgent for Affirmations {
             Parameter::optional("tone", Type::Text),
             Parameter::optional("maxWords", Type::Number),
             Parameter::optional("avoid", Type::Texts),
+            Parameter::optional("audience", Type::Text),
         ],
         gives: &[("texts", Type::Texts), ("text", Type::Text), ("count", Type::Number)],
     };
@@ -302,6 +303,8 @@ impl StepAgent for Affirmations {
             tone: values.text("tone"),
             max_words: values.count("maxWords", 15),
             avoid: values.texts("avoid"),
+            audience: values.text("audience"),
+            schedule: None,
         }
         .parse()
     }
