@@ -146,6 +146,33 @@ async fn a_models_affirmations_pass_the_same_checks_and_failures_are_asked_for_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn value_phrases_of_the_documents_colour_lines_and_are_quoted() {
+    let room = Room::new().await;
+    let text = "# How we work\n\nWe never lack trust. Äpfel are free. We meet each other with quiet confidence and genuine kindness.\n";
+    let values = room.owner().learn(&room.acme, "Values", text).await;
+    let select = "affirmations { affirmations { text basedOn source { quote startOffset endOffset documentVersion document { id } } } }";
+    let asked = json!({"goals": ["I want to listen better"], "language": "EN", "count": 12, "seed": 3});
+    let made = room.run("affirmationsGenerate", asked, select).await;
+    let lines = made["affirmations"]["affirmations"].as_array().unwrap();
+    let (coloured, plain): (Vec<&Value>, Vec<&Value>) =
+        lines.iter().partition(|line| line["source"] != Value::Null);
+    assert!(!coloured.is_empty() && !plain.is_empty(), "{made:#}");
+    for line in coloured {
+        let said = line["text"].as_str().unwrap();
+        assert!(said.contains("quiet confidence") || said.contains("genuine kindness"), "{line:#}");
+        let source = &line["source"];
+        assert_eq!((&source["document"]["id"], &source["documentVersion"]), (&json!(values), &json!(1)));
+        assert_eq!(source["quote"], "We meet each other with quiet confidence and genuine kindness.");
+        let [start, end] =
+            ["startOffset", "endOffset"].map(|at| usize::try_from(source[at].as_u64().unwrap()).unwrap());
+        let cut: String = text.chars().skip(start).take(end - start).collect();
+        assert_eq!(source["quote"], cut, "letter for letter");
+        assert_eq!(line["basedOn"], "I want to listen better");
+    }
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_set_is_there_as_a_text_and_with_a_schedule_as_a_calendar() {
     let room = Room::new().await;
     let select =
@@ -229,12 +256,11 @@ async fn a_set_is_there_as_a_text_and_with_a_schedule_as_a_calendar() {
     }
 
     // A model is told whom it writes for.
-    room.fake.script([Reply::json(&json!({"affirmations": [
-        {"text": "I trust my work.", "goal": 1}, {"text": "I trust my work every day.", "goal": 1},
-        {"text": "I sleep deeply.", "goal": 2},
-    ]}))]);
-    let led = made(json!({"audience": "first-time leads", "engine": openai(false)})).await;
-    assert_eq!(led["unused"], json!([]), "{led:#}");
+    let line = json!({"text": "I believe in what I make.", "goal": 1});
+    room.fake.script([Reply::json(&json!({"affirmations": [line]}))]);
+    let led = made(json!({"audience": "first-time leads", "count": 1, "engine": openai(false)})).await;
+    assert_eq!(texts(&led), ["I believe in what I make."]);
+    assert!(!led["unused"].to_string().contains("first-time leads"), "{led:#}");
     assert!(room.fake.requests()[0].body.to_string().contains("Audience: first-time leads"));
     room.workers.stop().await;
 }
@@ -281,7 +307,8 @@ async fn hashtags_come_from_the_text_the_brand_and_the_period_with_what_speaks_f
 async fn the_brands_banned_words_are_in_no_affirmation_and_no_hashtag() {
     let room = Room::new().await;
     let affirmed = json!({"goals": ["I want to trust my work"], "language": "EN", "count": 3, "seed": 1});
-    let tagged = json!({"text": "Morning yoga helps you start the day. Yoga in the morning is calm.", "language": "EN", "seed": 1});
+    let text = "Morning yoga helps you start the day with energy. Breathing exercises follow the yoga class.";
+    let tagged = json!({"text": text, "language": "EN", "seed": 1});
     let made = affirm(&room, affirmed.clone()).await;
     assert!(texts(&made["affirmations"]).iter().all(|line| line.contains("trust my work")), "{made:#}");
     let tags = |made: &Value| made["hashtags"]["hashtags"].to_string().to_lowercase();
@@ -291,7 +318,7 @@ async fn the_brands_banned_words_are_in_no_affirmation_and_no_hashtag() {
     let made = affirm(&room, affirmed.clone()).await;
     assert_eq!(made["job"]["error"]["code"], "INSUFFICIENT_INPUT", "{made:#}");
     let made = research(&room, tagged).await;
-    assert!(tags(&made).contains("morning") && !tags(&made).contains("yoga"), "{made:#}");
+    assert!(tags(&made).contains("breathing") && !tags(&made).contains("yoga"), "{made:#}");
     // A project that bans nothing says so.
     let settings = json!({"id": room.acme.project, "settings": {"bannedWords": []}});
     room.owner().mutate("projectUpdate", settings, "").await;
@@ -514,9 +541,9 @@ async fn a_post_is_as_long_as_asked_calls_to_what_is_set_and_has_no_banned_word(
     let post =
         |number: u32, opening: &str, body: &str| json!({"number": number, "opening": opening, "body": body});
     room.fake.script([Reply::json(&json!({"posts": [
-        post(1, "Start softly.", "Fifteen minutes are enough for a calm start."),
+        post(1, "Start softly.", "Breathe and begin."),
         post(2, "Roll out the mats.", ""),
-        post(3, "Start softly.", &"Fifteen minutes are enough for a calm start. ".repeat(9)),
+        post(3, "Start softly.", &"Breathe and begin. ".repeat(20)),
     ]}))]);
     let made = compose(json!({"length": "SHORT", "variants": 3, "engine": openai(false)})).await;
     let asked = room.fake.requests().pop().unwrap().body.to_string();

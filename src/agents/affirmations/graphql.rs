@@ -3,16 +3,18 @@
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
+use super::builtin::Line;
 use super::{Affirmations, Input, Schedule};
 use crate::access::Action;
 use crate::agents::graphql::{AgentOutput, EngineInput, Given, UnusedInput, agent_output, order};
+use crate::agents::qa::graphql::Citation;
 use crate::assets::graphql::Asset;
 use crate::error::Result;
 use crate::graphql::context::{Requires, input_id};
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
-use crate::id::PeriodId;
+use crate::id::{OrganizationId, PeriodId};
 use crate::jobs::graphql::Job;
 use crate::periods::graphql::{self as periods, Period};
 use crate::projects::graphql::Project;
@@ -35,7 +37,8 @@ agent_output! {
         /// The lines.
         async fn affirmations(&self) -> Vec<Affirmation> {
             let moments = self.content.moments.iter().copied().map(Some).chain(std::iter::repeat(None));
-            self.content.lines.iter().cloned().zip(moments).map(Affirmation::from).collect()
+            let lines = self.content.lines.iter().cloned().zip(moments);
+            lines.map(|(line, at)| Affirmation::new(self.output.organization, line, at)).collect()
         }
 
         /// The lines as a text, one a line; null when it was deleted, and in sets that were made before there were such files.
@@ -76,11 +79,26 @@ pub struct Affirmation {
     novelty: f64,
     /// When it is for; null without a schedule.
     at: Option<DateTime>,
+    /// The sentence of a document whose phrase colours it; null when none does, as in lines of the period's keywords.
+    source: Option<Citation>,
 }
 
-impl From<(super::builtin::Line, Option<chrono::DateTime<chrono::Utc>>)> for Affirmation {
-    fn from((line, at): (super::builtin::Line, Option<chrono::DateTime<chrono::Utc>>)) -> Self {
+impl Affirmation {
+    fn new(organization: OrganizationId, line: Line, at: Option<chrono::DateTime<chrono::Utc>>) -> Self {
+        let source = line.colour.and_then(|colour| Some((colour.source?, colour.quote?)));
+        let number = |place: usize| i32::try_from(place).unwrap_or(i32::MAX);
+        let source = source.map(|(document, quote)| crate::agents::qa::Citation {
+            document: document.parse().ok(),
+            version: quote.version,
+            heading: quote.heading,
+            quote: quote.quote,
+            start: number(quote.start),
+            end: number(quote.end),
+            // The phrase stands there.
+            score: 1.0,
+        });
         Self {
+            source: source.map(|row| Citation::new(organization, row)),
             at: at.map(Into::into),
             text: line.text,
             based_on: line.based_on,
@@ -109,7 +127,7 @@ struct AffirmationsGenerateInput {
     idempotency_key: Option<String>,
     /// Goals or struggles in the person's own words, 1 to 20 of at most 500 characters.
     goals: Vec<String>,
-    /// The period whose keywords may colour a line.
+    /// The period whose keywords may colour a line, beside the value phrases of the documents.
     period_id: Option<ID>,
     /// How many lines, 1 to 20; there are fewer when no more would differ.
     #[graphql(default = 5)]

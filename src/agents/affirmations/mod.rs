@@ -7,13 +7,14 @@ pub mod builtin;
 pub mod graphql;
 mod schedule;
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use self::builtin::{Line, Proposal, Request, ValuePhrase};
+use self::builtin::{Line, Proposal, Request};
 pub use self::schedule::Schedule;
 use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools};
 use super::files;
@@ -33,8 +34,10 @@ use crate::{assets, input, periods, projects};
 
 /// Earlier sets whose lines are not repeated.
 const EARLIER: i32 = 50;
-/// Passages whose words may colour a line.
+/// Passages that speak of the goals and whose phrases may colour a line.
 const PASSAGES: usize = 5;
+/// Passages of the newest documents whose phrases may.
+const NEWEST: i64 = 200;
 /// Tokens of a model's answer at the most.
 const TOKENS: u32 = 4_000;
 
@@ -98,7 +101,7 @@ impl Input {
             max_words: self.max_words,
             avoid: self.avoid.clone(),
             earlier: Vec::new(),
-            values: Vec::new(),
+            passages: Vec::new(),
             seed,
         }
     }
@@ -139,12 +142,13 @@ impl Agent for Affirmations {
     type Content = Content;
 
     async fn make(tools: &Tools, run: &Run, order: &Order<Input>) -> Result<Made<Content>, Failure> {
-        let (mut request, found) = {
+        let (mut request, found, newest) = {
             let mut tx = run.read(Action::ContentRead).await?;
-            read(&mut tx, run, order).await?
+            let (request, found) = read(&mut tx, run, order).await?;
+            (request, found, search::newest(&mut tx, order.project, NEWEST).await?)
         };
         run.release().await;
-        request.values = jobs::compute(move || values(&found)).await?;
+        request.passages = jobs::compute(move || passages(&found, &newest)).await?;
         // To somebody who speaks of dying the built-in engine says where there is help; no model writes over that.
         let in_need = |goal: &String| builtin::checks::asks_for_help(goal, request.language);
         let wanted = order.engine.as_ref().filter(|_| !request.goals.iter().any(in_need));
@@ -237,13 +241,19 @@ async fn read(tx: &mut ReadTx<'_>, run: &Run, order: &Order<Input>) -> Result<(R
     Ok((request, search::search(tx, run.organization(), question, &place).await?))
 }
 
-/// The best passages, whose words may colour a line.
-fn values(found: &Found) -> Vec<ValuePhrase> {
-    let value = |(passage, _): (&Passage, f64)| ValuePhrase {
+/// The passages whose phrases may colour a line, those that speak of the goals first, each once.
+fn passages(found: &Found, newest: &[Passage]) -> Vec<builtin::Passage> {
+    let best = found.best(PASSAGES).into_iter().map(|(passage, _)| passage);
+    let mut known = HashSet::new();
+    let all = best.chain(newest).filter(|passage| known.insert(passage.candidate.id));
+    all.map(|passage| builtin::Passage {
         text: passage.candidate.text.clone(),
-        source: passage.document.to_string(),
-    };
-    found.best(PASSAGES).into_iter().map(value).collect()
+        document: passage.document.to_string(),
+        version: passage.version,
+        heading: passage.candidate.heading.clone(),
+        start: passage.candidate.start,
+    })
+    .collect()
 }
 
 /// The built-in engine's lines.
