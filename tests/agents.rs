@@ -1,10 +1,11 @@
 //! The agents whose results are read as a whole: what they make without a key, what a model adds, and what is kept.
 
+use icalendar::Component as _;
 use serde_json::{Value, json};
 
-use crate::support::cast;
 use crate::support::provider::Reply;
 use crate::support::work::{Room, openai};
+use crate::support::{cast, files};
 
 const AFFIRMED: &str = "job { id status engine { provider model promptTokens } error { code message field } }
     affirmations { id language period { key } affirmations { text basedOn wordCount firstPerson presentTense positive novelty }
@@ -152,6 +153,126 @@ async fn a_models_affirmations_pass_the_same_checks_and_failures_are_asked_for_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn value_phrases_of_the_documents_colour_lines_and_are_quoted() {
+    let room = Room::new().await;
+    let text = "# How we work\n\nWe never lack trust. Äpfel are free. We meet each other with quiet confidence and genuine kindness.\n";
+    let values = room.owner().learn(&room.acme, "Values", text).await;
+    let select = "affirmations { affirmations { text basedOn source { quote startOffset endOffset documentVersion document { id } } } }";
+    let asked = json!({"goals": ["I want to listen better"], "language": "EN", "count": 12, "seed": 3});
+    let made = room.run("affirmationsGenerate", asked, select).await;
+    let lines = made["affirmations"]["affirmations"].as_array().unwrap();
+    let (coloured, plain): (Vec<&Value>, Vec<&Value>) =
+        lines.iter().partition(|line| line["source"] != Value::Null);
+    assert!(!coloured.is_empty() && !plain.is_empty(), "{made:#}");
+    for line in coloured {
+        let said = line["text"].as_str().unwrap();
+        assert!(said.contains("quiet confidence") || said.contains("genuine kindness"), "{line:#}");
+        let source = &line["source"];
+        assert_eq!((&source["document"]["id"], &source["documentVersion"]), (&json!(values), &json!(1)));
+        assert_eq!(source["quote"], "We meet each other with quiet confidence and genuine kindness.");
+        let [start, end] =
+            ["startOffset", "endOffset"].map(|at| usize::try_from(source[at].as_u64().unwrap()).unwrap());
+        let cut: String = text.chars().skip(start).take(end - start).collect();
+        assert_eq!(source["quote"], cut, "letter for letter");
+        assert_eq!(line["basedOn"], "I want to listen better");
+    }
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_is_there_as_a_text_and_with_a_schedule_as_a_calendar() {
+    let room = Room::new().await;
+    let select =
+        "job { error { code message } } affirmations { id affirmations { text at } unused { input reason }
+        textFile { id kind mimeType url } calendarIcs { id kind mimeType url } }";
+    let made = async |more: Value| {
+        let mut asked = json!({"goals": ["I want to trust my work", "I would like to sleep better"], "language": "EN",
+            "count": 3, "seed": 1});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        room.run("affirmationsGenerate", asked, select).await["affirmations"].clone()
+    };
+    let fetch = async |asset: &Value, kind: &str, mime: &str| {
+        assert_eq!((&asset["kind"], &asset["mimeType"]), (&json!(kind), &json!(mime)), "{asset:#}");
+        let fetched = files::get(&room.server, asset["url"].as_str().unwrap()).await;
+        assert_eq!(fetched.status, 200, "{asset:#}");
+        String::from_utf8(fetched.body.to_vec()).unwrap()
+    };
+    let plain = made(json!({})).await;
+    let lines = texts(&plain);
+    assert_eq!(fetch(&plain["textFile"], "DOCUMENT", "text/plain").await, format!("{}\n", lines.join("\n")));
+    assert_eq!(plain["calendarIcs"], Value::Null);
+    assert!(plain["affirmations"].as_array().unwrap().iter().all(|line| line["at"] == Value::Null));
+
+    // Summer time begins on 28 March 2027.
+    let schedule = json!({"startsOn": "2027-03-27", "time": "07:30", "timezone": "Europe/Berlin"});
+    let timed = made(json!({"schedule": schedule, "audience": "first-time leads"})).await;
+    let moments: Vec<&Value> =
+        timed["affirmations"].as_array().unwrap().iter().map(|line| &line["at"]).collect();
+    assert_eq!(moments, ["2027-03-27T06:30:00.000Z", "2027-03-28T05:30:00.000Z", "2027-03-29T05:30:00.000Z"]);
+    let text = fetch(&timed["calendarIcs"], "CALENDAR", "text/calendar").await;
+    let read: icalendar::Calendar = text.parse().unwrap();
+    let events: Vec<(String, String)> = read
+        .components
+        .iter()
+        .filter_map(
+            |one| if let icalendar::CalendarComponent::Event(event) = one { Some(event) } else { None },
+        )
+        .map(|event| {
+            let begins = event.property_value("DTSTART").unwrap();
+            (event.get_summary().unwrap().to_owned(), begins.to_owned())
+        })
+        .collect();
+    let begins = ["20270327T063000Z", "20270328T053000Z", "20270329T053000Z"];
+    let expected: Vec<(String, String)> =
+        texts(&timed).into_iter().zip(begins).map(|(line, at)| (line.to_owned(), at.to_owned())).collect();
+    assert_eq!(events, expected);
+    // Whom they are for is more than grammar knows.
+    let unused = &timed["unused"][0];
+    assert_eq!(unused["input"], "first-time leads");
+    assert!(unused["reason"].as_str().unwrap().contains("built-in engine"), "{timed:#}");
+
+    // The files go with the set, and none of them alone.
+    let owner = room.owner();
+    for file in ["textFile", "calendarIcs"] {
+        assert_eq!(owner.fault("assetDelete", json!({"id": timed[file]["id"]})).await, "CONFLICT");
+    }
+    owner.mutate("outputDelete", json!({"id": timed["id"]}), "").await;
+    for file in ["textFile", "calendarIcs"] {
+        let node =
+            owner.ok("query($id: ID!) { node(id: $id) { id } }", json!({"id": timed[file]["id"]})).await;
+        assert_eq!(node["node"], Value::Null, "{file}");
+    }
+
+    for (wrong, code, field) in [
+        (json!({"startsOn": "soon"}), "INVALID", "startsOn"),
+        (json!({"startsOn": "1999-12-31"}), "OUT_OF_RANGE", "startsOn"),
+        (json!({"time": "7.30"}), "INVALID", "time"),
+        (json!({"timezone": "Mars/Olympus"}), "INVALID", "timezone"),
+        (json!({"everyDays": 0}), "OUT_OF_RANGE", "everyDays"),
+    ] {
+        let mut schedule = schedule.clone();
+        schedule.as_object_mut().unwrap().extend(wrong.as_object().unwrap().clone());
+        let asked = json!({"projectId": room.acme.project, "goals": ["I want to trust my work"], "schedule": schedule});
+        let payload = room.member().try_mutate("affirmationsGenerate", asked, "").await;
+        let error = &payload["userErrors"][0];
+        assert_eq!(
+            (&error["code"], &error["field"]),
+            (&json!(code), &json!(["input", "schedule", field])),
+            "{wrong}"
+        );
+    }
+
+    // A model is told whom it writes for.
+    let line = json!({"text": "I believe in what I make.", "goal": 1});
+    room.fake.script([Reply::json(&json!({"affirmations": [line]}))]);
+    let led = made(json!({"audience": "first-time leads", "count": 1, "engine": openai(false)})).await;
+    assert_eq!(texts(&led), ["I believe in what I make."]);
+    assert!(!led["unused"].to_string().contains("first-time leads"), "{led:#}");
+    assert!(room.fake.requests()[0].body.to_string().contains("Audience: first-time leads"));
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hashtags_come_from_the_text_the_brand_and_the_period_with_what_speaks_for_them() {
     let room = Room::new().await;
     let settings = json!({"id": room.acme.project, "settings": {"defaultHashtags": ["#AcmeYoga"]}});
@@ -251,6 +372,29 @@ async fn a_hashtag_shows_the_posts_that_use_it_and_sources_fill_a_set_as_they_ar
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_brands_banned_words_are_in_no_affirmation_and_no_hashtag() {
+    let room = Room::new().await;
+    let affirmed = json!({"goals": ["I want to trust my work"], "language": "EN", "count": 3, "seed": 1});
+    let text = "Morning yoga helps you start the day with energy. Breathing exercises follow the yoga class.";
+    let tagged = json!({"text": text, "language": "EN", "seed": 1});
+    let made = affirm(&room, affirmed.clone()).await;
+    assert!(texts(&made["affirmations"]).iter().all(|line| line.contains("trust my work")), "{made:#}");
+    let tags = |made: &Value| made["hashtags"]["hashtags"].to_string().to_lowercase();
+    assert!(tags(&research(&room, tagged.clone()).await).contains("yoga"));
+    let settings = json!({"bannedWords": ["trusting", "yoga"]});
+    room.owner().mutate("organizationUpdate", json!({"id": room.acme.id, "settings": settings}), "").await;
+    let made = affirm(&room, affirmed.clone()).await;
+    assert_eq!(made["job"]["error"]["code"], "INSUFFICIENT_INPUT", "{made:#}");
+    let made = research(&room, tagged).await;
+    assert!(tags(&made).contains("breathing") && !tags(&made).contains("yoga"), "{made:#}");
+    // A project that bans nothing says so.
+    let settings = json!({"id": room.acme.project, "settings": {"bannedWords": []}});
+    room.owner().mutate("projectUpdate", settings, "").await;
+    assert_eq!(affirm(&room, affirmed).await["job"]["status"], "SUCCEEDED");
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn outputs_of_all_agents_are_listed_rated_and_deleted_alike() {
     let room = Room::new().await;
     let goals = json!({"goals": ["I want to trust my work"], "language": "EN", "idempotencyKey": "once"});
@@ -290,8 +434,8 @@ async fn outputs_of_all_agents_are_listed_rated_and_deleted_alike() {
 }
 
 const COMPOSED: &str = "job { id status engine { provider } error { code message field } }
-    post { id state chosenVariant scheduledAt assets { id } unused { input reason } variants { caption hook callToAction hashtags graphemes
-        sources { quote startOffset endOffset document { id title } } validity { channel valid problems } } }";
+    post { id state chosenVariant scheduledAt assets { id } unused { input reason } diffs { from to parts { kind text } }
+        variants { caption hook body callToAction hashtags graphemes readability { score formula sentences words syllables } sources { quote startOffset endOffset document { id title } } validity { channel valid problems } } }";
 
 const GUIDE: &str = "# Morning yoga\n\n## Why in the morning\n\nMorning yoga wakes the body before the day asks for it. \
     Fifteen minutes are enough for a calm start. Those who practise before breakfast keep it up twice as often.\n\n\
@@ -333,6 +477,14 @@ async fn posts_are_composed_of_the_sources_own_sentences_and_say_where_they_stan
             assert_eq!(source["document"]["id"], guide);
         }
         assert!(!variant["hashtags"].as_array().unwrap().is_empty());
+        let [hook, body] = ["hook", "body"].map(|part| variant[part].as_str().unwrap());
+        assert!(caption.starts_with(hook) && caption.contains(body) && !body.contains('#'), "{variant:#}");
+        let read = &variant["readability"];
+        assert_eq!(read["formula"], "FLESCH");
+        let [sentences, words, syllables] =
+            ["sentences", "words", "syllables"].map(|count| read[count].as_f64().unwrap());
+        let score = 206.835 - 1.015 * words / sentences - 84.6 * syllables / words;
+        assert!((read["score"].as_f64().unwrap() - score).abs() < 0.06, "{read:#}");
         let fits = variant["validity"].as_array().unwrap();
         assert_eq!(
             (fits.len(), &fits[0]["channel"], &fits[0]["valid"]),
@@ -350,6 +502,176 @@ async fn posts_are_composed_of_the_sources_own_sentences_and_say_where_they_stan
         )
         .await;
     assert_eq!(made["job"]["error"]["code"], "INSUFFICIENT_INPUT", "{made:#}");
+    room.workers.stop().await;
+}
+
+/// Both captions of each difference come back from its parts.
+fn diffs_hold(post: &Value) {
+    let variants = post["variants"].as_array().unwrap();
+    let diffs = post["diffs"].as_array().unwrap();
+    assert_eq!(diffs.len(), variants.len() - 1, "{post:#}");
+    for diff in diffs {
+        for (place, other) in [("from", "DELETED"), ("to", "INSERTED")] {
+            let parts = diff["parts"].as_array().unwrap().iter();
+            let own = parts.filter(|part| part["kind"] == "EQUAL" || part["kind"] == other);
+            let whole: String = own.map(|part| part["text"].as_str().unwrap()).collect();
+            let place = usize::try_from(diff[place].as_u64().unwrap()).unwrap();
+            assert_eq!(whole, variants[place]["caption"], "{diff:#}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_told_of_a_post_stays_true_when_somebody_edits_it() {
+    let room = Room::new().await;
+    room.owner().learn(&room.acme, "Guide", GUIDE).await;
+    let asked = json!({"brief": "Write about morning yoga", "language": "EN", "channels": ["INSTAGRAM"]});
+    let post = room.run("postCompose", asked, COMPOSED).await["post"].clone();
+    diffs_hold(&post);
+    let select = COMPOSED.split_once("post {").unwrap().1;
+    let select = format!("post {{{select}");
+    for chosen in [1, 0] {
+        let caption = "The cat sat on it.\nThe dog ran to us.\n\n#Cat #Dog\n#Home";
+        let edited = json!({"id": post["id"], "chosenVariant": chosen, "caption": caption});
+        let edited = room.member().mutate("postUpdate", edited, &select).await["post"].clone();
+        diffs_hold(&edited);
+        let variant = &edited["variants"][chosen];
+        assert_eq!(
+            (&variant["hook"], &variant["body"], &variant["hashtags"]),
+            (&json!("The cat sat on it."), &json!("The dog ran to us."), &json!(["#Cat", "#Dog", "#Home"]))
+        );
+        let read = json!({"score": 117.2, "formula": "FLESCH", "sentences": 2, "words": 10, "syllables": 10});
+        assert_eq!(variant["readability"], read);
+    }
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_is_as_long_as_asked_calls_to_what_is_set_and_has_no_banned_word() {
+    let room = Room::new().await;
+    room.owner().learn(&room.acme, "Guide", GUIDE).await;
+    let settings = json!({"callsToAction": ["Write to us.", "Schreib uns einfach eine Nachricht."], "bannedWords": ["mat"]});
+    room.owner().mutate("organizationUpdate", json!({"id": room.acme.id, "settings": settings}), "").await;
+    let compose = async |more: Value| {
+        let mut asked = json!({"brief": "Write about morning yoga", "language": "EN", "channels": ["INSTAGRAM"], "variants": 6});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        room.run("postCompose", asked, COMPOSED).await
+    };
+    let variants =
+        |made: &Value| made["post"]["variants"].as_array().unwrap_or_else(|| panic!("{made:#}")).clone();
+    let made = compose(json!({})).await;
+    assert!(
+        made["post"]["unused"].to_string().contains("Schreib uns"),
+        "what is in another language: {made:#}"
+    );
+    let lengths: Vec<u64> =
+        variants(&made).iter().map(|variant| variant["graphemes"].as_u64().unwrap()).collect();
+    assert!(lengths.iter().any(|length| *length > 250), "{lengths:?}");
+    for variant in variants(&made) {
+        assert_eq!(variant["callToAction"], "Write to us.");
+        assert!(!variant["caption"].as_str().unwrap().contains(" mat "), "{variant:#}");
+    }
+    let call = "Come and breathe with us.";
+    let made = compose(json!({"length": "SHORT", "callToAction": call, "bannedWords": ["breakfast"]})).await;
+    for variant in variants(&made) {
+        let caption = variant["caption"].as_str().unwrap();
+        assert!(variant["graphemes"].as_u64().unwrap() <= 250, "{variant:#}");
+        assert!(
+            caption.contains(call) && !caption.contains("breakfast") && !caption.contains(" mat "),
+            "{caption}"
+        );
+    }
+    // An edit that leaves the call to action where it was keeps it one.
+    let caption = format!("Good morning.\nBreathe in.\n\n{call}\n\n#Calm");
+    let edited = json!({"id": made["post"]["id"], "chosenVariant": 0, "caption": caption});
+    let select = "post { variants { hook body callToAction } }";
+    let edited = room.member().mutate("postUpdate", edited, select).await["post"]["variants"][0].clone();
+    assert_eq!(edited, json!({"hook": "Good morning.", "body": "Breathe in.", "callToAction": call}));
+    // A project's own list stands instead of the organization's.
+    let own = json!({"id": room.acme.project, "settings": {"callsToAction": ["Roll out the mat with us.", "See you at seven."]}});
+    room.owner().mutate("projectUpdate", own, "").await;
+    let made = compose(json!({})).await;
+    assert!(variants(&made).iter().all(|variant| variant["callToAction"] == "See you at seven."), "{made:#}");
+    assert!(made["post"]["unused"].to_string().contains("banned word"), "{made:#}");
+    for (more, code) in [
+        (json!({"callToAction": "c".repeat(151)}), "TOO_LONG"),
+        (json!({"callToAction": " "}), "REQUIRED"),
+        (json!({"bannedWords": ["w".repeat(101)]}), "TOO_LONG"),
+        (json!({"sourceAnswerId": room.acme.project}), "INVALID"),
+        (json!({"sourceAnswerId": aicos::id::AnswerId::generate().to_string()}), "NOT_FOUND"),
+    ] {
+        let mut asked = json!({"projectId": room.acme.project, "brief": "Yoga", "channels": ["X"]});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        assert_eq!(room.member().fault("postCompose", asked).await, code, "{more}");
+    }
+
+    // A model is told, and what it writes passes the same checks.
+    let post =
+        |number: u32, opening: &str, body: &str| json!({"number": number, "opening": opening, "body": body});
+    room.fake.script([Reply::json(&json!({"posts": [
+        post(1, "Start softly.", "Breathe and begin."),
+        post(2, "Roll out the mats.", ""),
+        post(3, "Start softly.", &"Breathe and begin. ".repeat(20)),
+    ]}))]);
+    let made = compose(json!({"length": "SHORT", "variants": 3, "engine": openai(false)})).await;
+    let asked = room.fake.requests().pop().unwrap().body.to_string();
+    assert!(asked.contains("Banned words: mat") && asked.contains("Most characters: "), "{asked}");
+    let taken: Vec<bool> = variants(&made)
+        .iter()
+        .map(|variant| variant["hook"].as_str().unwrap().starts_with("Start softly"))
+        .collect();
+    assert_eq!(taken, [true, false, false], "{made:#}");
+    let unused = made["post"]["unused"].to_string();
+    assert!(unused.contains("banned word: mat") && unused.contains("too long"), "{unused}");
+    room.workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_is_made_from_what_an_answer_cites() {
+    let room = Room::new().await;
+    let guide = room.owner().learn(&room.acme, "Guide", GUIDE).await;
+    room.owner()
+        .learn(
+            &room.acme,
+            "Other",
+            "# Evening\n\nMorning yoga has a sister in the evening. It ends the day.\n",
+        )
+        .await;
+    let project = json!({"projectId": room.acme.project});
+    let question = "How many minutes of morning yoga are enough for a calm start?";
+    let asked = room.owner().ask(&room.acme, question, project.clone()).await;
+    let answer = &asked["answer"];
+    let quotes: Vec<&Value> =
+        answer["citations"].as_array().unwrap().iter().map(|one| &one["quote"]).collect();
+    assert!(!quotes.is_empty(), "{asked:#}");
+    let compose = async |answer: &Value| {
+        let asked = json!({"brief": question, "language": "EN", "channels": ["INSTAGRAM"], "sourceAnswerId": answer, "hashtags": false});
+        room.run("postCompose", asked, COMPOSED).await
+    };
+    let made = compose(&answer["id"]).await;
+    let variants = made["post"]["variants"].as_array().unwrap_or_else(|| panic!("{made:#}"));
+    let sources: Vec<&Value> = variants.iter().flat_map(|one| one["sources"].as_array().unwrap()).collect();
+    assert!(!sources.is_empty(), "{made:#}");
+    for source in sources {
+        let quote = source["quote"].as_str().unwrap();
+        assert!(quotes.iter().any(|cited| cited.as_str().unwrap().contains(quote)), "{source:#}");
+        assert_eq!(source["document"]["id"], guide);
+        let [start, end] =
+            ["startOffset", "endOffset"].map(|at| usize::try_from(source[at].as_u64().unwrap()).unwrap());
+        let chars: Vec<char> = GUIDE.trim().chars().collect();
+        assert_eq!(chars[start..end].iter().collect::<String>(), quote, "letter for letter");
+    }
+    // What was not answered gives nothing to say, and an answer of the whole organization is none of the project's.
+    let unanswered = room.owner().ask(&room.acme, "zxqv wvut?", project).await;
+    let made = compose(&unanswered["answer"]["id"]).await;
+    assert_eq!(
+        (&made["job"]["error"]["code"], &made["job"]["error"]["field"]),
+        (&json!("INSUFFICIENT_INPUT"), &json!(["input", "sourceAnswerId"])),
+        "{made:#}"
+    );
+    let outside = room.owner().ask(&room.acme, question, json!({})).await;
+    let asked = json!({"projectId": room.acme.project, "brief": "Yoga", "channels": ["X"], "sourceAnswerId": outside["answer"]["id"]});
+    assert_eq!(room.member().fault("postCompose", asked).await, "NOT_FOUND");
     room.workers.stop().await;
 }
 

@@ -90,19 +90,20 @@ async fn a_slug_is_unique_among_ones_own_organizations() {
 async fn what_is_absent_stays_and_what_is_null_is_cleared() {
     let server = Server::start().await;
     let (acme, owner) = acme(&server).await;
-    let fields = "organization { name slug description settings { locale timezone brandVoice brandColors defaultHashtags inherited } updatedAt }";
+    let fields = "organization { name slug description settings { locale timezone brandVoice brandColors defaultHashtags callsToAction bannedWords inherited } updatedAt }";
     let set = async |mut input: Value| {
         input["id"] = acme.id.clone().into();
         owner.try_mutate("organizationUpdate", input, fields).await
     };
     let all = json!({"name": "Acme GmbH", "slug": "acme-gmbh", "description": "d", "settings": {
-        "locale": "de-AT", "timezone": "Europe/Vienna", "brandVoice": "warm", "brandColors": ["#1a2b3c"], "defaultHashtags": ["frühling", "#sommer"]}});
+        "locale": "de-AT", "timezone": "Europe/Vienna", "brandVoice": "warm", "brandColors": ["#1a2b3c"], "defaultHashtags": ["frühling", "#sommer"],
+        "callsToAction": [" Write to us. "], "bannedWords": ["cheap", "made in a hurry"]}});
     let first = set(all).await["organization"].clone();
     assert_eq!(
         (&first["name"], &first["slug"], &first["description"]),
         (&json!("Acme GmbH"), &json!("acme-gmbh"), &json!("d"))
     );
-    let settings = json!({"locale": "de-AT", "timezone": "Europe/Vienna", "brandVoice": "warm", "brandColors": ["#1A2B3C"], "defaultHashtags": ["#frühling", "#sommer"], "inherited": []});
+    let settings = json!({"locale": "de-AT", "timezone": "Europe/Vienna", "brandVoice": "warm", "brandColors": ["#1A2B3C"], "defaultHashtags": ["#frühling", "#sommer"], "callsToAction": ["Write to us."], "bannedWords": ["cheap", "made in a hurry"], "inherited": []});
     assert_eq!(first["settings"], settings);
     let same = |mut value: Value| {
         value["updatedAt"] = Value::Null;
@@ -110,11 +111,11 @@ async fn what_is_absent_stays_and_what_is_null_is_cleared() {
     };
     assert_eq!(same(set(json!({})).await["organization"].clone()), same(first.clone()));
     assert_eq!(same(set(json!({"settings": {}})).await["organization"].clone()), same(first));
-    let cleared = set(json!({"description": null, "settings": {"locale": null, "brandVoice": null, "brandColors": null, "defaultHashtags": []}})).await["organization"].clone();
+    let cleared = set(json!({"description": null, "settings": {"locale": null, "brandVoice": null, "brandColors": null, "defaultHashtags": [], "callsToAction": null, "bannedWords": null}})).await["organization"].clone();
     assert_eq!(cleared["description"], Value::Null);
     assert_eq!(
         cleared["settings"],
-        json!({"locale": "en", "timezone": "Europe/Vienna", "brandVoice": null, "brandColors": [], "defaultHashtags": [], "inherited": []})
+        json!({"locale": "en", "timezone": "Europe/Vienna", "brandVoice": null, "brandColors": [], "defaultHashtags": [], "callsToAction": [], "bannedWords": [], "inherited": []})
     );
     for (input, expected, field) in [
         (json!({"name": null}), "REQUIRED", vec!["input", "name"]),
@@ -135,6 +136,17 @@ async fn what_is_absent_stays_and_what_is_null_is_cleared() {
             "INVALID",
             vec!["input", "settings", "defaultHashtags"],
         ),
+        (
+            json!({"settings": {"callsToAction": vec!["Come."; 21]}}),
+            "TOO_LONG",
+            vec!["input", "settings", "callsToAction"],
+        ),
+        (
+            json!({"settings": {"callsToAction": ["c".repeat(151)]}}),
+            "TOO_LONG",
+            vec!["input", "settings", "callsToAction"],
+        ),
+        (json!({"settings": {"bannedWords": [" "]}}), "REQUIRED", vec!["input", "settings", "bannedWords"]),
     ] {
         let payload = set(input.clone()).await;
         let error = &payload["userErrors"][0];

@@ -83,28 +83,38 @@ async fn a_project_inherits_the_settings_that_it_does_not_set() {
     let server = Server::start().await;
     let acme = cast::organization(&server, "Acme").await;
     let owner = acme.owner.at(&server);
-    let organization = json!({"id": acme.id, "settings": {"locale": "de", "timezone": "Europe/Berlin", "brandVoice": "warm", "brandColors": ["#111111"]}});
+    let organization = json!({"id": acme.id, "settings": {"locale": "de", "timezone": "Europe/Berlin", "brandVoice": "warm", "brandColors": ["#111111"],
+        "callsToAction": ["Write to us."], "bannedWords": ["cheap"]}});
     owner.mutate("organizationUpdate", organization, "").await;
     let set = async |settings: Value| {
         let made = owner
             .mutate(
                 "projectUpdate",
                 json!({"id": acme.project, "settings": settings}),
-                "project { settings { locale timezone brandVoice brandColors defaultHashtags inherited } }",
+                "project { settings { locale timezone brandVoice brandColors defaultHashtags callsToAction bannedWords inherited } }",
             )
             .await;
         made["project"]["settings"].clone()
     };
-    let all = ["locale", "timezone", "brandVoice", "brandColors", "defaultHashtags"];
+    let all = [
+        "locale",
+        "timezone",
+        "brandVoice",
+        "brandColors",
+        "defaultHashtags",
+        "callsToAction",
+        "bannedWords",
+    ];
     let bare = set(json!({})).await;
     assert_eq!(
         bare,
-        json!({"locale": "de", "timezone": "Europe/Berlin", "brandVoice": "warm", "brandColors": ["#111111"], "defaultHashtags": [], "inherited": all})
+        json!({"locale": "de", "timezone": "Europe/Berlin", "brandVoice": "warm", "brandColors": ["#111111"], "defaultHashtags": [], "callsToAction": ["Write to us."], "bannedWords": ["cheap"], "inherited": all})
     );
-    let own = set(json!({"locale": "fr", "brandColors": [], "defaultHashtags": ["été"]})).await;
+    let own =
+        set(json!({"locale": "fr", "brandColors": [], "defaultHashtags": ["été"], "bannedWords": []})).await;
     assert_eq!(
         own,
-        json!({"locale": "fr", "timezone": "Europe/Berlin", "brandVoice": "warm", "brandColors": [], "defaultHashtags": ["#été"], "inherited": ["timezone", "brandVoice"]})
+        json!({"locale": "fr", "timezone": "Europe/Berlin", "brandVoice": "warm", "brandColors": [], "defaultHashtags": ["#été"], "callsToAction": ["Write to us."], "bannedWords": [], "inherited": ["timezone", "brandVoice", "callsToAction"]})
     );
     owner
         .mutate(
@@ -115,7 +125,8 @@ async fn a_project_inherits_the_settings_that_it_does_not_set() {
         .await;
     let later = set(json!({})).await;
     assert_eq!((&later["locale"], &later["timezone"]), (&json!("fr"), &json!("Europe/Rome")));
-    let cleared = set(json!({"locale": null, "brandColors": null, "defaultHashtags": null})).await;
+    let cleared =
+        set(json!({"locale": null, "brandColors": null, "defaultHashtags": null, "bannedWords": null})).await;
     assert_eq!(
         (&cleared["locale"], &cleared["brandColors"], &cleared["inherited"]),
         (&json!("it"), &json!(["#111111"]), &json!(all))

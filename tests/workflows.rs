@@ -187,6 +187,7 @@ async fn a_run_goes_through_its_agents_and_an_approval() {
         actions,
         [
             "agent.run",
+            "asset.save",
             "output.create",
             "asset.save",
             "asset.save",

@@ -7,6 +7,7 @@
 
 pub mod affirmations;
 pub mod agent;
+mod files;
 pub mod graphql;
 pub mod hashtags;
 pub mod instagram;

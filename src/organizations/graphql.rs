@@ -460,6 +460,10 @@ pub struct Settings {
     brand_colors: Vec<String>,
     /// Hashtags that every post gets.
     default_hashtags: Vec<String>,
+    /// What posts can call to.
+    calls_to_action: Vec<String>,
+    /// Words and phrases that nothing has which agents write, in any form.
+    banned_words: Vec<String>,
     /// The fields that come from the organization.
     inherited: Vec<String>,
 }
@@ -472,6 +476,8 @@ impl Settings {
             brand_voice: own.brand_voice,
             brand_colors: own.brand_colors.unwrap_or_default(),
             default_hashtags: own.default_hashtags.unwrap_or_default(),
+            calls_to_action: own.calls_to_action.unwrap_or_default(),
+            banned_words: own.banned_words.unwrap_or_default(),
             inherited: Vec::new(),
         }
     }
@@ -484,17 +490,12 @@ impl Settings {
             ("brandVoice", own.brand_voice.is_none()),
             ("brandColors", own.brand_colors.is_none()),
             ("defaultHashtags", own.default_hashtags.is_none()),
+            ("callsToAction", own.calls_to_action.is_none()),
+            ("bannedWords", own.banned_words.is_none()),
         ];
         let inherited =
             missing.into_iter().filter(|(_, is)| *is).map(|(field, _)| field.to_owned()).collect();
-        let merged = Row {
-            locale: own.locale.or(organization.locale),
-            timezone: own.timezone.or(organization.timezone),
-            brand_voice: own.brand_voice.or(organization.brand_voice),
-            brand_colors: own.brand_colors.or(organization.brand_colors),
-            default_hashtags: own.default_hashtags.or(organization.default_hashtags),
-        };
-        Self { inherited, ..Self::of_organization(merged) }
+        Self { inherited, ..Self::of_organization(own.or(organization)) }
     }
 }
 
@@ -511,6 +512,12 @@ pub struct SettingsInput {
     brand_colors: MaybeUndefined<Vec<String>>,
     /// Hashtags that every post gets, at most 100.
     default_hashtags: MaybeUndefined<Vec<String>>,
+    /// What posts can call to, such as `Write to us.`, at most 20 of at most 150 characters. Of those in a post's language, each
+    /// variant gets one.
+    calls_to_action: MaybeUndefined<Vec<String>>,
+    /// Words and phrases that nothing has which agents write, in any form, at most 100 of at most 100 characters: no post, no
+    /// hashtag, no affirmation.
+    banned_words: MaybeUndefined<Vec<String>>,
 }
 
 impl From<SettingsInput> for SettingsUpdate {
@@ -521,6 +528,8 @@ impl From<SettingsInput> for SettingsUpdate {
             brand_voice: cleared(input.brand_voice),
             brand_colors: cleared(input.brand_colors),
             default_hashtags: cleared(input.default_hashtags),
+            calls_to_action: cleared(input.calls_to_action),
+            banned_words: cleared(input.banned_words),
         }
     }
 }

@@ -24,6 +24,12 @@ pub struct Settings {
     /// Hashtags that every post gets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_hashtags: Option<Vec<String>>,
+    /// What posts can call to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls_to_action: Option<Vec<String>>,
+    /// Words and phrases that nothing has which agents write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub banned_words: Option<Vec<String>>,
 }
 
 /// A change of settings: absent leaves unchanged, null clears.
@@ -39,7 +45,18 @@ pub struct SettingsUpdate {
     pub brand_colors: Option<Option<Vec<String>>>,
     /// See [`Settings::default_hashtags`].
     pub default_hashtags: Option<Option<Vec<String>>>,
+    /// See [`Settings::calls_to_action`].
+    pub calls_to_action: Option<Option<Vec<String>>>,
+    /// See [`Settings::banned_words`].
+    pub banned_words: Option<Option<Vec<String>>>,
 }
+
+/// Calls to action at the most.
+pub const CALLS: usize = 20;
+/// Characters of a call to action at the most.
+pub const CALL_CHARACTERS: usize = 150;
+/// Characters of a banned word or phrase at the most.
+pub const BANNED_CHARACTERS: usize = 100;
 
 fn invalid(field: &str, message: &str) -> Error {
     Error::fault(Fault::at(FaultCode::Invalid, field, message))
@@ -78,6 +95,14 @@ fn hashtag(text: &str) -> Result<String> {
     ))
 }
 
+fn call_to_action(text: &str) -> Result<String> {
+    input::line("settings.callsToAction", text, CALL_CHARACTERS)
+}
+
+fn banned_word(text: &str) -> Result<String> {
+    input::line("settings.bannedWords", text, BANNED_CHARACTERS)
+}
+
 fn each(
     field: &str,
     list: Option<Vec<String>>,
@@ -111,7 +136,31 @@ impl Settings {
         if let Some(value) = update.default_hashtags {
             next.default_hashtags = each("settings.defaultHashtags", value, hashtag)?;
         }
+        if let Some(value) = update.calls_to_action {
+            if value.as_ref().is_some_and(|calls| calls.len() > CALLS) {
+                let message = format!("`callsToAction` has at most {CALLS} items.");
+                return Err(Error::fault(Fault::at(FaultCode::TooLong, "settings.callsToAction", message)));
+            }
+            next.calls_to_action = each("settings.callsToAction", value, call_to_action)?;
+        }
+        if let Some(value) = update.banned_words {
+            next.banned_words = each("settings.bannedWords", value, banned_word)?;
+        }
         Ok(next)
+    }
+
+    /// The settings with the rest from others.
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
+        Self {
+            locale: self.locale.or(others.locale),
+            timezone: self.timezone.or(others.timezone),
+            brand_voice: self.brand_voice.or(others.brand_voice),
+            brand_colors: self.brand_colors.or(others.brand_colors),
+            default_hashtags: self.default_hashtags.or(others.default_hashtags),
+            calls_to_action: self.calls_to_action.or(others.calls_to_action),
+            banned_words: self.banned_words.or(others.banned_words),
+        }
     }
 }
 
@@ -147,6 +196,18 @@ mod tests {
             SettingsUpdate { brand_colors: Some(Some(vec!["red".into()])), ..SettingsUpdate::default() },
             SettingsUpdate {
                 default_hashtags: Some(Some(vec!["two words".into()])),
+                ..SettingsUpdate::default()
+            },
+            SettingsUpdate {
+                calls_to_action: Some(Some(vec!["Come.".into(); CALLS + 1])),
+                ..SettingsUpdate::default()
+            },
+            SettingsUpdate {
+                calls_to_action: Some(Some(vec!["Come\nnow.".into()])),
+                ..SettingsUpdate::default()
+            },
+            SettingsUpdate {
+                banned_words: Some(Some(vec!["x".repeat(BANNED_CHARACTERS + 1)])),
                 ..SettingsUpdate::default()
             },
         ] {

@@ -16,7 +16,7 @@ use crate::id::{OrganizationId, ProjectId, ProjectMemberId, UserId};
 use crate::identity::User;
 use crate::organizations::{Settings, SettingsUpdate};
 use crate::usage::{self, Metric};
-use crate::{idempotency, input, memberships};
+use crate::{idempotency, input, memberships, organizations};
 
 /// A project.
 #[derive(Debug, Clone)]
@@ -244,6 +244,16 @@ pub async fn find_many(tx: &mut ReadTx<'_>, ids: &[ProjectId]) -> Result<Vec<Pro
 /// What the database says.
 pub async fn find(tx: &mut ReadTx<'_>, id: ProjectId) -> Result<Option<Project>> {
     Ok(find_many(tx, &[id]).await?.pop())
+}
+
+/// What a project has set, with the rest from its organization.
+///
+/// # Errors
+/// [`Error::NotFound`], or what the database says.
+pub async fn settings(tx: &mut ReadTx<'_>, id: ProjectId) -> Result<Settings> {
+    let project = find(tx, id).await?.ok_or(Error::NotFound)?;
+    let organization = organizations::get(tx, project.organization).await?;
+    Ok(project.settings.or(organization.settings))
 }
 
 /// The project with this slug.

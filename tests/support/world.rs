@@ -679,6 +679,15 @@ impl World {
                     "/input/assetIds/0",
                 )
             }
+            "Mutation.postCompose(input.sourceAnswerId)" => {
+                let answer = cast::answer(server, acme, Some(&acme.project)).await;
+                Case::mutation(
+                    "postCompose",
+                    json!({"projectId": self.own_project(caller), "brief": "Yoga", "channels": ["X"],
+                        "sourceAnswerId": answer}),
+                    "/input/sourceAnswerId",
+                )
+            }
             "Mutation.postUpdate(input.id)" => Case::mutation(
                 "postUpdate",
                 json!({"id": cast::output(server, acme, "POST_COMPOSITION").await, "state": "DRAFT"}),

@@ -3,12 +3,18 @@
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
-use super::{Affirmations, Input};
+use super::builtin::Line;
+use super::{Affirmations, Input, Schedule};
 use crate::access::Action;
 use crate::agents::graphql::{AgentOutput, EngineInput, Given, UnusedInput, agent_output, order};
+use crate::agents::qa::graphql::Citation;
+use crate::assets::graphql::Asset;
+use crate::error::Result;
 use crate::graphql::context::{Requires, input_id};
 use crate::graphql::errors::{UserError, payloads, settle};
-use crate::id::PeriodId;
+use crate::graphql::loader;
+use crate::graphql::scalars::DateTime;
+use crate::id::{OrganizationId, PeriodId};
 use crate::jobs::graphql::Job;
 use crate::periods::graphql::{self as periods, Period};
 use crate::projects::graphql::Project;
@@ -30,10 +36,24 @@ agent_output! {
 
         /// The lines.
         async fn affirmations(&self) -> Vec<Affirmation> {
-            self.content.lines.iter().cloned().map(Affirmation::from).collect()
+            let moments = self.content.moments.iter().copied().map(Some).chain(std::iter::repeat(None));
+            let lines = self.content.lines.iter().cloned().zip(moments);
+            lines.map(|(line, at)| Affirmation::new(self.output.organization, line, at)).collect()
         }
 
-        /// Goals that no line could be made from, with the reason.
+        /// The lines as a text, one a line; null when it was deleted, and in sets that were made before there were such files.
+        async fn text_file(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Asset>> {
+            let Some(file) = self.content.text else { return Ok(None) };
+            Ok(loader::asset(ctx, self.output.organization, file).await?.map(Asset::new))
+        }
+
+        /// The lines as a calendar file (iCalendar) for calendars of all kinds; null without a schedule, and when it was deleted.
+        async fn calendar_ics(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Asset>> {
+            let Some(file) = self.content.ics else { return Ok(None) };
+            Ok(loader::asset(ctx, self.output.organization, file).await?.map(Asset::new))
+        }
+
+        /// Goals that no line could be made from, and what else was given in vain, with the reason.
         async fn unused(&self) -> Vec<UnusedInput> {
             self.content.unused.iter().cloned().map(Into::into).collect()
         }
@@ -57,11 +77,29 @@ pub struct Affirmation {
     positive: bool,
     /// 0 repeats an earlier line, 1 is new.
     novelty: f64,
+    /// When it is for; null without a schedule.
+    at: Option<DateTime>,
+    /// The sentence of a document whose phrase colours it; null when none does, as in lines of the period's keywords.
+    source: Option<Citation>,
 }
 
-impl From<super::builtin::Line> for Affirmation {
-    fn from(line: super::builtin::Line) -> Self {
+impl Affirmation {
+    fn new(organization: OrganizationId, line: Line, at: Option<chrono::DateTime<chrono::Utc>>) -> Self {
+        let source = line.colour.and_then(|colour| Some((colour.source?, colour.quote?)));
+        let number = |place: usize| i32::try_from(place).unwrap_or(i32::MAX);
+        let source = source.map(|(document, quote)| crate::agents::qa::Citation {
+            document: document.parse().ok(),
+            version: quote.version,
+            heading: quote.heading,
+            quote: quote.quote,
+            start: number(quote.start),
+            end: number(quote.end),
+            // The phrase stands there.
+            score: 1.0,
+        });
         Self {
+            source: source.map(|row| Citation::new(organization, row)),
+            at: at.map(Into::into),
             text: line.text,
             based_on: line.based_on,
             word_count: i32::try_from(line.word_count).unwrap_or(i32::MAX),
@@ -89,7 +127,7 @@ struct AffirmationsGenerateInput {
     idempotency_key: Option<String>,
     /// Goals or struggles in the person's own words, 1 to 20 of at most 500 characters.
     goals: Vec<String>,
-    /// The period whose keywords may colour a line.
+    /// The period whose keywords may colour a line, beside the value phrases of the documents.
     period_id: Option<ID>,
     /// How many lines, 1 to 20; there are fewer when no more would differ.
     #[graphql(default = 5)]
@@ -102,8 +140,33 @@ struct AffirmationsGenerateInput {
     /// Words of a line at the most, 5 to 30.
     #[graphql(default = 15)]
     max_words: i32,
-    /// Words and phrases that no line has, at most 100.
+    /// Words and phrases that no line has, at most 100; nor has one any of the settings' `bannedWords`.
     avoid: Option<Vec<String>>,
+    /// Who will say the lines, such as `people who lead for the first time`, at most 500 characters; only a provider can have
+    /// them in mind.
+    audience: Option<String>,
+    /// When the lines are for, in their order.
+    schedule: Option<AffirmationScheduleInput>,
+}
+
+/// When the lines of a set are for, each some days after the one before it, at the same time of day.
+#[derive(InputObject, Serialize)]
+struct AffirmationScheduleInput {
+    /// The first day, such as `2027-01-04`.
+    starts_on: String,
+    /// The time of day, such as `07:30`. One that a change of the clocks skips is the next that there is.
+    time: String,
+    /// The zone that it is meant in, such as `Europe/Berlin`.
+    timezone: String,
+    /// Days from one line to the next, 1 to 365.
+    #[graphql(default = 1)]
+    every_days: i32,
+}
+
+impl AffirmationScheduleInput {
+    fn read(&self) -> Result<Schedule> {
+        Schedule::parse(&self.starts_on, &self.time, &self.timezone, self.every_days)
+    }
 }
 
 /// What generating affirmations is answered with.
@@ -148,6 +211,8 @@ impl AffirmationsMutation {
                 tone: input.tone.clone(),
                 max_words: usize::try_from(input.max_words).unwrap_or(0),
                 avoid: input.avoid.clone().unwrap_or_default(),
+                audience: input.audience.clone(),
+                schedule: input.schedule.as_ref().map(AffirmationScheduleInput::read).transpose()?,
             };
             let given = Given {
                 project: &input.project_id,

@@ -19,12 +19,12 @@ use crate::access::Action;
 use crate::db::ReadTx;
 use crate::engine::{self, Engines, JsonSchema, Usage};
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::id::{AccountId, HashtagSetId, OrganizationId, PeriodId, ProjectId};
+use crate::id::{AccountId, HashtagSetId, PeriodId, ProjectId};
 use crate::jobs::{self, AgentKind, Engine, Failure, Run};
 use crate::knowledge::search;
 use crate::providers::Wanted;
 use crate::retrieval::Language;
-use crate::{input, organizations, periods, projects};
+use crate::{input, periods, projects};
 
 /// Characters of a text at the most.
 pub const TEXT_CHARACTERS: usize = 20_000;
@@ -93,7 +93,7 @@ impl Agent for Hashtags {
     async fn make(tools: &Tools, run: &Run, order: &Order<Input>) -> Result<Made<HashtagSet>, Failure> {
         let mut research = {
             let mut tx = run.read(Action::ContentRead).await?;
-            read(&mut tx, run.organization(), order.project, &order.input).await?
+            read(&mut tx, order.project, &order.input).await?
         };
         run.release().await;
         let asking = |wanted| ask(run, &tools.engines, wanted, order.seed, &research);
@@ -123,20 +123,9 @@ impl Agent for Hashtags {
 ///
 /// # Errors
 /// [`Error::NotFound`], or what the database says.
-pub(super) async fn read(
-    tx: &mut ReadTx<'_>,
-    organization: OrganizationId,
-    project: ProjectId,
-    input: &Input,
-) -> Result<Research> {
+pub(super) async fn read(tx: &mut ReadTx<'_>, project: ProjectId, input: &Input) -> Result<Research> {
     let past = posts::past(tx, project).await?;
-    let project = projects::find(tx, project).await?.ok_or(Error::NotFound)?;
-    let brand = if let Some(own) = project.settings.default_hashtags {
-        own
-    } else {
-        let organization = organizations::get(tx, organization).await?;
-        organization.settings.default_hashtags.unwrap_or_default()
-    };
+    let settings = projects::settings(tx, project).await?;
     let period = match input.period {
         None => Vec::new(),
         Some(id) => {
@@ -151,10 +140,10 @@ pub(super) async fn read(
         count: input.count,
         corpus: Corpus::default(),
         past,
-        brand,
+        brand: settings.default_hashtags.unwrap_or_default(),
         period,
         ideas: Vec::new(),
-        banned: input.banned.clone(),
+        banned: input.banned.iter().cloned().chain(settings.banned_words.unwrap_or_default()).collect(),
         must_include: input.must_include.clone(),
         mix: input.mix,
     })

@@ -3,7 +3,9 @@
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use serde::Serialize;
 
-use super::builtin::{self, validity};
+use super::builtin::diff::DiffKind;
+use super::builtin::readability::Formula;
+use super::builtin::{self, Length, validity};
 use super::state::PostState;
 use super::{Input, PostUpdate, Posts};
 use crate::access::Action;
@@ -21,8 +23,9 @@ use crate::graphql::context::{ContextExt as _, Requires, input_id, not_found_at}
 use crate::graphql::errors::{UserError, payloads, settle};
 use crate::graphql::loader;
 use crate::graphql::scalars::DateTime;
-use crate::id::{AssetId, DocumentId, OrganizationId, PostId};
+use crate::id::{AnswerId, AssetId, DocumentId, OrganizationId, PostId};
 use crate::jobs::graphql::Job;
+use crate::jobs::{self, AgentKind};
 use crate::projects::graphql::Project;
 use crate::retrieval::Language;
 
@@ -43,6 +46,16 @@ agent_output! {
         async fn variants(&self) -> Vec<PostVariant> {
             let organization = self.output.organization;
             self.content.variants.iter().map(|variant| PostVariant { organization, variant: variant.clone() }).collect()
+        }
+
+        /// What leads from the first variant's caption to each other's, in their order. Words are compared; in very long captions
+        /// lines.
+        async fn diffs(&self) -> async_graphql::Result<Vec<PostDiff>> {
+            let captions = self.content.variants.iter().map(|variant| variant.caption.clone());
+            let captions: Vec<String> = captions.collect();
+            // What somebody has written may be long.
+            let found = jobs::compute(move || builtin::diffs(&captions)).await?;
+            Ok(found.into_iter().map(Into::into).collect())
         }
 
         /// The files that go with it, in their order, as far as they are there and visible to the caller.
@@ -96,6 +109,11 @@ impl PostVariant {
         &self.variant.hook
     }
 
+    /// What follows the opening, up to the call to action.
+    async fn body(&self) -> &str {
+        &self.variant.body
+    }
+
     /// The call to action; null when there is none.
     async fn call_to_action(&self) -> Option<&str> {
         self.variant.call_to_action.as_deref()
@@ -109,6 +127,11 @@ impl PostVariant {
     /// The caption's length in graphemes: what a reader counts as characters.
     async fn graphemes(&self) -> i32 {
         i32::try_from(self.variant.graphemes).unwrap_or(i32::MAX)
+    }
+
+    /// How easily opening and body read; null for a text without words.
+    async fn readability(&self) -> Option<Readability> {
+        self.variant.readability.map(Readability::from)
     }
 
     /// What its lines rest on.
@@ -132,6 +155,67 @@ impl PostVariant {
     /// Whether the channels take it.
     async fn validity(&self) -> Vec<ChannelValidity> {
         self.variant.validity.iter().map(ChannelValidity::from).collect()
+    }
+}
+
+/// How easily a text reads, by a formula that counts its sentences, words and syllables.
+#[derive(SimpleObject)]
+pub struct Readability {
+    /// About 0 (very hard) to 100 (very easy); short sentences of short words come above.
+    score: f64,
+    /// The formula, by the language of the post.
+    formula: Formula,
+    /// Sentences, headings and list items.
+    sentences: i32,
+    /// Words.
+    words: i32,
+    /// Syllables, estimated from vowels.
+    syllables: i32,
+}
+
+impl From<builtin::readability::Readability> for Readability {
+    fn from(found: builtin::readability::Readability) -> Self {
+        let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+        Self {
+            score: found.score,
+            formula: found.formula,
+            sentences: count(found.sentences),
+            words: count(found.words),
+            syllables: count(found.syllables),
+        }
+    }
+}
+
+/// What leads from one variant's caption to another's.
+#[derive(SimpleObject)]
+pub struct PostDiff {
+    /// The one, counted from 0.
+    from: i32,
+    /// The other, counted from 0.
+    to: i32,
+    /// The stretches of both captions: those that are equal or deleted are the one's, those that are equal or inserted the
+    /// other's.
+    parts: Vec<DiffPart>,
+}
+
+/// A stretch that two captions share, or that one of them has.
+#[derive(SimpleObject)]
+pub struct DiffPart {
+    /// Whose it is.
+    kind: DiffKind,
+    /// The stretch.
+    text: String,
+}
+
+impl From<builtin::VariantDiff> for PostDiff {
+    fn from(diff: builtin::VariantDiff) -> Self {
+        let number = |place: usize| i32::try_from(place).unwrap_or(i32::MAX);
+        let part = |part: builtin::diff::DiffPart| DiffPart { kind: part.kind, text: part.text };
+        Self {
+            from: number(diff.from),
+            to: number(diff.to),
+            parts: diff.parts.into_iter().map(part).collect(),
+        }
     }
 }
 
@@ -196,6 +280,15 @@ struct PostComposeInput {
     /// Whether it gets hashtags.
     #[graphql(default = true)]
     hashtags: bool,
+    /// How long every variant is at most, in graphemes with everything; one of each length in turn when absent.
+    length: Option<Length>,
+    /// Words and phrases that are not in it, in any form, at most 100 of at most 100 characters; nor are the `bannedWords` of the
+    /// settings.
+    banned_words: Option<Vec<String>>,
+    /// What every variant calls to, at most 150 characters; when absent, one of the `callsToAction` of the settings.
+    call_to_action: Option<String>,
+    /// An answer of the project's: what it cites are the sources, beside the documents that `sourceDocumentIds` names.
+    source_answer_id: Option<ID>,
 }
 
 /// What composing a post is answered with.
@@ -247,7 +340,7 @@ impl PostsMutation {
     /// Composes a post of the sources' own sentences, in variants, with their sources and each channel's verdict.
     /// Requires: `AGENT_USE`, and `CONTENT_READ` for the result.
     /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `PROVIDER_NOT_CONFIGURED`,
-    /// `IDEMPOTENCY_KEY_REUSED`, `QUOTA_EXCEEDED`; of the job `INSUFFICIENT_INPUT`, `PROVIDER_FAILED`.
+    /// `IDEMPOTENCY_KEY_REUSED`, `QUOTA_EXCEEDED`; of the job `INSUFFICIENT_INPUT`, `NOT_FOUND`, `PROVIDER_FAILED`.
     #[graphql(guard = "Requires::Here(Action::AgentRun, &input.project_id)")]
     async fn post_compose(
         &self,
@@ -276,8 +369,17 @@ impl PostsMutation {
                 hashtags: input.hashtags,
                 angle: None,
                 planned: None,
+                length: input.length,
+                banned: input.banned_words.clone().unwrap_or_default(),
+                call_to_action: input.call_to_action.clone(),
+                answer: input
+                    .source_answer_id
+                    .as_ref()
+                    .map(|id| input_id::<AnswerId>("sourceAnswerId", id))
+                    .transpose()?,
             };
             let asked = asked.parse()?;
+            let answer = asked.answer.map(|id| ("sourceAnswerId", AgentKind::Qa, id.uuid()));
             let documents = asked.documents.clone();
             let assets: Vec<_> = asked.assets.iter().map(|id| ("assetIds", *id)).collect();
             let given = Given {
@@ -286,7 +388,7 @@ impl PostsMutation {
                 account: None,
                 documents: documents.as_deref(),
                 assets: &assets,
-                outputs: &[],
+                outputs: answer.as_slice(),
                 engine: input.engine.as_ref(),
                 seed: input.seed,
                 wait: input.wait,

@@ -14,23 +14,25 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use self::builtin::{Compose, Composition, Passage, Variant, facts, readability, validity};
+use self::builtin::banned::Banned;
+use self::builtin::{Compose, Composition, Length, Passage, Variant, facts, readability, validity};
 use self::state::PostState;
 use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools};
 use super::hashtags::builtin::{Corpus, Mix, PastPost, lookups};
 use super::text::UnusedInput;
-use super::{hashtags, store};
+use super::{hashtags, qa, store};
 use crate::access::Action;
 use crate::accounts::channel::Channel;
 use crate::db::{ReadTx, WriteTx};
 use crate::engine::{self, Engines, JsonSchema, Usage};
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::id::{AssetId, DocumentId, PostId, ProjectId, StrategyId};
-use crate::input;
+use crate::id::{AnswerId, AssetId, DocumentId, PostId, ProjectId, StrategyId};
 use crate::jobs::{self, AgentKind, Engine, Failure, Run};
 use crate::knowledge::search::{self, Found, Place};
+use crate::organizations::settings;
 use crate::providers::Wanted;
 use crate::retrieval::Language;
+use crate::{input, projects};
 
 /// Characters of a brief at the most.
 pub const BRIEF_CHARACTERS: usize = 10_000;
@@ -69,6 +71,18 @@ pub struct Input {
     pub variants: usize,
     /// Whether it gets hashtags.
     pub hashtags: bool,
+    /// How long; one of each length in turn when none.
+    #[serde(default)]
+    pub length: Option<Length>,
+    /// Words that must not be in it, beside the brand's.
+    #[serde(default)]
+    pub banned: Vec<String>,
+    /// The call to action; one of the project's when none.
+    #[serde(default)]
+    pub call_to_action: Option<String>,
+    /// From what this answer cites.
+    #[serde(default)]
+    pub answer: Option<AnswerId>,
     /// The place in a plan that it is drafted for.
     #[serde(default)]
     pub planned: Option<Planned>,
@@ -107,6 +121,11 @@ impl Input {
         if let Some(documents) = &self.documents {
             input::list("sourceDocumentIds", documents)?;
         }
+        input::list("bannedWords", &self.banned)?;
+        let word = |word: &String| input::line("bannedWords", word, settings::BANNED_CHARACTERS);
+        self.banned = self.banned.iter().map(word).collect::<Result<_>>()?;
+        let call = |call: String| input::line("callToAction", &call, settings::CALL_CHARACTERS);
+        self.call_to_action = self.call_to_action.map(call).transpose()?;
         if self.assets.len() > ASSETS {
             let message = format!("A post has at most {ASSETS} files, as a carousel has pages.");
             return Err(Error::fault(Fault::at(FaultCode::TooLong, "assetIds", message)));
@@ -150,32 +169,45 @@ impl Agent for Posts {
 
     async fn make(tools: &Tools, run: &Run, order: &Order<Input>) -> Result<Made<Content>, Failure> {
         let input = &order.input;
-        let (found, research) = {
+        let (cited, found, settings, research) = {
             let mut tx = run.read(Action::ContentRead).await?;
-            let documents = input.documents.clone();
-            let place = Place { project: Some(order.project), documents, tags: None };
-            let words = [Some(input.brief.as_str()), input.angle.as_deref()].into_iter().flatten();
-            let question = search::read(&mut tx, &words.collect::<Vec<_>>().join("\n")).await?;
-            let found = search::search(&mut tx, run.organization(), question, &place).await?;
+            let cited = match input.answer {
+                Some(answer) => Some(cited(&mut tx, answer).await?),
+                None => None,
+            };
+            // What an answer cites is enough, unless documents are named beside it.
+            let found = if cited.is_none() || input.documents.is_some() {
+                let documents = input.documents.clone();
+                let place = Place { project: Some(order.project), documents, tags: None };
+                let words = [Some(input.brief.as_str()), input.angle.as_deref()].into_iter().flatten();
+                let question = search::read(&mut tx, &words.collect::<Vec<_>>().join("\n")).await?;
+                Some(search::search(&mut tx, run.organization(), question, &place).await?)
+            } else {
+                None
+            };
+            let settings = projects::settings(&mut tx, order.project).await?;
             let research = if input.hashtags {
                 let asked = hashtags::Input {
                     text: input.brief.clone(),
                     period: None,
                     count: HASHTAGS,
                     language: input.language,
-                    banned: Vec::new(),
+                    banned: input.banned.clone(),
                     must_include: Vec::new(),
                     mix: Mix::default(),
                     account: None,
                 };
-                Some(hashtags::read(&mut tx, run.organization(), order.project, &asked).await?)
+                Some(hashtags::read(&mut tx, order.project, &asked).await?)
             } else {
                 None
             };
-            (found, research)
+            (cited, found, settings, research)
         };
         run.release().await;
-        let passages = jobs::compute(move || best(&found)).await?;
+        let mut passages = cited.unwrap_or_default();
+        if let Some(found) = found {
+            passages.extend(jobs::compute(move || best(&found)).await?);
+        }
         let mut compose = Compose {
             brief: input.brief.clone(),
             angle: input.angle.clone(),
@@ -183,11 +215,12 @@ impl Agent for Posts {
             channels: input.channels.clone(),
             language: input.language,
             variants: input.variants,
-            length: None,
+            length: input.length,
             tone: input.tone.clone().filter(|_| order.engine.is_none()),
-            calls_to_action: Vec::new(),
+            call_to_action: input.call_to_action.clone(),
+            calls_to_action: settings.calls_to_action.unwrap_or_default(),
             hashtags: research,
-            banned: Vec::new(),
+            banned: input.banned.iter().cloned().chain(settings.banned_words.unwrap_or_default()).collect(),
             pillars: Vec::new(),
             // The best opening comes first unless the caller wants another one.
             seed: if order.is_seeded { order.seed } else { 0 },
@@ -202,8 +235,9 @@ impl Agent for Posts {
             research.corpus = Corpus { passages, counts };
         }
         run.release().await;
+        let banned = compose.banned.clone();
         let mut made = jobs::compute(move || builtin::compose(&compose)).await??;
-        let drafts = &mut made;
+        let drafts = (&mut made, banned.as_slice());
         let wanted = order.engine.as_ref();
         let answered =
             agent::provided(run, wanted, move |wanted| rewrite(run, &tools.engines, wanted, order, drafts))
@@ -233,6 +267,35 @@ fn best(found: &Found) -> Vec<Passage> {
     best.map(|(found, coverage)| Passage { relevance: Some(coverage), ..passage(found) }).collect()
 }
 
+/// What an answer cites, as passages.
+async fn cited(tx: &mut ReadTx<'_>, id: AnswerId) -> Result<Vec<Passage>, Failure> {
+    let outputs = super::find_many(tx, &[id.uuid()]).await?;
+    let answer = qa::find_many(tx, outputs).await?.pop();
+    let refuse = |code, message: &str| Failure::fail(Fault::at(code, "sourceAnswerId", message));
+    let answer = answer.ok_or_else(|| {
+        refuse(FaultCode::NotFound, "The answer is no longer there. Name another one, or leave it out.")
+    })?;
+    let passage = |citation: qa::Citation| {
+        let (document, start) = (citation.document?.to_string(), usize::try_from(citation.start).ok()?);
+        Some(Passage {
+            id: format!("{document}:{start}"),
+            document,
+            version: citation.version.unsigned_abs(),
+            heading: citation.heading,
+            text: citation.quote,
+            start,
+            relevance: Some(f64::from(citation.score)),
+        })
+    };
+    let passages: Vec<Passage> = answer.citations.into_iter().filter_map(passage).collect();
+    if passages.is_empty() {
+        let message =
+            "The answer cites no document that is still there, so that there is nothing to make a post from.";
+        return Err(refuse(FaultCode::InsufficientInput, message));
+    }
+    Ok(passages)
+}
+
 /// A passage of the documents, as engines read it.
 pub(super) fn passage(found: &search::Passage) -> Passage {
     Passage {
@@ -259,13 +322,13 @@ struct WrittenPost {
     body: String,
 }
 
-/// Has a model rewrite the variants. What states more than its sources do is not taken.
+/// Has a model rewrite the variants, without the banned words. What states more than its sources do is not taken.
 async fn rewrite(
     run: &Run,
     engines: &Engines,
     wanted: &Wanted,
     order: &Order<Input>,
-    made: &mut Composition,
+    (made, banned): (&mut Composition, &[String]),
 ) -> Result<Engine, Failure> {
     let input = &order.input;
     let post = json!({
@@ -280,15 +343,16 @@ async fn rewrite(
     });
     let asked = JsonQuestion {
         system: include_str!("prompt.md"),
-        question: drafts(input, &made.variants),
+        question: drafts(input, &made.variants, banned),
         schema: JsonSchema { name: "posts".to_owned(), schema },
         max_tokens: TOKENS,
     };
     let (written, engine): (Written, _) = agent::ask_json(run, engines, wanted, order.seed, asked).await?;
+    let banned = Banned::read(banned, input.language);
     for written in written.posts.into_iter().take(builtin::VARIANTS) {
         let place = written.number.wrapping_sub(1);
         let Some(draft) = made.variants.get(place) else { continue };
-        match accept(input, draft, &written) {
+        match accept(input, draft, &written, &banned) {
             Ok(variant) => {
                 if let Some(slot) = made.variants.get_mut(place) {
                     *slot = variant;
@@ -304,14 +368,22 @@ async fn rewrite(
 }
 
 /// What a model is asked: the drafts, numbered from 1, each with what its sources say.
-fn drafts(input: &Input, variants: &[Variant]) -> String {
+fn drafts(input: &Input, variants: &[Variant], banned: &[String]) -> String {
     let mut text = format!("Language: {}\n", input.language.name());
     // Writing to a string cannot fail.
     if let Some(tone) = &input.tone {
         let _ = writeln!(text, "Tone: {tone}");
     }
+    if !banned.is_empty() {
+        let _ = writeln!(text, "Banned words: {}", banned.join(", "));
+    }
     for (number, variant) in variants.iter().enumerate() {
         let _ = writeln!(text, "\nDraft {}\nOpening: {}\nBody: {}", number + 1, variant.hook, variant.body);
+        let own = format!("{}\n\n{}", variant.hook, variant.body);
+        let own = validity::length(own.trim_end(), validity::Unit::Graphemes);
+        // What is added afterwards keeps its room.
+        let most = (variant.length.graphemes() + own).saturating_sub(variant.graphemes);
+        let _ = writeln!(text, "Most characters: {most}");
         for source in &variant.sources {
             let _ = writeln!(text, "Source: {}", source.quote);
         }
@@ -320,7 +392,7 @@ fn drafts(input: &Input, variants: &[Variant]) -> String {
 }
 
 /// A model's rewriting as a variant.
-fn accept(input: &Input, draft: &Variant, written: &WrittenPost) -> Result<Variant, String> {
+fn accept(input: &Input, draft: &Variant, written: &WrittenPost, banned: &Banned) -> Result<Variant, String> {
     let (hook, body) = (written.opening.trim(), written.body.trim());
     let quotes = draft.sources.iter().map(|source| source.quote.as_str());
     let own = [draft.hook.as_str(), draft.body.as_str(), input.brief.as_str()];
@@ -342,6 +414,16 @@ fn accept(input: &Input, draft: &Variant, written: &WrittenPost) -> Result<Varia
     let parts = [hook, body, draft.call_to_action.as_deref().unwrap_or_default(), &tags];
     let caption: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     let caption = caption.join("\n\n");
+    if let Some(word) = banned.find(&caption).first() {
+        return Err(format!("The provider's text has a banned word: {word}."));
+    }
+    let graphemes = validity::length(&caption, validity::Unit::Graphemes);
+    if graphemes > draft.length.graphemes() {
+        let most = draft.length.graphemes();
+        return Err(format!(
+            "The provider's text is too long: {graphemes} characters with everything, of at most {most}."
+        ));
+    }
     let valid: Vec<_> = input.channels.iter().map(|channel| validity::validity(&caption, *channel)).collect();
     let worse = draft.validity.iter().zip(&valid).find(|(before, after)| before.valid && !after.valid);
     if let Some((_, after)) = worse {
@@ -350,7 +432,7 @@ fn accept(input: &Input, draft: &Variant, written: &WrittenPost) -> Result<Varia
     Ok(Variant {
         hook: hook.to_owned(),
         body: body.to_owned(),
-        graphemes: validity::length(&caption, validity::Unit::Graphemes),
+        graphemes,
         readability: readability::readability(&text, input.language),
         lines: Vec::new(),
         validity: valid,
@@ -442,7 +524,7 @@ pub async fn update(tx: &mut WriteTx<'_>, id: Uuid, change: PostUpdate) -> Resul
             let message = "Choose a variant with `chosenVariant` before its caption is changed.";
             Error::fault(Fault::at(FaultCode::Required, "chosenVariant", message))
         })?;
-        edit(variant, caption);
+        edit(variant, caption, post.language);
     }
     if let Some(to) = change.state.filter(|to| *to != post.state) {
         if to != PostState::Draft && post.chosen.is_none() {
@@ -541,13 +623,26 @@ pub async fn settle(tx: &mut WriteTx<'_>, id: Uuid, to: PostState) -> Result<()>
 }
 
 /// Gives a variant a caption that somebody wrote: what was known of the old one is read from the new one.
-fn edit(variant: &mut Variant, caption: String) {
-    let (hook, body) = caption.split_once('\n').unwrap_or((&caption, ""));
+fn edit(variant: &mut Variant, caption: String, language: Language) {
+    let mut said = caption.trim();
+    while let Some((before, last)) = said.rsplit_once('\n')
+        && last.split_whitespace().all(|word| word.starts_with('#'))
+    {
+        said = before.trim_end();
+    }
+    // The call to action is still one where it stands as it stood, at the end of what is said.
+    let call = variant.call_to_action.take();
+    let before = call.as_ref().and_then(|call| said.strip_suffix(call.as_str()));
+    if let Some(before) = before.filter(|before| before.ends_with('\n')) {
+        said = before.trim_end();
+        variant.call_to_action = call;
+    }
+    let (hook, body) = said.split_once('\n').unwrap_or((said, ""));
     hook.trim().clone_into(&mut variant.hook);
     body.trim().clone_into(&mut variant.body);
+    variant.readability = readability::readability(said, language);
     let tags = hashtags::builtin::hashtags(&caption).into_iter();
     variant.hashtags = tags.map(|tag| format!("#{tag}")).collect();
-    variant.call_to_action = None;
     variant.graphemes = validity::length(&caption, validity::Unit::Graphemes);
     variant.lines = Vec::new();
     variant.validity =

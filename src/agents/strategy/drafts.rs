@@ -192,6 +192,10 @@ fn input(
         language,
         variants: asked.variants,
         hashtags: asked.hashtags,
+        length: None,
+        banned: Vec::new(),
+        call_to_action: None,
+        answer: None,
         planned: Some(Planned { strategy, at: slot.at }),
     }
     .parse()

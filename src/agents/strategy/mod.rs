@@ -18,17 +18,17 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use self::builtin::export::{self, Calendar};
+use self::builtin::export;
 use self::builtin::{
     ChannelPlan, Event, Format, GivenPillar, OpenQuestion, POSTS_PER_WEEK, PastPost, Plan, Strategy,
 };
 use self::drafts::Draft;
 use super::agent::{self, Agent, JsonQuestion, Made, Order, Tools};
 use super::posts::builtin::facts;
-use super::{posts, qa};
+use super::{files, posts, qa};
 use crate::access::Action;
 use crate::accounts::channel::Channel;
-use crate::assets::{AssetKind, NewAsset};
+use crate::assets::{self, AssetKind};
 use crate::db::ReadTx;
 use crate::engine::{self, Engines, JsonSchema, Usage};
 use crate::error::{Error, Fault, FaultCode, Result};
@@ -37,7 +37,7 @@ use crate::jobs::{self, AgentKind, Engine, Failure, Run};
 use crate::knowledge::search;
 use crate::providers::Wanted;
 use crate::retrieval::Language;
-use crate::{assets, input, projects};
+use crate::{input, projects};
 
 /// Passages of documents that a plan is made from, the newest documents' first.
 const PASSAGES: i64 = 2_000;
@@ -299,8 +299,7 @@ impl Agent for Strategies {
     }
 }
 
-/// Puts the plan into the storage, as a calendar file and as a table. Whatever is in them comes from the job, so that a job
-/// that is worked on twice gives the same files.
+/// Puts the plan into the storage, as a calendar file and as a table.
 async fn files(
     tools: &Tools,
     run: &Run,
@@ -308,26 +307,11 @@ async fn files(
     name: String,
     plan: &Plan,
 ) -> Result<(AssetId, AssetId), Failure> {
-    let job = run.job();
-    let began = job.uuid().get_timestamp().and_then(|at| {
-        let (seconds, nanos) = at.to_unix();
-        DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanos)
-    });
-    let calendar =
-        Calendar { name, namespace: job.to_string(), stamped_at: began.unwrap_or(order.input.from) };
-    let file = |kind, mime_type, text: String| NewAsset {
-        project: Some(order.project),
-        kind,
-        bytes: text.into(),
-        mime_type,
-        width: None,
-        height: None,
-        duration_seconds: None,
-        alt_text: None,
-    };
-    let ics = file(AssetKind::Calendar, "text/calendar", export::ics(plan, &calendar));
-    let csv = file(AssetKind::Document, "text/csv", export::csv(plan));
-    Ok((assets::save(run, &tools.storage, ics).await?, assets::save(run, &tools.storage, csv).await?))
+    let ics = export::ics(plan, &files::calendar(run, name));
+    let ics = files::save(tools, run, order.project, (AssetKind::Calendar, "text/calendar"), ics).await?;
+    let csv = export::csv(plan);
+    let csv = files::save(tools, run, order.project, (AssetKind::Document, "text/csv"), csv).await?;
+    Ok((ics, csv))
 }
 
 /// The text of a file that a field names: of a kind, with so many bytes at the most, and what to say of another one.

@@ -8,11 +8,11 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::Input;
-use super::builtin::{PastPost, calendar};
+use super::builtin::PastPost;
 use crate::accounts::channel::Channel;
 use crate::agents::agent::Tools;
 use crate::agents::posts::CAPTION_CHARACTERS;
-use crate::agents::text::excerpt;
+use crate::agents::text::{calendar, excerpt};
 use crate::assets::AssetKind;
 use crate::error::{Fault, FaultCode};
 use crate::id::AssetId;

@@ -1,6 +1,7 @@
 //! What the agents that work on texts share: languages, refusals, key phrases, German grammar, and arithmetic that gives
 //! the same on every platform.
 
+pub mod calendar;
 pub mod context;
 pub mod german;
 pub mod numbers;

@@ -284,6 +284,7 @@ impl StepAgent for Affirmations {
             Parameter::optional("tone", Type::Text),
             Parameter::optional("maxWords", Type::Number),
             Parameter::optional("avoid", Type::Texts),
+            Parameter::optional("audience", Type::Text),
         ],
         gives: &[("texts", Type::Texts), ("text", Type::Text), ("count", Type::Number)],
     };
@@ -302,6 +303,8 @@ impl StepAgent for Affirmations {
             tone: values.text("tone"),
             max_words: values.count("maxWords", 15),
             avoid: values.texts("avoid"),
+            audience: values.text("audience"),
+            schedule: None,
         }
         .parse()
     }
@@ -369,6 +372,9 @@ impl StepAgent for Posts {
             Parameter::optional("language", Type::Language),
             Parameter::optional("variants", Type::Number),
             Parameter::optional("hashtags", Type::Flag),
+            Parameter::optional("length", Type::Text),
+            Parameter::optional("callToAction", Type::Text),
+            Parameter::optional("bannedWords", Type::Texts),
         ],
         gives: &[
             ("text", Type::Text),
@@ -396,6 +402,10 @@ impl StepAgent for Posts {
             hashtags: values.flag("hashtags").unwrap_or(true),
             angle: None,
             planned: None,
+            length: values.text("length").map(|length| chosen("length", &length)).transpose()?,
+            banned: values.texts("bannedWords"),
+            call_to_action: values.text("callToAction"),
+            answer: None,
         }
         .parse()
     }
@@ -744,6 +754,35 @@ mod tests {
         assert!(input(&["Atme.", "Ruhe."], 1, false).is_ok(), "behind the second text");
         assert!(input(&["Atme."], 1, false).is_err());
         assert!(input(&["Atme.", "Ruhe."], 1, true).is_err(), "the second text is left out");
+    }
+
+    #[test]
+    fn a_post_is_of_the_length_and_calls_to_what_it_is_told() {
+        let input = |more: &[(&str, Value)]| {
+            let mut values = Values::default();
+            values.put("brief", Value::Text("Yoga".to_owned()));
+            values.put("channels", Value::Texts(vec!["X".to_owned()]));
+            for (name, value) in more {
+                values.put(name, value.clone());
+            }
+            <Posts as StepAgent>::input(&Given { values, language: Language::German, began: Utc::now() })
+        };
+        let text = |text: &str| Value::Text(text.to_owned());
+        let bare = input(&[]).unwrap();
+        assert_eq!((bare.length, bare.call_to_action, bare.banned), (None, None, Vec::new()));
+        let told = [
+            ("length", text("SHORT")),
+            ("callToAction", text("Schreib uns.")),
+            ("bannedWords", Value::Texts(vec!["billig".to_owned()])),
+        ];
+        let told = input(&told).unwrap();
+        assert_eq!(told.length, Some(posts::builtin::Length::Short));
+        assert_eq!(
+            (told.call_to_action.as_deref(), told.banned),
+            (Some("Schreib uns."), vec!["billig".to_owned()])
+        );
+        assert!(input(&[("length", text("TINY"))]).is_err());
+        assert!(input(&[("callToAction", text(&"x".repeat(151)))]).is_err());
     }
 
     #[test]

@@ -118,9 +118,10 @@ impl Frame {
         }
         let mut around = self.template.clone();
         if let Some(keyword) = keyword {
+            let within = keyword.within(&self.template);
             let plural = keyword.gender == Some(Gender::Plural);
             let forms = [
-                ("{kw}", keyword.text.as_str()),
+                ("{kw}", within.text.as_str()),
                 (
                     "{mein}",
                     match keyword.gender {
@@ -209,7 +210,7 @@ pub(super) fn candidates(
                 text,
                 frame: frame.template.clone(),
                 weight: frame.weight(tone),
-                keyword: Some(keyword.clone()),
+                keyword: Some(keyword.within(&frame.template)),
             })
         });
         all.extend(made.min_by_key(|candidate| choose(&candidate.text)));

@@ -7,7 +7,8 @@
 //! - **Reading**: `text` cuts a goal into words; `english` and `german` read it; both look struggles up in
 //!   `opposites_*.txt`.
 //! - **Frames**: `frames_*.txt`, by the kind of goal (wish, duty, struggle, fear, state), by whether it is a doing, a being
-//!   or an end, and by the [`Tone`]. Some take a keyword of the period, or a value word from the organization's documents.
+//!   or an end, and by the [`Tone`]. Some take a keyword of the period, or a value phrase from the organization's documents: a
+//!   noun of the lists, with an adjective of theirs before it if the document has one there (`keywords`).
 //! - **Checks**: every line passes [`checks`], which know nothing of how it was made and judge a provider's lines too.
 //! - **Choice**: goals take turns. Among a goal's candidates, phrases and frames that were used least come first, then the
 //!   order is that of a hash of the seed and the text, so that the same input gives the same lines everywhere.
@@ -46,6 +47,8 @@ pub const GOAL_CHARACTERS: usize = 500;
 pub const COUNT: std::ops::RangeInclusive<usize> = 1..=20;
 /// How many words a line may have.
 pub const WORDS: std::ops::RangeInclusive<usize> = 5..=30;
+/// How many value phrases of the documents may colour lines.
+const VALUES: usize = 24;
 /// Lines that are less new than this repeat an earlier one.
 pub const LEAST_NOVELTY: f64 = 0.1;
 
@@ -68,19 +71,25 @@ pub struct Request {
     pub avoid: Vec<String>,
     /// Lines that the user has had before.
     pub earlier: Vec<String>,
-    /// Passages of the organization's documents; their value words may colour a line.
-    pub values: Vec<ValuePhrase>,
+    /// Passages of the organization's documents; their value phrases may colour a line.
+    pub passages: Vec<Passage>,
     /// Another seed gives other lines.
     pub seed: u64,
 }
 
-/// A passage of a document.
+/// A passage of a document, in which value phrases are looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ValuePhrase {
-    /// Its words.
+pub struct Passage {
+    /// Its text, exactly as the document has it.
     pub text: String,
     /// The id of the document.
-    pub source: String,
+    pub document: String,
+    /// The version of the document that it is of.
+    pub version: i32,
+    /// The headings above it.
+    pub heading: Option<String>,
+    /// Where it begins in the document, in characters (Unicode scalar values).
+    pub start: usize,
 }
 
 /// A line.
@@ -90,7 +99,7 @@ pub struct Line {
     pub text: String,
     /// The goal that it was made from, as the user wrote it.
     pub based_on: String,
-    /// The period's keyword or the document's value word that colours it.
+    /// The period's keyword or the document's value phrase that colours it.
     pub colour: Option<Colour>,
     /// Its words.
     pub word_count: usize,
@@ -105,13 +114,31 @@ pub struct Line {
     pub novelty: f64,
 }
 
-/// A word that colours a line.
+/// A word or phrase that colours a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Colour {
-    /// The word.
+    /// As the line has it.
     pub word: String,
     /// The document that it is taken from; none for a keyword of the period.
     pub source: Option<String>,
+    /// Where the document has it; none for a keyword of the period, and in sets of earlier times.
+    #[serde(default)]
+    pub quote: Option<Quote>,
+}
+
+/// A sentence of a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quote {
+    /// The version of the document.
+    pub version: i32,
+    /// The headings above it.
+    pub heading: Option<String>,
+    /// The sentence, letter for letter.
+    pub quote: String,
+    /// Where it begins in the document, in characters (Unicode scalar values).
+    pub start: usize,
+    /// Where it ends; the first one after it.
+    pub end: usize,
 }
 
 /// A goal that no line was made from.
@@ -265,7 +292,7 @@ fn failures(unused: &[Unused]) -> String {
 ///     max_words: 15,
 ///     avoid: vec!["believe".to_owned()],
 ///     earlier: Vec::new(),
-///     values: Vec::new(),
+///     passages: Vec::new(),
 ///     seed: 7,
 /// })
 /// .unwrap();
@@ -428,17 +455,21 @@ fn read(goal: &str, language: Language) -> Result<Vec<Core>, Reason> {
     }))
 }
 
-/// The period's keywords and the documents' value words that frames can use.
+/// The period's keywords and the value phrases that the documents have most often, as far as frames can use them.
 fn keywords(request: &Request) -> Vec<Keyword> {
     let own = request.period.iter().flat_map(|period| period.keywords_in(request.language));
-    let mut all: Vec<Keyword> = own.filter_map(|word| Keyword::of(word, None, request.language)).collect();
-    for value in &request.values {
-        for keyword in Keyword::in_passage(&value.text, &value.source, request.language) {
-            if !all.iter().any(|known| known.text == keyword.text) {
-                all.push(keyword);
-            }
+    let mut all: Vec<Keyword> = own.filter_map(|word| Keyword::of(word, request.language)).collect();
+    let mut values: Vec<(usize, Keyword)> = Vec::new();
+    for keyword in request.passages.iter().flat_map(|passage| Keyword::in_passage(passage, request.language))
+    {
+        match values.iter_mut().find(|(_, known)| known.text == keyword.text) {
+            Some((count, _)) => *count += 1,
+            None if all.iter().any(|known| known.text == keyword.text) => {}
+            None => values.push((1, keyword)),
         }
     }
+    values.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    all.extend(values.into_iter().take(VALUES).map(|(_, keyword)| keyword));
     all
 }
 
@@ -500,8 +531,10 @@ impl Pool<'_> {
                 *frames.entry(candidate.frame).or_default() += 1;
                 *self.cores.entry(core).or_default() += 1;
                 self.made += 1;
-                let colour =
-                    candidate.keyword.map(|keyword| Colour { word: keyword.text, source: keyword.source });
+                let colour = candidate.keyword.map(|keyword| {
+                    let (source, quote) = keyword.source.unzip();
+                    Colour { word: keyword.text, source, quote }
+                });
                 return Some(line(candidate.text, self.goal, colour, &found, novelty));
             };
             self.reason.get_or_insert(failed);

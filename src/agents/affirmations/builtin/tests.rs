@@ -15,7 +15,7 @@ fn request(goals: &[&str], language: Language) -> Request {
         max_words: 20,
         avoid: Vec::new(),
         earlier: Vec::new(),
-        values: Vec::new(),
+        passages: Vec::new(),
         seed: 1,
     }
 }
@@ -427,19 +427,137 @@ fn a_keyword_that_is_no_noun_is_left_alone() {
     assert!(generate(&wanted).unwrap().lines.iter().all(|line| line.colour.is_none()));
 }
 
+fn passage(text: &str) -> Passage {
+    Passage { text: text.to_owned(), document: "doc_7".to_owned(), version: 1, heading: None, start: 0 }
+}
+
 #[test]
 fn value_words_come_with_their_document() {
     let mut wanted = request(&["Ich möchte besser zuhören"], Language::German);
-    wanted.values = vec![ValuePhrase {
-        text: "Wir begegnen einander mit Respekt und Offenheit.".to_owned(),
-        source: "doc_7".to_owned(),
-    }];
+    wanted.passages = vec![passage("Wir begegnen einander mit Respekt und Offenheit.")];
     let made = generate(&wanted).unwrap();
     let coloured: Vec<&Line> = made.lines.iter().filter(|line| line.colour.is_some()).collect();
     assert!(coloured.iter().any(|line| line.text == "Mit Offenheit höre ich besser zu."), "{:?}", made.lines);
     for line in coloured {
-        assert_eq!(line.colour.as_ref().unwrap().source.as_deref(), Some("doc_7"));
+        let colour = line.colour.as_ref().unwrap();
+        assert_eq!(colour.source.as_deref(), Some("doc_7"));
+        let quote = &colour.quote.as_ref().unwrap().quote;
+        assert!(quote.contains(&colour.word) && line.text.contains(&colour.word), "{}", line.text);
     }
+}
+
+#[test]
+fn value_phrases_colour_lines_in_the_form_that_the_line_needs() {
+    let coloured = |goal: &str, text: &str, language| {
+        let mut wanted = request(&[goal], language);
+        wanted.passages = vec![passage(text)];
+        let made = generate(&wanted).unwrap();
+        let coloured = made.lines.into_iter().filter(|line| line.colour.is_some());
+        let lines: Vec<String> = coloured.map(|line| line.text).collect();
+        assert!(!lines.is_empty(), "{text}");
+        lines
+    };
+    let german =
+        coloured("Ich möchte besser zuhören", "Innere Ruhe und neuer Mut tragen uns.", Language::German);
+    for line in &german {
+        let known = [
+            "Mit innerer Ruhe höre ich besser zu.",
+            "Mit neuem Mut höre ich besser zu.",
+            "Meine innere Ruhe hilft mir, besser zuzuhören.",
+            "Mein neuer Mut hilft mir, besser zuzuhören.",
+            "Mein neuer Mut wächst, wenn ich besser zuhöre.",
+            "Ich öffne mich für innere Ruhe und höre besser zu.",
+        ];
+        assert!(known.contains(&line.as_str()), "{german:?}");
+    }
+    let english = coloured("I want to listen better", "We speak with quiet confidence.", Language::English);
+    for line in &english {
+        let known = [
+            "With quiet confidence, I listen better.",
+            "My quiet confidence helps me listen better.",
+            "I draw on my quiet confidence and listen better.",
+            "My quiet confidence grows when I listen better.",
+        ];
+        assert!(known.contains(&line.as_str()), "{english:?}");
+    }
+}
+
+/// What the documents of the evaluation and of the day say, with their language.
+fn documents() -> Vec<(Language, Passage)> {
+    let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut all = Vec::new();
+    for folder in ["evaluation/set-1/documents", "evaluation/set-2/documents", "day/documents"] {
+        let mut paths: Vec<_> =
+            std::fs::read_dir(tests.join(folder)).unwrap().map(|file| file.unwrap().path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|kind| kind != "html"));
+        paths.sort();
+        for path in paths {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let document = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let Some(language) = Language::detect(&text) else { continue };
+            all.push((language, Passage { document, ..passage(&text) }));
+        }
+    }
+    all
+}
+
+#[test]
+fn documents_of_all_kinds_give_only_phrases_that_can_be_said() {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for (language, document) in documents() {
+        let phrases: Vec<String> =
+            Keyword::in_passage(&document, language).into_iter().map(|keyword| keyword.text).collect();
+        if !phrases.is_empty() {
+            found.push((document.document.clone(), phrases.join(", ")));
+        }
+        let goals = match language {
+            Language::German => ["Ich möchte besser zuhören", "Mehr Ruhe", "Ich habe Angst vor Prüfungen"],
+            Language::English => ["I want to listen better", "More calm", "I am afraid of exams"],
+        };
+        for seed in 0..4 {
+            let wanted = Request { passages: vec![document.clone()], seed, ..request(&goals, language) };
+            for line in generate(&wanted).unwrap().lines {
+                let Some(colour) = &line.colour else { continue };
+                let quote = colour.quote.as_ref().unwrap();
+                let there: String =
+                    document.text.chars().skip(quote.start).take(quote.end - quote.start).collect();
+                assert_eq!(there, quote.quote);
+                assert!(line.text.contains(&colour.word), "{}", line.text);
+                let noun = colour.word.split(' ').next_back().unwrap();
+                assert!(
+                    quote.quote.to_lowercase().contains(&noun.to_lowercase()),
+                    "{}: {}",
+                    line.text,
+                    quote.quote
+                );
+                assert!(Checks::of(&line.text, language).pass(20), "{}", line.text);
+            }
+        }
+    }
+    let found: Vec<(&str, &str)> =
+        found.iter().map(|(document, phrases)| (document.as_str(), phrases.as_str())).collect();
+    assert_eq!(
+        found,
+        [
+            ("lebensphasen", "Gelassenheit"),
+            ("mietvertrag", "Ruhe"),
+            ("research-summary", "care"),
+            ("kita-elterninfo", "Ruhe"),
+            ("handbuch", "Gelassenheit, Gesundheit"),
+            (
+                "rahmen",
+                "Gelassenheit, Umsicht, Authentizität, Selbstvertrauen, Ausstrahlung, Wachstum, Transformation, Neugier, Kraft, Vitalität, Motivation, Lebenskraft, Inspiration, Erfolg, Ruhe, Balance, Erholung, Weisheit, Besonnenheit, Energie"
+            ),
+        ]
+    );
+}
+
+#[test]
+fn the_phrases_that_documents_have_most_often_are_their_values() {
+    let mut wanted = request(&["I want to listen better"], Language::English);
+    wanted.passages = ["Honesty.", "Honesty and courage.", "Courage, honesty and joy."].map(passage).to_vec();
+    let words: Vec<String> = keywords(&wanted).into_iter().map(|keyword| keyword.text).collect();
+    assert_eq!(words, ["honesty", "courage", "joy"]);
 }
 
 #[test]
@@ -607,7 +725,7 @@ proptest! {
             max_words,
             avoid: avoid.clone(),
             earlier,
-            values: vec![ValuePhrase { text: goals[0].clone(), source: "d".to_owned() }],
+            passages: vec![passage(&goals[0])],
             seed: chance,
         };
         let result = generate(&wanted);

@@ -1,7 +1,7 @@
 //! The built-in engine of post composition: captions made of the sources' own sentences.
 //!
 //! Nothing is written here that nobody wrote: a caption is sentences of the passages, exact or shortened by rule
-//! ([`compress`]), the caller's own words, a call to action of the project's list, and hashtags. Each line says where it is
+//! ([`compress`]), the caller's own words, their call to action or one of the project's list, and hashtags. Each line says where it is
 //! from. The checks ([`validity`], [`facts`], [`banned`]) stand by themselves, so that a provider's output passes through
 //! the same ones.
 
@@ -49,7 +49,9 @@ pub struct Compose {
     pub length: Option<Length>,
     /// The tone that is wished for. The built-in engine cannot give one and says so.
     pub tone: Option<String>,
-    /// The project's calls to action; no other is used.
+    /// The caller's call to action, which every variant gets.
+    pub call_to_action: Option<String>,
+    /// The project's calls to action; without the caller's no other is used.
     pub calls_to_action: Vec<String>,
     /// How hashtags are researched; its text and language are those of the post. Without it there are none.
     pub hashtags: Option<Research>,
@@ -90,8 +92,9 @@ pub struct Pillar {
 }
 
 /// How long a variant is at most, in graphemes with everything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, async_graphql::Enum)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[graphql(name = "PostLength")]
 pub enum Length {
     /// 250, and what every wanted channel takes.
     Short,
@@ -265,16 +268,24 @@ pub fn compose(compose: &Compose) -> Result<Composition, Refusal> {
         write::Writer { compose, brief: &brief, passages: &passages, units: &units, banned: &banned };
     let variants = writer.variants(&mut unused);
     if variants.is_empty() {
-        let message =
-            "No variant fits the channels without breaking a sentence. Choose other channels or sources.";
+        let message = if compose.call_to_action.is_some() {
+            "No variant with this call to action fits the channels without breaking a sentence. Shorten it, or choose other channels or sources."
+        } else {
+            "No variant fits the channels without breaking a sentence. Choose other channels or sources."
+        };
         return Err(Refusal::insufficient("channels", message));
     }
-    let first = variants.first().map_or("", |variant| variant.caption.as_str());
-    let diffs = variants.iter().enumerate().skip(1);
-    let diffs = diffs
-        .map(|(to, variant)| VariantDiff { from: 0, to, parts: diff::diff(first, &variant.caption) })
-        .collect();
-    Ok(Composition { variants, diffs, unused })
+    let captions: Vec<&str> = variants.iter().map(|variant| variant.caption.as_str()).collect();
+    Ok(Composition { diffs: diffs(&captions), variants, unused })
+}
+
+/// What leads from the first caption to each other.
+pub fn diffs<S: AsRef<str>>(captions: &[S]) -> Vec<VariantDiff> {
+    let first = captions.first().map_or("", AsRef::as_ref);
+    let others = captions.iter().enumerate().skip(1);
+    others
+        .map(|(to, caption)| VariantDiff { from: 0, to, parts: diff::diff(first, caption.as_ref()) })
+        .collect()
 }
 
 /// The passages in the language of the post; the others are named as unused.

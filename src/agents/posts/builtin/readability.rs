@@ -8,8 +8,9 @@ use crate::retrieval::Format;
 use crate::retrieval::reading;
 
 /// Which formula a score is by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, async_graphql::Enum)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[graphql(name = "ReadabilityFormula")]
 pub enum Formula {
     /// 206.835 − 1.015 × words per sentence − 84.6 × syllables per word (Flesch, A new readability yardstick, Journal of
     /// Applied Psychology 32, 1948).

@@ -35,6 +35,7 @@ fn ask(brief: &str) -> Compose {
         variants: 3,
         length: None,
         tone: None,
+        call_to_action: None,
         calls_to_action: vec!["Melde dich gern bei uns.".to_owned(), "Book your place today.".to_owned()],
         hashtags: None,
         banned: Vec::new(),
@@ -82,6 +83,7 @@ fn hold(asked: &Compose, made: &Composition) {
                 Origin::Source => assert!(variant.sources.get(line.source.unwrap()).is_some()),
                 Origin::Brief => assert!(
                     asked.brief.contains(line.text.trim_start_matches("• ").split(' ').next().unwrap())
+                        || asked.call_to_action.as_ref() == Some(&line.text)
                 ),
                 Origin::Project => assert!(asked.calls_to_action.iter().any(|call| call.trim() == line.text)),
             }
@@ -197,6 +199,55 @@ fn banned_words_stay_out() {
     hold(&asked, &made);
     assert!(made.variants.iter().all(|variant| variant.call_to_action.is_none()));
     assert!(made.unused.iter().any(|unused| unused.reason.contains("banned")));
+}
+
+#[test]
+fn the_caller_s_call_to_action_is_in_every_variant() {
+    let call = "Komm am Mittwoch einfach vorbei und lauf eine Runde mit uns, ganz ohne Anmeldung.";
+    let own = |banned: &[&str]| Compose {
+        call_to_action: Some(call.to_owned()),
+        banned: banned.iter().map(|word| (*word).to_owned()).collect(),
+        hashtags: Some(research()),
+        variants: 6,
+        ..ask("Laufgruppe für Neue")
+    };
+    let asked = own(&[]);
+    let made = compose(&asked).unwrap();
+    hold(&asked, &made);
+    assert!(made.variants.iter().any(|variant| variant.length == Length::Short));
+    for variant in &made.variants {
+        assert_eq!(variant.call_to_action.as_deref(), Some(call), "{}", variant.caption);
+        assert!(variant.graphemes <= variant.length.graphemes());
+    }
+    assert!(
+        !made.unused.iter().any(|unused| unused.input.contains("Book")),
+        "the project's are not looked at"
+    );
+    let asked = own(&["Anmeldung"]);
+    let made = compose(&asked).unwrap();
+    hold(&asked, &made);
+    assert!(made.variants.iter().all(|variant| variant.call_to_action.is_none()), "nor used instead");
+    assert!(
+        made.unused
+            .iter()
+            .any(|unused| call.starts_with(&unused.input[..20]) && unused.reason.contains("banned"))
+    );
+    // Where it leaves no room for a sentence, there is no variant rather than one without it.
+    let long =
+        Compose { call_to_action: Some("Lauf mit. ".repeat(24)), length: Some(Length::Short), ..own(&[]) };
+    let refused = compose(&long).unwrap_err();
+    assert_eq!(refused.field, "channels");
+    assert!(refused.message.contains("call to action"), "{}", refused.message);
+}
+
+#[test]
+fn all_variants_are_of_the_length_that_is_asked_for() {
+    for length in [Length::Short, Length::Medium, Length::Long] {
+        let asked = Compose { length: Some(length), ..ask("Laufgruppe für Neue") };
+        let made = compose(&asked).unwrap();
+        hold(&asked, &made);
+        assert!(made.variants.iter().all(|variant| variant.length == length), "{length:?}");
+    }
 }
 
 #[test]

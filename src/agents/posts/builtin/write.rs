@@ -50,6 +50,11 @@ enum Hook<'a> {
 impl Length {
     const ALL: [Self; 3] = [Self::Medium, Self::Short, Self::Long];
 
+    /// The most graphemes.
+    pub const fn graphemes(self) -> usize {
+        self.bounds().0
+    }
+
     /// The most graphemes, and the most sentences after the opening.
     const fn bounds(self) -> (usize, usize) {
         match self {
@@ -221,8 +226,16 @@ impl Writer<'_> {
         best.map(|(_, name)| name)
     }
 
-    /// The project's calls to action that can stand here, those that take up the topic first.
+    /// The caller's call to action, or the project's that can stand here, those that take up the topic first.
     fn calls(&self, unused: &mut Vec<UnusedInput>) -> Vec<String> {
+        if let Some(own) = &self.compose.call_to_action {
+            if self.banned.find(own).is_empty() {
+                return vec![own.clone()];
+            }
+            let reason = "This call to action has a banned word.".to_owned();
+            unused.push(UnusedInput { input: excerpt(own, 100), reason });
+            return Vec::new();
+        }
         let wanted: retrieval::Language = self.compose.language;
         let mut calls: Vec<(usize, &str)> = Vec::new();
         for call in self
@@ -304,7 +317,9 @@ impl Writer<'_> {
         // What does not fit beside the opening and one sentence is left out: first hashtags, then the call to action.
         let trims: [(Option<&str>, &[String]); 4] =
             [(call, tags), (call, tags.get(..tags.len().min(1))?), (call, &[]), (None, &[])];
-        for (call, tags) in trims {
+        // The caller's own call to action is never left out.
+        let is_own = call.is_some() && self.compose.call_to_action.is_some();
+        for (call, tags) in trims.into_iter().filter(|(call, _)| call.is_some() || !is_own) {
             let mut draft = Draft::new(self, hook, length, call, tags);
             if !fits(&draft.caption()) {
                 continue;
@@ -512,7 +527,9 @@ impl<'w> Draft<'w> {
             }
         }
         if let Some(call) = self.call {
-            lines.push(Line { text: call.to_owned(), origin: Origin::Project, source: None });
+            let own = self.writer.compose.call_to_action.is_some();
+            let origin = if own { Origin::Brief } else { Origin::Project };
+            lines.push(Line { text: call.to_owned(), origin, source: None });
         }
         let language = self.writer.compose.language;
         let read = format!("{hook}\n\n{body}");

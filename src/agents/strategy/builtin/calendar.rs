@@ -6,30 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{
-    DateTime, Datelike as _, Duration, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone as _, Utc,
-};
+use chrono::{DateTime, Datelike as _, Duration, NaiveDate, NaiveTime, Utc};
 use chrono_tz::Tz;
 
 use super::hours::Hours;
+use crate::agents::text::calendar::moment;
 use crate::agents::text::numbers::{apportion, float};
 
 /// What a post more is worth: more than any choice of better times.
 const POST: i64 = 1_000_000;
-
-/// A moment as a place's clocks show it. A time that a change of the clocks skips is the next that exists, of one that it
-/// repeats it is the first.
-pub(in crate::agents::strategy) fn moment(zone: Tz, local: NaiveDateTime) -> Option<DateTime<Utc>> {
-    const STEP: i64 = 15;
-    // No change of clocks skips more than a day.
-    let steps = 0..=(25 * 60 / STEP);
-    steps.filter_map(|step| local.checked_add_signed(Duration::minutes(step * STEP))).find_map(|local| {
-        match zone.from_local_datetime(&local) {
-            LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => Some(time.with_timezone(&Utc)),
-            LocalResult::None => None,
-        }
-    })
-}
 
 /// The days of a window, as a place's clocks show them.
 pub(super) fn days(from: DateTime<Utc>, until: DateTime<Utc>, zone: Tz) -> Vec<NaiveDate> {
@@ -227,25 +212,6 @@ mod tests {
 
     fn berlin(text: &str) -> DateTime<Utc> {
         moment(chrono_tz::Europe::Berlin, text.parse().unwrap()).unwrap()
-    }
-
-    #[test]
-    fn clocks_that_change_are_followed() {
-        // 28 March 2027: 02:00 to 03:00 does not exist in Berlin; 31 October 2027: it is there twice.
-        assert_eq!(berlin("2027-03-28T02:30:00").to_rfc3339(), "2027-03-28T01:00:00+00:00");
-        assert_eq!(berlin("2027-03-28T18:00:00").to_rfc3339(), "2027-03-28T16:00:00+00:00");
-        assert_eq!(berlin("2027-10-31T02:30:00").to_rfc3339(), "2027-10-31T00:30:00+00:00");
-        // Samoa left out the whole of 30 December 2011.
-        let skipped = moment(chrono_tz::Pacific::Apia, "2011-12-30T12:00:00".parse().unwrap()).unwrap();
-        assert_eq!(
-            skipped.with_timezone(&chrono_tz::Pacific::Apia).to_rfc3339(),
-            "2011-12-31T00:00:00+14:00"
-        );
-        let half = moment(chrono_tz::Australia::Lord_Howe, "2027-10-03T02:15:00".parse().unwrap()).unwrap();
-        assert_eq!(
-            half.with_timezone(&chrono_tz::Australia::Lord_Howe).to_rfc3339(),
-            "2027-10-03T02:30:00+11:00"
-        );
     }
 
     /// All choices, for small problems.

@@ -1,102 +1,27 @@
 //! A plan as a calendar file (iCalendar, RFC 5545) and as a table (CSV, RFC 4180).
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
-
 use super::{Plan, Slot};
-
-/// The longest line of a calendar file, in bytes without its end (RFC 5545, section 3.1).
-const LINE: usize = 75;
-/// How long an entry lasts in a calendar that shows it; a post has no length.
-const DURATION: &str = "PT15M";
-
-/// What a calendar file says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Calendar {
-    /// Its name, as calendars show it.
-    pub name: String,
-    /// What the plan is known by, such as its id: entries keep their identity from one export to the next by it.
-    pub namespace: String,
-    /// When the file is made.
-    pub stamped_at: DateTime<Utc>,
-}
+use crate::agents::text::calendar::{Calendar, Entry};
 
 /// The plan as a calendar file. Times are in UTC, which every calendar shows in its own time zone.
 pub fn ics(plan: &Plan, calendar: &Calendar) -> String {
-    let mut out = String::new();
-    for fixed in
-        ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//aicos//Content calendar//EN", "CALSCALE:GREGORIAN"]
-    {
-        line(&mut out, fixed);
-    }
-    line(&mut out, &format!("X-WR-CALNAME:{}", escaped(&calendar.name)));
-    for slot in &plan.slots {
-        entry(&mut out, slot, calendar);
-    }
-    line(&mut out, "END:VCALENDAR");
-    out
-}
-
-fn entry(out: &mut String, slot: &Slot, calendar: &Calendar) {
-    let time = |at: DateTime<Utc>| at.format("%Y%m%dT%H%M%SZ").to_string();
-    let mut description = format!("{} · {}", slot.channel.name(), slot.format.key());
-    if let Some(angle) = &slot.angle {
+    let entry = |slot: &Slot| {
+        let mut description = format!("{} · {}", slot.channel.name(), slot.format.key());
+        if let Some(angle) = &slot.angle {
+            description.push_str("\n\n");
+            description.push_str(&angle.quote);
+        }
         description.push_str("\n\n");
-        description.push_str(&angle.quote);
-    }
-    description.push_str("\n\n");
-    description.push_str(&slot.reason);
-    line(out, "BEGIN:VEVENT");
-    line(out, &format!("UID:{}", uid(&calendar.namespace, &slot.key)));
-    line(out, &format!("DTSTAMP:{}", time(calendar.stamped_at)));
-    line(out, &format!("DTSTART:{}", time(slot.at)));
-    line(out, &format!("DURATION:{DURATION}"));
-    line(out, &format!("SUMMARY:{}", escaped(&format!("{}: {}", slot.channel.name(), slot.topic))));
-    line(out, &format!("DESCRIPTION:{}", escaped(&description)));
-    if !slot.pillar.is_empty() {
-        line(out, &format!("CATEGORIES:{}", escaped(&slot.pillar)));
-    }
-    line(out, "TRANSP:TRANSPARENT");
-    line(out, "END:VEVENT");
-}
-
-/// The identity of an entry: the same for the same slot of the same plan, whenever it is exported and wherever it is moved.
-fn uid(namespace: &str, key: &str) -> String {
-    let digest = Sha256::digest(format!("{namespace}\n{key}").as_bytes());
-    format!("{}@aicos", hex::encode(&digest[..16]))
-}
-
-/// A value of type TEXT (RFC 5545, section 3.3.11), without control characters.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 8);
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' | ';' | ',' => out.extend(['\\', c]),
-            '\r' if chars.peek() == Some(&'\n') => {}
-            '\n' | '\r' | '\u{2028}' | '\u{2029}' => out.push_str("\\n"),
-            '\t' => out.push(' '),
-            c if c.is_control() => {}
-            c => out.push(c),
+        description.push_str(&slot.reason);
+        Entry {
+            key: slot.key.clone(),
+            at: slot.at,
+            summary: format!("{}: {}", slot.channel.name(), slot.topic),
+            description,
+            category: slot.pillar.clone(),
         }
-    }
-    out
-}
-
-/// Adds a line, folded where it is longer than [`LINE`], between characters.
-fn line(out: &mut String, content: &str) {
-    let mut used = 0;
-    for c in content.chars() {
-        if used + c.len_utf8() > LINE {
-            out.push_str("\r\n ");
-            // The space that marks the fold counts.
-            used = 1;
-        }
-        out.push(c);
-        used += c.len_utf8();
-    }
-    out.push_str("\r\n");
+    };
+    calendar.file(plan.slots.iter().map(entry))
 }
 
 /// The plan as a table, in UTF-8 with a head row.
@@ -163,6 +88,7 @@ mod tests {
     use super::*;
     use crate::accounts::channel::Channel;
     use crate::agents::strategy::builtin::{Format, Metrics, TimeBasis, TopicSource};
+    use crate::agents::text::calendar::LINE;
 
     fn slot(topic: &str, reason: &str) -> Slot {
         Slot {

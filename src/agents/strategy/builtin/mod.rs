@@ -7,7 +7,7 @@
 //! named as a gap.
 
 mod assign;
-pub(super) mod calendar;
+mod calendar;
 pub mod export;
 mod hours;
 mod pillars;
@@ -27,6 +27,7 @@ use self::pillars::{Pillars, Section, Texts, Weights, last_heading};
 use self::topics::Topic;
 use crate::accounts::channel::Channel;
 use crate::agents::posts::builtin::Passage;
+use crate::agents::text::calendar::moment;
 use crate::agents::text::numbers::{float, rounded, share};
 use crate::agents::text::{Language, Refusal, excerpt};
 
@@ -583,7 +584,7 @@ impl Planner<'_> {
                 .max_by_key(|(hour, value)| (*value, std::cmp::Reverse(*hour)));
             let hour = usual.map_or(self.strategy.earliest_hour, |(hour, _)| hour);
             let time = event.time.or_else(|| NaiveTime::from_hms_opt(hour, 0, 0)).unwrap_or_default();
-            if let Some(moment) = calendar::moment(zone, event.date.and_time(time)) {
+            if let Some(moment) = moment(zone, event.date.and_time(time)) {
                 times.push(Time { at: moment, channel: channel.channel, event: Some(at) });
             }
         }
