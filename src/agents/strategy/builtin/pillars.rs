@@ -447,9 +447,11 @@ fn cluster(vectors: &[Vector], sections: usize) -> Vec<Vec<usize>> {
         for (index, (a, a_documented, a_counts)) in open.iter().enumerate() {
             for (b, b_documented, b_counts) in open.iter().skip(index + 1) {
                 let value = get(&alike, *a, *b);
-                let enough = value >= if *a_documented && *b_documented { ALIKE } else { NEAR };
-                let both = *a_counts && *b_counts;
-                let may = if both { left > MOST || (left > FEWEST && enough) } else { enough };
+                // A few groups of sections are kept apart however alike they are; posts keep nothing apart.
+                let documented = *a_documented && *b_documented;
+                let least = if documented { ALIKE } else { NEAR };
+                let enough = value >= least && (!documented || left > FEWEST);
+                let may = enough || (left > MOST && *a_counts && *b_counts);
                 if may && best.is_none_or(|(.., most)| value > most) {
                     best = Some((*a, *b, value));
                 }
