@@ -255,7 +255,7 @@ mod tests {
             (vec![" ".to_owned()], FaultCode::Required),
         ] {
             let Err(Error::Invalid(faults)) = tags(&bad) else { panic!("{bad:?}") };
-            assert_eq!((faults[0].code, faults[0].field.as_deref()), (code, Some(&["tags".to_owned()][..])));
+            assert_eq!(faults[0].code, code, "{bad:?}");
         }
     }
 

@@ -724,6 +724,8 @@ async fn searches(superuser: &mut PgConnection, stage: &Stage) -> Vec<Call> {
             .fetch_one(&mut *superuser)
             .await
             .unwrap();
+    let tagged = "update documents set tags = case when id = $2 then '{Rest,Work}'::text[] else '{Work}' end where organization_id = $1";
+    sqlx::query(tagged).bind(first).bind(document).execute(&mut *superuser).await.unwrap();
     let list =
         |terms: &[i64]| format!("'{{{}}}'", terms.iter().map(i64::to_string).collect::<Vec<_>>().join(","));
     let within = |organization: &str, projects: &str| {
@@ -754,29 +756,38 @@ async fn searches(superuser: &mut PgConnection, stage: &Stage) -> Vec<Call> {
         "select concat_ws(' of ', split_part(max(c.heading), ' › ', -1), count(*)) from document_chunks c
         where c.id = any (current_setting('test.said')::uuid[])";
     vec![
-        search("everything", &all, &vacation, "null, null, 100", "here organization there"),
-        search("another organization's terms", &all, &theirs, "null, null, 100", "nothing"),
-        search("no terms", &all, &[0], "null, null, 100", "nothing"),
-        search("nobody", &within("", ""), &vacation, "null, null, 100", "nothing"),
+        search("everything", &all, &vacation, "null, null, null, 100", "here organization there"),
+        search("another organization's terms", &all, &theirs, "null, null, null, 100", "nothing"),
+        search("no terms", &all, &[0], "null, null, null, 100", "nothing"),
+        search("nobody", &within("", ""), &vacation, "null, null, null, 100", "nothing"),
         search(
             "whoever sees one project",
             &within(&first.to_string(), &format!("{{{here}}}")),
             &vacation,
-            "null, null, 100",
+            "null, null, null, 100",
             "here",
         ),
         search(
             "whoever sees no project",
             &within(&first.to_string(), "{}"),
             &vacation,
-            "null, null, 100",
+            "null, null, null, 100",
             "nothing",
         ),
-        search("in one project", &all, &vacation, &format!("'{here}', null, 100"), "here organization"),
-        search("in one document", &all, &vacation, &format!("null, '{{{document}}}', 100"), "there"),
+        search("in one project", &all, &vacation, &format!("'{here}', null, null, 100"), "here organization"),
+        search("in one document", &all, &vacation, &format!("null, '{{{document}}}', null, 100"), "there"),
+        search("with one of some tags", &all, &vacation, "null, null, '{none,REST}', 100", "there"),
+        search("with no such tag", &all, &vacation, "null, null, '{none}', 100", "nothing"),
+        search("with no tag at all", &all, &vacation, "null, null, '{}', 100", "nothing"),
         Call {
             read: best.to_owned(),
-            ..search("the best one", &all, &either, &format!("null, '{{{document}}}', 1"), "Vacation of 1")
+            ..search(
+                "the best one",
+                &all,
+                &either,
+                &format!("null, '{{{document}}}', null, 1"),
+                "Vacation of 1",
+            )
         },
     ]
 }
@@ -808,7 +819,7 @@ async fn judge(tx: &mut PgConnection, calls: &[Call], most: usize) -> Vec<String
 }
 
 /// What is taken out of the functions, one at a time; spelled as the catalogue does.
-const MUTANTS: [(&str, &str, &str); 92] = [
+const MUTANTS: [(&str, &str, &str); 97] = [
     ("claim_job", "j.status = 'QUEUED' and ", ""),
     ("claim_job", " and j.run_at <= clock_timestamp()", ""),
     ("claim_job", " and j.kind = any (p_kinds)", ""),
@@ -909,6 +920,11 @@ const MUTANTS: [(&str, &str, &str); 92] = [
     ("search_chunks", "order by weight desc", "order by weight"),
     ("search_chunks", "limit p_limit", ""),
     ("search_chunks", "and (p_documents is null or c.document_id = any (p_documents))", ""),
+    ("search_chunks", "p_tags is null or ", ""),
+    ("search_chunks", " and d.id = c.document_id", ""),
+    ("search_chunks", "select lower(t) from unnest(p_tags) t", "select t from unnest(p_tags) t"),
+    ("search_chunks", "where lower(t) = any (v_tags)", "where t = any (v_tags)"),
+    ("search_chunks", " where lower(t) = any (v_tags)", ""),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,9 +2,10 @@
 //!
 //! The built-in engine ([`crate::retrieval`]) quotes the sentences that answer, or says that none does. A provider's
 //! model gets the same passages, numbered, and has to name the ones that each sentence rests on; what it says without
-//! naming one is not an answer, unless the asker wants that as well, and then it is marked. Where the organization has vectors of its passages ([`crate::knowledge::embeddings`]), a
-//! model also gets those that mean what is asked. Either way a citation is a stretch of one version of one document, letter
-//! for letter, which is compared with the stored text before it is saved.
+//! naming one is not an answer, unless the asker wants that as well, and then it is marked. Where the organization has
+//! vectors of its passages ([`crate::knowledge::embeddings`]), a model also gets those that mean what is asked. Either way a
+//! citation is a stretch of one version of one document, letter for letter, which is compared with the stored text before it
+//! is saved.
 
 pub mod conversations;
 pub mod graphql;
@@ -273,7 +274,7 @@ pub struct ConfidenceParts {
     pub kind: f32,
     /// The share of the one word that the best sentence lacks most.
     pub gap: f32,
-    /// How probable it is that the best sentence of all is among those that are quoted.
+    /// How probable it is that the best sentence of all is among the best three.
     pub chosen: f32,
 }
 

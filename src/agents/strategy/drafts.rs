@@ -70,7 +70,7 @@ impl Asked {
 #[derive(Debug)]
 pub enum Picked {
     /// Posts that nobody drafts yet; there may be none.
-    New(Orders),
+    New(Box<Orders>),
     /// An idempotency key replays an earlier call: the jobs of its posts, as far as nobody has had them drafted anew.
     Again(Vec<JobId>),
 }
@@ -122,7 +122,7 @@ pub async fn pick(
         .into_iter()
         .map(|(place, slot)| Ok((place, input(strategy, slot, &there, content.language, asked)?)));
     let posts = posts.collect::<Result<_>>()?;
-    Ok(Picked::New(Orders { strategy, project, call, posts, content }))
+    Ok(Picked::New(Box::new(Orders { strategy, project, content, call, posts })))
 }
 
 /// The places whose posts are drafted, or are being drafted. Of those that are named, a draft that was deleted does not count.

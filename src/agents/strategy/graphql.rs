@@ -605,8 +605,8 @@ impl StrategyMutation {
                 door.write_within(organization, Some(project), Action::AgentRun).await.map_err(&missing)?;
             let picked = drafts::pick(&mut tx, id, project, &asked, key.as_ref()).await.map_err(&missing)?;
             let ordered = match picked {
-                drafts::Picked::New(mut orders) => match orders.first() {
-                    Some(first) => {
+                drafts::Picked::New(mut orders) => {
+                    if let Some(first) = orders.first() {
                         let engine = input.engine.as_ref();
                         let engine = engine_for::<Posts>(ctx, &mut tx, project, engine, first).await?;
                         let places = orders.places();
@@ -616,12 +616,11 @@ impl StrategyMutation {
                         }));
                         tx.commit(Record::with(found.target(), changes)).await?;
                         jobs
-                    }
-                    None => {
+                    } else {
                         drop(tx);
                         Vec::new()
                     }
-                },
+                }
                 drafts::Picked::Again(jobs) => {
                     drop(tx);
                     jobs
