@@ -286,7 +286,7 @@ struct VideoGenerateInput {
     frames_per_second: i32,
     /// Which way a `PARALLAX` moves; other kinds have ways of their own.
     #[graphql(default_with = "VideoDirection::Right")]
-    direction: VideoDirection,
+    parallax_towards: VideoDirection,
     /// Whether the texts are drawn into the film; the caption files have them in any case.
     #[graphql(default = true)]
     captions: bool,
@@ -339,7 +339,7 @@ impl VideoGenerateInput {
             // What is no number of seconds is none of the range either.
             seconds: u32::try_from(self.duration_seconds).unwrap_or(0),
             frames_per_second: u32::try_from(self.frames_per_second).unwrap_or(0),
-            direction: self.direction.into(),
+            direction: self.parallax_towards.into(),
             captions: self.captions,
             caption_style: self.caption_style.into(),
             voice_over: recording("voiceOverAssetId", &self.voice_over_asset_id)?,
