@@ -679,6 +679,8 @@ async fn a_post_is_made_from_what_an_answer_cites() {
 async fn a_model_rewrites_drafts_and_may_not_add_facts() {
     let room = Room::new().await;
     room.owner().learn(&room.acme, "Guide", GUIDE).await;
+    let voice = json!({"brandVoice": "Plain words,\nnever hurried."});
+    room.owner().mutate("organizationUpdate", json!({"id": room.acme.id, "settings": voice}), "").await;
     let post =
         |number: u32, opening: &str, body: &str| json!({"number": number, "opening": opening, "body": body});
     room.fake.script([Reply::json(&json!({"posts": [
@@ -696,6 +698,8 @@ async fn a_model_rewrites_drafts_and_may_not_add_facts() {
     );
     assert!(!variants[1]["caption"].as_str().unwrap().contains("37"), "{made:#}");
     assert!(made["post"]["unused"].to_string().contains("37"), "what was not taken is told: {made:#}");
+    let asked = room.fake.requests().pop().unwrap().body.to_string();
+    assert!(asked.contains("Voice of the brand: Plain words, never hurried."), "{asked}");
     room.workers.stop().await;
 }
 
@@ -822,7 +826,6 @@ async fn a_job_is_done_once_more_with_what_there_is_by_then() {
     assert_eq!(member.fault("jobRepeat", json!({"id": indexed})).await, "INVALID");
     let run = json!({"template": "posts_only", "brief": "Ruhe."});
     let run = room.run("contentWorkflowRun", run, "job { id }").await["job"]["id"].clone();
-    member.mutate("jobCancel", json!({"id": run}), "").await;
     member.finished(run.as_str().unwrap()).await;
     assert_eq!(member.fault("jobRepeat", json!({"id": run})).await, "INVALID");
 }

@@ -454,7 +454,7 @@ pub struct Settings {
     locale: String,
     /// The zone that times of day are meant in, as an IANA name.
     timezone: String,
-    /// How the brand speaks.
+    /// How the brand speaks: a model that rewrites posts is told of it.
     brand_voice: Option<String>,
     /// The brand's colours as `#RRGGBB`.
     brand_colors: Vec<String>,
@@ -506,7 +506,7 @@ pub struct SettingsInput {
     locale: MaybeUndefined<String>,
     /// The zone that times of day are meant in, such as `Europe/Berlin`.
     timezone: MaybeUndefined<String>,
-    /// How the brand speaks, at most 2,000 characters.
+    /// How the brand speaks, at most 2,000 characters: a model that rewrites posts is told of it.
     brand_voice: MaybeUndefined<String>,
     /// The brand's colours as `#RRGGBB`, at most 100.
     brand_colors: MaybeUndefined<Vec<String>>,

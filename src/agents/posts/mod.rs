@@ -235,9 +235,9 @@ impl Agent for Posts {
             research.corpus = Corpus { passages, counts };
         }
         run.release().await;
-        let banned = compose.banned.clone();
+        let brand = Brand { voice: settings.brand_voice, banned: compose.banned.clone() };
         let mut made = jobs::compute(move || builtin::compose(&compose)).await??;
-        let drafts = (&mut made, banned.as_slice());
+        let drafts = (&mut made, &brand);
         let wanted = order.engine.as_ref();
         let answered =
             agent::provided(run, wanted, move |wanted| rewrite(run, &tools.engines, wanted, order, drafts))
@@ -322,13 +322,19 @@ struct WrittenPost {
     body: String,
 }
 
-/// Has a model rewrite the variants, without the banned words. What states more than its sources do is not taken.
+/// How the brand speaks, and which words are not said for it.
+struct Brand {
+    voice: Option<String>,
+    banned: Vec<String>,
+}
+
+/// Has a model rewrite the variants in the brand's voice, without the banned words. What states more than its sources do is not taken.
 async fn rewrite(
     run: &Run,
     engines: &Engines,
     wanted: &Wanted,
     order: &Order<Input>,
-    (made, banned): (&mut Composition, &[String]),
+    (made, brand): (&mut Composition, &Brand),
 ) -> Result<Engine, Failure> {
     let input = &order.input;
     let post = json!({
@@ -343,12 +349,12 @@ async fn rewrite(
     });
     let asked = JsonQuestion {
         system: include_str!("prompt.md"),
-        question: drafts(input, &made.variants, banned),
+        question: drafts(input, &made.variants, brand),
         schema: JsonSchema { name: "posts".to_owned(), schema },
         max_tokens: TOKENS,
     };
     let (written, engine): (Written, _) = agent::ask_json(run, engines, wanted, order.seed, asked).await?;
-    let banned = Banned::read(banned, input.language);
+    let banned = Banned::read(&brand.banned, input.language);
     for written in written.posts.into_iter().take(builtin::VARIANTS) {
         let place = written.number.wrapping_sub(1);
         let Some(draft) = made.variants.get(place) else { continue };
@@ -368,14 +374,18 @@ async fn rewrite(
 }
 
 /// What a model is asked: the drafts, numbered from 1, each with what its sources say.
-fn drafts(input: &Input, variants: &[Variant], banned: &[String]) -> String {
+fn drafts(input: &Input, variants: &[Variant], brand: &Brand) -> String {
     let mut text = format!("Language: {}\n", input.language.name());
     // Writing to a string cannot fail.
     if let Some(tone) = &input.tone {
         let _ = writeln!(text, "Tone: {tone}");
     }
-    if !banned.is_empty() {
-        let _ = writeln!(text, "Banned words: {}", banned.join(", "));
+    if let Some(voice) = &brand.voice {
+        let _ =
+            writeln!(text, "Voice of the brand: {}", voice.split_whitespace().collect::<Vec<_>>().join(" "));
+    }
+    if !brand.banned.is_empty() {
+        let _ = writeln!(text, "Banned words: {}", brand.banned.join(", "));
     }
     for (number, variant) in variants.iter().enumerate() {
         let _ = writeln!(text, "\nDraft {}\nOpening: {}\nBody: {}", number + 1, variant.hook, variant.body);
