@@ -195,7 +195,7 @@ async fn a_set_is_there_as_a_text_and_with_a_schedule_as_a_calendar() {
         assert_eq!((&asset["kind"], &asset["mimeType"]), (&json!(kind), &json!(mime)), "{asset:#}");
         let fetched = files::get(&room.server, asset["url"].as_str().unwrap()).await;
         assert_eq!(fetched.status, 200, "{asset:#}");
-        String::from_utf8(fetched.body.to_vec()).unwrap()
+        String::from_utf8(fetched.body.clone()).unwrap()
     };
     let plain = made(json!({})).await;
     let lines = texts(&plain);
