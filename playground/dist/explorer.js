@@ -357,6 +357,7 @@ mutation AskQuestion($input: QaAskInput!) {
         endOffset
         score
       }
+      followUps
       nearMisses {
         quote
         heading
@@ -829,6 +830,8 @@ mutation DrawASlide($input: VisualPostCreateInput!) {
     "organizationId": "org_sign_in_first",
     "question": "How many days of vacation are there?",
     "topK": 5,
+    "length": "MEDIUM",
+    "requireCitations": true,
     "wait": true
   }
 }
@@ -837,6 +840,8 @@ mutation DrawASlide($input: VisualPostCreateInput!) {
     "organizationId": "org_sign_in_first",
     "question": "Who pays out receipts?",
     "topK": 5,
+    "length": "MEDIUM",
+    "requireCitations": true,
     "wait": false
   }
 }
