@@ -30,7 +30,7 @@ use crate::webhooks::Webhooks;
 use crate::{assets, idempotency, projects};
 
 /// An agent whose results are read as a whole. A new one is a folder with its implementation of this and its GraphQL
-/// file, a line in [`super::works`], and a kind of id.
+/// file, a line in the register of [`super`], and a kind of id.
 pub trait Agent: Send + Sync + 'static {
     /// Which one.
     const KIND: AgentKind;
