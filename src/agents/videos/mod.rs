@@ -248,7 +248,7 @@ impl Agent for Videos {
         let Order { input, seed, project, .. } = order;
         let (scenes, brand, period) = {
             let mut tx = run.read(Action::ContentRead).await?;
-            let brand = visuals::brand(&mut tx, run.organization(), *project).await?;
+            let brand = visuals::brand(&mut tx, *project).await?;
             let period = visuals::mark(&mut tx, input.period, input.language).await?;
             (scenes(&mut tx, input).await?, BrandKit { typeface: input.typeface, ..brand }, period)
         };

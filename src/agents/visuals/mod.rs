@@ -28,11 +28,11 @@ use crate::assets::{self, AssetKind, NewAsset};
 use crate::db::ReadTx;
 use crate::engine::{Provider, Usage};
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::id::{AssetId, OrganizationId, PeriodId, ProjectId, VisualPostId};
+use crate::id::{AssetId, PeriodId, ProjectId, VisualPostId};
 use crate::jobs::{self, AgentKind, Engine, Failure, Run};
 use crate::retrieval::Language;
 use crate::usage::Amounts;
-use crate::{input, organizations, periods, projects};
+use crate::{input, periods, projects};
 pub use aicos_render::visuals as builtin;
 
 /// What the agent is asked.
@@ -172,8 +172,7 @@ impl Agent for Visuals {
         let (brand, period, own) = {
             let mut tx = run.read(Action::ContentRead).await?;
             let period = mark(&mut tx, input.period, input.language).await?;
-            let brand =
-                BrandKit { typeface: input.typeface, ..brand(&mut tx, run.organization(), *project).await? };
+            let brand = BrandKit { typeface: input.typeface, ..brand(&mut tx, *project).await? };
             let own = background::own(&mut tx, *project, &input.background, input.period, *seed).await?;
             (brand, period, own)
         };
@@ -337,16 +336,8 @@ fn refused(error: &VisualError) -> Failure {
 ///
 /// # Errors
 /// [`Error::NotFound`] for the project, or what the database says.
-pub(super) async fn brand(
-    tx: &mut ReadTx<'_>,
-    organization: OrganizationId,
-    project: ProjectId,
-) -> Result<BrandKit> {
-    let project = projects::find(tx, project).await?.ok_or(Error::NotFound)?;
-    let colors = match project.settings.brand_colors {
-        Some(own) => own,
-        None => organizations::get(tx, organization).await?.settings.brand_colors.unwrap_or_default(),
-    };
+pub(super) async fn brand(tx: &mut ReadTx<'_>, project: ProjectId) -> Result<BrandKit> {
+    let colors = projects::settings(tx, project).await?.brand_colors.unwrap_or_default();
     let mut colors = colors.iter().filter_map(|text| text.parse::<Color>().ok());
     Ok(BrandKit { primary: colors.next(), accent: colors.next(), typeface: Typeface::default() })
 }
