@@ -18,6 +18,7 @@ use crate::error::{Fault, FaultCode};
 use crate::id::AssetId;
 use crate::input;
 use crate::jobs::{self, Failure, Run};
+use crate::knowledge::convert::csv::reader;
 
 /// The field that names the file.
 pub(super) const FIELD: &str = "pastPostsAssetId";
@@ -139,14 +140,6 @@ fn refuse(code: FaultCode, message: impl Into<String>) -> Fault {
 
 fn wrong(line: usize, column: &str, what: &str) -> Fault {
     refuse(FaultCode::Invalid, format!("Line {line}, column `{column}`: {what}"))
-}
-
-fn reader(table: &str, delimiter: u8) -> csv::Reader<&[u8]> {
-    csv::ReaderBuilder::new()
-        .delimiter(delimiter)
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(table.as_bytes())
 }
 
 /// What stands between the cells: what makes the most known columns of the first line.

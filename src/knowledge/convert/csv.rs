@@ -35,7 +35,8 @@ pub(super) fn convert(table: &str) -> Result<Converted, Fault> {
     text.finish(None, empty)
 }
 
-fn reader(table: &str, delimiter: u8) -> csv::Reader<&[u8]> {
+/// Reads a table's rows, of whatever lengths; the first one is a row like the others.
+pub fn reader(table: &str, delimiter: u8) -> csv::Reader<&[u8]> {
     csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .has_headers(false)

@@ -4,7 +4,7 @@
 //! time and memory in proportion to what it is given, at most. HTML and CSV are read here. PDF is read in a process of its
 //! own, see [`pdf`].
 
-mod csv;
+pub mod csv;
 mod html;
 pub mod pdf;
 
