@@ -226,30 +226,35 @@ impl Question {
     /// The parts of the lexicon in which other spellings of unknown words, and relatives of known ones, may be.
     pub fn unknown(&self, statistics: &Statistics) -> Vec<Neighbourhood> {
         let mut wanted = Vec::new();
+        let mut want = |neighbourhood: Neighbourhood| {
+            if !wanted.contains(&neighbourhood) {
+                wanted.push(neighbourhood);
+            }
+        };
         for slot in self.slots.iter().filter(|slot| !matches!(slot.role, Role::Filler | Role::Soft)) {
-            let Some(term) = slot.forms.first().and_then(|form| form.terms.first()) else { continue };
-            let letters = term.chars().count();
-            if letters < 4 || term.contains(|c: char| c.is_numeric()) {
+            let has_letters = |term: &&String| can_be_misspelt(term);
+            if slot.is_known(statistics) {
+                if let Some(term) = slot.exact().next().filter(has_letters) {
+                    let letters = term.chars().count();
+                    want(Neighbourhood {
+                        prefix: term.chars().take(letters.saturating_sub(2).max(4)).collect(),
+                        shortest: letters.saturating_sub(2),
+                        longest: letters + 6,
+                        limit: NEIGHBOURS / 5,
+                    });
+                }
                 continue;
             }
-            let neighbourhood = if slot.is_known(statistics) {
-                Neighbourhood {
-                    prefix: term.chars().take(letters.saturating_sub(2).max(4)).collect(),
-                    shortest: letters.saturating_sub(2),
-                    longest: letters + 6,
-                    limit: NEIGHBOURS / 5,
-                }
-            } else {
+            // The stems of one word are of different lengths in different languages, and whose word it is nobody knows yet.
+            for term in slot.exact().filter(has_letters) {
+                let letters = term.chars().count();
                 let slack = distance(letters).max(2);
-                Neighbourhood {
+                want(Neighbourhood {
                     prefix: term.chars().take(1).collect(),
                     shortest: letters.saturating_sub(slack).max(3),
                     longest: letters + slack,
                     limit: NEIGHBOURS,
-                }
-            };
-            if !wanted.contains(&neighbourhood) {
-                wanted.push(neighbourhood);
+                });
             }
         }
         wanted.truncate(NEIGHBOURHOODS);
@@ -263,13 +268,7 @@ impl Question {
             if matches!(slot.role, Role::Filler | Role::Soft) {
                 continue;
             }
-            let originals: Vec<String> = slot
-                .forms
-                .iter()
-                .filter(|form| form.credit >= credit::EXACT && form.terms.len() == 1)
-                .flat_map(|form| form.terms.iter().cloned())
-                .filter(|term| term.chars().count() >= 4 && !term.contains(|c: char| c.is_numeric()))
-                .collect();
+            let originals: Vec<String> = slot.exact().filter(|term| can_be_misspelt(term)).cloned().collect();
             let known = slot.is_known(statistics);
             let mut nearest: Option<(usize, u64, &str)> = None;
             for (term, count) in neighbours {
@@ -384,6 +383,11 @@ impl Question {
         let near = usize::try_from(apart).is_ok_and(|apart| apart <= 2 * places.len());
         if near && places.len() == wanted.len() { places } else { Vec::new() }
     }
+}
+
+/// Whether a term has so many letters, and nothing else, that another one may be meant.
+fn can_be_misspelt(term: &str) -> bool {
+    term.chars().count() >= 4 && !term.contains(|c: char| c.is_numeric())
 }
 
 /// How many changes a word of so many letters may be away (Damerau–Levenshtein).

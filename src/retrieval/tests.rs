@@ -331,6 +331,9 @@ fn misspelt_words_are_read_by_the_lexicon() {
     let (found, question, _) = memory.ask_with("Wann kommt das Gehallt?", &Options::default());
     assert!(found.text.is_some_and(|text| text.contains("27.")));
     assert_eq!(question.corrected.len(), 1);
+    // The stem of an English word is shorter than it would be in German.
+    let (found, question, _) = memory.ask_with("How many days of vaccation do I have?", &Options::default());
+    assert!(found.text.is_some_and(|text| text.contains("28 days")), "{:?}", question.corrected);
     // A word that is there is never read as another.
     let (_, question, _) = memory.ask_with("Wann kommt das Gehalt?", &Options::default());
     assert!(question.corrected.is_empty(), "{:?}", question.corrected);
