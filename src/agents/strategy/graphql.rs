@@ -432,8 +432,8 @@ struct ContentStrategyCreateInput {
     /// the line and the column of whatever cannot be read.
     past_posts_asset_id: Option<ID>,
     /// A calendar whose all-day events are days without posts: an asset of the kind `CALENDAR` (iCalendar) of the project or the
-    /// organization. Events with a time, and cancelled ones, do not count; one that repeats by a rule fails the job, as does
-    /// whatever cannot be read, with its line.
+    /// organization. Events with a time, and cancelled ones, do not count; those that repeat by a rule count on all of their days.
+    /// Whatever cannot be read fails the job with its line.
     holidays_asset_id: Option<ID>,
 }
 

@@ -264,8 +264,8 @@ impl Agent for Strategies {
                 "The file is no calendar. Upload one in the format iCalendar (.ics) as a `CALENDAR`.";
             let kind = (AssetKind::Calendar, AssetKind::Calendar.most_bytes(), message);
             let text = text(tools, run, (holidays::FIELD, calendar), kind).await?;
-            let spans = jobs::compute(move || holidays::parse(&text)).await?.map_err(Failure::fail)?;
-            holidays = holidays::among(&builtin::days(&strategy), &spans);
+            let days = builtin::days(&strategy);
+            holidays = jobs::compute(move || holidays::among(&days, &text)).await?.map_err(Failure::fail)?;
             strategy.blackout.extend(&holidays);
         }
         let plan = jobs::compute(move || builtin::plan(&strategy)).await??;
