@@ -84,6 +84,7 @@ Mutation.videoGenerate(input.assetIds)           ok ok ok !FORBIDDEN ok NOT_FOUN
 Mutation.videoGenerate(input.clipAssetIds)       ok ok ok !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.videoGenerate(input.musicAssetId)       ok ok ok !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.videoGenerate(input.voiceOverAssetId)   ok ok ok !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
+Mutation.videoGenerate(input.postId)             ok ok ok !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.videoGenerate(input.visualPostId)       ok ok ok !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.postCompose(input.projectId)            ok ok ok !FORBIDDEN !FORBIDDEN NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED
 Mutation.postCompose(input.assetIds)             ok ok ok !FORBIDDEN ok NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND NOT_FOUND !UNAUTHENTICATED

@@ -139,6 +139,13 @@ async fn slides_become_scenes_and_a_film_that_nobody_wants_stops() {
         made["result"]["scenes"].as_array().unwrap().iter().map(|scene| &scene["text"]).collect();
     assert_eq!(texts, [&json!("Ruhe."), &json!("Kraft.")]);
 
+    // A script is one text instead of many.
+    let script = json!({"script": "# Morgen\n\nAtme ein. Atme aus.\n\nDann geh los.", "durationSeconds": 4});
+    let made = make(&room, script).await;
+    let texts: Vec<&Value> =
+        made["result"]["scenes"].as_array().unwrap().iter().map(|scene| &scene["text"]).collect();
+    assert_eq!(texts, ["Morgen", "Atme ein. Atme aus.", "Dann geh los."], "{made:#}");
+
     // A minute of film is far from done when it is cancelled, and leaves no file.
     let asked = json!({"projectId": room.acme.project, "scenes": ["Lang."], "durationSeconds": 60});
     let started = member.mutate("videoGenerate", asked, "job { id }").await;
@@ -168,6 +175,16 @@ async fn slides_become_scenes_and_a_film_that_nobody_wants_stops() {
         (json!({"scenes": vec!["a"; 21]}), "TOO_LONG", "scenes"),
         (json!({"scenes": ["x".repeat(401)]}), "TOO_LONG", "scenes"),
         (json!({"scenes": ["a"], "visualPostId": drawn["visualPost"]["id"]}), "INVALID", "visualPostId"),
+        (json!({"scenes": ["a"], "script": "a"}), "INVALID", "script"),
+        (json!({"script": " "}), "REQUIRED", "script"),
+        (json!({"script": "x".repeat(8_001)}), "TOO_LONG", "script"),
+        (
+            json!({"script": "Noch ein Satz, der fast zu lang für eine Szene ist. ".repeat(160)}),
+            "TOO_LONG",
+            "script",
+        ),
+        (json!({"script": "a", "postId": drawn["visualPost"]["id"]}), "INVALID", "postId"),
+        (json!({"postId": aicos::id::PostId::generate()}), "NOT_FOUND", "postId"),
         (json!({"assetIds": [picture]}), "NOT_FOUND", "assetIds"),
         (json!({"scenes": ["a"], "musicAssetId": picture}), "NOT_FOUND", "musicAssetId"),
     ] {
@@ -181,6 +198,57 @@ async fn slides_become_scenes_and_a_film_that_nobody_wants_stops() {
         (&json!("INSUFFICIENT_INPUT"), &json!(["input", "scenes"])),
         "{failed:#}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_becomes_a_film_of_its_pictures_and_words() {
+    let room = Room::new().await;
+    let drawn = room
+        .run(
+            "visualPostCreate",
+            json!({"text": "Ruhe.\nKraft.", "slidePerLine": true, "template": "minimal", "format": "STORY"}),
+            "visualPost { id slides { jpeg { id } } }",
+        )
+        .await;
+    let slide = |place: usize| drawn["visualPost"]["slides"][place]["jpeg"]["id"].clone();
+    let red = crate::visuals::plain(720, 1280, aicos::agents::visuals::builtin::Color::new(200, 20, 20));
+    let photo = room.owner().keep_file(&room.acme, "IMAGE", &red).await["id"].clone();
+    let compose = async |assets: Value| {
+        let asked = json!({"brief": "Am Morgen atmest du zehn Minuten lang ruhig. Danach gehst du ohne Eile los.",
+            "channels": ["X"], "variants": 1, "assetIds": assets, "callToAction": "Schreib uns, wie es war."});
+        let composed =
+            room.run("postCompose", asked, "post { id variants { hook body callToAction } }").await;
+        composed["post"].clone()
+    };
+    let film = async |post: &Value| {
+        let made =
+            make(&room, json!({"postId": post["id"], "durationSeconds": 6, "size": "REEL_SMALL"})).await;
+        assert_eq!(made["status"], "SUCCEEDED", "{made:#}");
+        let scenes = made["result"]["scenes"].as_array().unwrap().clone();
+        scenes.into_iter().map(|scene| scene["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    // Slides alone say it all.
+    let carousel = compose(json!([slide(1), slide(0)])).await;
+    assert_eq!(film(&carousel).await, ["Kraft.", "Ruhe."]);
+    // Beside a photo, which stands behind the words of the post.
+    let mixed = compose(json!([photo, slide(0)])).await;
+    let said = film(&mixed).await;
+    let variant = &mixed["variants"][0];
+    let words = ["hook", "body", "callToAction"].map(|part| variant[part].as_str().unwrap_or_default());
+    let words: Vec<&str> = words.into_iter().flat_map(str::split_whitespace).collect();
+    assert_eq!(said[0], "Ruhe.");
+    assert_eq!(said[1..].join(" ").split(' ').collect::<Vec<_>>(), words, "{mixed:#}");
+    assert!(words.join(" ").contains("zehn Minuten"), "{mixed:#}");
+    // A post that goes away meanwhile fails the job, and says so.
+    let input = json!({"projectId": room.acme.project, "postId": carousel["id"]});
+    room.workers.stop().await;
+    let (owner, member) = (room.acme.owner.at(&room.server), room.acme.member.at(&room.server));
+    let started = member.mutate("videoGenerate", input, "job { id }").await;
+    owner.mutate("outputDelete", json!({"id": carousel["id"]}), "").await;
+    let workers = room.server.work();
+    let job = member.finished(started["job"]["id"].as_str().unwrap()).await;
+    assert_eq!(job["error"]["code"], "NOT_FOUND", "{job:#}");
+    workers.stop().await;
 }
 
 /// Samples a second of the recordings that are given here, which is not that of films.

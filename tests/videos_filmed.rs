@@ -393,6 +393,19 @@ async fn one_provider_films_what_another_one_speaks_and_nothing_else() {
         assert_eq!((&*found, &*at), (code, field), "{more} {message}");
         assert!(message.contains(said), "{said}: {message}");
     }
+    // What a post's pictures are behind of only the job knows; then nothing is filmed for it.
+    let photo = crate::support::files::png(80, 60);
+    let photo = room.owner().keep_file(&room.acme, "IMAGE", &photo).await["id"].clone();
+    let post = json!({"brief": "Am Morgen atmest du zehn Minuten lang ruhig. Danach gehst du ohne Eile los.", "channels": ["X"], "assetIds": [photo]});
+    let post = room.run("postCompose", post, "post { id }").await["post"]["id"].clone();
+    let shown = film(&room, "a hill", &json!({"scenes": null, "postId": post})).await;
+    let error = &shown["error"];
+    assert_eq!(
+        (&error["code"], &error["field"]),
+        (&json!("INVALID"), &json!(["input", "footage"])),
+        "{shown:#}"
+    );
+    assert!(studio.made_of("a hill").is_empty());
     let text =
         json!({"projectId": room.acme.project, "text": "Morning yoga", "language": "EN", "engine": own});
     let question = json!({"organizationId": room.acme.id, "question": "When?", "engine": own});

@@ -93,6 +93,7 @@ async fn a_run_goes_through_its_agents_and_an_approval() {
             "QUEUED",
             "QUEUED",
             "QUEUED",
+            "QUEUED",
             "QUEUED"
         ]
     );
@@ -241,6 +242,7 @@ async fn a_refused_approval_fails_the_run_and_says_why() {
             "CANCELLED",
             "CANCELLED",
             "CANCELLED",
+            "CANCELLED",
             "CANCELLED"
         ]
     );
@@ -272,6 +274,7 @@ async fn a_step_that_fails_keeps_what_comes_after_it_from_running() {
         statuses(&run),
         [
             "FAILED",
+            "CANCELLED",
             "CANCELLED",
             "CANCELLED",
             "CANCELLED",

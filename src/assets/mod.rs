@@ -12,6 +12,8 @@ pub mod graphql;
 pub mod previews;
 mod store;
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -492,6 +494,15 @@ pub async fn find(tx: &mut ReadTx<'_>, id: AssetId) -> Result<Option<Asset>> {
 pub async fn find_many(tx: &mut ReadTx<'_>, ids: &[AssetId]) -> Result<Vec<Asset>> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
     store::find_many(tx, &ids).await
+}
+
+/// The outputs that assets belong to, of those that belong to one.
+///
+/// # Errors
+/// What the database says.
+pub async fn owners(tx: &mut ReadTx<'_>, ids: &[AssetId]) -> Result<BTreeMap<AssetId, Uuid>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    store::owners(tx, &ids).await
 }
 
 /// Which assets.

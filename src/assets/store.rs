@@ -1,5 +1,7 @@
 //! The SQL of assets.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -170,6 +172,17 @@ pub(super) async fn belongs_to_output(tx: &mut ReadTx<'_>, id: AssetId) -> Resul
     .fetch_one(tx.conn())
     .await?;
     Ok(belongs)
+}
+
+pub(super) async fn owners(tx: &mut ReadTx<'_>, ids: &[Uuid]) -> Result<BTreeMap<AssetId, Uuid>> {
+    let rows = sqlx::query!(
+        r#"select id, output_id as "output!" from assets
+           where organization_id = (select app.current_organization()) and id = any($1) and output_id is not null"#,
+        ids
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id.into(), row.output)).collect())
 }
 
 /// Tags are compared in lower case.

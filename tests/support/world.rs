@@ -651,6 +651,11 @@ impl World {
                     "voiceOverAssetId": cast::asset(server, acme, None).await}),
                 "/input/voiceOverAssetId",
             ),
+            "Mutation.videoGenerate(input.postId)" => Case::mutation(
+                "videoGenerate",
+                json!({"projectId": self.own_project(caller), "postId": cast::output(server, acme, "POST_COMPOSITION").await}),
+                "/input/postId",
+            ),
             "Mutation.videoGenerate(input.visualPostId)" => Case::mutation(
                 "videoGenerate",
                 json!({"projectId": self.own_project(caller), "visualPostId": cast::output(server, acme, "VISUAL_POST").await}),

@@ -11,10 +11,10 @@ use crate::agents::graphql::{AgentOutput, EngineInput, Given, agent_output, orde
 use crate::agents::posts::graphql::ChannelValidity;
 use crate::agents::visuals::graphql::Typeface;
 use crate::assets::graphql::{Asset, part};
-use crate::error::Result;
+use crate::error::{Error, Fault, FaultCode, Result};
 use crate::graphql::context::{Requires, input_id};
 use crate::graphql::errors::{UserError, payloads, settle};
-use crate::id::{AssetId, OrganizationId, PeriodId, VisualPostId};
+use crate::id::{AssetId, OrganizationId, PeriodId, PostId, VisualPostId};
 use crate::jobs::AgentKind;
 use crate::jobs::graphql::Job;
 use crate::projects::graphql::Project;
@@ -276,8 +276,15 @@ struct VideoGenerateInput {
     clip_asset_ids: Option<Vec<ID>>,
     /// The texts, one a scene, at most 20 of 400 characters.
     scenes: Option<Vec<String>>,
+    /// The texts as a whole, instead of `scenes`, at most 8,000 characters: it is cut at its sentences, of which short ones share a
+    /// scene.
+    script: Option<String>,
     /// A visual post whose slides are the scenes, instead of pictures, clips and texts.
     visual_post_id: Option<ID>,
+    /// A post whose pictures and words are the scenes, instead of pictures, clips and texts. Slides of visual posts show what they
+    /// say; its other pictures are behind the words of the chosen variant, the first one's when none is chosen, without its
+    /// hashtags. Without pictures the words stand alone; files of other kinds are left out.
+    post_id: Option<ID>,
     /// How long it lasts, 3 to 60.
     #[graphql(default = 15)]
     duration_seconds: i32,
@@ -325,17 +332,26 @@ impl VideoGenerateInput {
             |field, id: &Option<ID>| id.as_ref().map(|id| input_id::<AssetId>(field, id)).transpose();
         let assets = self.asset_ids.iter().flatten().map(|id| input_id::<AssetId>("assetIds", id));
         let clips = self.clip_asset_ids.iter().flatten().map(|id| input_id::<AssetId>("clipAssetIds", id));
+        let scenes = match (&self.scenes, &self.script) {
+            (Some(_), Some(_)) => {
+                let message = "Give the texts as `scenes` or as one `script`, and not as both.";
+                return Err(Error::fault(Fault::at(FaultCode::Invalid, "script", message)));
+            }
+            (_, Some(script)) => super::cut(script)?,
+            (scenes, None) => scenes.clone().unwrap_or_default(),
+        };
         Input {
             kind: self.kind.into(),
             assets: assets.collect::<Result<_>>()?,
             clips: clips.collect::<Result<_>>()?,
-            scenes: self.scenes.clone().unwrap_or_default(),
+            scenes,
             texts_in_assets: false,
             visual: self
                 .visual_post_id
                 .as_ref()
                 .map(|id| input_id::<VisualPostId>("visualPostId", id))
                 .transpose()?,
+            post: self.post_id.as_ref().map(|id| input_id::<PostId>("postId", id)).transpose()?,
             // What is no number of seconds is none of the range either.
             seconds: u32::try_from(self.duration_seconds).unwrap_or(0),
             frames_per_second: u32::try_from(self.frames_per_second).unwrap_or(0),
@@ -383,7 +399,7 @@ pub struct VideoMutation;
 
 #[Object]
 impl VideoMutation {
-    /// Makes a film of pictures, clips and texts, or of a visual post's slides, with the sound of recordings or of a model that
+    /// Makes a film of pictures, clips and texts, of a visual post's slides or of a post, with the sound of recordings or of a model that
     /// speaks, and behind its texts what a model films.
     /// Requires: `AGENT_USE`, and `CONTENT_READ` for the result.
     /// Codes: `NOT_FOUND`, `REQUIRED`, `INVALID`, `TOO_LONG`, `OUT_OF_RANGE`, `PROVIDER_NOT_CONFIGURED`,
@@ -402,8 +418,9 @@ impl VideoMutation {
             let recordings = recordings.into_iter().filter_map(|(field, id)| Some((field, id?)));
             let clips = asked.clips.iter().map(|id| ("clipAssetIds", *id));
             let assets: Vec<_> = pictures.chain(clips).chain(recordings).collect();
-            let slides = asked.visual.map(|id| ("visualPostId", AgentKind::VisualPost, id.uuid()));
-            let outputs: Vec<_> = slides.into_iter().collect();
+            let visual = asked.visual.map(|id| ("visualPostId", AgentKind::VisualPost, id.uuid()));
+            let post = asked.post.map(|id| ("postId", AgentKind::PostComposition, id.uuid()));
+            let outputs: Vec<_> = visual.into_iter().chain(post).collect();
             let given = Given {
                 project: &input.project_id,
                 period: asked.period,

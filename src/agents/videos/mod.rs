@@ -7,9 +7,10 @@
 pub mod clips;
 mod filmed;
 pub mod graphql;
+mod script;
 mod spoken;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 pub(super) use self::filmed::suits as films;
 pub use self::filmed::{Filmed, Shot};
@@ -31,6 +33,7 @@ use self::builtin::{
 };
 use self::clips::Clips;
 use super::agent::{self, Agent, Made, Order, Tools};
+use super::posts::Posts;
 use super::visuals::builtin::{BrandKit, Picture, Role, Typeface};
 use super::visuals::{self, Visuals};
 use crate::access::Action;
@@ -39,11 +42,11 @@ use crate::assets::{self, AssetKind, NewAsset};
 use crate::db::ReadTx;
 use crate::engine::Provider;
 use crate::error::{Error, Fault, FaultCode, Result};
-use crate::id::{AssetId, PeriodId, VideoId, VisualPostId};
+use crate::id::{AssetId, PeriodId, PostId, VideoId, VisualPostId};
 use crate::input;
 use crate::jobs::{self, AgentKind, Engine, Failure, Run};
 use crate::providers::{Providers, Wanted};
-use crate::retrieval::Language;
+use crate::retrieval::{Format, Language};
 use crate::usage::Amounts;
 
 /// Frames a second, when nobody says how many.
@@ -71,6 +74,9 @@ pub struct Input {
     pub texts_in_assets: bool,
     /// Whose slides are the scenes.
     pub visual: Option<VisualPostId>,
+    /// Whose words and pictures are the scenes.
+    #[serde(default)]
+    pub post: Option<PostId>,
     /// How long it lasts, in seconds.
     pub seconds: u32,
     /// Frames a second.
@@ -140,12 +146,20 @@ impl Input {
             return wrong(FaultCode::TooLong, "clipAssetIds", message);
         }
         let is_bare = self.scenes.is_empty() && self.assets.is_empty() && self.clips.is_empty();
-        if self.visual.is_some() && !is_bare {
-            let message = "`visualPostId` brings its own pictures and texts. Leave `assetIds`, `clipAssetIds` and `scenes` out.";
-            return wrong(FaultCode::Invalid, "visualPostId", message.to_owned());
+        if self.visual.is_some() && self.post.is_some() {
+            let message = "A film is made of one thing: give `postId` or `visualPostId`, and not both.";
+            return wrong(FaultCode::Invalid, "postId", message.to_owned());
         }
-        if self.visual.is_none() && is_bare {
-            let message = "A video needs `scenes`, `assetIds`, `clipAssetIds` or `visualPostId`.";
+        let output = self.visual.map(|_| "visualPostId").or(self.post.map(|_| "postId"));
+        if let Some(field) = output.filter(|_| !is_bare) {
+            let message = format!(
+                "`{field}` brings its own pictures and texts. Leave `assetIds`, `clipAssetIds`, `scenes` and `script` out."
+            );
+            return wrong(FaultCode::Invalid, field, message);
+        }
+        if output.is_none() && is_bare {
+            let message =
+                "A video needs `scenes`, `script`, `assetIds`, `clipAssetIds`, `visualPostId` or `postId`.";
             return wrong(FaultCode::Required, "scenes", message.to_owned());
         }
         if self.narration.is_some() && self.voice_over.is_some() {
@@ -156,9 +170,9 @@ impl Input {
         let is_covered = self.visual.is_some()
             || self.scenes.len() <= self.clips.len() + self.assets.len()
             || (self.texts_in_assets && !self.assets.is_empty());
-        if self.footage.is_some() && is_covered {
-            let message = "`footage` is for scenes without a picture and a clip, and there is none. Give `scenes` more texts, or leave `footage` out.";
-            return wrong(FaultCode::Invalid, "footage", message.to_owned());
+        // What a post has only its job knows.
+        if self.footage.is_some() && self.post.is_none() && is_covered {
+            return Err(Error::fault(nothing_to_film()));
         }
         self.narration = self.narration.map(Narration::parse).transpose()?;
         self.footage = self.footage.map(Shot::parse).transpose()?;
@@ -166,6 +180,27 @@ impl Input {
         self.scenes = self.scenes.iter().map(scene).collect::<Result<_>>()?;
         Ok(self)
     }
+}
+
+/// The texts of scenes that a script is cut into.
+///
+/// # Errors
+/// A fault at the field.
+fn cut(text: &str) -> Result<Vec<String>> {
+    const MOST: usize = SCENES * SCENE_TEXT;
+    let text = input::paragraph("script", Some(text), MOST)?.ok_or_else(|| {
+        Error::fault(Fault::at(FaultCode::Required, "script", "`script` must not be empty."))
+    })?;
+    script::scenes(&text, Format::Markdown, SCENES).ok_or_else(|| {
+        let message =
+            format!("The script does not fit into {SCENES} scenes of {SCENE_TEXT} characters. Shorten it.");
+        Error::fault(Fault::at(FaultCode::TooLong, "script", message))
+    })
+}
+
+fn nothing_to_film() -> Fault {
+    let message = "`footage` is for scenes without a picture and a clip, and there is none. Give more texts, or leave `footage` out.";
+    Fault::at(FaultCode::Invalid, "footage", message)
 }
 
 impl Input {
@@ -253,6 +288,12 @@ impl Agent for Videos {
             (scenes(&mut tx, input).await?, BrandKit { typeface: input.typeface, ..brand }, period)
         };
         run.release().await;
+        if input.footage.is_some()
+            && input.post.is_some()
+            && scenes.iter().all(|scene| scene.picture.is_some())
+        {
+            return Err(Failure::fail(nothing_to_film()));
+        }
         let voice_over = recording(tools, run, input.voice_over, "voiceOverAssetId").await?;
         let music = recording(tools, run, input.music, "musicAssetId").await?;
         let reader = tools.clips.begin(run.cancelled());
@@ -364,41 +405,110 @@ struct Scene {
     text_in_picture: bool,
 }
 
-/// The scenes that are asked for: a visual post's slides, or texts beside clips and then pictures; what one list has more of,
-/// the other's place is empty.
+/// The scenes that are asked for: a visual post's slides, a post's pictures and words, or texts beside clips and then pictures;
+/// what one list has more of, the other's place is empty.
 async fn scenes(tx: &mut ReadTx<'_>, input: &Input) -> Result<Vec<Scene>> {
-    let Some(visual) = input.visual else {
-        let clips = input.clips.len();
-        let (texts, shown) = (input.scenes.len(), clips + input.assets.len());
-        let count = if input.texts_in_assets && shown > clips { shown } else { texts.max(shown) };
-        let picture = |place: usize| input.assets.get(place.checked_sub(clips)?).copied();
-        let scene = |place: usize| Scene {
-            text: input.scenes.get(place).cloned(),
-            picture: picture(place),
-            text_in_picture: input.texts_in_assets && picture(place).is_some(),
-        };
-        return Ok((0..count).map(scene).collect());
-    };
-    let gone = || {
-        let message = "There is no such visual post any more, or it is not visible to you.";
-        Error::fault(Fault::at(FaultCode::NotFound, "visualPostId", message))
-    };
-    let mut output = super::find_many(tx, &[visual.uuid()]).await?.pop().ok_or_else(gone)?;
-    if output.agent != AgentKind::VisualPost {
-        return Err(gone());
+    match (input.visual, input.post) {
+        (Some(visual), _) => of_visual(tx, visual).await,
+        (_, Some(post)) => of_post(tx, post).await,
+        _ => Ok(given(input)),
     }
-    let content = agent::content::<Visuals>(&mut output)?;
-    let scene = |slide: visuals::Slide| {
+}
+
+fn given(input: &Input) -> Vec<Scene> {
+    let clips = input.clips.len();
+    let (texts, shown) = (input.scenes.len(), clips + input.assets.len());
+    let count = if input.texts_in_assets && shown > clips { shown } else { texts.max(shown) };
+    let picture = |place: usize| input.assets.get(place.checked_sub(clips)?).copied();
+    let scene = |place: usize| Scene {
+        text: input.scenes.get(place).cloned(),
+        picture: picture(place),
+        text_in_picture: input.texts_in_assets && picture(place).is_some(),
+    };
+    (0..count).map(scene).collect()
+}
+
+async fn of_visual(tx: &mut ReadTx<'_>, visual: VisualPostId) -> Result<Vec<Scene>> {
+    let content = output::<Visuals>(tx, visual.uuid(), "visualPostId").await?;
+    Ok(content.slides.into_iter().map(Scene::from).collect())
+}
+
+/// A post as scenes: the slides of visual posts, which show what they say; then its other pictures behind the words of the variant
+/// that is chosen. Those stand alone when it has no pictures, and are left to the slides when it has nothing else.
+async fn of_post(tx: &mut ReadTx<'_>, post: PostId) -> Result<Vec<Scene>> {
+    let content = output::<Posts>(tx, post.uuid(), "postId").await?;
+    let (slides, pictures) = shown(tx, &content.assets).await?;
+    let mut scenes = slides;
+    if !scenes.is_empty() && pictures.is_empty() {
+        return Ok(scenes);
+    }
+    let variant = content.variants.into_iter().nth(content.chosen.unwrap_or(0));
+    let said = variant.map_or_else(String::new, |variant| {
+        let parts = [Some(variant.hook), Some(variant.body), variant.call_to_action];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
+    });
+    let texts =
+        script::scenes(&said, Format::Plain, SCENES.saturating_sub(scenes.len())).ok_or_else(|| {
+            let message =
+                format!("The post has more words than a film of {SCENES} scenes can show. Shorten it.");
+            Error::fault(Fault::at(FaultCode::TooLong, "postId", message))
+        })?;
+    let (said, shown) = (texts.len(), pictures.len());
+    // Of few pictures each stays behind several texts.
+    let picture =
+        |place: usize| pictures.get(if shown < said { place * shown / said } else { place }).copied();
+    let scene = |place: usize| Scene {
+        text: texts.get(place).cloned(),
+        picture: picture(place),
+        text_in_picture: false,
+    };
+    scenes.extend((0..said.max(shown)).map(scene));
+    Ok(scenes)
+}
+
+/// The pictures among some files, in their order: those that are slides as scenes, and the others.
+async fn shown(tx: &mut ReadTx<'_>, files: &[AssetId]) -> Result<(Vec<Scene>, Vec<AssetId>)> {
+    let owners = assets::owners(tx, files).await?;
+    let made: Vec<Uuid> = owners.values().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let mut slides: BTreeMap<AssetId, visuals::Slide> = BTreeMap::new();
+    for mut output in super::find_many(tx, &made).await? {
+        if output.agent == AgentKind::VisualPost {
+            for slide in agent::content::<Visuals>(&mut output)?.slides {
+                slides.insert(slide.png, slide.clone());
+                slides.insert(slide.jpeg, slide);
+            }
+        }
+    }
+    let images: BTreeSet<AssetId> = assets::find_many(tx, files)
+        .await?
+        .into_iter()
+        .filter(|asset| asset.kind == AssetKind::Image)
+        .map(|asset| asset.id)
+        .collect();
+    let (drawn, others): (Vec<AssetId>, Vec<AssetId>) =
+        files.iter().filter(|id| images.contains(id)).partition(|id| slides.contains_key(id));
+    let scene = |id: AssetId| Some(Scene { picture: Some(id), ..Scene::from(slides.get(&id)?.clone()) });
+    Ok((drawn.into_iter().filter_map(scene).collect(), others))
+}
+
+/// What an agent has made, which a field names.
+async fn output<A: Agent>(tx: &mut ReadTx<'_>, id: Uuid, field: &'static str) -> Result<A::Content> {
+    let found = super::find_many(tx, &[id]).await?.pop().filter(|output| output.agent == A::KIND);
+    let mut output = found.ok_or_else(|| {
+        let message = "There is no such output any more, or it is not visible to you.";
+        Error::fault(Fault::at(FaultCode::NotFound, field, message))
+    })?;
+    agent::content::<A>(&mut output)
+}
+
+impl From<visuals::Slide> for Scene {
+    fn from(slide: visuals::Slide) -> Self {
         let said = slide.blocks.iter().filter(|block| matches!(block.role, Role::Headline | Role::Body));
         let text = said.map(|block| block.text.as_str()).collect::<Vec<_>>().join(" ");
         let text: String = text.chars().take(SCENE_TEXT).collect();
-        Scene {
-            text: Some(text).filter(|text| !text.is_empty()),
-            picture: Some(slide.png),
-            text_in_picture: true,
-        }
-    };
-    Ok(content.slides.into_iter().map(scene).collect())
+        let text = Some(text).filter(|text| !text.is_empty());
+        Self { text, picture: Some(slide.png), text_in_picture: true }
+    }
 }
 
 /// An asset as a recording to be heard.

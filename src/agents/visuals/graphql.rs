@@ -298,6 +298,10 @@ struct VisualPostCreateInput {
     /// How many slides, 1 to 10: the text is divided between sentences. As many as reading asks for when null.
     #[graphql(default = 1)]
     slides: Option<i32>,
+    /// Whether each line of the text is a slide of its own, at most 10 with the headline's, whatever `slides` says: so the lines of
+    /// an affirmation set become a carousel.
+    #[graphql(default = false)]
+    slide_per_line: bool,
     /// The language of the text.
     #[graphql(default_with = "Language::German")]
     language: Language,
@@ -377,6 +381,7 @@ impl VisualPostCreateInput {
             logo: asset("logoAssetId", &self.logo_asset_id)?,
             // What is no small number is no number of slides.
             slides: self.slides.map(|slides| u8::try_from(slides).unwrap_or(u8::MAX)),
+            slide_per_line: self.slide_per_line,
             language: self.language,
         }
         .parse()

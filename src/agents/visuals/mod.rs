@@ -58,6 +58,9 @@ pub struct Input {
     pub logo: Option<AssetId>,
     /// How many slides; none: as many as reading asks for.
     pub slides: Option<u8>,
+    /// Whether each line of the text is a slide of its own, however many are wanted.
+    #[serde(default)]
+    pub slide_per_line: bool,
     /// The language of the text.
     pub language: Language,
 }
@@ -75,6 +78,17 @@ impl Input {
         self.headline = self.headline.map(|text| input::line("headline", &text, HEADLINE)).transpose()?;
         self.attribution =
             self.attribution.map(|text| input::line("attribution", &text, LABEL)).transpose()?;
+        if self.slide_per_line {
+            let slides = builtin::slides_of_lines(self.headline.as_deref(), &self.text);
+            let slides = u8::try_from(slides).ok().filter(|slides| *slides <= SLIDES);
+            self.slides = Some(slides.ok_or_else(|| {
+                let message = format!(
+                    "Each line of `text` is a slide, and there are at most {SLIDES} with the headline's. Leave lines out, or \
+                    make two visual posts."
+                );
+                Error::fault(Fault::at(FaultCode::TooLong, "text", message))
+            })?);
+        }
         if self.slides.is_some_and(|slides| !(1..=SLIDES).contains(&slides)) {
             let message = format!("`slides` is a number from 1 to {}.", most(SLIDES.into()));
             return Err(Error::fault(Fault::at(FaultCode::OutOfRange, "slides", message)));
@@ -196,6 +210,7 @@ impl Agent for Visuals {
             },
             period,
             slides: input.slides,
+            slide_per_line: input.slide_per_line,
             language: input.language,
             hyphenate: true,
             seed: *seed,

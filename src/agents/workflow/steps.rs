@@ -490,6 +490,7 @@ impl StepAgent for Visuals {
             Parameter::optional("backgroundTags", Type::Texts),
             Parameter::optional("backgroundPrompt", Type::Text),
             Parameter::optional("slides", Type::Number),
+            Parameter::optional("slidePerLine", Type::Flag),
             Parameter::optional("language", Type::Language),
         ],
         gives: &[
@@ -506,7 +507,12 @@ impl StepAgent for Visuals {
     }
 
     fn longest(field: &str, inputs: &Inputs) -> Option<u32> {
-        bound(inputs, "slides", 1).filter(|_| matches!(field, "assets" | "texts"))
+        let count = if inputs.contains_key("slidePerLine") {
+            Some(u32::from(visuals::builtin::SLIDES))
+        } else {
+            bound(inputs, "slides", 1)
+        };
+        count.filter(|_| matches!(field, "assets" | "texts"))
     }
 
     /// What is painted goes before what there is.
@@ -529,6 +535,7 @@ impl StepAgent for Visuals {
             },
             logo: None,
             slides: Some(u8::try_from(values.count("slides", 1)).unwrap_or(u8::MAX)),
+            slide_per_line: values.flag("slidePerLine").unwrap_or(false),
             language: given.language(),
         }
         .parse()
@@ -614,6 +621,7 @@ impl StepAgent for Videos {
             scenes: values.texts("scenes"),
             texts_in_assets: values.flag("textsInAssets").unwrap_or(false),
             visual: None,
+            post: None,
             seconds: u32::try_from(values.number("durationSeconds").unwrap_or(15)).unwrap_or(0),
             frames_per_second: values
                 .number("framesPerSecond")

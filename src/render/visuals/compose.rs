@@ -30,6 +30,7 @@ pub struct Composed {
 pub fn compose(spec: &VisualSpec, pictures: &Pictures<'_>) -> Result<Composed, VisualError> {
     let texts = Texts::read(spec)?;
     check_background(spec, pictures)?;
+    check_slides(spec)?;
     let mut notes = texts.notes.clone();
     let pages = pages(spec, &texts, &mut notes);
     if let (Background::Picture { .. }, Some(picture)) = (&spec.background, pictures.background) {
@@ -142,13 +143,22 @@ fn check_background(spec: &VisualSpec, pictures: &Pictures<'_>) -> Result<(), Vi
         Background::Noise { colors } if colors.len() > 8 => {
             Err(VisualError::Invalid { field: "background.colors", reason: "at most 8 colours".to_owned() })
         }
-        _ => match spec.slides {
-            Some(count) if !(1..=SLIDES).contains(&count) => {
-                Err(VisualError::Invalid { field: "slides", reason: format!("between 1 and {SLIDES}") })
-            }
-            _ => Ok(()),
-        },
+        _ => Ok(()),
     }
+}
+
+fn check_slides(spec: &VisualSpec) -> Result<(), VisualError> {
+    let most = usize::from(SLIDES);
+    if spec.slide_per_line {
+        let text = spec.body.as_deref().unwrap_or_default();
+        if slides_of_lines(spec.headline.as_deref(), text) > most {
+            let reason = format!("each line is a slide, and there are at most {most} with the headline's");
+            return Err(VisualError::Invalid { field: "body", reason });
+        }
+    } else if spec.slides.is_some_and(|count| !(1..=SLIDES).contains(&count)) {
+        return Err(VisualError::Invalid { field: "slides", reason: format!("between 1 and {most}") });
+    }
+    Ok(())
 }
 
 /// What one slide says.
@@ -187,6 +197,16 @@ const COMFORTABLE: usize = 280;
 /// Characters of a slide in a series.
 const IN_SERIES: usize = 200;
 
+/// The lines of a text that say something.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty())
+}
+
+/// How many slides there are when each line is one, under a headline of their own when there is one.
+pub fn slides_of_lines(headline: Option<&str>, text: &str) -> usize {
+    usize::from(headline.is_some_and(|headline| !headline.trim().is_empty())) + lines(text).count()
+}
+
 fn pages(spec: &VisualSpec, texts: &Texts, notes: &mut Vec<Note>) -> Vec<Page> {
     let characters = |text: Option<&String>| text.map_or(0, |text| text.graphemes(true).count());
     let total = characters(texts.headline.as_ref()) + characters(texts.body.as_ref());
@@ -203,6 +223,7 @@ fn pages(spec: &VisualSpec, texts: &Texts, notes: &mut Vec<Note>) -> Vec<Page> {
         (None, None) => return vec![whole],
     };
     let wanted = match spec.slides {
+        _ if spec.slide_per_line => usize::from(cover.is_some()) + lines(source).count(),
         Some(count) => usize::from(count),
         None if total <= COMFORTABLE => 1,
         None => usize::from(cover.is_some()) + characters(Some(source)).div_ceil(IN_SERIES),
@@ -211,8 +232,12 @@ fn pages(spec: &VisualSpec, texts: &Texts, notes: &mut Vec<Note>) -> Vec<Page> {
     if wanted == 1 {
         return vec![whole];
     }
-    let for_body = (wanted - usize::from(cover.is_some())).max(1);
-    let pieces = spread(source, for_body.min(sentences(source, spec.language).len()), spec.language);
+    let pieces = if spec.slide_per_line {
+        lines(source).map(str::to_owned).collect()
+    } else {
+        let for_body = (wanted - usize::from(cover.is_some())).max(1);
+        spread(source, for_body.min(sentences(source, spec.language).len()), spec.language)
+    };
     let mut pages: Vec<Page> = cover
         .map(|headline| Page { headline: Some(headline.clone()), ..Page::default() })
         .into_iter()
@@ -222,7 +247,7 @@ fn pages(spec: &VisualSpec, texts: &Texts, notes: &mut Vec<Note>) -> Vec<Page> {
     if let Some(last) = pages.last_mut() {
         last.attribution.clone_from(&texts.attribution);
     }
-    if let Some(count) = spec.slides
+    if let Some(count) = spec.slides.filter(|_| !spec.slide_per_line)
         && pages.len() < usize::from(count)
     {
         notes.push(Note::FewerSlides { wanted: count, made: u8::try_from(pages.len()).unwrap_or(SLIDES) });

@@ -29,7 +29,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use color::Color;
-pub use compose::{SLOPE, compose};
+pub use compose::{SLOPE, compose, slides_of_lines};
 pub use edited::notes;
 pub use fonts::Typeface;
 pub use paint::{Rendered, render};
@@ -63,6 +63,8 @@ pub struct VisualSpec {
     pub period: Option<PeriodMark>,
     /// How many slides, 1 to [`SLIDES`]; none: as many as the text needs to be read easily.
     pub slides: Option<u8>,
+    /// Whether each line of the text is a slide of its own, however many are wanted.
+    pub slide_per_line: bool,
     /// The language of the texts.
     pub language: Language,
     /// Whether long words may be divided at the end of a line.
@@ -84,6 +86,7 @@ impl Default for VisualSpec {
             background: Background::default(),
             period: None,
             slides: Some(1),
+            slide_per_line: false,
             language: Language::German,
             hyphenate: true,
             seed: 0,

@@ -188,6 +188,43 @@ fn a_series_is_cut_at_sentences_with_one_size_of_type() {
 }
 
 #[test]
+fn each_line_may_be_a_slide_of_its_own() {
+    let lines = ["Ich schlafe ruhig. Ich wache erholt auf.", "Ich vertraue meiner Arbeit.", "Ich lache oft."];
+    let text = format!("{}\n\n{}\n  {}\n", lines[0], lines[1], lines[2]);
+    let spec = VisualSpec { body: Some(text), slide_per_line: true, ..spec(Template::Minimal) };
+    let said = |spec: &VisualSpec| -> Vec<String> {
+        let slides = create(spec, &Pictures::default()).unwrap().slides;
+        let text = |slide: Slide| {
+            slide
+                .blocks
+                .into_iter()
+                .find(|block| matches!(block.role, Role::Headline | Role::Body))
+                .unwrap()
+                .text
+        };
+        slides.into_iter().map(text).collect()
+    };
+    assert_eq!(said(&spec), lines);
+    let under = VisualSpec { headline: Some("Drei Sätze".to_owned()), ..spec.clone() };
+    assert_eq!(said(&under), ["Drei Sätze", lines[0], lines[1], lines[2]]);
+    let one = VisualSpec { body: Some(lines[1].to_owned()), ..spec.clone() };
+    assert_eq!(said(&one), [lines[1]]);
+    let many = |headline: Option<&str>, count: usize| VisualSpec {
+        headline: headline.map(str::to_owned),
+        body: Some("Ruhe.\n".repeat(count)),
+        ..spec.clone()
+    };
+    for (spec, fits) in [(many(None, 10), true), (many(None, 11), false), (many(Some("Ruhe"), 10), false)] {
+        match compose(&spec, &Pictures::default()) {
+            Ok(composed) => assert!(fits && composed.slides.len() == 10 && composed.notes.is_empty()),
+            Err(error) => {
+                assert!(!fits && matches!(error, VisualError::Invalid { field: "body", .. }), "{error}")
+            }
+        }
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_shortened_and_said() {
     let body = "Viele Worte sind manchmal viel zu viele Worte für ein kleines Bild. ".repeat(40);
     let spec = VisualSpec { body: Some(body), format: VisualFormat::Link, ..spec(Template::QuoteCard) };
