@@ -69,96 +69,93 @@ pub struct AgentMutation(
     RepeatMutation,
 );
 
-/// What every agent leaves behind.
-#[derive(Interface)]
-#[graphql(
-    field(name = "id", ty = "ID", desc = "The output's id."),
-    field(name = "project", ty = "Option<Project>", desc = "The project that it was made in."),
-    field(name = "job", ty = "Option<Job>", desc = "The job that made it."),
-    field(name = "created_by", ty = "Option<Actor>", desc = "Who asked for it."),
-    field(name = "created_at", ty = "DateTime", desc = "When it was made."),
-    field(
-        name = "ratings",
-        ty = "Vec<Rating>",
-        desc = "What people and programs think of it, newest first, at most 100."
-    )
-)]
-pub enum AgentOutput {
+/// Declares what agents leave behind, each with its ids, and with its agent when it is read as a whole.
+macro_rules! outputs {
+    ($($(#[$doc:meta])* $name:ident, $id:ty $(, $kind:ident)?;)*) => {
+        /// What every agent leaves behind.
+        #[derive(Interface)]
+        #[graphql(
+            field(name = "id", ty = "ID", desc = "The output's id."),
+            field(name = "project", ty = "Option<Project>", desc = "The project that it was made in."),
+            field(name = "job", ty = "Option<Job>", desc = "The job that made it."),
+            field(name = "created_by", ty = "Option<Actor>", desc = "Who asked for it."),
+            field(name = "created_at", ty = "DateTime", desc = "When it was made."),
+            field(
+                name = "ratings",
+                ty = "Vec<Rating>",
+                desc = "What people and programs think of it, newest first, at most 100."
+            )
+        )]
+        pub enum AgentOutput {
+            $($(#[$doc])* $name($name),)*
+        }
+
+        impl AgentOutput {
+            pub(crate) const fn common(&self) -> &Output {
+                match self {
+                    $(Self::$name(output) => output.common(),)*
+                }
+            }
+
+            /// The type and the id on the wire.
+            fn name(&self) -> (&'static str, String) {
+                match self {
+                    $(Self::$name(output) => (<$id>::KIND, <$id>::from(output.common().id).to_string()),)*
+                }
+            }
+
+            /// Reads an output that has its content with it. Answers have tables of their own.
+            fn read(output: Output) -> Result<Option<Self>> {
+                Ok(match output.agent {
+                    AgentKind::Qa => None,
+                    $($(AgentKind::$kind => Some(Self::$name($name::read(output)?)),)?)*
+                })
+            }
+        }
+
+        impl From<AgentOutput> for crate::graphql::node::Node {
+            fn from(output: AgentOutput) -> Self {
+                match output {
+                    $(AgentOutput::$name(output) => Self::$name(output),)*
+                }
+            }
+        }
+
+        /// The prefixes of outputs' ids.
+        const PREFIXES: &[&str] = &[$(<$id>::PREFIX,)*];
+    };
+}
+
+outputs! {
     /// An answer to a question.
-    QaAnswer(QaAnswer),
+    QaAnswer, AnswerId;
     /// A set of affirmations.
-    AffirmationSet(AffirmationSet),
+    AffirmationSet, <Affirmations as Agent>::Id, Affirmations;
     /// A set of hashtags.
-    HashtagSet(HashtagSet),
+    HashtagSet, <Hashtags as Agent>::Id, HashtagResearch;
     /// A post.
-    Post(Post),
+    Post, <Posts as Agent>::Id, PostComposition;
     /// A content strategy.
-    ContentStrategy(ContentStrategy),
+    ContentStrategy, <Strategies as Agent>::Id, ContentStrategy;
     /// Something published.
-    Publication(Publication),
+    Publication, PublicationId, InstagramPoster;
     /// Pictures with text.
-    VisualPost(VisualPost),
+    VisualPost, <Visuals as Agent>::Id, VisualPost;
     /// A video.
-    Video(Video),
+    Video, <Videos as Agent>::Id, Video;
     /// A run of a workflow.
-    ContentWorkflowRun(ContentWorkflowRun),
+    ContentWorkflowRun, WorkflowRunId, ContentWorkflow;
 }
 
 impl Node for AgentOutput {}
 
 impl AgentOutput {
-    pub(crate) const fn common(&self) -> &Output {
-        match self {
-            Self::QaAnswer(answer) => answer.common(),
-            Self::AffirmationSet(set) => set.common(),
-            Self::HashtagSet(set) => set.common(),
-            Self::Post(post) => post.common(),
-            Self::ContentStrategy(strategy) => strategy.common(),
-            Self::Publication(publication) => publication.common(),
-            Self::VisualPost(post) => post.common(),
-            Self::Video(video) => video.common(),
-            Self::ContentWorkflowRun(run) => run.common(),
-        }
-    }
-
-    /// The type and the id on the wire.
-    fn name(&self) -> (&'static str, String) {
-        fn of<I: WireId + From<Uuid>>(id: Uuid) -> (&'static str, String) {
-            (I::KIND, I::from(id).to_string())
-        }
-        let id = self.common().id;
-        match self {
-            Self::QaAnswer(_) => of::<AnswerId>(id),
-            Self::AffirmationSet(_) => of::<<Affirmations as Agent>::Id>(id),
-            Self::HashtagSet(_) => of::<<Hashtags as Agent>::Id>(id),
-            Self::Post(_) => of::<<Posts as Agent>::Id>(id),
-            Self::ContentStrategy(_) => of::<<Strategies as Agent>::Id>(id),
-            Self::Publication(_) => of::<PublicationId>(id),
-            Self::VisualPost(_) => of::<<Visuals as Agent>::Id>(id),
-            Self::Video(_) => of::<<Videos as Agent>::Id>(id),
-            Self::ContentWorkflowRun(_) => of::<WorkflowRunId>(id),
-        }
-    }
-
     /// What the audit log says was done something to.
     pub(crate) fn target(&self) -> Target {
         let (kind, id) = self.name();
         Target::output(kind, id).within(self.common().project)
     }
 }
-
-/// The prefixes of outputs' ids.
-const PREFIXES: [&str; 9] = [
-    AnswerId::PREFIX,
-    <Affirmations as Agent>::Id::PREFIX,
-    <Hashtags as Agent>::Id::PREFIX,
-    <Posts as Agent>::Id::PREFIX,
-    <Strategies as Agent>::Id::PREFIX,
-    PublicationId::PREFIX,
-    <Visuals as Agent>::Id::PREFIX,
-    <Videos as Agent>::Id::PREFIX,
-    WorkflowRunId::PREFIX,
-];
 
 /// Whether an id on the wire is an output's.
 pub fn is_output(id: &ID) -> bool {
@@ -517,22 +514,9 @@ async fn read(tx: &mut ReadTx<'_>, outputs: Vec<Output>) -> Result<Vec<AgentOutp
     let answers = super::qa::find_many(tx, asked).await?;
     let mut answers: HashMap<Uuid, _> =
         answers.into_iter().map(|answer| (answer.output.id, answer)).collect();
-    let read = |output: Output| {
-        Ok(match output.agent {
-            AgentKind::Qa => {
-                answers.remove(&output.id).map(|answer| AgentOutput::QaAnswer(QaAnswer::new(answer)))
-            }
-            AgentKind::Affirmations => Some(AgentOutput::AffirmationSet(AffirmationSet::read(output)?)),
-            AgentKind::HashtagResearch => Some(AgentOutput::HashtagSet(HashtagSet::read(output)?)),
-            AgentKind::PostComposition => Some(AgentOutput::Post(Post::read(output)?)),
-            AgentKind::ContentStrategy => Some(AgentOutput::ContentStrategy(ContentStrategy::read(output)?)),
-            AgentKind::InstagramPoster => Some(AgentOutput::Publication(Publication::read(output)?)),
-            AgentKind::VisualPost => Some(AgentOutput::VisualPost(VisualPost::read(output)?)),
-            AgentKind::Video => Some(AgentOutput::Video(Video::read(output)?)),
-            AgentKind::ContentWorkflow => {
-                Some(AgentOutput::ContentWorkflowRun(ContentWorkflowRun::read(output)?))
-            }
-        })
+    let read = |output: Output| match answers.remove(&output.id) {
+        Some(answer) => Ok(Some(AgentOutput::QaAnswer(QaAnswer::new(answer)))),
+        None => AgentOutput::read(output),
     };
     outputs.into_iter().map(read).filter_map(Result::transpose).collect()
 }

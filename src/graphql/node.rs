@@ -7,7 +7,7 @@ use chrono::{DateTime as Time, Utc};
 
 use crate::accounts::graphql::{self as accounts, Account};
 use crate::agents::affirmations::graphql::AffirmationSet;
-use crate::agents::graphql::{self as agents, AgentOutput};
+use crate::agents::graphql as agents;
 use crate::agents::hashtags::graphql::HashtagSet;
 use crate::agents::instagram::graphql::Publication;
 use crate::agents::posts::graphql::Post;
@@ -163,17 +163,7 @@ async fn find(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
             webhooks::node(ctx, read_id(field, id)?).await?.map(Node::WebhookEndpoint)
         }
         ScheduleId::PREFIX => schedules::node(ctx, read_id(field, id)?).await?.map(Node::Schedule),
-        _ if agents::is_output(id) => agents::node(ctx, field, id).await?.map(|output| match output {
-            AgentOutput::QaAnswer(answer) => Node::QaAnswer(answer),
-            AgentOutput::AffirmationSet(set) => Node::AffirmationSet(set),
-            AgentOutput::HashtagSet(set) => Node::HashtagSet(set),
-            AgentOutput::Post(post) => Node::Post(post),
-            AgentOutput::ContentStrategy(strategy) => Node::ContentStrategy(strategy),
-            AgentOutput::Publication(publication) => Node::Publication(publication),
-            AgentOutput::VisualPost(post) => Node::VisualPost(post),
-            AgentOutput::Video(video) => Node::Video(video),
-            AgentOutput::ContentWorkflowRun(run) => Node::ContentWorkflowRun(run),
-        }),
+        _ if agents::is_output(id) => agents::node(ctx, field, id).await?.map(Node::from),
         _ => {
             return Err(Error::fault(Fault::of(
                 FaultCode::Invalid,

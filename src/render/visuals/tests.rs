@@ -218,7 +218,7 @@ fn each_line_may_be_a_slide_of_its_own() {
         match compose(&spec, &Pictures::default()) {
             Ok(composed) => assert!(fits && composed.slides.len() == 10 && composed.notes.is_empty()),
             Err(error) => {
-                assert!(!fits && matches!(error, VisualError::Invalid { field: "body", .. }), "{error}")
+                assert!(!fits && matches!(error, VisualError::Invalid { field: "body", .. }), "{error}");
             }
         }
     }
