@@ -530,6 +530,16 @@ async fn what_is_told_of_a_post_stays_true_when_somebody_edits_it() {
     diffs_hold(&post);
     let select = COMPOSED.split_once("post {").unwrap().1;
     let select = format!("post {{{select}");
+    // A source is one as long as its line stands.
+    let sources = post["variants"][0]["sources"].as_array().unwrap();
+    let caption = post["variants"][0]["caption"].as_str().unwrap();
+    let stands = |source: &&Value| caption.contains(source["quote"].as_str().unwrap());
+    let kept = sources.iter().find(stands).unwrap_or_else(|| panic!("{post:#}"));
+    assert!(sources.len() > 1, "{post:#}");
+    let caption = format!("Good morning.\n{}", kept["quote"].as_str().unwrap());
+    let edited = json!({"id": post["id"], "chosenVariant": 0, "caption": caption});
+    let edited = room.member().mutate("postUpdate", edited, &select).await["post"].clone();
+    assert_eq!(edited["variants"][0]["sources"], json!([kept]));
     for chosen in [1, 0] {
         let caption = "The cat sat on it.\nThe dog ran to us.\n\n#Cat #Dog\n#Home";
         let edited = json!({"id": post["id"], "chosenVariant": chosen, "caption": caption});
@@ -542,6 +552,7 @@ async fn what_is_told_of_a_post_stays_true_when_somebody_edits_it() {
         );
         let read = json!({"score": 117.2, "formula": "FLESCH", "sentences": 2, "words": 10, "syllables": 10});
         assert_eq!(variant["readability"], read);
+        assert_eq!(variant["sources"], json!([]));
     }
     room.workers.stop().await;
 }

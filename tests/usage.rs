@@ -238,8 +238,8 @@ async fn a_workflow_takes_what_its_steps_take() {
     let seen = steps(&made).await;
     // It waits for an approval; the steps behind it keep their places.
     assert!(of(&seen, "SUCCEEDED") >= 3, "{seen:#}");
-    // Three of them work for each of two affirmations.
-    let agents = seen.as_array().unwrap().iter().filter(|step| step["kind"] == "AGENT").count() + 3;
+    // Four of them work for each of two affirmations.
+    let agents = seen.as_array().unwrap().iter().filter(|step| step["kind"] == "AGENT").count() + 4;
     let [runs, images] = used(&member, metrics).await;
     assert_eq!((runs, images), (i64::try_from(agents + 1).unwrap(), 2), "{seen:#}");
     agrees(&room.server).await;

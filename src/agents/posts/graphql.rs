@@ -134,7 +134,8 @@ impl PostVariant {
         self.variant.readability.map(Readability::from)
     }
 
-    /// What its lines rest on.
+    /// What its lines rest on. After an edit those are left whose lines still stand as they stood; a provider's text keeps what it
+    /// was made from.
     async fn sources(&self) -> Vec<Citation> {
         let number = |place: usize| i32::try_from(place).unwrap_or(i32::MAX);
         let source = |source: &builtin::Citation| {

@@ -654,7 +654,19 @@ fn edit(variant: &mut Variant, caption: String, language: Language) {
     let tags = hashtags::builtin::hashtags(&caption).into_iter();
     variant.hashtags = tags.map(|tag| format!("#{tag}")).collect();
     variant.graphemes = validity::length(&caption, validity::Unit::Graphemes);
-    variant.lines = Vec::new();
+    // A provider's text names its sources as a whole. Of others only those stay whose lines still stand.
+    if !variant.lines.is_empty() {
+        variant.lines.retain(|line| caption.contains(line.text.as_str()));
+        let mut sources = Vec::new();
+        for line in &mut variant.lines {
+            let source = line.source.and_then(|place| variant.sources.get(place)).cloned();
+            line.source = source.map(|source| {
+                sources.push(source);
+                sources.len() - 1
+            });
+        }
+        variant.sources = sources;
+    }
     variant.validity =
         variant.validity.iter().map(|valid| validity::validity(&caption, valid.channel)).collect();
     variant.caption = caption;
