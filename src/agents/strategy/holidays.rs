@@ -14,8 +14,8 @@ use crate::error::{Fault, FaultCode};
 /// The field that names the file.
 pub(super) const FIELD: &str = "holidaysAssetId";
 
-/// All-day events of a calendar that repeat by a rule, at the most.
-const REPEATING: usize = 200;
+/// Rules by which a calendar's all-day events repeat, at the most.
+const RULES: usize = 200;
 /// Days that rules are followed through, at the most, in all.
 const STEPS: usize = 200_000;
 
@@ -53,8 +53,9 @@ struct Event {
 pub(super) fn among(days: &[NaiveDate], text: &str) -> Result<Vec<NaiveDate>, Fault> {
     let events = read(text)?;
     let (Some(first), Some(last)) = (days.first(), days.last()) else { return Ok(Vec::new()) };
+    let known = events.iter().filter(|event| !event.uid.is_empty());
     let moved: HashSet<(&str, NaiveDate)> =
-        events.iter().filter_map(|event| Some((event.uid.as_str(), event.instead_of?))).collect();
+        known.filter_map(|event| Some((event.uid.as_str(), event.instead_of?))).collect();
     let (mut taken, mut steps) = (BTreeSet::new(), STEPS);
     for event in &events {
         event.take((*first, *last), &moved, &mut steps, &mut taken)?;
@@ -96,9 +97,9 @@ fn read(text: &str) -> Result<Vec<Event>, Fault> {
             "The calendar has no all-day events. Name one whose holidays are whole days, or leave it out.",
         ));
     }
-    if events.iter().filter(|event| !event.rules.is_empty()).count() > REPEATING {
+    if events.iter().map(|event| event.rules.len()).sum::<usize>() > RULES {
         let message = format!(
-            "More than {REPEATING} all-day events of the calendar repeat by a rule. Name one that has holidays alone."
+            "The all-day events of the calendar repeat by more than {RULES} rules. Name one that has holidays alone."
         );
         return Err(refuse(message));
     }
@@ -244,6 +245,8 @@ fn day(line: usize, name: &str, parameters: &str, value: &str) -> Result<Option<
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn date(text: &str) -> NaiveDate {
@@ -319,6 +322,29 @@ mod tests {
         assert_eq!(among(&plan(), &written).unwrap(), days);
     }
 
+    proptest! {
+        /// Rules that come to nothing, or only after thousands of years, are given up.
+        #[test]
+        fn every_rule_is_followed_or_refused(
+            freq in prop::sample::select(vec!["YEARLY", "MONTHLY", "WEEKLY", "DAILY"]),
+            parts in prop::collection::btree_map(
+                prop::sample::select(vec![
+                    "INTERVAL", "COUNT", "BYMONTH", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYSETPOS", "BYHOUR", "WKST", "BYDAY",
+                ]),
+                prop::sample::select(vec!["0", "1", "-1", "2", "5", "29", "31", "53", "-53", "366", "-366", "65535", "MO", "-5SU"]),
+                0..5,
+            ),
+            begins in prop::sample::select(vec!["00010101", "16040229", "20201231", "20261222", "99991231"]),
+        ) {
+            let parts: String = parts.iter().map(|(name, value)| format!(";{name}={value}")).collect();
+            let text = calendar(&[&format!("DTSTART;VALUE=DATE:{begins}\nRRULE:FREQ={freq}{parts}")]);
+            match among(&plan(), &text) {
+                Ok(days) => prop_assert!(days.iter().all(|day| plan().contains(day))),
+                Err(fault) => prop_assert!(fault.message.starts_with("Line 5: the all-day event"), "{}", fault.message),
+            }
+        }
+    }
+
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
         for (text, words) in [
@@ -331,9 +357,10 @@ mod tests {
             ),
             (calendar(&["DTSTART:20260101\nRRULE:FREQ=HOURLY"]), "repeats within a day"),
             (calendar(&["DTSTART:10000101\nRRULE:FREQ=DAILY"]), "repeats too often"),
+            (calendar(&["DTSTART:20260101\nRRULE:FREQ=YEARLY"; RULES + 1]), "by more than 200 rules"),
             (
-                calendar(&["DTSTART:20260101\nRRULE:FREQ=YEARLY"; REPEATING + 1]),
-                "More than 200 all-day events",
+                calendar(&[&format!("DTSTART:20260101\n{}", "RRULE:FREQ=YEARLY\n".repeat(RULES + 1))]),
+                "by more than 200 rules",
             ),
             ("BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261225\n".to_owned(), "ends within an event"),
         ] {
