@@ -11,32 +11,40 @@ const AT_EASE: usize = 120;
 /// A sentence is a scene; short ones that follow each other in a paragraph are one together. Where that makes too many, the
 /// shortest neighbours are put together as well, and what is longer than a scene is cut between words.
 pub(super) fn scenes(script: &str, format: Format, most: usize) -> Option<Vec<String>> {
-    let mut scenes: Vec<(u32, String)> = Vec::new();
+    let mut read: Vec<(u32, String)> = Vec::new();
     for sentence in reading::sentences(script, format) {
         let text = script.get(sentence.bytes).unwrap_or_default();
         for piece in pieces(text) {
-            match scenes.last_mut() {
+            match read.last_mut() {
                 Some((block, before)) if *block == sentence.block && together(before, &piece) <= AT_EASE => {
                     before.push(' ');
                     before.push_str(&piece);
                 }
-                _ => scenes.push((sentence.block, piece)),
+                _ => read.push((sentence.block, piece)),
             }
         }
     }
-    let mut scenes: Vec<String> = scenes.into_iter().map(|(_, text)| text).collect();
+    // With their lengths, which are compared over and over.
+    let mut scenes: Vec<(String, usize)> = read
+        .into_iter()
+        .map(|(_, text)| {
+            let length = text.chars().count();
+            (text, length)
+        })
+        .collect();
     while scenes.len() > most {
         let pairs = scenes.windows(2).enumerate().filter_map(|(at, pair)| match pair {
-            [one, other] => Some((together(one, other), at)),
+            [(_, one), (_, other)] => Some((one + 1 + other, at)),
             _ => None,
         });
-        let (_, at) = pairs.min().filter(|(length, _)| *length <= SCENE_TEXT)?;
-        let next = scenes.remove(at + 1);
-        let one = scenes.get_mut(at)?;
-        one.push(' ');
-        one.push_str(&next);
+        let (length, at) = pairs.min().filter(|(length, _)| *length <= SCENE_TEXT)?;
+        let (next, _) = scenes.remove(at + 1);
+        let (text, whole) = scenes.get_mut(at)?;
+        text.push(' ');
+        text.push_str(&next);
+        *whole = length;
     }
-    Some(scenes)
+    Some(scenes.into_iter().map(|(text, _)| text).collect())
 }
 
 /// How many characters two texts have as one.
