@@ -12,8 +12,6 @@ pub mod graphql;
 pub mod previews;
 mod store;
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -471,7 +469,7 @@ pub async fn update(tx: &mut WriteTx<'_>, id: AssetId, update: &AssetUpdate) -> 
 pub async fn delete(tx: &mut WriteTx<'_>, id: AssetId) -> Result<Asset> {
     store::lock(tx, id).await?;
     let asset = find(tx, id).await?.ok_or(Error::NotFound)?;
-    if store::belongs_to_output(tx, id).await? {
+    if !owners(tx, &[id]).await?.is_empty() {
         let message = "This file belongs to what an agent has made. Delete that with `outputDelete`: its files go with it.";
         return Err(Error::fault(Fault::at(FaultCode::Conflict, "id", message)));
     }
@@ -496,11 +494,11 @@ pub async fn find_many(tx: &mut ReadTx<'_>, ids: &[AssetId]) -> Result<Vec<Asset
     store::find_many(tx, &ids).await
 }
 
-/// The outputs that assets belong to, of those that belong to one.
+/// The outputs that assets belong to, each once; none for files that somebody has uploaded.
 ///
 /// # Errors
 /// What the database says.
-pub async fn owners(tx: &mut ReadTx<'_>, ids: &[AssetId]) -> Result<BTreeMap<AssetId, Uuid>> {
+pub async fn owners(tx: &mut ReadTx<'_>, ids: &[AssetId]) -> Result<Vec<Uuid>> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
     store::owners(tx, &ids).await
 }

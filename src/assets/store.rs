@@ -1,7 +1,5 @@
 //! The SQL of assets.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -163,26 +161,15 @@ pub(super) async fn delete(tx: &mut WriteTx<'_>, id: AssetId) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn belongs_to_output(tx: &mut ReadTx<'_>, id: AssetId) -> Result<bool> {
-    let belongs = sqlx::query_scalar!(
-        r#"select exists (select from assets
-            where organization_id = (select app.current_organization()) and id = $1 and output_id is not null) as "belongs!""#,
-        id.uuid()
-    )
-    .fetch_one(tx.conn())
-    .await?;
-    Ok(belongs)
-}
-
-pub(super) async fn owners(tx: &mut ReadTx<'_>, ids: &[Uuid]) -> Result<BTreeMap<AssetId, Uuid>> {
-    let rows = sqlx::query!(
-        r#"select id, output_id as "output!" from assets
+pub(super) async fn owners(tx: &mut ReadTx<'_>, ids: &[Uuid]) -> Result<Vec<Uuid>> {
+    let outputs = sqlx::query_scalar!(
+        r#"select distinct output_id as "output!" from assets
            where organization_id = (select app.current_organization()) and id = any($1) and output_id is not null"#,
         ids
     )
     .fetch_all(tx.conn())
     .await?;
-    Ok(rows.into_iter().map(|row| (row.id.into(), row.output)).collect())
+    Ok(outputs)
 }
 
 /// Tags are compared in lower case.

@@ -468,8 +468,7 @@ async fn of_post(tx: &mut ReadTx<'_>, post: PostId) -> Result<Vec<Scene>> {
 
 /// The pictures among some files, in their order: those that are slides as scenes, and the others.
 async fn shown(tx: &mut ReadTx<'_>, files: &[AssetId]) -> Result<(Vec<Scene>, Vec<AssetId>)> {
-    let owners = assets::owners(tx, files).await?;
-    let made: Vec<Uuid> = owners.values().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let made = assets::owners(tx, files).await?;
     let mut slides: BTreeMap<AssetId, visuals::Slide> = BTreeMap::new();
     for mut output in super::find_many(tx, &made).await? {
         if output.agent == AgentKind::VisualPost {
