@@ -24,6 +24,7 @@
 //! # A hot change
 //!
 //! A hot change is a function in PL/pgSQL, whose statements run in their order: it enters, changes and writes its audit row.
+//! Entering is a condition and not a PERFORM: PL/pgSQL computes it without opening a query.
 //! `migrate` creates it, and a test compares what the catalogue holds.
 //!
 //! The SQL of both stands beside its Rust, as a [`Hot`] in the entity's `store.rs`.
@@ -81,7 +82,7 @@ impl Hot {
             .collect();
         let source = format!(
             "\n#variable_conflict use_column\ndeclare r record;\nbegin\n    \
-             perform app.enter(p_organization, p_user, p_credential, p_key, p_version, p_project);\n    \
+             if not app.enter(p_organization, p_user, p_credential, p_key, p_version, p_project) then return; end if;\n    \
              for r in {} loop\n        \
              perform app.record_audit(p_audit, p_action, 'DONE', p_actor_key, p_role, p_target_type, \
              p_target, r.audit_project, p_changes, p_ip, p_user_agent, p_request);\n        \

@@ -129,6 +129,8 @@ pub struct Page<K> {
     has_after: bool,
     /// Whether the caller gave an end.
     has_before: bool,
+    /// Whether somebody wants to know if there are more rows.
+    looks_further: bool,
 }
 
 /// The rows of a page, in the list's order.
@@ -187,19 +189,21 @@ impl PageArgs {
             before: before.unwrap_or(K::LAST),
             from_end,
             size,
+            looks_further: true,
         })
     }
 }
 
 impl<K: Key> Page<K> {
-    /// The first so many rows.
-    pub const fn first(size: i64) -> Self {
-        Self { after: K::FIRST, before: K::LAST, from_end: false, size, has_after: false, has_before: false }
+    /// The first so many rows. Unless somebody wants to know, it is not found out whether there are more.
+    pub const fn first(size: i64, looks_further: bool) -> Self {
+        let (after, before) = (K::FIRST, K::LAST);
+        Self { after, before, from_end: false, size, has_after: false, has_before: false, looks_further }
     }
 
     /// How many rows a statement fetches: one more, to know whether there are others.
     pub const fn fetch(&self) -> i64 {
-        self.size + 1
+        if self.looks_further { self.size + 1 } else { self.size }
     }
 
     /// The window `(low, high)` of keys for a list in ascending order.
@@ -257,6 +261,10 @@ mod tests {
         let page: Page<i64> = args.read(&own).unwrap();
         let slice = page.slice(vec![9, 8, 7]);
         assert_eq!((slice.items, slice.has_previous, slice.has_next), (vec![8, 9], true, false));
+        let asked = Page::<i64>::first(2, true);
+        assert_eq!((asked.fetch(), asked.slice(vec![7, 8, 9]).has_next), (3, true));
+        let unasked = Page::<i64>::first(2, false);
+        assert_eq!((unasked.fetch(), unasked.slice(vec![7, 8]).items), (2, vec![7, 8]));
         for bad in [
             PageArgs { first: Some(-1), ..PageArgs::default() },
             PageArgs { first: Some(101), ..PageArgs::default() },

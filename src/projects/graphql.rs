@@ -511,7 +511,7 @@ pub struct Wanted {
     members: Option<(Option<i32>, Page<uuid::Uuid>)>,
 }
 
-/// The value of `first` when there is no other argument, and its page.
+/// The value of `first` when there is no other argument, and its page, which looks further only where `pageInfo` is selected.
 fn first_page(field: &SelectionField<'_>) -> Option<(Option<i32>, Page<uuid::Uuid>)> {
     let mut first = None;
     for (name, value) in field.arguments().ok()? {
@@ -522,7 +522,10 @@ fn first_page(field: &SelectionField<'_>) -> Option<(Option<i32>, Page<uuid::Uui
         }
     }
     let size = first.unwrap_or(crate::db::page::DEFAULT_PAGE);
-    (0..=crate::db::page::MAX_PAGE).contains(&size).then(|| (first, Page::first(i64::from(size))))
+    let looks_further = field.selection_set().any(|field| field.name() == "pageInfo");
+    (0..=crate::db::page::MAX_PAGE)
+        .contains(&size)
+        .then(|| (first, Page::first(i64::from(size), looks_further)))
 }
 
 /// What is selected below the fields, under this name.
