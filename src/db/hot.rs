@@ -82,7 +82,7 @@ impl Hot {
             .collect();
         let source = format!(
             "\n#variable_conflict use_column\ndeclare r record;\nbegin\n    \
-             if not app.enter(p_organization, p_user, p_credential, p_key, p_version, p_project) then return; end if;\n    \
+             if app.enter(p_organization, p_user, p_credential, p_key, p_version, p_project) is not true then return; end if;\n    \
              for r in {} loop\n        \
              perform app.record_audit(p_audit, p_action, 'DONE', p_actor_key, p_role, p_target_type, \
              p_target, r.audit_project, p_changes, p_ip, p_user_agent, p_request);\n        \
