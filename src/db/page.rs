@@ -129,8 +129,8 @@ pub struct Page<K> {
     has_after: bool,
     /// Whether the caller gave an end.
     has_before: bool,
-    /// Whether somebody wants to know if there are more rows.
-    looks_further: bool,
+    /// Rows beyond the page that are fetched: one, where somebody wants to know whether there are any.
+    beyond: i64,
 }
 
 /// The rows of a page, in the list's order.
@@ -189,21 +189,21 @@ impl PageArgs {
             before: before.unwrap_or(K::LAST),
             from_end,
             size,
-            looks_further: true,
+            beyond: 1,
         })
     }
 }
 
 impl<K: Key> Page<K> {
     /// The first so many rows. Unless somebody wants to know, it is not found out whether there are more.
-    pub const fn first(size: i64, looks_further: bool) -> Self {
-        let (after, before) = (K::FIRST, K::LAST);
-        Self { after, before, from_end: false, size, has_after: false, has_before: false, looks_further }
+    pub fn first(size: i64, looks_further: bool) -> Self {
+        let (after, before, beyond) = (K::FIRST, K::LAST, i64::from(looks_further));
+        Self { after, before, from_end: false, size, has_after: false, has_before: false, beyond }
     }
 
-    /// How many rows a statement fetches: one more, to know whether there are others.
+    /// How many rows a statement fetches.
     pub const fn fetch(&self) -> i64 {
-        if self.looks_further { self.size + 1 } else { self.size }
+        self.size + self.beyond
     }
 
     /// The window `(low, high)` of keys for a list in ascending order.
