@@ -68,6 +68,7 @@ async fn projects_and_their_people_are_the_same_read_ahead() {
             format!("projects(first: 2) {{ nodes {{ id slug members(first: 3) {{ {people} }} }} pageInfo {{ hasNextPage endCursor }} }}"),
             format!("projects(first: 3) {{ totalCount nodes {{ members(first: 1) {{ {people} pageInfo {{ hasNextPage }} }} }} }}"),
             format!("projects(first: 10) {{ nodes {{ id members(first: 10) {{ {people} totalCount }} }} edges {{ node {{ id members(first: 2) {{ nodes {{ role }} }} }} }} }}"),
+            format!("projects(first: 3) {{ nodes {{ members(first: 2) {{ {people} }} }} edges {{ node {{ members(first: 2) {{ {people} pageInfo {{ hasNextPage }} }} }} }} }}"),
             format!("projects(first: 3) {{ nodes {{ members(first: 2) {{ {people} ... on ProjectMemberConnection {{ pageInfo @include(if: true) {{ hasNextPage }} }} }} }} ... {{ pageInfo {{ hasNextPage }} }} }}"),
             "projects(first: 4) { nodes { members(first: 2) { nodes { role user { email } inheritedFrom { id } } } } }".to_owned(),
             "projects { nodes { id ... on Project { name members(first: 2) { nodes { user { name } } } } } }".to_owned(),

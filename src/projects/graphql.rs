@@ -511,8 +511,9 @@ pub struct Wanted {
     members: Option<(Option<i32>, Page<uuid::Uuid>)>,
 }
 
-/// The value of `first` when there is no other argument, and its page, which looks further only where `pageInfo` is selected.
-fn first_page(field: &SelectionField<'_>) -> Option<(Option<i32>, Page<uuid::Uuid>)> {
+/// The value of `first` when there is no other argument, and its page. It looks further where `pageInfo` is selected, or
+/// where the same rows are `shared` with a selection that may ask for it.
+fn first_page(field: &SelectionField<'_>, shared: bool) -> Option<(Option<i32>, Page<uuid::Uuid>)> {
     let mut first = None;
     for (name, value) in field.arguments().ok()? {
         match (name.as_str(), value) {
@@ -522,7 +523,7 @@ fn first_page(field: &SelectionField<'_>) -> Option<(Option<i32>, Page<uuid::Uui
         }
     }
     let size = first.unwrap_or(crate::db::page::DEFAULT_PAGE);
-    let looks_further = field.selection_set().any(|field| field.name() == "pageInfo");
+    let looks_further = shared || field.selection_set().any(|field| field.name() == "pageInfo");
     (0..=crate::db::page::MAX_PAGE)
         .contains(&size)
         .then(|| (first, Page::first(i64::from(size), looks_further)))
@@ -543,10 +544,12 @@ impl Wanted {
     pub fn of(organization: &SelectionField<'_>) -> Option<Self> {
         let lists = below(std::slice::from_ref(organization), "projects");
         let [list] = lists.as_slice() else { return None };
-        let (first, projects) = first_page(list)?;
+        let (first, projects) = first_page(list, false)?;
         let of_each = below(&below(&lists, "nodes"), "members");
+        // The same projects, with lists of their own.
+        let by_edges = !below(&lists, "edges").is_empty();
         let members = match of_each.as_slice() {
-            [people] if !below(&below(&of_each, "nodes"), "user").is_empty() => first_page(people),
+            [people] if !below(&below(&of_each, "nodes"), "user").is_empty() => first_page(people, by_edges),
             _ => None,
         };
         Some(Self { first, projects, members })
