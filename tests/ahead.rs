@@ -96,7 +96,7 @@ async fn projects_and_their_people_are_the_same_read_ahead() {
 async fn entries_are_the_same_with_and_without_their_details() {
     let server = Server::start().await;
     let acme = cast::organization(&server, "Acme").await;
-    for name in ["Spring", "Summer"] {
+    for name in ["Spring", "Summer", "Autumn"] {
         cast::project(&server, &acme, name).await;
     }
     let owner = acme.owner.at(&server);
@@ -123,4 +123,14 @@ async fn entries_are_the_same_with_and_without_their_details() {
     let parts = page("nodes { id } edges { node { hash changes { field } } }").await;
     assert_eq!(parts["edges"][0]["node"]["hash"], long["nodes"][0]["hash"]);
     assert_eq!(parts["nodes"][1]["id"], long["nodes"][1]["id"]);
+    // There is a third, and every way of asking finds it.
+    for around in [
+        "pageInfo { hasNextPage }",
+        "nodes { id } ... { around: pageInfo { hasNextPage } }",
+        "edges { cursor } ... on AuditEntryConnection { pageInfo @include(if: true) { hasNextPage } }",
+        "nodes { id } } auditLog(first: 2, filter: {actions: [\"project.create\"]}) { pageInfo { hasNextPage }",
+    ] {
+        let seen = page(around).await;
+        assert_eq!(seen.get("around").unwrap_or(&seen["pageInfo"])["hasNextPage"], true, "{around}");
+    }
 }

@@ -170,7 +170,7 @@ impl Node for AuditEntry {
         match field.name.node.as_str() {
             "id" => out.put(&row.id),
             "sequence" => out.put(&i32::try_from(row.sequence).unwrap_or(i32::MAX)),
-            "action" => out.put(&row.action),
+            "action" => out.put(&*row.action),
             "outcome" => out.put(row.outcome.as_str()),
             "actorLabel" => out.put(&row.actor_label),
             "actorRole" => out.put(&row.details.as_ref()?.actor_role.map(Role::as_str)),
@@ -272,17 +272,18 @@ pub async fn connection(
     let filter = filter()?;
     let word = serde_json::to_string(&filter).map_err(Error::internal)?;
     let seal = door.seal(&["auditLog", &organization.to_string(), &word]);
-    let page = args.read(&seal)?;
     let look = ctx.look_ahead();
+    let page = args.read(&seal)?.looking_further(look.field("pageInfo").exists());
     let selected = |name| {
         look.field("nodes").field(name).exists() || look.field("edges").field("node").field(name).exists()
     };
     let with_details = DETAILS.into_iter().any(selected);
     let newest = if with_details { None } else { super::newest(&page, &filter)? };
-    let slice = if let Some(call) = newest {
+    let slice = if let Some((action, call)) = newest {
         let found = door.call_if(organization, Action::AuditRead, call, may).await?;
         let Some(rows) = found else { return Ok(None) };
-        page.slice(rows.into_iter().map(|row| row.read(organization)).collect::<Result<Vec<_>>>()?)
+        let lines = rows.into_iter().map(|line| line.read(organization, &action));
+        page.slice(lines.collect::<Result<Vec<_>>>()?)
     } else {
         let opened = door.read_if(organization, Action::AuditRead, may).await?;
         let Some(mut tx) = opened else { return Ok(None) };
@@ -371,7 +372,7 @@ mod tests {
             organization: OrganizationId::generate(),
             id: "aud_01jd3x8r5nf6xr8m2zq0v7k9we".parse().unwrap(),
             sequence: 7,
-            action: "project.create".to_owned(),
+            action: "project.create".into(),
             outcome: Outcome::Done,
             actor_label: "Somebody \"else\" \u{1F600}\u{0}".to_owned(),
             target_type: "Project".to_owned(),

@@ -5,6 +5,8 @@
 pub mod graphql;
 pub(crate) mod store;
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
@@ -47,8 +49,8 @@ pub struct AuditEntry {
     pub id: AuditEntryId,
     /// Its number, without gaps.
     pub sequence: i64,
-    /// What was done.
-    pub action: String,
+    /// What was done. Shared by the lines of a page that is all of one action.
+    pub action: Arc<str>,
     /// What came of it.
     pub outcome: Outcome,
     /// What the actor was called then.
@@ -126,13 +128,13 @@ impl Filter {
     }
 }
 
-/// The page through the one-statement door, when it is one that has one.
+/// The page through the one-statement door, when it is one that has one, and the action of all its lines.
 ///
 /// # Errors
 /// When a value cannot be encoded.
-pub(crate) fn newest(page: &Page<i64>, filter: &Filter) -> Result<Option<Call<store::Row>>> {
+pub(crate) fn newest(page: &Page<i64>, filter: &Filter) -> Result<Option<(Arc<str>, Call<store::Line>)>> {
     match filter.only_action() {
-        Some(action) if !page.from_end => store::newest(action, page).map(Some),
+        Some(action) if !page.from_end => Ok(Some((action.into(), store::newest(action, page)?))),
         _ => Ok(None),
     }
 }

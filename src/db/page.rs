@@ -195,10 +195,23 @@ impl PageArgs {
 }
 
 impl<K: Key> Page<K> {
-    /// The first so many rows. Unless somebody wants to know, it is not found out whether there are more.
-    pub fn first(size: i64, looks_further: bool) -> Self {
-        let (after, before, beyond) = (K::FIRST, K::LAST, i64::from(looks_further));
-        Self { after, before, from_end: false, size, has_after: false, has_before: false, beyond }
+    /// The first so many rows.
+    pub const fn first(size: i64) -> Self {
+        Self {
+            after: K::FIRST,
+            before: K::LAST,
+            from_end: false,
+            size,
+            has_after: false,
+            has_before: false,
+            beyond: 1,
+        }
+    }
+
+    /// The same page. Unless somebody wants to know, it is not found out whether there are more rows beyond it.
+    #[must_use]
+    pub fn looking_further(self, wanted: bool) -> Self {
+        Self { beyond: i64::from(wanted), ..self }
     }
 
     /// How many rows a statement fetches.

@@ -526,7 +526,7 @@ fn first_page(field: &SelectionField<'_>, shared: bool) -> Option<(Option<i32>, 
     let looks_further = shared || field.selection_set().any(|field| field.name() == "pageInfo");
     (0..=crate::db::page::MAX_PAGE)
         .contains(&size)
-        .then(|| (first, Page::first(i64::from(size), looks_further)))
+        .then(|| (first, Page::first(i64::from(size)).looking_further(looks_further)))
 }
 
 /// What is selected below the fields, under this name.
