@@ -24,7 +24,8 @@
 //! # A hot change
 //!
 //! A hot change is a function in PL/pgSQL, whose statements run in their order: it enters, changes and writes its audit row.
-//! Entering is a condition and not a PERFORM: PL/pgSQL computes it without opening a query.
+//! Entering is a condition and not a PERFORM, and what is returned is put into a record instead of going round a loop:
+//! PL/pgSQL then opens no query for the one and no cursor for the other. A change is of one object, or of none.
 //! `migrate` creates it, and a test compares what the catalogue holds.
 //!
 //! The SQL of both stands beside its Rust, as a [`Hot`] in the entity's `store.rs`.
@@ -83,10 +84,11 @@ impl Hot {
         let source = format!(
             "\n#variable_conflict use_column\ndeclare r record;\nbegin\n    \
              if app.enter(p_organization, p_user, p_credential, p_key, p_version, p_project) is not true then return; end if;\n    \
-             for r in {} loop\n        \
+             {} into r;\n    \
+             if not found then return; end if;\n    \
              perform app.record_audit(p_audit, p_action, 'DONE', p_actor_key, p_role, p_target_type, \
-             p_target, r.audit_project, p_changes, p_ip, p_user_agent, p_request);\n        \
-             {}\n        return next;\n    end loop;\nend ",
+             p_target, r.audit_project, p_changes, p_ip, p_user_agent, p_request);\n    \
+             {}\n    return next;\nend ",
             self.sql,
             columns.join(" ")
         );
