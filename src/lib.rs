@@ -23,6 +23,7 @@
 //! | [`telemetry`] | logs, figures and traces: what each says stands in one file | `error` alone |
 //! | [`postgres`] | the private cluster: find it, start it, stop it | nothing of aicos |
 //! | [`app`] | settings in, a running server out | everything |
+//! | [`cli`] | the command line | everything |
 //!
 //! Read [`access::policy`] first, then [`db`] and [`graphql::context`]: what keeps tenants apart is there, and the rest is
 //! written on top of it. `tests/tidy.rs` holds the arrows between the rooms.
@@ -72,6 +73,7 @@ pub mod api_keys;
 pub mod app;
 pub mod assets;
 pub mod audit;
+pub mod cli;
 pub mod config;
 pub mod counters;
 pub mod demo;

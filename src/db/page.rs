@@ -274,9 +274,9 @@ mod tests {
         let page: Page<i64> = args.read(&own).unwrap();
         let slice = page.slice(vec![9, 8, 7]);
         assert_eq!((slice.items, slice.has_previous, slice.has_next), (vec![8, 9], true, false));
-        let asked = Page::<i64>::first(2, true);
+        let asked = Page::<i64>::first(2);
         assert_eq!((asked.fetch(), asked.slice(vec![7, 8, 9]).has_next), (3, true));
-        let unasked = Page::<i64>::first(2, false);
+        let unasked = Page::<i64>::first(2).looking_further(false);
         assert_eq!((unasked.fetch(), unasked.slice(vec![7, 8]).items), (2, vec![7, 8]));
         for bad in [
             PageArgs { first: Some(-1), ..PageArgs::default() },
