@@ -146,7 +146,7 @@ fn its_commands_run_one_after_the_other() {
     for (kind, code) in blocks(&text) {
         match kind.as_str() {
             // The server runs already, and the tests would run themselves.
-            "server" => assert_eq!(code, "cargo run --release"),
+            "server" => assert_eq!(code, "cargo run"),
             "tests" => assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(code.trim()).exists()),
             _ => {
                 run += 1;
@@ -158,7 +158,7 @@ fn its_commands_run_one_after_the_other() {
         }
     }
     assert!(run >= 5, "README.md has lost its examples");
-    let script = script.replace("cargo run --release --", binary);
+    let script = script.replace("cargo run --", binary);
     let output = Command::new("bash")
         .args(["-c", &script])
         .current_dir(&folder)
