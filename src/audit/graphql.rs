@@ -282,8 +282,8 @@ pub async fn connection(
     let slice = if let Some((action, call)) = newest {
         let found = door.call_if(organization, Action::AuditRead, call, may).await?;
         let Some(rows) = found else { return Ok(None) };
-        let lines = rows.into_iter().map(|line| line.read(organization, &action));
-        page.slice(lines.collect::<Result<Vec<_>>>()?)
+        let rows = rows.into_iter().map(|row| row.of(&action).read(organization));
+        page.slice(rows.collect::<Result<Vec<_>>>()?)
     } else {
         let opened = door.read_if(organization, Action::AuditRead, may).await?;
         let Some(mut tx) = opened else { return Ok(None) };

@@ -132,7 +132,7 @@ impl Filter {
 ///
 /// # Errors
 /// When a value cannot be encoded.
-pub(crate) fn newest(page: &Page<i64>, filter: &Filter) -> Result<Option<(Arc<str>, Call<store::Line>)>> {
+pub(crate) fn newest(page: &Page<i64>, filter: &Filter) -> Result<Option<(Arc<str>, Call<store::Row>)>> {
     match filter.only_action() {
         Some(action) if !page.from_end => Ok(Some((action.into(), store::newest(action, page)?))),
         _ => Ok(None),

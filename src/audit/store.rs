@@ -15,11 +15,12 @@ use crate::db::{Call, Change, Hot, ReadTx, hot};
 use crate::error::{Error, Result};
 use crate::id::{AuditEntryId, OrganizationId};
 
-/// An entry as it is stored.
-struct Row {
+/// An entry as it is stored; its details may be left out.
+#[derive(Debug)]
+pub(crate) struct Row {
     id: Uuid,
     sequence: i64,
-    action: String,
+    action: Arc<str>,
     outcome: String,
     actor_user_id: Option<Uuid>,
     actor_key_id: Option<Uuid>,
@@ -28,62 +29,17 @@ struct Row {
     target_type: String,
     target_id: Option<String>,
     project_id: Option<Uuid>,
-    changes: Json<Vec<Change>>,
+    changes: Option<Json<Vec<Change>>>,
     ip: Option<String>,
     user_agent: Option<String>,
-    request_id: String,
-    hash: Vec<u8>,
+    request_id: Option<String>,
+    hash: Option<Vec<u8>>,
     occurred_at: DateTime<Utc>,
 }
 
-fn outcome(text: &str) -> Result<Outcome> {
-    Outcome::parse(text)
-        .ok_or_else(|| Error::internal(anyhow::anyhow!("the database holds an unknown outcome")))
-}
-
-impl Row {
-    fn read(self, organization: OrganizationId) -> Result<AuditEntry> {
-        Ok(AuditEntry {
-            organization,
-            id: self.id.into(),
-            sequence: self.sequence,
-            action: self.action.into(),
-            outcome: outcome(&self.outcome)?,
-            actor_label: self.actor_label,
-            target_type: self.target_type,
-            target_id: self.target_id,
-            ip: self.ip,
-            user_agent: self.user_agent,
-            occurred_at: self.occurred_at,
-            details: Some(Details {
-                actor_user: self.actor_user_id.map(Into::into),
-                actor_key: self.actor_key_id.map(Into::into),
-                actor_role: self.actor_role.as_deref().and_then(Role::parse),
-                project: self.project_id.map(Into::into),
-                changes: self.changes.0,
-                request_id: self.request_id,
-                hash: self.hash,
-            }),
-        })
-    }
-}
-
-/// A line of [`NEWEST`].
-#[derive(Debug)]
-pub(crate) struct Line {
-    id: Uuid,
-    sequence: i64,
-    outcome: String,
-    actor_label: String,
-    target_type: String,
-    target_id: Option<String>,
-    ip: Option<String>,
-    user_agent: Option<String>,
-    occurred_at: DateTime<Utc>,
-}
-
-/// By place: looking up names is a good part of what reading a page costs.
-impl FromRow<'_, PgRow> for Line {
+/// By place, in the order of [`NEWEST`], whose lines come without action and details: looking up names is a good part of what
+/// reading a page costs.
+impl FromRow<'_, PgRow> for Row {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
         Ok(Self {
             id: row.try_get(0)?,
@@ -95,25 +51,52 @@ impl FromRow<'_, PgRow> for Line {
             ip: row.try_get(6)?,
             user_agent: row.try_get(7)?,
             occurred_at: row.try_get(8)?,
+            action: Arc::default(),
+            actor_user_id: None,
+            actor_key_id: None,
+            actor_role: None,
+            project_id: None,
+            changes: None,
+            request_id: None,
+            hash: None,
         })
     }
 }
 
-impl Line {
-    pub(crate) fn read(self, organization: OrganizationId, action: &Arc<str>) -> Result<AuditEntry> {
+impl Row {
+    /// The same line, of the action that [`NEWEST`] was asked for.
+    pub(crate) fn of(self, action: &Arc<str>) -> Self {
+        Self { action: Arc::clone(action), ..self }
+    }
+
+    pub(crate) fn read(self, organization: OrganizationId) -> Result<AuditEntry> {
+        let outcome = Outcome::parse(&self.outcome)
+            .ok_or_else(|| Error::internal(anyhow::anyhow!("the database holds an unknown outcome")))?;
+        let details = match (self.changes, self.request_id, self.hash) {
+            (Some(Json(changes)), Some(request_id), Some(hash)) => Some(Details {
+                actor_user: self.actor_user_id.map(Into::into),
+                actor_key: self.actor_key_id.map(Into::into),
+                actor_role: self.actor_role.as_deref().and_then(Role::parse),
+                project: self.project_id.map(Into::into),
+                changes,
+                request_id,
+                hash,
+            }),
+            _ => None,
+        };
         Ok(AuditEntry {
             organization,
             id: self.id.into(),
             sequence: self.sequence,
-            action: Arc::clone(action),
-            outcome: outcome(&self.outcome)?,
+            action: self.action,
+            outcome,
             actor_label: self.actor_label,
             target_type: self.target_type,
             target_id: self.target_id,
             ip: self.ip,
             user_agent: self.user_agent,
             occurred_at: self.occurred_at,
-            details: None,
+            details,
         })
     }
 }
@@ -131,7 +114,7 @@ pub static NEWEST: Hot = Hot {
         order by e.sequence desc limit $4",
 };
 
-pub(super) fn newest(action: &str, page: &Page<i64>) -> Result<Call<Line>> {
+pub(super) fn newest(action: &str, page: &Page<i64>) -> Result<Call<Row>> {
     let (low, high) = page.descending();
     Call::new(&NEWEST).bind(action.to_owned())?.bind(low)?.bind(high)?.bind(page.fetch())
 }
